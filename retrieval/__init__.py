@@ -1,0 +1,1 @@
+"""The catalogue and its search: PostgreSQL holds the truth, FAISS answers, filters compile to one bitmap."""

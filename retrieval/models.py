@@ -1,0 +1,163 @@
+"""The tables: PostgreSQL is the truth, every index is derived from it.
+
+`tracks.revision` is drawn from one sequence under one advisory lock, so that revisions become visible in the order in
+which they were drawn: a reader that has seen revision r never misses a smaller one that commits later.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+track_revision = Sequence("track_revision", metadata=metadata)
+
+
+def _track_id(*, primary_key: bool = True) -> Column[int]:
+    return Column("track_id", ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+
+
+def _span() -> tuple[Column[float], Column[float]]:
+    return Column("start_s", Double, nullable=False), Column("end_s", Double, nullable=False)
+
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, nullable=False, unique=True, comment="the caller's id"),
+    Column("title", Text),
+    Column("artist", Text),
+    Column("album", Text),
+    Column("genre", Text),
+    Column("year", Integer),
+    Column("duration_s", Double, nullable=False),
+    Column("vocal_ratio", Double),
+    Column("uri", Text, nullable=False, comment="where the audio lies"),
+    Column("content_hash", Text, nullable=False, comment="sha256 of the file, hexadecimal"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False, comment="with size_bytes: a file that need not be read again"),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("revision", BigInteger, nullable=False, unique=True),
+    Column("indexed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("deleted_at", DateTime(timezone=True)),
+    Index("ix_tracks_uri", "uri"),
+    Index("ix_tracks_key_trgm", "key", postgresql_using="gist", postgresql_ops={"key": "gist_trgm_ops"}),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    _track_id(primary_key=False),
+    Column("space", Text, nullable=False),
+    Column("segment_no", Integer, comment="none: the whole track"),
+    *_span(),
+    Column("vector", LargeBinary, nullable=False, comment="little-endian float16"),
+    Column("encoder_version", Text, nullable=False),
+    UniqueConstraint("track_id", "space", "segment_no", postgresql_nulls_not_distinct=True),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    _track_id(),
+    Column("tag", Text, primary_key=True),
+    Column("score", Double, nullable=False),
+    CheckConstraint("score BETWEEN 0 AND 1", name="score_range"),
+)
+
+languages = Table(
+    "languages",
+    metadata,
+    _track_id(),
+    Column("language", Text, primary_key=True, comment="ISO 639 code"),
+    Column("ratio", Double, nullable=False, comment="share of the vocal time"),
+)
+
+sections = Table(
+    "sections",
+    metadata,
+    _track_id(),
+    Column("section_no", Integer, primary_key=True, autoincrement=False),
+    *_span(),
+    Column("label", Text, nullable=False),
+    Column("is_highlight", Boolean, nullable=False, server_default=text("false")),
+)
+
+loops = Table(
+    "loops",
+    metadata,
+    _track_id(),
+    Column("loop_no", Integer, primary_key=True, autoincrement=False),
+    *_span(),
+    Column("score", Double, nullable=False),
+)
+
+chords = Table(
+    "chords",
+    metadata,
+    _track_id(),
+    Column("chord_no", Integer, primary_key=True, autoincrement=False),
+    *_span(),
+    Column("label", Text, nullable=False, comment="Harte syntax"),
+)
+
+rhythm = Table(
+    "rhythm",
+    metadata,
+    _track_id(),
+    Column("tempo", Double, comment="beats a minute"),
+    Column("beats_s", ARRAY(Double), nullable=False, server_default=text("'{}'")),
+    Column("key", Text),
+    Column("mode", Text),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("counts", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('running', 'done', 'interrupted', 'failed')", name="state_known"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("job_id", ForeignKey("jobs.id", ondelete="SET NULL")),
+)
