@@ -1,9 +1,28 @@
-"""What can go wrong while a catalogue comes in: one root, caught at the boundaries."""
+"""What can go wrong while a catalogue comes in."""
 
 
 class IndexerError(Exception):
-    """Root of every error this package raises."""
+    """Root of every error that `indexer` raises."""
 
 
 class PackError(IndexerError):
     """A music pack is unknown, cannot be downloaded, or does not hold what it promises."""
+
+
+class ScanError(IndexerError):
+    """A folder that does not exist or holds no audio."""
+
+
+class StageError(IndexerError):
+    """One file failed in one stage of the pipeline.
+
+    Attributes
+    ----------
+    stage : ``scan``, ``decode``, ``segment``, ``encode``, ``pool`` or ``store``
+    reason : one line for people
+    """
+
+    def __init__(self, stage: str, reason: str) -> None:
+        self.stage = stage
+        self.reason = reason
+        super().__init__(f"{stage}: {reason}")

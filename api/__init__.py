@@ -1,0 +1,1 @@
+"""The doors: an HTTP API and a command line over one wiring."""

@@ -1,0 +1,21 @@
+"""The Flask application: resources in, routes and errors registered, OpenAPI 3.1 out."""
+
+from apiflask import APIFlask
+
+from api import context, problems
+from api.routes import operations, queries, tracks
+from api.wiring import Soundalike
+
+
+def create_app(soundalike: Soundalike) -> APIFlask:
+    """Put the HTTP surface before an opened catalogue, which the caller closes."""
+    app = APIFlask("api", title="Soundalike", version="1", docs_path="/docs", spec_path="/openapi.json")
+    app.config["OPENAPI_VERSION"] = "3.1.0"
+    app.config["DESCRIPTION"] = "Music search and recommendation that listens."
+    app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = soundalike.settings.max_upload_bytes
+    context.attach(app, soundalike)
+    problems.register(app)
+    for blueprint in (queries.blueprint, tracks.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,133 @@
+"""Every error as `application/problem+json` (RFC 9457): one table from exception to status and stable type."""
+
+import json
+import logging
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response
+from pydantic import ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from encoders.errors import (
+    EncoderError,
+    MediaError,
+    SilentAudioError,
+    TooLongError,
+    TooShortError,
+    UnknownEncoderError,
+    WeightsError,
+)
+from retrieval.errors import (
+    DatabaseUnavailableError,
+    IndexMismatchError,
+    IndexMissingError,
+    MissingEmbeddingError,
+    QueryError,
+    RetrievalError,
+    SchemaError,
+    UnknownTrackError,
+)
+from retrieval.filters import field_path
+from retrieval.ledger import UnknownJobError
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class BusyError(Exception):
+    """Too many clips are being encoded at the same time."""
+
+
+# The first row whose class fits; `type` never changes once it has been published.
+TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (UnknownTrackError, 404, "unknown-track", "No such track"),
+    (UnknownJobError, 404, "unknown-job", "No such job"),
+    (QueryError, 422, "invalid-query", "The query cannot be run as asked"),
+    (MissingEmbeddingError, 409, "no-embedding", "The track is not encoded in this space"),
+    (IndexMissingError, 404, "unknown-space", "No such space"),
+    (IndexMismatchError, 503, "index-mismatch", "The index does not fit"),
+    (SchemaError, 503, "schema", "The database's schema is of another version"),
+    (DatabaseUnavailableError, 503, "no-database", "The database does not answer"),
+    (OperationalError, 503, "no-database", "The database does not answer"),
+    (InterfaceError, 503, "no-database", "The database does not answer"),
+    (TooLongError, 413, "audio-too-long", "The audio is too long"),
+    (TooShortError, 422, "audio-too-short", "The audio is too short"),
+    (SilentAudioError, 422, "audio-silent", "The audio is silent"),
+    (MediaError, 415, "unreadable-audio", "The file cannot be read as audio"),
+    (UnknownEncoderError, 404, "unknown-space", "No such space"),
+    (WeightsError, 503, "no-weights", "The encoder's weights are not usable"),
+    (BusyError, 503, "busy", "Too many clips at the same time"),
+    (RetrievalError, 500, "retrieval", "The search failed"),
+    (EncoderError, 500, "encoder", "The encoder failed"),
+)
+
+
+def register(app: APIFlask) -> None:
+    """Turn every error of this application into a problem document."""
+    for kind, status, slug, title in TABLE:
+        app.register_error_handler(kind, _handler(status, slug, title))
+    app.register_error_handler(ValidationError, _invalid_part)
+    app.error_processor(_http_error)
+
+
+def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Response:
+    """One problem document; `members` are extension members, those that are none are left out."""
+    shown = {name: value for name, value in members.items() if value}
+    body = {"type": f"/problems/{slug}", "title": title, "status": status, "detail": detail, **shown}
+    return Response(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+
+
+def _handler(status: int, slug: str, title: str) -> Any:
+    def handle(error: Exception) -> Response:
+        if status >= 500:
+            logger.warning("%s: %s", slug, error)
+        # A driver's message spans lines and quotes SQL: its first line is what helps.
+        detail = str(error.orig if isinstance(error, OperationalError | InterfaceError) else error).splitlines()[0]
+        response = problem(
+            status,
+            slug,
+            title,
+            detail,
+            field=getattr(error, "field", None),
+            accepted=getattr(error, "accepted", None),
+            nearest=list(getattr(error, "nearest", ())),
+        )
+        if slug == "busy":
+            response.headers["Retry-After"] = "5"
+        return response
+
+    return handle
+
+
+def _invalid_part(error: ValidationError) -> Response:
+    """A JSON part of a multipart body that does not fit its model."""
+    errors = [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
+    return _invalid(errors)
+
+
+def _http_error(error: HTTPError) -> Response:
+    if error.status_code == 422 and isinstance(error.detail, dict):
+        fields: dict[str, list[str]] = next(iter(error.detail.values()), {})
+        errors = [
+            {
+                "field": field_path(tuple(int(step) if step.isdigit() else step for step in path.split("."))),
+                "reason": reason,
+            }
+            for path, reasons in fields.items()
+            for reason in reasons
+        ]
+        return _invalid(errors)
+    title = error.message or "HTTP error"
+    slug = title.lower().replace(" ", "-")
+    response = problem(error.status_code, slug, title, str(error.detail or title))
+    for name, value in dict(error.headers or {}).items():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _invalid(errors: list[dict[str, str]]) -> Response:
+    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
+    return problem(422, "invalid-request", "The request is not valid", detail, field=errors[0]["field"], errors=errors)

@@ -1,0 +1,63 @@
+"""Running it: health, readiness, limits, jobs."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.context import ENCODING_SLOTS, soundalike
+from api.problems import problem
+from api.schemas import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, JobOut, job_out
+from encoders.errors import EncoderError
+from retrieval.errors import RetrievalError
+from retrieval.filters import MAX_CONDITIONS, MAX_DEPTH
+from retrieval.search import MAX_LIMIT
+
+blueprint = APIBlueprint("operations", __name__, tag="Operations")
+
+
+@blueprint.get("/healthz")
+def health() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@blueprint.get("/readyz")
+def ready() -> dict[str, Any] | Response:
+    """Database and index can answer queries; if not, why."""
+    try:
+        view = soundalike().search.space().view()
+    except (RetrievalError, EncoderError) as error:
+        return problem(503, "not-ready", "Not ready", str(error))
+    return {
+        "status": "ready",
+        "space": soundalike().settings.space,
+        "index_version": view.version,
+        "tracks": view.count,
+    }
+
+
+@blueprint.get("/v1/limits")
+def limits() -> dict[str, float]:
+    """What is enforced on requests."""
+    media = soundalike().settings.media_limits
+    return {
+        "max_limit": MAX_LIMIT,
+        "max_exclude": MAX_EXCLUDE,
+        "max_vector_values": MAX_DIM,
+        "max_key_characters": MAX_KEY_LENGTH,
+        "max_filter_conditions": MAX_CONDITIONS,
+        "max_filter_depth": MAX_DEPTH,
+        "max_upload_bytes": soundalike().settings.max_upload_bytes,
+        "min_audio_s": media.min_duration_s,
+        "max_audio_s": media.max_duration_s,
+        "clips_encoded_at_once": ENCODING_SLOTS,
+    }
+
+
+@blueprint.get("/v1/jobs/<int:job_id>")
+@blueprint.output(JobOut)
+def get_job(job_id: int) -> JobOut:
+    """One ingest, with its ledger of failures."""
+    ledger = soundalike().ledger
+    return job_out(ledger.job(job_id), ledger.failures(job_id=job_id))

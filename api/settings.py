@@ -1,0 +1,93 @@
+"""Every setting, read once from the environment; nothing else reads it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from encoders.media import MediaLimits
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; names the variable and what would be accepted."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things lie, and the limits on what comes in.
+
+    Attributes
+    ----------
+    home : the catalogue's folder: embedded database, index, packs, uploads
+    weights_dir : the encoders' weights
+    database_url : a PostgreSQL of your own; none for the embedded one
+    space : the space that is indexed and searched unless another is named
+    decode_threads : threads that decode ahead of the encoder
+    max_upload_bytes : the largest request body
+    """
+
+    home: Path
+    weights_dir: Path
+    database_url: str | None = None
+    space: str = "musicnn"
+    decode_threads: int = 2
+    max_upload_bytes: int = 200 * 2**20
+    media_limits: MediaLimits = field(default_factory=MediaLimits)
+
+    @property
+    def index_root(self) -> Path:
+        """Snapshots of every space."""
+        return self.home / "index"
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Data of the embedded server."""
+        return self.home / "postgres"
+
+    @property
+    def packs_dir(self) -> Path:
+        """Fetched music packs."""
+        return self.home / "packs"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Audio that came in by HTTP."""
+        return self.home / "uploads"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment.
+
+    Raises
+    ------
+    SettingsError
+        If a number is not one.
+    """
+    user_home = Path(environment.get("HOME", "/"))
+    data_home = Path(environment.get("XDG_DATA_HOME") or user_home / ".local/share")
+    cache_home = Path(environment.get("XDG_CACHE_HOME") or user_home / ".cache")
+    # The embedded server, started by root, runs as a user of its own, who must not need root's private home.
+    default_home = Path("/var/lib") if os.geteuid() == 0 else data_home
+    limits = MediaLimits()
+    return Settings(
+        home=Path(environment.get("SOUNDALIKE_HOME") or default_home / "soundalike").absolute(),
+        weights_dir=Path(environment.get("SOUNDALIKE_CACHE") or cache_home / "soundalike").absolute() / "weights",
+        database_url=environment.get("DATABASE_URL") or None,
+        space=environment.get("SOUNDALIKE_SPACE") or Settings.space,
+        decode_threads=int(_positive(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads)),
+        max_upload_bytes=int(_positive(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes)),
+        media_limits=MediaLimits(
+            max_duration_s=_positive(environment, "SOUNDALIKE_MAX_DURATION_S", limits.max_duration_s),
+        ),
+    )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    raw = environment.get(name)
+    try:
+        value = float(raw) if raw else default
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise SettingsError(f"{name} is {raw!r}; accepted: a number above zero")
+    return value

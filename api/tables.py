@@ -1,0 +1,149 @@
+"""What the command line shows: tables, and the progress of an ingest."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from indexer.jobs import IngestReport
+from indexer.pipeline import Outcome
+from retrieval.ledger import Failure
+from retrieval.search import Answer
+
+NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
+
+
+class IngestProgress:
+    """Files done, tracks a second, failures and the time left, on standard error."""
+
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
+        self._bar = bar
+        self._quiet = quiet
+        self._task = bar.add_task("indexing", total=None, rate="", failed=0)
+        self._start = self._noted = time.monotonic()
+        self._done = self._failed = self._total = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def start(self, total: int) -> None:
+        """Begin with this many files."""
+        self._start = self._noted = time.monotonic()
+        self._total = total
+        self._bar.update(self._task, total=total)
+
+    def advance(self, outcome: Outcome) -> None:
+        """One file is done."""
+        self._done += 1
+        self._failed += outcome.status == "failed"
+        rate = f"{self._done / max(self.elapsed_s, 1e-6):.2f} tracks/s"
+        self._bar.update(self._task, advance=1, rate=rate, failed=self._failed)
+        if outcome.status == "failed" and not self._quiet:
+            self._bar.console.print(Text(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", style="yellow"))
+        if not (self._quiet or self._bar.console.is_terminal) and time.monotonic() - self._noted > NOTE_EVERY_S:
+            self._noted = time.monotonic()
+            self._bar.console.print(f"{self._done}/{self._total} files, {rate}, {self._failed} failed")
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[IngestProgress]:
+    """A progress bar on standard error."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        yield IngestProgress(bar, quiet=quiet)
+
+
+def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:
+    """What an ingest came to."""
+    counts = report.counts
+    console = Console(soft_wrap=True)
+    console.print(
+        f"{counts['indexed']} indexed, {counts['unchanged']} unchanged, {counts['failed']} failed "
+        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)",
+        highlight=False,
+    )
+    if failures:
+        console.print(_failures_table(failures))
+
+
+def print_answer(seed: str, answer: Answer) -> None:
+    """Neighbours as a table."""
+    table = Table(title=f"sounds like {seed}", title_justify="left", pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("title")
+    table.add_column("artist")
+    table.add_column("shared tags")
+    table.add_column("key", overflow="fold")
+    for result in answer.results:
+        track, shared = result.track, (result.explain or {}).get("shared_tags", ())
+        cells = (str(result.rank), f"{result.score:.3f}", track.title or "", track.artist or "", ", ".join(shared))
+        table.add_row(*(Text(cell) for cell in (*cells, track.key)))
+    console = Console()
+    console.print(table)
+    stats = answer.stats
+    why = f" ({stats.reason})" if stats.reason else ""
+    console.print(
+        f"{stats.returned} of {stats.matching} tracks, {stats.path} search, {answer.timing_ms['total']:.1f} ms, "
+        f"space {answer.space}{why}",
+        highlight=False,
+    )
+
+
+def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -> None:
+    """The catalogue's state."""
+    console = Console(soft_wrap=True)
+    for name in ("home", "database", "tracks"):
+        console.print(f"{name}: {state[name]}", highlight=False)
+    if state["spaces"]:
+        table = Table(title="spaces", title_justify="left", pad_edge=False)
+        columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
+        for name in columns:
+            table.add_column(name)
+        for space in state["spaces"]:
+            versions = ", ".join(f"{version}: {n}" for version, n in space["tracks_by_version"].items())
+            table.add_row(*(str(space[name]) for name in columns[:-1]), versions)
+        console.print(table)
+    if failures is None:
+        console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
+    elif failures:
+        console.print(_failures_table(failures))
+    else:
+        console.print("no failures")
+
+
+def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Encoders and their weights."""
+    table = Table(pad_edge=False)
+    for name in ("name", "weights", "dim", "window", "tags", "licence", "reference"):
+        table.add_column(name)
+    for row in rows:
+        how = "fetch" if row["fetch"] else "import"
+        state = "here" if row["here"] else f"missing: soundalike weights {how} {row['name']}"
+        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"], row["reference"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
+
+
+def _failures_table(failures: Sequence[Failure]) -> Table:
+    table = Table(title="failures", title_justify="left", pad_edge=False)
+    for name in ("file", "stage", "reason"):
+        table.add_column(name, overflow="fold")
+    for failure in failures:
+        table.add_row(Text(failure.uri), failure.stage, Text(failure.reason))
+    return table

@@ -1,0 +1,90 @@
+"""The parts, put together: what the command line, the HTTP API and a Python caller all work with.
+
+with open_soundalike(read_settings()) as soundalike:
+    soundalike.search.answer(Query(track="Music/song.mp3", limit=5))
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from api.settings import Settings
+from encoders.media import DecodedAudio
+from encoders.segments import pool, segment
+from encoders.spec import Encoder, load_encoder
+from retrieval.catalog import Catalog
+from retrieval.database import check_schema, migrate, open_engine
+from retrieval.ledger import Ledger
+from retrieval.search import Query, Search
+
+
+class LoadedEncoders:
+    """Encoders by name, each loaded at its first use and then shared between threads."""
+
+    def __init__(self, weights_dir: Path) -> None:
+        self._weights_dir = weights_dir
+        self._loaded: dict[str, Encoder] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str) -> Encoder:
+        """The encoder of this name.
+
+        Raises
+        ------
+        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
+        """
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load_encoder(name, weights_dir=self._weights_dir)
+            return self._loaded[name]
+
+
+@dataclass(frozen=True)
+class Soundalike:
+    """One catalogue with all that works on it."""
+
+    settings: Settings
+    engine: Engine
+    catalog: Catalog
+    ledger: Ledger
+    search: Search
+    encoder: LoadedEncoders
+
+    def query_of(self, audio: DecodedAudio, encoder: Encoder) -> Query:
+        """A query for what sounds like this audio, in the encoder's space."""
+        spec = encoder.spec
+        segments = segment(
+            audio.waveforms[spec.sample_rate], sample_rate=spec.sample_rate, window_length=spec.window_length
+        )
+        encoding = encoder.encode(segments.windows)
+        tags = dict(zip(spec.tags, encoding.tag_scores.mean(axis=0).tolist(), strict=True))
+        return Query(vector=pool(encoding.embeddings), tags=tags, encoder_version=encoder.version, space=spec.name)
+
+
+@contextmanager
+def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Soundalike]:
+    """Connect everything; the database is closed at the end.
+
+    Parameters
+    ----------
+    create : bring the schema up to date first, rather than refuse an old or empty one
+
+    Raises
+    ------
+    DatabaseUnavailableError, SchemaError
+    """
+    engine = open_engine(settings.database_url, embedded_dir=settings.postgres_dir)
+    try:
+        # The embedded database is ours alone: nobody else will migrate it.
+        if create or settings.database_url is None:
+            migrate(engine)
+        check_schema(engine)
+        catalog = Catalog(engine)
+        search = Search(catalog, settings.index_root, default_space=settings.space)
+        yield Soundalike(settings, engine, catalog, Ledger(engine), search, LoadedEncoders(settings.weights_dir))
+    finally:
+        engine.dispose()

@@ -1,0 +1,90 @@
+"""What can go wrong between a file and its embedding: one root, subclasses by what the caller can do about it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class EncoderError(Exception):
+    """Root of every exception this package raises on purpose."""
+
+
+class MediaError(EncoderError):
+    """One media file or upload cannot be used.
+
+    Attributes
+    ----------
+    source : path of the file, or ``"upload"`` for bytes
+    reason : one clause without the source, fit for a user
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+class UnreadableMediaError(MediaError):
+    """No audio can be decoded: missing, damaged, foreign, or too costly to decode."""
+
+
+class NoAudioError(MediaError):
+    """A readable container without an audio stream."""
+
+
+class TooShortError(MediaError):
+    """Less audio than the limits ask for."""
+
+
+class TooLongError(MediaError):
+    """More audio than the limits allow."""
+
+
+class SilentAudioError(MediaError):
+    """Nothing in the audio rises above the silence threshold."""
+
+
+class ShapeError(EncoderError):
+    """An array has another shape than the function or encoder takes."""
+
+
+class NonFiniteError(EncoderError):
+    """An array holds NaN or infinity."""
+
+
+class ZeroEmbeddingError(EncoderError):
+    """The mean of the segment embeddings is zero, so it has no direction."""
+
+
+class DeviceError(EncoderError):
+    """The asked torch device is not there."""
+
+
+class WeightsError(EncoderError):
+    """Weights cannot be fetched, read or trusted."""
+
+
+class MissingWeightsError(WeightsError):
+    """The encoder's weights file is not in the weights directory."""
+
+
+class CheckpointMismatchError(WeightsError):
+    """A checkpoint does not fit the encoder: other keys, shapes, contents or hash."""
+
+
+class UnknownEncoderError(EncoderError):
+    """No encoder is registered under this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        close = get_close_matches(name, known)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        super().__init__(f"unknown encoder {name!r}{hint} (known: {', '.join(known)})")
+        self.name = name
+        self.known = tuple(known)

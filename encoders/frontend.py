@@ -1,0 +1,76 @@
+"""Waveform → time–frequency features. The only importer of torchaudio.
+
+torchaudio's wheels are linked to CUDA, so next to a CPU build of torch its import fails on a missing library. Only its
+compiled extension needs that library, and nothing here needs the extension: on that error a stand-in takes the
+extension's place and the import is repeated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+
+import torch
+from torch import Tensor, nn
+
+
+def _import_without_extension() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+        del sys.modules[name]
+    extension = types.ModuleType("torchaudio._extension")
+    stand_ins: dict[str, object] = {
+        "_IS_TORCHAUDIO_EXT_AVAILABLE": False,
+        "_IS_ALIGN_AVAILABLE": False,
+        "_check_cuda_version": lambda: None,
+        "fail_if_no_align": lambda function: function,
+    }
+    vars(extension).update(stand_ins)
+    sys.modules["torchaudio._extension"] = extension
+    importlib.import_module("torchaudio")
+
+
+try:
+    import torchaudio
+except OSError:
+    _import_without_extension()
+    import torchaudio
+
+from torchaudio.functional import melscale_fbanks  # noqa: E402
+from torchaudio.transforms import AmplitudeToDB, MelSpectrogram  # noqa: E402
+
+__all__ = ["AmplitudeToDB", "MelSpectrogram", "SlaneyMel", "torchaudio"]
+
+
+class SlaneyMel(nn.Module):
+    """Power mel spectrogram as librosa computes it: Slaney's scale and area norm, periodic Hann window, no centring.
+
+    ``(B. McFee et al., librosa: Audio and music signal analysis in Python, SciPy 2015)``. Everything follows from the
+    parameters, so nothing of it is in the module's state.
+
+    Parameters
+    ----------
+    sample_rate : Hz; the filters span 0 Hz to half of it
+    n_fft, hop_length : samples
+    n_mels : number of filters
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        filters = melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, "slaney", "slaney")
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Turn waveforms [batch, samples] into power [batch, 1 + (samples - n_fft) // hop_length, n_mels]."""
+        frames = torch.stft(
+            waveform, self.n_fft, self.hop_length, window=self.window, center=False, return_complex=True
+        )
+        power = frames.real.square() + frames.imag.square()
+        power_mel: Tensor = power.transpose(1, 2) @ self.filters
+        return power_mel

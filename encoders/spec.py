@@ -1,0 +1,194 @@
+"""What an encoder is, which ones there are, and how one is loaded and run.
+
+A new encoder is one module with an :class:`EncoderSpec` and one line in :data:`REGISTRY`. Its network takes waveform
+windows float32 [batch, window_length] and returns ``(embedding [batch, dim], tag_logits [batch, n_tags])``; n_tags may
+be 0. An encoder's version names the bytes of its weights, so two embeddings with one version are comparable.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoders.checkpoints import load_into, read_checkpoint, sha256_file
+from encoders.errors import (
+    CheckpointMismatchError,
+    DeviceError,
+    MissingWeightsError,
+    NonFiniteError,
+    ShapeError,
+    UnknownEncoderError,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REGISTRY: dict[str, str] = {
+    "clmr": "encoders.clmr:SPEC",
+    "musicnn": "encoders.musicnn:SPEC",
+    "musicnn-mtt": "encoders.musicnn:MTT_SPEC",
+    "tagging": "encoders.tagging:SPEC",
+    "tagging-student": "encoders.tagging:STUDENT_SPEC",
+}
+"""Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder: its input and output, its network, and where its weights come from.
+
+    Attributes
+    ----------
+    name : registry name, also the stem of the weights file
+    sample_rate : Hz
+    window_length : samples the network takes at once
+    dim : size of an embedding
+    build : makes the network with untrained weights
+    convert : published checkpoint's keys → the network's own keys
+    reference : the paper
+    license : of the published weights
+    tags : labels of the tag logits, in their order
+    sha256 : of the weights file, where only one is right
+    fetch : gets the published weights into a weights directory and returns the file
+    """
+
+    name: str
+    sample_rate: int
+    window_length: int
+    dim: int
+    build: Callable[[], nn.Module]
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    reference: str
+    license: str
+    tags: tuple[str, ...] = ()
+    sha256: str | None = None
+    fetch: Callable[[Path], Path] | None = None
+
+    @property
+    def window_s(self) -> float:
+        """Window length in seconds."""
+        return self.window_length / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Embeddings float32 [n, dim] of n windows, and their tag scores float32 [n, n_tags] in [0, 1]."""
+
+    embeddings: NDArray[np.float32]
+    tag_scores: NDArray[np.float32]
+
+
+class Encoder:
+    """A network with its weights on a device; numpy in, numpy out, safe to share between threads."""
+
+    def __init__(self, spec: EncoderSpec, network: nn.Module, *, version: str, device: torch.device) -> None:
+        self.spec = spec
+        self.version = version
+        self.device = device
+        self._network = network.to(device).eval()
+
+    def encode(self, windows: NDArray[np.float32], *, batch_size: int = 32) -> Encoding:
+        """Encode waveform windows.
+
+        Parameters
+        ----------
+        windows : float32 [n, window_length] at the spec's sample rate; n may be 0
+        batch_size : windows that pass the network together; changes speed and memory, not the result
+
+        Raises
+        ------
+        ShapeError
+            If the windows are not as long as the spec says.
+        NonFiniteError
+            If a sample is NaN or infinite.
+        """
+        self._check(windows)
+        embeddings = np.empty((len(windows), self.spec.dim), np.float32)
+        tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(windows), batch_size):
+                rows = slice(start, start + batch_size)
+                batch = torch.tensor(windows[rows], dtype=torch.float32, device=self.device)
+                embedding, tag_logits = self._network(batch)
+                embeddings[rows] = embedding.cpu().numpy()
+                tag_scores[rows] = tag_logits.sigmoid().cpu().numpy()
+        return Encoding(embeddings, tag_scores)
+
+    def _check(self, windows: NDArray[np.float32]) -> None:
+        if windows.ndim != 2 or windows.shape[1] != self.spec.window_length:
+            wanted = f"[n, {self.spec.window_length}]"
+            raise ShapeError(f"{self.spec.name} takes windows of shape {wanted}, not {list(windows.shape)}")
+        if not np.isfinite(windows).all():
+            raise NonFiniteError(f"a window for {self.spec.name} holds NaN or infinity")
+
+
+def encoder_names() -> tuple[str, ...]:
+    """Return the registered names, sorted."""
+    return tuple(sorted(REGISTRY))
+
+
+def encoder_spec(name: str) -> EncoderSpec:
+    """Find the spec of a registered encoder, or of any by ``module:attribute``.
+
+    Raises
+    ------
+    UnknownEncoderError
+        If the name is not registered, or what it points to is not there or no spec.
+    """
+    module_name, _, attribute = REGISTRY.get(name, name).partition(":")
+    if not attribute:
+        raise UnknownEncoderError(name, encoder_names())
+    try:
+        spec = getattr(importlib.import_module(module_name), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UnknownEncoderError(name, encoder_names()) from error
+    if not isinstance(spec, EncoderSpec):
+        raise UnknownEncoderError(name, encoder_names())
+    return spec
+
+
+def load_encoder(name: str, *, weights_dir: Path, device: str = "auto") -> Encoder:
+    """Build an encoder and load ``weights_dir/<name>.safetensors`` into it.
+
+    Parameters
+    ----------
+    name : as for :func:`encoder_spec`
+    weights_dir : directory of the weights files
+    device : a torch device, or ``"auto"`` for CUDA where there is one
+
+    Raises
+    ------
+    UnknownEncoderError, MissingWeightsError, DeviceError
+        As their names say.
+    CheckpointMismatchError
+        If the file does not fit the network, or is not the one the spec pins.
+    """
+    spec = encoder_spec(name)
+    path = weights_dir / f"{spec.name}.safetensors"
+    if not path.is_file():
+        command = f"fetch {spec.name}" if spec.fetch else f"import {spec.name} FILE"
+        raise MissingWeightsError(f"{path}: no weights for {spec.name}; run `soundalike weights {command}`")
+    sha256 = sha256_file(path)
+    if spec.sha256 is not None and sha256 != spec.sha256:
+        raise CheckpointMismatchError(f"{path}: sha256 is {sha256}, {spec.name} is pinned to {spec.sha256}")
+    network = spec.build()
+    load_into(network, read_checkpoint(path))
+    return Encoder(spec, network, version=f"{spec.name}-{sha256[:12]}", device=_device(device))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {name!r} cannot be used: {error}") from error
+    return device

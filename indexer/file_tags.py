@@ -1,0 +1,59 @@
+"""Title, artist, album, year and genre, from the file's own tags (ID3, Vorbis comments, MP4, APE)."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mutagen
+
+logger = logging.getLogger(__name__)
+
+# WAV and AIFF carry bare ID3 frames, which mutagen does not give easy names.
+_NAMES = {
+    "title": ("title", "TIT2"),
+    "artist": ("artist", "TPE1"),
+    "album": ("album", "TALB"),
+    "genre": ("genre", "TCON"),
+    "date": ("date", "year", "TDRC", "TYER"),
+}
+
+
+@dataclass(frozen=True)
+class FileTags:
+    """What a file says of itself; none where it says nothing."""
+
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    year: int | None = None
+
+
+def read_file_tags(path: Path) -> FileTags:
+    """Read a file's tags; damaged ones are as good as none, since the audio is what counts."""
+    try:
+        opened = mutagen.File(path, easy=True)
+    except (mutagen.MutagenError, OSError, ValueError) as error:
+        logger.debug("%s: unreadable tags: %s", path, error)
+        return FileTags()
+    found = {} if opened is None or opened.tags is None else opened.tags
+    text = {name: _first(found, names) for name, names in _NAMES.items()}
+    year = re.search(r"\b(1[89]|2[01])\d\d\b", text.pop("date") or "")
+    return FileTags(**text, year=int(year.group()) if year else None)
+
+
+def _first(tags: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        try:
+            values = tags.get(name)
+        except (KeyError, ValueError):  # a container that refuses foreign names
+            continue
+        if values:
+            # PostgreSQL's text holds no NUL, and what lies behind one is padding.
+            value = str(values[0] if isinstance(values, list) else values).split("\0")[0].strip()
+            if value:
+                return value.encode(errors="replace").decode()
+    return None

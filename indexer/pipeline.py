@@ -1,0 +1,248 @@
+"""The pipeline: scan → decode → segment → encode → pool → store, and the index follows by revision.
+
+Files are decoded and segmented by threads (the decoder works outside the interpreter's lock) a few tracks ahead of the
+one thread that encodes and stores. A track is one transaction, idempotent on content hash and encoder versions, so a
+run that was cut short goes on where it stopped. A file that fails is recorded with the stage and the reason.
+"""
+
+import hashlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from encoders.errors import MediaError
+from encoders.media import DecodedAudio, MediaLimits, decode
+from encoders.segments import Segments, pool, segment
+from encoders.spec import Encoder
+from indexer.errors import StageError
+from indexer.file_tags import FileTags, read_file_tags
+from indexer.scan import ScannedFile
+from retrieval.catalog import Catalog, SpaceEmbedding, StoredTrack, TrackAnalysis
+
+logger = logging.getLogger(__name__)
+
+TAG_FLOOR = 0.01  # a tagger's score below it is noise and is not stored
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Decoder = Callable[[ScannedFile, Sequence[int]], DecodedAudio]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that is ready for the encoders: its windows by space; none of them when its audio is known already."""
+
+    file: ScannedFile
+    content_hash: str
+    tags: FileTags
+    duration_s: float
+    segments: Mapping[str, Segments]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: ``indexed``, ``unchanged`` or ``failed`` (then with stage and reason)."""
+
+    file: ScannedFile
+    status: str
+    duration_s: float = 0.0
+    stage: str | None = None
+    reason: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def ingest(
+    files: Iterable[ScannedFile],
+    encoders: Sequence[Encoder],
+    catalog: Catalog,
+    *,
+    limits: MediaLimits,
+    decode_threads: int,
+) -> Iterator[Outcome]:
+    """Bring files into the catalogue, and say what became of each, in the order in which they came.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        If the database is lost: that is no fault of the file.
+    """
+    stored = catalog.stored_tracks()
+
+    def decode_file(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
+        return decode(file.path, sample_rates=sample_rates, limits=limits)
+
+    def prepared(file: ScannedFile) -> Prepared | Outcome:
+        known = stored.get(file.key)
+        if known is not None and is_current(known, file, encoders):
+            return Outcome(file, "unchanged")
+        try:
+            _check_key(file, known)
+            return prepare(file, encoders, decode_file, known=known)
+        except StageError as error:
+            return Outcome(file, "failed", stage=error.stage, reason=error.reason)
+
+    with ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as threads:
+        try:
+            for item in _ahead(threads, prepared, files, depth=decode_threads + 1):
+                yield item if isinstance(item, Outcome) else _finish(item, encoders, catalog)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def is_current(known: StoredTrack, file: ScannedFile, encoders: Sequence[Encoder]) -> bool:
+    """Whether the file need not even be read: same place, size and time, and every encoder's version is stored."""
+    same_file = (known.uri, known.size_bytes, known.modified_ns) == (file.uri, file.size_bytes, file.modified_ns)
+    return same_file and not _missing(known, encoders)
+
+
+def prepare(
+    file: ScannedFile, encoders: Sequence[Encoder], decoder: Decoder, *, known: StoredTrack | None = None
+) -> Prepared:
+    """Hash, decode and segment one file for the encoders that it still needs.
+
+    Raises
+    ------
+    StageError
+        With the stage and the reason.
+    """
+    seconds: dict[str, float] = {}
+    with _stage("scan", seconds):
+        with file.path.open("rb") as audio:
+            content_hash = hashlib.file_digest(audio, "sha256").hexdigest()
+        tags = read_file_tags(file.path)
+    needed = _missing(known, encoders) if known is not None and known.content_hash == content_hash else encoders
+    if not needed and known is not None:
+        return Prepared(file, content_hash, tags, known.duration_s, {}, seconds)
+    with _stage("decode", seconds):
+        audio_by_rate = decoder(file, sorted({encoder.spec.sample_rate for encoder in needed}))
+    with _stage("segment", seconds):
+        segments = {
+            encoder.spec.name: segment(
+                audio_by_rate.waveforms[encoder.spec.sample_rate],
+                sample_rate=encoder.spec.sample_rate,
+                window_length=encoder.spec.window_length,
+            )
+            for encoder in needed
+        }
+    return Prepared(file, content_hash, tags, audio_by_rate.duration_s, segments, seconds)
+
+
+def analyse(prepared: Prepared, encoders: Sequence[Encoder]) -> tuple[TrackAnalysis, dict[str, float]]:
+    """Encode and pool one prepared file; returns what to store, and the seconds by stage.
+
+    The first encoder that tags gives the tags.
+
+    Raises
+    ------
+    StageError
+        With the stage and the reason.
+    """
+    seconds = dict(prepared.seconds)
+    spaces: list[SpaceEmbedding] = []
+    tags: dict[str, float] | None = None
+    for encoder in encoders:
+        segments = prepared.segments.get(encoder.spec.name)
+        if segments is None:
+            continue
+        with _stage("encode", seconds):
+            encoding = encoder.encode(segments.windows)
+        with _stage("pool", seconds):
+            track_vector = pool(encoding.embeddings)
+            if tags is None and encoder.spec.tags:
+                means = encoding.tag_scores.mean(axis=0).tolist()
+                tags = {tag: score for tag, score in zip(encoder.spec.tags, means, strict=True) if score >= TAG_FLOOR}
+        ends_s = (segments.starts_s + encoder.spec.window_s).clip(max=prepared.duration_s)
+        spaces.append(
+            SpaceEmbedding(
+                encoder.spec.name, encoder.version, track_vector, encoding.embeddings, segments.starts_s, ends_s
+            )
+        )
+    file, own = prepared.file, prepared.tags
+    analysis = TrackAnalysis(
+        key=file.key,
+        uri=file.uri,
+        content_hash=prepared.content_hash,
+        size_bytes=file.size_bytes,
+        modified_ns=file.modified_ns,
+        duration_s=prepared.duration_s,
+        title=own.title,
+        artist=own.artist,
+        album=own.album,
+        genre=own.genre,
+        year=own.year,
+        spaces=spaces,
+        tags=tags,
+    )
+    return analysis, seconds
+
+
+def store(analysis: TrackAnalysis, catalog: Catalog, seconds: dict[str, float]) -> None:
+    """Write one analysis in one transaction; a lost database is raised as it is.
+
+    Raises
+    ------
+    StageError
+        If the database refuses the data.
+    """
+    with _stage("store", seconds):
+        catalog.store(analysis)
+
+
+def _finish(prepared: Prepared, encoders: Sequence[Encoder], catalog: Catalog) -> Outcome:
+    try:
+        analysis, seconds = analyse(prepared, encoders)
+        store(analysis, catalog, seconds)
+    except StageError as error:
+        return Outcome(prepared.file, "failed", stage=error.stage, reason=error.reason)
+    status = "indexed" if analysis.spaces else "unchanged"
+    return Outcome(prepared.file, status, duration_s=prepared.duration_s, seconds=seconds)
+
+
+def _missing(known: StoredTrack, encoders: Sequence[Encoder]) -> list[Encoder]:
+    return [encoder for encoder in encoders if known.encoder_versions.get(encoder.spec.name) != encoder.version]
+
+
+def _check_key(file: ScannedFile, known: StoredTrack | None) -> None:
+    if known is not None and known.uri != file.uri and Path(known.uri).exists():
+        raise StageError("scan", f"key {file.key!r} belongs to {known.uri}: index this folder with --key-prefix")
+
+
+@contextmanager
+def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Time a stage, and turn whatever a file does to it into one line: the pipeline goes on with the next file."""
+    start = time.perf_counter()
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except MediaError as error:
+        raise StageError(name, error.reason) from error
+    except FileNotFoundError as error:
+        raise StageError(name, "the file has vanished") from error
+    except Exception as error:
+        logger.debug("stage %s failed", name, exc_info=True)
+        raise StageError(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _ahead(
+    threads: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], *, depth: int
+) -> Iterator[Result]:
+    """Results of `work` in order, at most `depth` items ahead of the consumer."""
+    running: deque[Future[Result]] = deque()
+    for item in items:
+        running.append(threads.submit(work, item))
+        if len(running) > depth:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()

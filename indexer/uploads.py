@@ -1,0 +1,89 @@
+"""Audio that comes in by HTTP: kept under its content hash, decoded in a child process, then the same pipeline."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from encoders.media import DecodedAudio, MediaLimits, decode_untrusted
+from encoders.spec import Encoder
+from indexer.errors import StageError
+from indexer.pipeline import Outcome, analyse, prepare, store
+from indexer.scan import AUDIO_SUFFIXES, ScannedFile
+from retrieval.catalog import Catalog, TrackAnalysis
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came in, with what its sender says of it; what is none is taken from the file's own tags."""
+
+    key: str
+    filename: str
+    content: bytes
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    year: int | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def index_upload(
+    upload: Upload, encoders: Sequence[Encoder], catalog: Catalog, *, uploads_dir: Path, limits: MediaLimits
+) -> Outcome:
+    """Bring one upload into the catalogue; the same content and fields again change nothing.
+
+    What was stored under the key before stays until the new analysis is committed.
+    """
+    file = _keep(upload, uploads_dir)
+    known = catalog.stored_tracks([upload.key]).get(upload.key)
+
+    def decode_upload(_: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
+        return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
+
+    try:
+        prepared = prepare(file, encoders, decode_upload, known=known)
+        analysis, seconds = analyse(prepared, encoders)
+        said = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
+        analysis = replace(
+            analysis,
+            metadata=upload.metadata or {},
+            **{name: value for name, value in said.items() if value is not None},
+        )
+        if not analysis.spaces and _same_fields(analysis, catalog):
+            return Outcome(file, "unchanged", duration_s=prepared.duration_s)
+        store(analysis, catalog, seconds)
+    except StageError as error:
+        discard_audio(file.uri, catalog, uploads_dir=uploads_dir)
+        return Outcome(file, "failed", stage=error.stage, reason=error.reason)
+    if known is not None:
+        discard_audio(known.uri, catalog, uploads_dir=uploads_dir)
+    return Outcome(file, "indexed", duration_s=prepared.duration_s, seconds=seconds)
+
+
+def discard_audio(uri: str, catalog: Catalog, *, uploads_dir: Path) -> None:
+    """Remove an uploaded file that no live track points to; files from elsewhere are never touched."""
+    path = Path(uri)
+    if path.is_relative_to(uploads_dir) and catalog.track_at(uri) is None:
+        path.unlink(missing_ok=True)
+
+
+def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
+    suffix = Path(upload.filename).suffix.lower()
+    content_hash = hashlib.sha256(upload.content).hexdigest()
+    path = uploads_dir / content_hash[:2] / (content_hash + (suffix if suffix in AUDIO_SUFFIXES else ""))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}-{id(upload)}")
+        beside.write_bytes(upload.content)
+        beside.rename(path)
+    stat = path.stat()
+    return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns)
+
+
+def _same_fields(analysis: TrackAnalysis, catalog: Catalog) -> bool:
+    track = catalog.track(analysis.key)
+    names = ("uri", "title", "artist", "album", "genre", "year", "metadata")
+    return all(getattr(track, name) == getattr(analysis, name) for name in names)
