@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
-	@SOUNDALIKE_HOME="$(DEMO_HOME)" BIN="$(BIN)" MUSIC="$(MUSIC)" sh demo.sh
+	SOUNDALIKE_HOME="$(DEMO_HOME)" $(BIN)/soundalike demo $(if $(MUSIC),"$(MUSIC)")
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest --cov --cov-report=term

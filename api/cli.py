@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from api import tables
+from api.schemas import answer_out, track_out
 from api.settings import SettingsError, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.checkpoints import import_checkpoint
@@ -23,9 +24,9 @@ from encoders.media import decode
 from encoders.spec import encoder_names, encoder_spec
 from indexer.errors import IndexerError
 from indexer.jobs import index_folder
-from indexer.packs import PACKS, fetch_pack
+from indexer.packs import PACKS, default_pack, fetch_pack
 from retrieval.errors import RetrievalError, UnknownTrackError
-from retrieval.filters import Filter, parse_filter
+from retrieval.filters import Filter, compile_filter, parse_filter
 from retrieval.search import Query
 from retrieval.snapshots import current_name
 
@@ -57,30 +58,7 @@ def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], key_pref
     if (path is None) == (pack is None):
         raise click.UsageError("give either a PATH or --pack NAME")
     with _open() as here:
-        if pack is not None:
-            fetched = fetch_pack(pack, here.settings.packs_dir)
-            click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
-            path, key_prefix = fetched.music, key_prefix or pack
-        assert path is not None  # one of the two was given
-        encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
-        with tables.progress(quiet=as_json) as bar:
-            report = index_folder(
-                path,
-                encoders,
-                here.search,
-                here.ledger,
-                limits=here.settings.media_limits,
-                decode_threads=here.settings.decode_threads,
-                key_prefix=key_prefix,
-                on_start=bar.start,
-                on_outcome=bar.advance,
-            )
-        failures = here.ledger.failures(job_id=report.job_id)
-        if as_json:
-            _print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
-        else:
-            tables.print_report(report, failures, bar.elapsed_s)
-        return FAILED_FILES if report.counts["failed"] else 0
+        return _index(here, path, pack, spaces, key_prefix=key_prefix, as_json=as_json)
 
 
 @soundalike.command()
@@ -97,11 +75,49 @@ def similar(key_or_file: str, limit: int, raw_filter: str | None, exact: bool, s
         query = replace(_seed(here, key_or_file, space), limit=limit, filter=condition, exact=exact, explain=True)
         answer = here.search.answer(query)
         if as_json:
-            from api.schemas import answer_out
-
             _print_json(answer_out(answer).model_dump())
         else:
             tables.print_answer(key_or_file, answer)
+    return 0
+
+
+@soundalike.command()
+@click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
+def demo(music: Path | None) -> int:
+    """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
+    settings = read_settings()
+    spec = encoder_spec(settings.space)
+    if spec.fetch is not None:
+        click.echo(f"weights: {spec.fetch(settings.weights_dir)}\n  {spec.reference}\n  licence: {spec.license}")
+    with _open() as here:
+        pack = None if music else default_pack()
+        code = _index(here, music, pack, (), key_prefix=None, as_json=False)
+        tracks = here.catalog.list_tracks(after_id=0, limit=1)
+        if not tracks:
+            return code
+        seed = tracks[0].key
+        tables.print_answer(seed, here.search.answer(Query(track=seed, limit=5, explain=True)))
+    tables.print_next_steps(settings.home, seed)
+    return 0
+
+
+@soundalike.command()
+@click.option("-n", "--limit", default=100, show_default=True, help="How many.")
+@click.option("--filter", "raw_filter", help="A filter as JSON.")
+@as_json
+def tracks(limit: int, raw_filter: str | None, as_json: bool) -> int:
+    """List the catalogue, in the order in which it came in."""
+    condition = _filter(raw_filter)
+    with _open() as here:
+        only = None
+        if condition is not None:
+            here.search.attributes.refresh()
+            only = list(compile_filter(condition, here.search.attributes))
+        found = here.catalog.list_tracks(after_id=0, limit=limit, only=only)
+    if as_json:
+        _print_json([track_out(track).model_dump() for track in found])
+    else:
+        tables.print_tracks(found)
     return 0
 
 
@@ -273,6 +289,41 @@ def _fail(message: str, code: int) -> None:
 
 def _open() -> AbstractContextManager[Soundalike]:
     return open_soundalike(read_settings())
+
+
+def _index(
+    here: Soundalike,
+    path: Path | None,
+    pack: str | None,
+    spaces: tuple[str, ...],
+    *,
+    key_prefix: str | None,
+    as_json: bool,
+) -> int:
+    if pack is not None:
+        fetched = fetch_pack(pack, here.settings.packs_dir)
+        click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
+        path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
+    assert path is not None  # one of the two was given
+    encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
+    with tables.progress(quiet=as_json) as bar:
+        report = index_folder(
+            path,
+            encoders,
+            here.search,
+            here.ledger,
+            limits=here.settings.media_limits,
+            decode_threads=here.settings.decode_threads,
+            key_prefix=key_prefix,
+            on_start=bar.start,
+            on_outcome=bar.advance,
+        )
+    failures = here.ledger.failures(job_id=report.job_id)
+    if as_json:
+        _print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
+    else:
+        tables.print_report(report, failures, bar.elapsed_s)
+    return FAILED_FILES if report.counts["failed"] else 0
 
 
 def _filter(raw: str | None) -> Filter | None:

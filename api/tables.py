@@ -1,8 +1,11 @@
 """What the command line shows: tables, and the progress of an ingest."""
 
+import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +15,7 @@ from rich.text import Text
 
 from indexer.jobs import IngestReport
 from indexer.pipeline import Outcome
+from retrieval.catalog import Track
 from retrieval.ledger import Failure
 from retrieval.search import Answer
 
@@ -103,6 +107,33 @@ def print_answer(seed: str, answer: Answer) -> None:
         f"space {answer.space}{why}",
         highlight=False,
     )
+
+
+def print_tracks(tracks: Sequence[Track]) -> None:
+    """The catalogue as a table."""
+    table = Table(pad_edge=False)
+    for name in ("key", "title", "artist", "length"):
+        table.add_column(name, overflow="fold")
+    for track in tracks:
+        minutes, seconds = divmod(round(track.duration_s), 60)
+        cells = (track.key, track.title or "", track.artist or "", f"{minutes}:{seconds:02}")
+        table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)
+
+
+def print_next_steps(home: Path, seed: str) -> None:
+    """How to go on after the demo."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print("\nGo on with:")
+    for command in (
+        f"export SOUNDALIKE_HOME={shlex.quote(str(home))} PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+        "soundalike tracks",
+        f"soundalike similar {shlex.quote(seed)}",
+        "soundalike similar path/to/any/song.mp3",
+        "soundalike index ~/Music",
+        "soundalike serve    # then http://127.0.0.1:8000/docs",
+    ):
+        console.print(f"  {command}")
 
 
 def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -> None:

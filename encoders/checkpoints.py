@@ -164,11 +164,13 @@ def import_checkpoint(name: str, source: Path, weights_dir: Path) -> Path:
     UnknownEncoderError, WeightsError
         If there is no such encoder, or the file cannot be read or does not fit it.
     """
-    from encoders.spec import encoder_spec  # noqa: PLC0415 - the one way back: spec loads its weights through us
+    from encoders.spec import encoder_spec
 
     spec = encoder_spec(name)
     if spec.sha256 is not None:
-        raise WeightsError(f"{spec.name} is pinned to its published weights; run `soundalike weights fetch {spec.name}`")
+        raise WeightsError(
+            f"{spec.name} is pinned to its published weights; run `soundalike weights fetch {spec.name}`"
+        )
     tensors = spec.convert(read_checkpoint(source))
     load_into(spec.build(), tensors)
     path = weights_dir / f"{spec.name}.safetensors"

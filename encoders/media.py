@@ -1,7 +1,9 @@
 """Decode a media file or an upload to mono waveforms at the sample rates the encoders ask for.
 
 One pass of FFmpeg (through PyAV) over the first audio stream: decode → average the channels → resample to every rate.
-Waveforms are float32 [samples], about [-1, 1]. Run as a module this file is the child process of :func:`decode_untrusted`; hence no torch here.
+Waveforms are float32 [samples], about [-1, 1].
+
+Run as a module, this file is the child process of :func:`decode_untrusted`; hence no torch here.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -36,6 +37,8 @@ from encoders.errors import (
 from encoders.mixdown import Mixdown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -79,9 +82,7 @@ class DecodedAudio:
 _DEFAULT_LIMITS = MediaLimits()
 
 
-def decode(
-    source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = _DEFAULT_LIMITS
-) -> DecodedAudio:
+def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = _DEFAULT_LIMITS) -> DecodedAudio:
     """Decode the first audio stream to mono at several sample rates in one pass.
 
     Parameters
@@ -240,7 +241,13 @@ def decode_untrusted(
     with tempfile.TemporaryFile() as answer:
         try:
             child = subprocess.run(
-                command, input=data, stdout=answer, stderr=subprocess.PIPE, timeout=timeout_s, env=environment, check=False
+                command,
+                input=data,
+                stdout=answer,
+                stderr=subprocess.PIPE,
+                timeout=timeout_s,
+                env=environment,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise UnreadableMediaError("upload", f"decoding took more than {timeout_s:g} s") from error

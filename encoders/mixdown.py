@@ -6,6 +6,7 @@ weight of 0.707, which lifts identical channels 3 dB above full scale. Values ab
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import av
@@ -91,5 +92,5 @@ class Mixdown:
 
 
 def _link(*contexts: FilterContext) -> None:
-    for upstream, downstream in zip(contexts, contexts[1:], strict=False):
+    for upstream, downstream in itertools.pairwise(contexts):
         upstream.link_to(downstream)

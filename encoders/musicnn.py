@@ -44,10 +44,7 @@ _WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cf
 
 
 class TimbralBlock(nn.Module):
-    """Filters of 7 frames by most of the mel axis, pooled over mels: a timbre wherever it is pitched.
-
-    [batch, frames, mels] → [batch, 204, frames]
-    """
+    """Filters of 7 frames by most of the mel axis, pooled over mels: a timbre wherever it is pitched."""
 
     def __init__(self, mels: int) -> None:
         super().__init__()
@@ -55,6 +52,7 @@ class TimbralBlock(nn.Module):
         self.norm = nn.BatchNorm1d(204, _BN_EPS)
 
     def forward(self, features: Tensor) -> Tensor:
+        """[batch, frames, mels] → [batch, 204, frames]."""
         sign = _direction(self.norm)
         weight = self.conv.weight * sign[:, None, None, None]
         response = F.conv2d(features[:, None], weight, padding=self.conv.padding).amax(3)
@@ -62,10 +60,7 @@ class TimbralBlock(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Filters along time on every mel band alike, pooled over mels: a rhythm in whatever band.
-
-    [batch, frames, mels] → [batch, 51, frames]
-    """
+    """Filters along time on every mel band alike, pooled over mels: a rhythm in whatever band."""
 
     def __init__(self, frames: int) -> None:
         super().__init__()
@@ -73,6 +68,7 @@ class TemporalBlock(nn.Module):
         self.norm = nn.BatchNorm1d(51, _BN_EPS)
 
     def forward(self, features: Tensor) -> Tensor:
+        """[batch, frames, mels] → [batch, 51, frames]."""
         batch, frames, mels = features.shape
         length = self.conv.kernel_size[0]
         # TensorFlow's "same" padding: the odd frame of an even kernel goes to the right.
@@ -103,7 +99,7 @@ def _activate(response: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm1d) -> Tensor
 
 
 class ResidualBlock(nn.Module):
-    """Convolution over 7 frames, ReLU, batch norm: [batch, channels, frames] → [batch, 64, frames]."""
+    """Convolution over 7 frames, ReLU, batch norm; the shortcut is added by the network."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -111,12 +107,13 @@ class ResidualBlock(nn.Module):
         self.norm = nn.BatchNorm1d(64, _BN_EPS)
 
     def forward(self, features: Tensor) -> Tensor:
+        """[batch, channels, frames] → [batch, 64, frames]."""
         activated: Tensor = self.norm(F.relu(self.conv(features)))
         return activated
 
 
 class MusiCNN(nn.Module):
-    """Waveform windows float32 [batch, 48128] → embedding [batch, 200], tag logits [batch, 50]."""
+    """Timbral and temporal front end, densely connected middle, pooling over time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,6 +128,7 @@ class MusiCNN(nn.Module):
         self.head = nn.Linear(DIM, _N_TAGS)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveform windows float32 [batch, 48128] → embedding [batch, 200], tag logits [batch, 50]."""
         features = self.input_norm(self.log_mel(waveform).flatten(1)[:, None]).view(len(waveform), -1, N_MELS)
         front = torch.cat([block(features) for block in (*self.timbral, *self.temporal)], dim=1)
         first = self.middle[0](front)
@@ -162,7 +160,7 @@ def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     CheckpointMismatchError
         If a variable is missing.
     """
-    converted = {}
+    converted: dict[str, Tensor] = {}
     try:
         for number, norm in enumerate(_NORMS):
             layer = "batch_normalization" + (f"_{number}" if number else "")
@@ -229,4 +227,6 @@ def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> Encoder
 
 
 SPEC = _spec("musicnn", "MSD_musicnn", MSD_TAGS, "e1326c0698ff7b0b6fe3d92b4165ca23809ef30b6834c0d26d7584b6eb282faa")
-MTT_SPEC = _spec("musicnn-mtt", "MTT_musicnn", MTT_TAGS, "f88304cf81f09fcf6ac46cccb8381da3d03b9773c7c48bd242e686e04505b745")
+MTT_SPEC = _spec(
+    "musicnn-mtt", "MTT_musicnn", MTT_TAGS, "f88304cf81f09fcf6ac46cccb8381da3d03b9773c7c48bd242e686e04505b745"
+)

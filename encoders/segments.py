@@ -96,7 +96,8 @@ def pool(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(embeddings).all():
         raise NonFiniteError("a segment embedding holds NaN or infinity")
     mean = embeddings.mean(axis=0, dtype=np.float64)
-    norm = np.linalg.norm(mean)
+    norm = float(np.linalg.norm(mean))
     if norm == 0:
         raise ZeroEmbeddingError(f"the mean of {len(embeddings)} segment embeddings has zero norm")
-    return (mean / norm).astype(np.float32)
+    track_embedding: NDArray[np.float32] = (mean / norm).astype(np.float32)
+    return track_embedding

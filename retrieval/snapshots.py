@@ -32,7 +32,8 @@ FLAT_LIMIT = 50_000
 RECALL_TARGET = 0.99
 TUNING_QUERIES = 256
 TUNING_K = 10
-ROWS_TO_TRAIN_A_LIST = 64
+MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
+MAX_ROWS_TO_TRAIN_A_LIST = 64
 CURRENT = "CURRENT"
 _FILES = ("index.faiss", "track_ids.npy")
 
@@ -165,10 +166,11 @@ def _build_index(vectors: NDArray[np.float32], manifest: Manifest) -> tuple[Any,
         flat = faiss.IndexFlatIP(dim)
         flat.add(vectors)
         return flat, replace(manifest, kind="flat", nprobe=0, recall=1.0)
-    nlist = int(4 * np.sqrt(count))
+    nlist = max(1, min(int(4 * np.sqrt(count)), count // MIN_ROWS_TO_TRAIN_A_LIST))
     index = faiss.index_factory(dim, f"IVF{nlist},SQfp16", faiss.METRIC_INNER_PRODUCT)
+    index.by_residual = False  # so that a row is exactly the float16 that PostgreSQL holds
     rng = np.random.default_rng(0)
-    rows = rng.choice(count, size=min(count, nlist * ROWS_TO_TRAIN_A_LIST), replace=False)
+    rows = rng.choice(count, size=min(count, nlist * MAX_ROWS_TO_TRAIN_A_LIST), replace=False)
     index.train(vectors[rows])
     index.set_direct_map_type(faiss.DirectMap.Array)
     index.add(vectors)
@@ -177,7 +179,7 @@ def _build_index(vectors: NDArray[np.float32], manifest: Manifest) -> tuple[Any,
 
 
 def _tune(index: Any, vectors: NDArray[np.float32], rng: np.random.Generator) -> tuple[int, float]:
-    queries = vectors[rng.choice(len(vectors), size=TUNING_QUERIES, replace=False)]
+    queries = vectors[rng.choice(len(vectors), size=min(len(vectors), TUNING_QUERIES), replace=False)]
     _, truth = faiss.knn(queries, vectors, TUNING_K, metric=faiss.METRIC_INNER_PRODUCT)
     nprobe, recall = 1, 0.0
     while True:

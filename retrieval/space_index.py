@@ -102,7 +102,7 @@ class SpaceIndex:
     def _open(self, name: str | None) -> IndexView:
         if name is None:
             version = self._version()
-            return IndexView(version, self._dim(), revision=0)
+            return IndexView(version, self.catalog.dim(self.space, version), revision=0)
         snapshot = open_snapshot(self.directory, space=self.space)
         manifest = snapshot.manifest
         return IndexView(
@@ -112,7 +112,3 @@ class SpaceIndex:
             snapshot,
             delta_vectors=np.empty((0, manifest.dim), np.float32),
         )
-
-    def _dim(self) -> int:
-        vectors = (change.vector for change in self.catalog.index_changes(self.space, after=0))
-        return next(len(vector) for vector in vectors if vector is not None)

@@ -1,0 +1,211 @@
+"""Music Tagging Transformer: a small residual CNN over log-mel power, then a transformer over time.
+
+Won, Choi & Serra, "Semi-supervised Music Tagging Transformer", ISMIR 2021, https://arxiv.org/abs/2111.13457. 22,050 Hz
+mono, 10 s; the embedding is the class token before the tag head. ``tagging`` is the teacher (d 256),
+``tagging-student`` the distilled compact student (d 64). Modules bear the names of the published checkpoints (MIT), so
+that those load as they are, mel filters and window included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders.frontend import AmplitudeToDB, MelSpectrogram
+from encoders.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SAMPLE_RATE = 22_050
+WINDOW_LENGTH = 10 * SAMPLE_RATE
+N_FFT = 1024
+N_MELS = 128
+_CONV_CHANNELS = 128
+_MAX_FRAMES = 512
+_HEADS = 8
+_LAYERS = 4
+_DROPOUT = 0.1
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, then max-pooling."""
+
+    def __init__(self, before: int, after: int, pooling: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv_1 = nn.Conv2d(before, after, 3, padding=1)
+        self.bn_1 = nn.BatchNorm2d(after)
+        self.conv_2 = nn.Conv2d(after, after, 3, padding=1)
+        self.bn_2 = nn.BatchNorm2d(after)
+        self.widens = before != after
+        if self.widens:
+            self.conv_3 = nn.Conv2d(before, after, 3, padding=1)
+            self.bn_3 = nn.BatchNorm2d(after)
+        self.pooling = pooling
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[batch, before, mels, frames] → [batch, after, mels, frames], both axes divided by the pooling."""
+        shortcut = self.bn_3(self.conv_3(features)) if self.widens else features
+        residual = self.bn_2(self.conv_2(F.relu(self.bn_1(self.conv_1(features)))))
+        return F.max_pool2d(F.relu(shortcut + residual), self.pooling)
+
+
+class FrontEnd(nn.Module):
+    """Residual CNN that leaves one vector for every fourth frame."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.input_bn = nn.BatchNorm2d(1)
+        self.layer1 = ResidualBlock(1, _CONV_CHANNELS, (2, 2))
+        self.layer2 = ResidualBlock(_CONV_CHANNELS, _CONV_CHANNELS, (2, 2))
+        self.layer3 = ResidualBlock(_CONV_CHANNELS, _CONV_CHANNELS, (2, 1))
+        self.fc = nn.Linear(_CONV_CHANNELS * N_MELS // 8, dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Log-mel power [batch, 1, 128, frames] → [batch, frames // 4, dim]."""
+        maps = self.layer3(self.layer2(self.layer1(self.input_bn(features))))
+        frames: Tensor = self.fc(maps.flatten(1, 2).mT)
+        return frames
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(dim, dim), nn.Dropout(_DROPOUT))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """[batch, frames, dim] → the same shape."""
+        heads = self.to_qkv(frames).unflatten(2, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(*heads.unbind(0))
+        mixed: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
+        return mixed
+
+
+class FeedForward(nn.Module):
+    """The transformer's perceptron, four times as wide inside."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(_DROPOUT), nn.Linear(4 * dim, dim), nn.Dropout(_DROPOUT)
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """[batch, frames, dim] → the same shape."""
+        mixed: Tensor = self.net(frames)
+        return mixed
+
+
+class PreNorm(nn.Module):
+    """Layer norm before a sub-layer."""
+
+    def __init__(self, dim: int, fn: nn.Module) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.fn = fn
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """[batch, frames, dim] → the same shape."""
+        mixed: Tensor = self.fn(self.norm(frames))
+        return mixed
+
+
+class Residual(nn.Module):
+    """A sub-layer added to its input."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """[batch, frames, dim] → the same shape."""
+        mixed: Tensor = self.fn(frames)
+        return frames + mixed
+
+
+class Transformer(nn.Module):
+    """Pre-norm encoder layers, each attention and then a perceptron."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(Residual(PreNorm(dim, Attention(dim))), Residual(PreNorm(dim, FeedForward(dim))))
+            for _ in range(_LAYERS)
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """[batch, frames, dim] → the same shape."""
+        for layer in self.layers:
+            frames = layer(frames)
+        return frames
+
+
+class TaggingTransformer(nn.Module):
+    """Front end, class token and positions, transformer, tag head."""
+
+    def __init__(self, dim: int, n_tags: int) -> None:
+        super().__init__()
+        self.spec = MelSpectrogram(
+            sample_rate=SAMPLE_RATE, n_fft=N_FFT, f_min=0.0, f_max=SAMPLE_RATE / 2, n_mels=N_MELS, power=2.0
+        )
+        self.amplitude_to_db = AmplitudeToDB()
+        self.frontend = FrontEnd(dim)
+        self.pos_embedding = nn.Parameter(torch.randn(1, _MAX_FRAMES + 1, dim))
+        self.cls_token = nn.Parameter(torch.randn(dim))
+        self.dropout = nn.Dropout(_DROPOUT)
+        self.transformer = Transformer(dim)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_tags))
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveform windows float32 [batch, 220500] → embedding [batch, dim], tag logits [batch, n_tags]."""
+        frames = self.frontend(self.amplitude_to_db(self.spec(waveform))[:, None])
+        tokens = torch.cat([self.cls_token.expand(len(frames), 1, -1), frames], dim=1)
+        tokens = self.dropout(tokens + self.pos_embedding[:, : tokens.shape[1]])
+        embedding = self.transformer(tokens)[:, 0]
+        return embedding, self.mlp_head(embedding)
+
+
+def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the network of a published checkpoint, without the teacher that a student's file also holds."""
+    return {
+        key.removeprefix("network."): tensor
+        for key, tensor in published.items()
+        if not key.startswith("teacher_network.") and not key.endswith(".num_batches_tracked")
+    }
+
+
+# fmt: off
+# In the order of the release's tag list (src/msd_config.py of the authors' repository).
+MSD_TAGS = (
+    "rock", "pop", "indie", "alternative", "electronic", "hip-hop", "metal", "jazz", "punk", "folk",
+    "alternative rock", "indie rock", "dance", "hard rock", "00s", "soul", "hardcore", "80s", "country",
+    "classic rock", "punk rock", "blues", "chillout", "experimental", "heavy metal", "death metal", "90s", "reggae",
+    "progressive rock", "ambient", "acoustic", "beautiful", "british", "rnb", "funk", "metalcore", "mellow", "world",
+    "guitar", "trance", "indie pop", "christian", "house", "spanish", "latin", "psychedelic", "electro", "piano",
+    "70s", "progressive metal",
+)
+# fmt: on
+
+
+def _spec(name: str, dim: int) -> EncoderSpec:
+    return EncoderSpec(
+        name=name,
+        sample_rate=SAMPLE_RATE,
+        window_length=WINDOW_LENGTH,
+        dim=dim,
+        build=lambda: TaggingTransformer(dim, len(MSD_TAGS)),
+        convert=convert,
+        reference="Won, Choi & Serra, Semi-supervised Music Tagging Transformer, ISMIR 2021",
+        license="MIT",
+        tags=MSD_TAGS,
+    )
+
+
+SPEC = _spec("tagging", 256)
+STUDENT_SPEC = _spec("tagging-student", 64)

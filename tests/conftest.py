@@ -1,0 +1,154 @@
+"""Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
+
+import itertools
+import os
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from torch import Tensor, nn
+
+from api.settings import Settings, read_settings
+from api.wiring import Soundalike, open_soundalike
+from encoders.musicnn import SPEC as MUSICNN
+from encoders.spec import Encoder, EncoderSpec
+from retrieval.database import migrate, open_engine
+
+BANDS_RATE = 16_000
+BANDS_WINDOW = 16_000
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20_210_731)
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The user's own cache of weights, filled once by the package index."""
+    directory = read_settings(os.environ).weights_dir
+    assert MUSICNN.fetch is not None
+    MUSICNN.fetch(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A PostgreSQL of the tests' own, with a migrated database to copy."""
+    embedded_dir = tmp_path_factory.mktemp("pg") / "data"
+    engine = open_engine(os.environ.get("SOUNDALIKE_TEST_DATABASE_URL"), embedded_dir=embedded_dir)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE IF EXISTS soundalike_template"))
+        connection.execute(text("CREATE DATABASE soundalike_template"))
+    template = create_engine(engine.url.set(database="soundalike_template"))
+    migrate(template)
+    template.dispose()
+    yield engine
+    engine.dispose()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def empty_database_url(server: Engine) -> Iterator[str]:
+    """A database without a schema."""
+    yield from _database(server, "template0")
+
+
+@pytest.fixture
+def database_url(server: Engine) -> Iterator[str]:
+    """A migrated, empty database."""
+    yield from _database(server, "soundalike_template")
+
+
+def _database(server: Engine, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(make_url(database_url))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, weights_dir: Path) -> Settings:
+    return Settings(home=tmp_path / "home", weights_dir=weights_dir, database_url=database_url)
+
+
+@pytest.fixture
+def soundalike(settings: Settings) -> Iterator[Soundalike]:
+    with open_soundalike(settings) as opened:
+        yield opened
+
+
+class Bands(nn.Module):
+    """Loudness in 32 frequency bands: enough to tell tones apart, and quick."""
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        power = torch.fft.rfft(waveform).abs()[:, 1:8001].reshape(len(waveform), 32, -1).mean(2)
+        return torch.log1p(power), torch.stack([power[:, 0] - 1, 1 - power[:, 0]], dim=1)
+
+
+BANDS = EncoderSpec(
+    name="bands",
+    sample_rate=BANDS_RATE,
+    window_length=BANDS_WINDOW,
+    dim=32,
+    build=Bands,
+    convert=dict,
+    reference="of the tests",
+    license="Apache-2.0",
+    tags=("low", "high"),
+)
+
+
+@pytest.fixture
+def bands() -> Encoder:
+    return Encoder(BANDS, Bands(), version="bands-1", device=torch.device("cpu"))
+
+
+def tone(frequency_hz: float, duration_s: float, *, sample_rate: int = 16_000) -> NDArray[np.float32]:
+    """A tone with two overtones, float32 [samples]."""
+    time_s = np.arange(round(duration_s * sample_rate)) / sample_rate
+    overtones = sum(np.sin(2 * np.pi * n * frequency_hz * time_s) / n for n in (1, 2, 3))
+    return (0.3 * overtones).astype(np.float32)
+
+
+@pytest.fixture
+def write_wav() -> Callable[..., Path]:
+    """Write a mono waveform as 16-bit WAV."""
+
+    def write(path: Path, waveform: NDArray[np.float32], *, sample_rate: int = 16_000) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate)
+            file.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def music(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
+    """A folder of twelve tones, an octave and a half apart at most, in two subfolders."""
+    folder = tmp_path / "music"
+    for number in range(12):
+        sub = "low" if number < 6 else "high"
+        write_wav(folder / sub / f"tone{number:02}.wav", tone(110 * 2 ** (number / 3), 3.0 + number / 10))
+    return folder
