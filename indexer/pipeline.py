@@ -5,6 +5,8 @@ one thread that encodes and stores. A track is one transaction, idempotent on co
 run that was cut short goes on where it stopped. A file that fails is recorded with the stage and the reason.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 import time
@@ -14,18 +16,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from encoders.errors import MediaError
 from encoders.media import DecodedAudio, MediaLimits, decode
 from encoders.segments import Segments, pool, segment
-from encoders.spec import Encoder
 from indexer.errors import StageError
 from indexer.file_tags import FileTags, read_file_tags
 from indexer.scan import ScannedFile
 from retrieval.catalog import Catalog, SpaceEmbedding, StoredTrack, TrackAnalysis
+
+if TYPE_CHECKING:
+    from encoders.spec import Encoder
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,23 @@
 """Audio that comes in by HTTP: kept under its content hash, decoded in a child process, then the same pipeline."""
 
+from __future__ import annotations
+
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from encoders.media import DecodedAudio, MediaLimits, decode_untrusted
-from encoders.spec import Encoder
 from indexer.errors import StageError
 from indexer.pipeline import Outcome, analyse, prepare, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
-from retrieval.catalog import Catalog, TrackAnalysis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from encoders.spec import Encoder
+    from retrieval.catalog import Catalog, TrackAnalysis
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,9 +40,11 @@ def weights_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def server() -> Iterator[Engine]:
     """A PostgreSQL of the tests' own, with a migrated database to copy."""
-    embedded_dir = tmp_path_factory.mktemp("pg") / "data"
+    # Not under pytest's own folder: a second run of the tests closes that one to the server's user.
+    folder = tempfile.TemporaryDirectory(prefix="soundalike-", ignore_cleanup_errors=True)
+    embedded_dir = Path(folder.name) / "postgres"
     engine = open_engine(os.environ.get("SOUNDALIKE_TEST_DATABASE_URL"), embedded_dir=embedded_dir)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE IF EXISTS soundalike_template"))

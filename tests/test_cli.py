@@ -1,0 +1,168 @@
+"""The command line as a user sees it: exit codes, one line for every error, JSON, and Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from api.settings import SettingsError, read_settings
+from tests.conftest import tone
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[str, str]:
+    return os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(tmp_path / "home"),
+        "SOUNDALIKE_CACHE": str(weights_dir.parent),
+        "COLUMNS": "200",
+    }
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "api.cli", *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment | changed, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == expect, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def loaded(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def test_a_folder_to_answers(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
+    (music / "letter.mp3").write_text("not a song")
+    report = loaded(run("index", music, "--json", expect=3))
+    assert report["counts"] == {"indexed": 12, "unchanged": 0, "failed": 1}
+    assert report["failures"][0]["uri"].endswith("letter.mp3")
+    again = run("index", music, expect=3)
+    assert "0 indexed, 12 unchanged, 1 failed" in again.stdout
+
+    status = loaded(run("status", "--json", "--failures"))
+    assert status["tracks"] == 12
+    assert status["spaces"][0]["space"] == "musicnn"
+    assert len(status["failures"]) == 1
+    shown = run("status", "--failures").stdout
+    assert "letter.mp3" in shown
+    assert "decode" in shown
+
+    answer = loaded(run("similar", "music/low/tone03.wav", "--json", "-n", "3"))
+    assert len(answer["results"]) == 3
+    assert answer["stats"]["path"] == "exact"
+    by_path = loaded(run("similar", music / "low" / "tone03.wav", "--json", "-n", "3"))
+    assert by_path["results"] == answer["results"]
+    outside = write_wav(tmp_path / "outside.wav", tone(110 * 2, 3.3))  # tone03 again, from elsewhere
+    by_file = loaded(run("similar", outside, "--json", "-n", "3"))
+    assert by_file["results"][0]["track"] == "music/low/tone03.wav"
+    table = run("similar", "music/low/tone03.wav").stdout
+    assert "music/low/tone02.wav" in table
+    assert "exact search" in table
+
+    only_long = '{"must": [{"key": "duration_s", "range": {"gte": 4.05}}]}'
+    filtered = loaded(run("similar", "music/low/tone03.wav", "--filter", only_long, "--json"))
+    assert {result["track"] for result in filtered["results"]} == {"music/high/tone11.wav"}
+    assert [track["track"] for track in loaded(run("tracks", "--filter", only_long, "--json"))] == [
+        "music/high/tone11.wav"
+    ]
+
+    assert loaded(run("rebuild", "--json"))[0]["manifest"]["count"] == 12
+    run("delete", "music/low/tone03.wav")
+    assert "nearest keys: music/low/tone0" in run("similar", "music/low/tone03.wav", expect=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["index"], 2, "give either a PATH or --pack NAME"),
+        (["index", "/nowhere/at all"], 1, "/nowhere/at all: no such file or folder"),
+        (["index", "--pack", "imich"], 1, "immich"),
+        (["index", "--space", "musicn", "."], 1, "musicnn"),
+        (["similar", "x", "--filter", "{"], 2, "not JSON"),
+        (["similar", "x", "--filter", '{"mist": []}'], 1, "filter.mist"),
+        (["similar", "x"], 1, "no track with key 'x'"),
+        (["rebuild", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
+        (["weights", "fetch", "clmr"], 2, "import a checkpoint"),
+        (["weights", "import", "clmr", __file__], 1, "test_cli.py"),
+        (["--nosuch"], 2, "--nosuch"),
+    ],
+)
+def test_errors_are_one_clear_line(run: Run, arguments: list[str], code: int, message: str) -> None:
+    assert message in run(*arguments, expect=code).stderr
+
+
+def test_missing_weights_say_how_to_get_them(run: Run, music: Path, tmp_path: Path) -> None:
+    done = run("index", music, expect=1, SOUNDALIKE_CACHE=str(tmp_path / "none"))
+    assert "soundalike weights fetch musicnn" in done.stderr
+    done = run("index", music, "--space", "clmr", expect=1)
+    assert "soundalike weights import clmr FILE" in done.stderr
+
+
+def test_no_database_gives_one_line(run: Run) -> None:
+    done = run("status", expect=1, DATABASE_URL="postgresql://me:secret@127.0.0.1:9/none")
+    assert done.stderr.startswith("soundalike: no PostgreSQL at postgresql+psycopg://me:***@127.0.0.1:9/none")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_empty_database_of_ones_own_is_migrated_on_demand(run: Run, empty_database_url: str) -> None:
+    assert "run `soundalike migrate`" in run("status", expect=1, DATABASE_URL=empty_database_url).stderr
+    run("migrate", DATABASE_URL=empty_database_url)
+    assert loaded(run("status", "--json", DATABASE_URL=empty_database_url))["tracks"] == 0
+
+
+def test_the_embedded_database_needs_nothing(
+    run: Run, music: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    home = str(tmp_path / "embedded")
+    run("index", music / "low", DATABASE_URL="", SOUNDALIKE_HOME=home)
+    assert loaded(run("status", "--json", DATABASE_URL="", SOUNDALIKE_HOME=home))["tracks"] == 6
+
+
+def test_ctrl_c_leaves_everything_consistent(
+    run: Run, environment: dict[str, str], tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 60 * 16_000).astype(np.float32))
+    command = [sys.executable, "-m", "api.cli", "index", str(tmp_path / "many")]
+    started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    while loaded(run("status", "--json"))["tracks"] < 2:
+        assert started.poll() is None
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130, errors
+    assert "interrupted; what was stored stays" in errors
+    stored = loaded(run("status", "--json"))
+    assert 2 <= stored["tracks"] < 40
+    assert stored["spaces"][0]["searchable"] == stored["tracks"]
+
+
+def test_weights_are_listed(run: Run) -> None:
+    rows = {row["name"]: row for row in loaded(run("weights", "list", "--json"))}
+    assert rows["musicnn"]["here"]
+    assert rows["musicnn"]["license"] == "ISC"
+    assert rows["clmr"]["dim"] == 512
+    assert "musicnn" in run("weights", "list").stdout
+
+
+def test_settings_name_the_variable() -> None:
+    with pytest.raises(SettingsError, match="SOUNDALIKE_DECODE_THREADS is 'many'; accepted: a number above zero"):
+        read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
+    with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
+        read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
