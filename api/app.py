@@ -1,7 +1,5 @@
 """The Flask application: resources in, routes and errors registered, OpenAPI 3.1 out."""
 
-from typing import cast
-
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
@@ -17,7 +15,8 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     app.config["DESCRIPTION"] = "Music search and recommendation that listens."
     app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = soundalike.settings.max_upload_bytes
-    cast("DefaultJSONProvider", app.json).sort_keys = False  # tags come highest first
+    app.json = DefaultJSONProvider(app)
+    app.json.sort_keys = False  # tags come highest first
     context.attach(app, soundalike)
     problems.register(app)
     for blueprint in (queries.blueprint, tracks.blueprint, operations.blueprint):

@@ -376,7 +376,3 @@ def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
-
-
-if __name__ == "__main__":
-    main()

@@ -28,6 +28,18 @@ _NAMED_AT_MOST = 3
 _STEP_COUNTER = ".num_batches_tracked"
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
 
+# What PyTorch's restricted unpickler raises on damaged files, beside its own error.
+_DAMAGE = (
+    SafetensorError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
 
 class _Inert:
     """Stands in for a class of PyTorch Lightning that a checkpoint mentions: takes anything, does nothing."""
@@ -71,12 +83,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals(_HARMLESS_GLOBALS):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).partition("WeightsUnpickler error: ")[2].partition("\n")[0] or str(error).partition("\n")[0]
+        # PyTorch wraps the reason into advice on how to load the file unsafely; the bare one is its context.
+        reason = str(error.__context__ or error).partition("\n")[0].partition(" Please use")[0]
         raise WeightsError(f"{path}: refused, it holds more than tensors or is damaged: {reason}") from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else {}
-    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    entries = state.items() if isinstance(state, dict) else ()
+    tensors = {str(key): value for key, value in entries if isinstance(value, Tensor)}
     if not tensors:
         raise WeightsError(f"{path}: holds no tensors by name")
     return tensors

@@ -1,7 +1,9 @@
 """Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
 
+import atexit
 import itertools
 import os
+import shutil
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
@@ -43,8 +45,8 @@ def weights_dir() -> Path:
 def server() -> Iterator[Engine]:
     """A PostgreSQL of the tests' own, with a migrated database to copy."""
     # Not under pytest's own folder: a second run of the tests closes that one to the server's user.
-    folder = tempfile.TemporaryDirectory(prefix="soundalike-", ignore_cleanup_errors=True)
-    embedded_dir = Path(folder.name) / "postgres"
+    embedded_dir = Path(tempfile.mkdtemp(prefix="soundalike-")) / "postgres"
+    atexit.register(shutil.rmtree, embedded_dir.parent, ignore_errors=True)  # after the server's own, which stops it
     engine = open_engine(os.environ.get("SOUNDALIKE_TEST_DATABASE_URL"), embedded_dir=embedded_dir)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE IF EXISTS soundalike_template"))

@@ -5,6 +5,8 @@ import hashlib
 import os
 import pickle
 import struct
+import sys
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +98,7 @@ def test_a_malicious_pickle_is_refused_by_name_and_not_executed(tmp_path: Path, 
     torch.save(content, tmp_path / "evil.ckpt", _use_new_zipfile_serialization=not legacy)
     with pytest.raises(WeightsError, match=r"evil\.ckpt: refused.*(posix|nt)\.system"):
         read_checkpoint(tmp_path / "evil.ckpt")
-    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(trace)))
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(trace), protocol=2))
     with pytest.raises(WeightsError, match="refused"):
         read_checkpoint(tmp_path / "evil.pkl")
     assert not trace.exists()
@@ -114,6 +116,20 @@ def test_a_training_checkpoint_gives_its_state(tmp_path: Path) -> None:
     loaded = read_checkpoint(tmp_path / "lightning.ckpt")
     assert list(loaded) == ["layer.weight"]
     assert loaded["layer.weight"].tolist() == [0, 1, 2]
+
+
+def test_classes_of_lightning_are_read_without_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = types.ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    parsing = types.ModuleType("pytorch_lightning.utilities.parsing")
+    callback = type("ModelCheckpoint", (), {"__module__": checkpoints.__name__})
+    attributes = type("AttributeDict", (dict,), {"__module__": parsing.__name__})
+    vars(checkpoints)["ModelCheckpoint"], vars(parsing)["AttributeDict"] = callback, attributes
+    with monkeypatch.context() as installed:
+        for module in (checkpoints, parsing):
+            installed.setitem(sys.modules, module.__name__, module)
+        content = {"state_dict": {"a": torch.ones(2)}, "callbacks": {callback: {"best": 1}}, "h": attributes(lr=1)}
+        torch.save(content, tmp_path / "lightning.ckpt")
+    assert read_checkpoint(tmp_path / "lightning.ckpt")["a"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.ckpt"])
@@ -137,6 +153,25 @@ def test_truncated_and_missing_files_are_refused(tmp_path: Path, tensors: dict[s
         read_checkpoint(tmp_path / "gone.ckpt")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_damaged_checkpoint_never_fails_otherwise(tmp_path: Path, legacy: bool, rng: np.random.Generator) -> None:
+    path = tmp_path / "damaged.ckpt"
+    torch.save({"state_dict": {"a": torch.ones(3, 4)}}, path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(500):
+        damaged = bytearray(whole)
+        for position in rng.integers(len(damaged), size=3):
+            damaged[position] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_checkpoint(path)
+        except WeightsError:
+            refused += 1
+    assert refused > 200
+
+
 def test_a_mismatch_names_keys_and_both_shapes() -> None:
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     state = module.state_dict()
@@ -150,7 +185,7 @@ def test_a_mismatch_names_keys_and_both_shapes() -> None:
 
 
 def test_a_mismatch_counts_what_it_does_not_list() -> None:
-    with pytest.raises(CheckpointMismatchError, match="55 missing: .*, …$"):
+    with pytest.raises(CheckpointMismatchError, match=r"66 missing: sequential\.0\.0\.weight, .*, …$"):
         load_into(SampleCNN(), {})
 
 
@@ -195,7 +230,7 @@ def message(fields: dict[int, int | bytes]) -> bytes:
 def block(entries: list[tuple[bytes, bytes]], *, compression: int = 0) -> bytes:
     body, previous = b"", b""
     for key, value in entries:
-        shared = len(os.path.commonprefix([previous, key]))
+        shared = next((i for i, (a, b) in enumerate(zip(previous, key, strict=False)) if a != b), len(previous))
         body += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
         previous = key
     return body + struct.pack("<II", 0, 1) + bytes([compression]) + bytes(4)

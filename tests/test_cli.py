@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from api.cli import main
 from api.settings import SettingsError, read_settings
 from tests.conftest import tone
 
@@ -26,24 +28,33 @@ def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[st
     }
 
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "api.cli", *map(str, arguments)]
-        done = subprocess.run(
-            command, env=environment | changed, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == expect, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
+def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, with the environment of the test."""
+
+    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> Done:
+        for name, value in (environment | changed).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        done = Done(*capsys.readouterr())
+        assert ended.value.code == expect, done
         return done
 
     return call
 
 
-def loaded(done: subprocess.CompletedProcess[str]) -> Any:
+def loaded(done: Done) -> Any:
     return json.loads(done.stdout)
 
 
@@ -140,7 +151,7 @@ def test_ctrl_c_leaves_everything_consistent(
     rng = np.random.default_rng(0)
     for number in range(40):
         write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 60 * 16_000).astype(np.float32))
-    command = [sys.executable, "-m", "api.cli", "index", str(tmp_path / "many")]
+    command = [Path(sys.executable).with_name("soundalike"), "index", tmp_path / "many"]
     started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     while loaded(run("status", "--json"))["tracks"] < 2:
         assert started.poll() is None

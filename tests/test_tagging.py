@@ -1,0 +1,111 @@
+"""The Music Tagging Transformer's network, and its published checkpoints: teacher and compact student."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from encoders.checkpoints import import_checkpoint
+from encoders.errors import CheckpointMismatchError
+from encoders.spec import load_encoder
+from encoders.tagging import MSD_TAGS, SPEC, STUDENT_SPEC, WINDOW_LENGTH, TaggingTransformer
+
+
+def published_names() -> set[str]:
+    """Parameters and buffers by the names of the released code, step counters left out."""
+    norm = ("weight", "bias", "running_mean", "running_var")
+    names = {"pos_embedding", "cls_token", "spec.spectrogram.window", "spec.mel_scale.fb"}
+    names |= {f"frontend.input_bn.{part}" for part in norm}
+    for layer, convolutions in ((1, 3), (2, 2), (3, 2)):
+        for number in range(1, convolutions + 1):
+            names |= {f"frontend.layer{layer}.conv_{number}.{part}" for part in ("weight", "bias")}
+            names |= {f"frontend.layer{layer}.bn_{number}.{part}" for part in norm}
+    affine = ["frontend.fc", "mlp_head.0", "mlp_head.1"]
+    for layer in range(4):
+        attention, perceptron = (f"transformer.layers.{layer}.{part}.fn" for part in (0, 1))
+        names.add(f"{attention}.fn.to_qkv.weight")
+        affine += [f"{attention}.norm", f"{attention}.fn.to_out.0"]
+        affine += [f"{perceptron}.norm", f"{perceptron}.fn.net.0", f"{perceptron}.fn.net.3"]
+    return names | {f"{module}.{part}" for module in affine for part in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(("spec", "dim", "millions"), [(SPEC, 256, 4.57), (STUDENT_SPEC, 64, 1.11)])
+def test_size_is_the_published_one(spec: object, dim: int, millions: float) -> None:
+    network = TaggingTransformer(dim, 50)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.005)
+    assert spec.dim == dim
+    assert network.pos_embedding.shape == (1, 513, dim)
+
+
+def test_names_are_the_published_ones() -> None:
+    state = TaggingTransformer(64, 50).state_dict()
+    assert {key for key in state if not key.endswith("num_batches_tracked")} == published_names()
+
+
+def test_tags_are_fifty_different_ones() -> None:
+    assert len(set(MSD_TAGS)) == len(MSD_TAGS) == 50
+    assert SPEC.tags == STUDENT_SPEC.tags == MSD_TAGS
+
+
+@pytest.fixture
+def network() -> TaggingTransformer:
+    torch.manual_seed(2)
+    network = TaggingTransformer(64, 50)
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            buffer.uniform_(0.5, 1.5)
+    network.spec.mel_scale.fb.mul_(1.5)  # to see that the checkpoint's own filters are used
+    return network.eval()
+
+
+@pytest.fixture
+def windows(rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(-1, 1, (2, WINDOW_LENGTH)).astype(np.float32)
+
+
+def student_file(network: TaggingTransformer) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {f"network.{key}": value for key, value in state.items()} | {
+        f"teacher_network.{key}": torch.zeros_like(value) for key, value in state.items()
+    }
+
+
+def test_a_published_student_gives_its_network(
+    network: TaggingTransformer, windows: np.ndarray, tmp_path: Path
+) -> None:
+    torch.save(student_file(network), tmp_path / "compact_student.ckpt")
+    import_checkpoint("tagging-student", tmp_path / "compact_student.ckpt", tmp_path)
+    encoder = load_encoder("tagging-student", weights_dir=tmp_path, device="cpu")
+    encoding = encoder.encode(windows, batch_size=2)
+    with torch.inference_mode():
+        embedding, logits = network(torch.tensor(windows))
+    np.testing.assert_allclose(encoding.embeddings, embedding.numpy(), atol=1e-5)
+    np.testing.assert_allclose(encoding.tag_scores, logits.sigmoid().numpy(), atol=1e-5)
+    assert encoding.embeddings.shape == (2, 64)
+    alone = encoder.encode(windows, batch_size=1)
+    np.testing.assert_allclose(alone.embeddings, encoding.embeddings, atol=1e-5)
+
+
+def test_a_student_is_no_teacher(network: TaggingTransformer, tmp_path: Path) -> None:
+    torch.save(student_file(network), tmp_path / "compact_student.ckpt")
+    with pytest.raises(
+        CheckpointMismatchError, match=r"pos_embedding is \[1, 513, 64\], the network has \[1, 513, 256\]"
+    ):
+        import_checkpoint("tagging", tmp_path / "compact_student.ckpt", tmp_path)
+
+
+def test_attention_mixes_frames_by_content_and_position(network: TaggingTransformer, rng: np.random.Generator) -> None:
+    frames = torch.tensor(rng.standard_normal((1, 7, 64)), dtype=torch.float32)
+    order = torch.tensor([3, 1, 0, 6, 5, 2, 4])
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            network.transformer(frames[:, order]), network.transformer(frames)[:, order], rtol=1e-4, atol=1e-5
+        )
+        attention = network.transformer.layers[0][0].fn.fn
+        query, key, value = (part.view(7, 8, 8) for part in attention.to_qkv(frames[0]).split(64, dim=1))
+        weights = torch.einsum("ihd,jhd->hij", query, key).div(8**0.5).softmax(2)
+        expected = attention.to_out(torch.einsum("hij,jhd->ihd", weights, value).reshape(7, 64))
+        torch.testing.assert_close(attention(frames)[0], expected, rtol=1e-4, atol=1e-5)
