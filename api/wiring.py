@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from encoders.segments import pool, segment
 from retrieval.catalog import Catalog
-from retrieval.database import check_schema, migrate, open_engine
+from retrieval.database import check_schema, connected, migrate
 from retrieval.ledger import Ledger
 from retrieval.search import Query, Search
 
@@ -85,8 +85,7 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
     ------
     DatabaseUnavailableError, SchemaError
     """
-    engine = open_engine(settings.database_url, embedded_dir=settings.postgres_dir)
-    try:
+    with connected(settings.database_url, embedded_dir=settings.postgres_dir) as engine:
         # The embedded database is ours alone: nobody else will migrate it.
         if create or settings.database_url is None:
             migrate(engine)
@@ -94,5 +93,3 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
         catalog = Catalog(engine)
         search = Search(catalog, settings.index_root, default_space=settings.space)
         yield Soundalike(settings, engine, catalog, Ledger(engine), search, LoadedEncoders(settings.weights_dir))
-    finally:
-        engine.dispose()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,16 @@ class Track:
     content_hash: str
     metadata: Mapping[str, Any]
     indexed_at: datetime
+
+
+@dataclass(frozen=True)
+class TrackSegments:
+    """One track's segments: starts_s, ends_s float64 [n]; vectors float32 [n, dim]."""
+
+    track_id: int
+    starts_s: NDArray[np.float64]
+    ends_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -239,6 +250,19 @@ class Catalog:
         if vector is None:
             raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
         return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
+
+    def segments(self, space: str) -> Iterator[TrackSegments]:
+        """The segments of every track in `space`, in order of track."""
+        statement = (
+            select(embeddings.c.track_id, embeddings.c.start_s, embeddings.c.end_s, embeddings.c.vector)
+            .where(embeddings.c.space == space, embeddings.c.segment_no.is_not(None))
+            .order_by(embeddings.c.track_id, embeddings.c.segment_no)
+        )
+        for track_id, rows in groupby(self._stream(statement), key=lambda row: int(row.track_id)):
+            spans = list(rows)
+            vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in spans]).astype(np.float32)
+            starts_s, ends_s = (np.array([getattr(row, name) for row in spans]) for name in ("start_s", "end_s"))
+            yield TrackSegments(track_id, starts_s, ends_s, vectors)
 
     def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
         """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""

@@ -1,7 +1,8 @@
 """The way to PostgreSQL: an address, or the embedded server when there is none; the schema by Alembic."""
 
-import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -13,14 +14,13 @@ from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from retrieval.errors import DatabaseUnavailableError, SchemaError
 
-logger = logging.getLogger(__name__)
-
 CONNECT_TIMEOUT_S = 5
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
-def open_engine(url: str | None, *, embedded_dir: Path) -> Engine:
-    """Connect to the PostgreSQL at `url`, or start the embedded server over `embedded_dir`.
+@contextmanager
+def connected(url: str | None, *, embedded_dir: Path) -> Iterator[Engine]:
+    """Connect to the PostgreSQL at `url`, or to the embedded server over `embedded_dir` for as long as it is used.
 
     Parameters
     ----------
@@ -32,8 +32,17 @@ def open_engine(url: str | None, *, embedded_dir: Path) -> Engine:
     DatabaseUnavailableError
         If nothing answers, or the embedded server does not start; the message is one line.
     """
+    with nullcontext(url) if url else _embedded(embedded_dir) as address:
+        engine = _engine(address)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def _engine(url: str) -> Engine:
     try:
-        address = make_url(url or _start_embedded(embedded_dir)).set(drivername="postgresql+psycopg")
+        address = make_url(url).set(drivername="postgresql+psycopg")
     except ArgumentError as error:
         raise DatabaseUnavailableError(
             f"DATABASE_URL {url!r} is not an address; accepted: postgresql://user:password@host:port/database"
@@ -50,7 +59,9 @@ def open_engine(url: str | None, *, embedded_dir: Path) -> Engine:
     return engine
 
 
-def _start_embedded(data_dir: Path) -> str:
+@contextmanager
+def _embedded(data_dir: Path) -> Iterator[str]:
+    """Run the embedded server; it stops with its last client, so that nothing stays behind a finished command."""
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
@@ -58,12 +69,13 @@ def _start_embedded(data_dir: Path) -> str:
 
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
-        # The server stops with its last client: nothing stays behind a finished command.
-        return str(postgres_server.get_server(data_dir, cleanup_mode="stop").get_uri())
+        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
     except Exception as error:  # the library raises whatever its subprocess calls and files raise
         raise DatabaseUnavailableError(
             f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
         ) from error
+    with server:
+        yield str(server.get_uri())
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

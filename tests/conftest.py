@@ -1,9 +1,7 @@
 """Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
 
-import atexit
 import itertools
 import os
-import shutil
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.musicnn import SPEC as MUSICNN
 from encoders.spec import Encoder, EncoderSpec
-from retrieval.database import migrate, open_engine
+from retrieval.database import connected, migrate
 
 BANDS_RATE = 16_000
 BANDS_WINDOW = 16_000
@@ -44,18 +42,19 @@ def weights_dir() -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Engine]:
     """A PostgreSQL of the tests' own, with a migrated database to copy."""
+    url = os.environ.get("SOUNDALIKE_TEST_DATABASE_URL")
     # Not under pytest's own folder: a second run of the tests closes that one to the server's user.
-    embedded_dir = Path(tempfile.mkdtemp(prefix="soundalike-")) / "postgres"
-    atexit.register(shutil.rmtree, embedded_dir.parent, ignore_errors=True)  # after the server's own, which stops it
-    engine = open_engine(os.environ.get("SOUNDALIKE_TEST_DATABASE_URL"), embedded_dir=embedded_dir)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS soundalike_template"))
-        connection.execute(text("CREATE DATABASE soundalike_template"))
-    template = create_engine(engine.url.set(database="soundalike_template"))
-    migrate(template)
-    template.dispose()
-    yield engine
-    engine.dispose()
+    with (
+        tempfile.TemporaryDirectory(prefix="soundalike-") as folder,
+        connected(url, embedded_dir=Path(folder) / "postgres") as engine,
+    ):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("DROP DATABASE IF EXISTS soundalike_template"))
+            connection.execute(text("CREATE DATABASE soundalike_template"))
+        template = create_engine(engine.url.set(database="soundalike_template"))
+        migrate(template)
+        template.dispose()
+        yield engine
 
 
 _numbers = itertools.count(1)

@@ -1,5 +1,6 @@
 """The schema: up, down, in step with the models, and clear words when there is no database."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from retrieval.database import alembic_config, check_schema, migrate, open_engine
+from retrieval.database import alembic_config, check_schema, connected, migrate
 from retrieval.errors import DatabaseUnavailableError, SchemaError
 from retrieval.models import metadata
 
@@ -43,13 +44,33 @@ def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> N
 
 
 def test_no_database_gives_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseUnavailableError) as raised:
-        open_engine("postgresql://me:secret@127.0.0.1:9/none", embedded_dir=tmp_path)
+    refused = connected("postgresql://me:secret@127.0.0.1:9/none", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError) as raised, refused:
+        pass
     assert "127.0.0.1" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseUnavailableError, match="accepted: postgresql://"):
-        open_engine("not an address", embedded_dir=tmp_path)
+    refused = connected("not an address", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError, match="accepted: postgresql://"), refused:
+        pass
+
+
+def test_the_embedded_server_stops_with_its_last_user_and_keeps_its_data() -> None:
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+        data_dir = Path(folder) / "postgres"
+        with connected(None, embedded_dir=data_dir) as engine:
+            migrate(engine)
+            assert (data_dir / "postmaster.pid").exists()
+        assert not (data_dir / "postmaster.pid").exists()
+        with connected(None, embedded_dir=data_dir) as engine:
+            check_schema(engine)
+
+
+def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = connected(None, embedded_dir=tmp_path / "file" / "postgres")
+    with pytest.raises(DatabaseUnavailableError, match="did not start"), refused:
+        pass

@@ -1,0 +1,95 @@
+"""Half-track retrieval: the second half of a track is the query, the first halves of all tracks are the catalogue.
+
+    python -m benchmarks.half_track [--space musicnn] [--pack NAME ...]
+
+The packs are indexed by the real pipeline first (what is there already is not encoded again). A half is the pooled
+segments that lie in it wholly; the baseline in the same run is a random ranking. Intervals are 95 % bootstrap over
+queries.
+"""
+
+import argparse
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.settings import read_settings
+from api.wiring import Soundalike, open_soundalike
+from benchmarks.machine import machine
+from encoders.segments import pool
+from indexer.jobs import index_folder
+from indexer.packs import fetch_pack
+from retrieval.vector_index import IndexView
+
+PACKS = ("nexuiz-music", "supertux-data", "warzone2100-music", "naev-data", "ufoai-music")
+RESAMPLES = 2_000
+KS = (1, 10)
+
+
+def halves(here: Soundalike, space: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    """Package, first half float32 [n, dim] and second half float32 [n, dim] of every track that has both."""
+    keys = {track.id: track.key for track in here.catalog.list_tracks(after_id=0, limit=10**6)}
+    packages, first, second = [], [], []
+    for segments in here.catalog.segments(space):
+        middle_s = segments.ends_s[-1] / 2
+        before, after = segments.ends_s <= middle_s, segments.starts_s >= middle_s
+        if before.any() and after.any():
+            packages.append(keys[segments.track_id].partition("/")[0])
+            first.append(pool(segments.vectors[before]))
+            second.append(pool(segments.vectors[after]))
+    return packages, np.stack(first), np.stack(second)
+
+
+def ranks_of_own_half(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Rank, from 1, of every track's own first half, by the search that serves queries."""
+    ids = np.arange(len(first), dtype=np.int64)
+    view = IndexView("half-track", first.shape[1], revision=0, delta_ids=ids, delta_vectors=first)
+    found = view.search(second, len(first), exact=True)
+    return np.argmax(found.track_ids == ids[:, np.newaxis], axis=1) + 1
+
+
+def report(name: str, hits: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Print a recall with its interval."""
+    resampled = rng.choice(hits, size=(RESAMPLES, len(hits))).mean(axis=1)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    print(f"{name}: {hits.mean():.3f} [{low:.3f}, {high:.3f}]")
+
+
+def main() -> None:
+    """Index, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space")
+    parser.add_argument("--pack", dest="packs", action="append")
+    arguments = parser.parse_args()
+    settings = read_settings()
+    space = arguments.space or settings.space
+    with open_soundalike(settings) as here:
+        encoder = here.encoder(space)
+        for pack in arguments.packs or PACKS:
+            index_folder(
+                fetch_pack(pack, settings.packs_dir).music,
+                [encoder],
+                here.search,
+                here.ledger,
+                limits=settings.media_limits,
+                decode_threads=settings.decode_threads,
+                key_prefix="",
+            )
+        packages, first, second = halves(here, space)
+    rng = np.random.default_rng(0)
+    ranks = ranks_of_own_half(first, second)
+    print(machine())
+    print(f"{len(ranks)} tracks of {len(set(packages))} packages, space {space} ({encoder.version})")
+    for k in KS:
+        report(f"recall@{k}", ranks <= k, rng)
+        chance = k / len(ranks)
+        print(f"  by chance: {chance:.3f}")
+    by_package = defaultdict(list)
+    for package, rank in zip(packages, ranks.tolist(), strict=True):
+        by_package[package].append(rank)
+    for package, own in sorted(by_package.items()):
+        print(f"  {package}: {len(own)} tracks, recall@1 {np.mean(np.array(own) <= 1):.3f}")
+
+
+if __name__ == "__main__":
+    main()
