@@ -193,6 +193,17 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
 
 @soundalike.command()
 @as_json
+def packs(as_json: bool) -> int:
+    """List the free music that `index --pack` fetches."""
+    if as_json:
+        _print_json([asdict(pack) for pack in PACKS.values()])
+    else:
+        tables.print_packs(list(PACKS.values()))
+    return 0
+
+
+@soundalike.command()
+@as_json
 def migrate(as_json: bool) -> int:
     """Create the database's schema, or bring it up to date."""
     with open_soundalike(read_settings(), create=True) as here:

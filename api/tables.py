@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.jobs import IngestReport
+from indexer.packs import Pack
 from indexer.pipeline import Outcome
 from retrieval.catalog import Track
 from retrieval.ledger import Failure
@@ -156,6 +157,17 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         console.print(_failures_table(failures))
     else:
         console.print("no failures")
+
+
+def print_packs(packs: Sequence[Pack]) -> None:
+    """Packs of free music."""
+    table = Table(pad_edge=False)
+    for name in ("pack", "what", "licence", "tracks", "MB"):
+        table.add_column(name)
+    for pack in packs:
+        cells = (pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb)
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:

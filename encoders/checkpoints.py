@@ -7,7 +7,6 @@ encoder's version. Format: https://huggingface.co/docs/safetensors
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import pickle
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from encoders.errors import CheckpointMismatchError, MissingWeightsError, WeightsError
+from encoders.sha256 import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,12 +53,6 @@ _HARMLESS_GLOBALS: list[Callable[..., object] | tuple[Callable[..., object], str
     (_Inert, "pytorch_lightning.callbacks.early_stopping.EarlyStopping"),
     (_Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
 ]
-
-
-def sha256_file(path: Path) -> str:
-    """Return the sha256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

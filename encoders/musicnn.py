@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.checkpoints import load_into, save_weights, sha256_file
+from encoders.checkpoints import load_into, save_weights
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.published import download_wheel
+from encoders.sha256 import sha256_file
 from encoders.spec import EncoderSpec
 from encoders.tensor_bundle import read_tensor_bundle
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from encoders.checkpoints import sha256_file
 from encoders.errors import WeightsError
+from encoders.sha256 import sha256_file
 
 if TYPE_CHECKING:
     from pathlib import Path

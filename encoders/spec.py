@@ -8,6 +8,9 @@ be 0. An encoder's version names the bytes of its weights, so two embeddings wit
 from __future__ import annotations
 
 import importlib
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoders.checkpoints import load_into, read_checkpoint, sha256_file
+from encoders.checkpoints import load_into, read_checkpoint
 from encoders.errors import (
     CheckpointMismatchError,
     DeviceError,
@@ -24,6 +27,7 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
+from encoders.sha256 import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,6 +100,10 @@ class Encoder:
         self.version = version
         self.device = device
         self._network = network.to(device).eval()
+        # A CPU is used best by a core a batch: torch's own threads wait for each other within one, and collapse as soon
+        # as something else (the decoder) wants a core too.
+        workers = 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
+        self._threads = ThreadPoolExecutor(workers, "encode", initializer=torch.set_num_threads, initargs=(1,))
 
     def encode(self, windows: NDArray[np.float32], *, batch_size: int | None = None) -> Encoding:
         """Encode waveform windows.
@@ -117,13 +125,16 @@ class Encoder:
         batch_size = batch_size or (1 if self.device.type == "cpu" else _GPU_BATCH_SIZE)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
         tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(windows), batch_size):
-                rows = slice(start, start + batch_size)
+
+        def encode_rows(start: int) -> None:
+            rows = slice(start, start + batch_size)
+            with torch.inference_mode():
                 batch = torch.tensor(windows[rows], dtype=torch.float32, device=self.device)
                 embedding, tag_logits = self._network(batch)
                 embeddings[rows] = embedding.cpu().numpy()
                 tag_scores[rows] = tag_logits.sigmoid().cpu().numpy()
+
+        deque(self._threads.map(encode_rows, range(0, len(windows), batch_size)), maxlen=0)
         return Encoding(embeddings, tag_scores)
 
     def _check(self, windows: NDArray[np.float32]) -> None:

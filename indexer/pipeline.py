@@ -7,7 +7,6 @@ run that was cut short goes on where it stopped. A file that fails is recorded w
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from encoders.errors import MediaError
 from encoders.media import DecodedAudio, MediaLimits, decode
 from encoders.segments import Segments, pool, segment
+from encoders.sha256 import sha256_file
 from indexer.errors import StageError
 from indexer.file_tags import FileTags, read_file_tags
 from indexer.scan import ScannedFile
@@ -120,8 +120,7 @@ def prepare(
     """
     seconds: dict[str, float] = {}
     with _stage("scan", seconds):
-        with file.path.open("rb") as audio:
-            content_hash = hashlib.file_digest(audio, "sha256").hexdigest()
+        content_hash = sha256_file(file.path)
         tags = read_file_tags(file.path)
     needed = _missing(known, encoders) if known is not None and known.content_hash == content_hash else encoders
     if not needed and known is not None:

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from encoders import published
-from encoders.checkpoints import import_checkpoint, load_into, read_checkpoint, save_weights, sha256_file
+from encoders.checkpoints import import_checkpoint, load_into, read_checkpoint, save_weights
 from encoders.clmr import SampleCNN
 from encoders.errors import CheckpointMismatchError, MissingWeightsError, WeightsError
 from encoders.published import download_wheel
+from encoders.sha256 import sha256_file
 from encoders.tensor_bundle import read_tensor_bundle
 
 
@@ -125,6 +126,8 @@ def test_classes_of_lightning_are_read_without_lightning(tmp_path: Path, monkeyp
     attributes = type("AttributeDict", (dict,), {"__module__": parsing.__name__})
     vars(checkpoints)["ModelCheckpoint"], vars(parsing)["AttributeDict"] = callback, attributes
     with monkeypatch.context() as installed:
+        for package in ("pytorch_lightning", "pytorch_lightning.callbacks", "pytorch_lightning.utilities"):
+            installed.setitem(sys.modules, package, types.ModuleType(package))
         for module in (checkpoints, parsing):
             installed.setitem(sys.modules, module.__name__, module)
         content = {"state_dict": {"a": torch.ones(2)}, "callbacks": {callback: {"best": 1}}, "h": attributes(lr=1)}

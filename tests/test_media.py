@@ -201,10 +201,11 @@ def test_random_bytes_named_mp3(tmp_path: Path, rng: np.random.Generator) -> Non
         (encoded(sine(), "flac", "flac")[:60], "not a readable audio or video file"),
         (encoded(sine(), "aac", "mp4")[:200], "not a readable audio or video file"),
         (wav(sine())[:30], "not a readable audio or video file"),
+        (wav(np.zeros(0, np.float32)), "audio stream is empty"),
         (float_wav(np.where(np.arange(44_100 * 2) == 50_000, np.nan, sine(duration_s=2))), "not finite"),
         (float_wav(np.where(np.arange(44_100 * 2) == 50_000, np.inf, sine(duration_s=2))), "not finite"),
     ],
-    ids=["empty", "text", "png", "mp3 header", "flac header", "mp4 header", "wav header", "nan", "inf"],
+    ids=["empty", "text", "png", "mp3 header", "flac header", "mp4 header", "wav header", "no samples", "nan", "inf"],
 )
 def test_unreadable_content(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "song.mp3"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from encoders.checkpoints import save_weights, sha256_file
+from encoders.checkpoints import save_weights
 from encoders.errors import (
     CheckpointMismatchError,
     DeviceError,
@@ -18,6 +18,7 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
+from encoders.sha256 import sha256_file
 from encoders.spec import REGISTRY, Encoder, EncoderSpec, encoder_names, encoder_spec, load_encoder
 
 
