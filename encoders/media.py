@@ -184,7 +184,7 @@ def _frames(container: InputContainer, stream: AudioStream, name: str) -> Iterat
             if packet is None:
                 break
             frames = packet.decode()
-        except av.InvalidDataError:
+        except (av.InvalidDataError, av.ArgumentError):  # the latter for an empty packet, which Ogg files may hold
             corrupt += 1
             continue
         for frame in frames:
