@@ -2,6 +2,7 @@
 
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
+from flask_swagger_ui import get_swaggerui_blueprint
 
 from api import context, problems
 from api.routes import operations, queries, tracks
@@ -10,7 +11,7 @@ from api.wiring import Soundalike
 
 def create_app(soundalike: Soundalike) -> APIFlask:
     """Put the HTTP surface before an opened catalogue, which the caller closes."""
-    app = APIFlask("api", title="Soundalike", version="1", docs_path="/docs", spec_path="/openapi.json")
+    app = APIFlask("api", title="Soundalike", version="1", docs_path=None, spec_path="/openapi.json")
     app.config["OPENAPI_VERSION"] = "3.1.0"
     app.config["DESCRIPTION"] = "Music search and recommendation that listens."
     app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes
@@ -21,4 +22,6 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     problems.register(app)
     for blueprint in (queries.blueprint, tracks.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
+    # Swagger UI from our own server: the page works where the network does not reach.
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Soundalike"}))
     return app
