@@ -11,7 +11,7 @@ from api.wiring import Soundalike
 
 def create_app(soundalike: Soundalike) -> APIFlask:
     """Put the HTTP surface before an opened catalogue, which the caller closes."""
-    app = APIFlask("api", title="Soundalike", version="1", docs_path=None, spec_path="/openapi.json")
+    app = APIFlask(__name__, title="Soundalike", version="1", docs_path=None, spec_path="/openapi.json")
     app.config["OPENAPI_VERSION"] = "3.1.0"
     app.config["DESCRIPTION"] = "Music search and recommendation that listens."
     app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes

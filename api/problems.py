@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from encoders.errors import (
@@ -36,6 +36,20 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), where, and what would be accepted."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    accepted: str | None = None
+    nearest: list[str] | None = None
+    errors: list[dict[str, str]] | None = None
+    stage: str | None = None
+
+
 class BusyError(Exception):
     """Too many clips are being encoded at the same time."""
 
@@ -63,6 +77,22 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (EncoderError, 500, "encoder", "The encoder failed"),
 )
 
+_DESCRIPTIONS = {
+    400: "The body is not JSON, or not multipart",
+    404: "No such track, space or job",
+    409: "The track is not encoded in this space",
+    410: "The audio file is gone",
+    413: "The body or the audio is too long",
+    415: "The file cannot be read as audio",
+    422: "The request is not valid: the field, and what would be accepted",
+    503: "Database, index or weights are not usable, or too many clips at the same time",
+}
+
+
+def possible(*statuses: int) -> dict[int, str]:
+    """Problems that a route can answer with, for its documentation."""
+    return {status: _DESCRIPTIONS[status] for status in statuses}
+
 
 def register(app: APIFlask) -> None:
     """Turn every error of this application into a problem document."""
@@ -70,6 +100,7 @@ def register(app: APIFlask) -> None:
         app.register_error_handler(kind, _handler(status, slug, title))
     app.register_error_handler(ValidationError, _invalid_part)
     app.error_processor(_http_error)
+    app.spec_processor(_describe)
 
 
 def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Response:
@@ -77,6 +108,17 @@ def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> 
     shown = {name: value for name, value in members.items() if value}
     body = {"type": f"/problems/{slug}", "title": title, "status": status, "detail": detail, **shown}
     return Response(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+
+
+def _describe(document: dict[str, Any]) -> dict[str, Any]:
+    """Say in the OpenAPI document what errors look like."""
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation.get("responses", {}).items():
+                if int(status) >= 400:
+                    response["content"] = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return document
 
 
 def _handler(status: int, slug: str, title: str) -> Any:

@@ -230,6 +230,7 @@ class JobOut(BaseModel):
 def track_out(track: Track) -> TrackOut:
     """A track for callers: its key as `track`, no internal id and no path."""
     shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in ("track", "indexed_at")}
+    shown["duration_s"] = round(track.duration_s, 3)
     return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), **shown)
 
 
@@ -277,5 +278,5 @@ def failure_out(failure: Failure) -> FailureOut:
 
 
 def _shown_metadata(track: Track) -> dict[str, Any]:
-    names = ("title", "artist", "album", "genre", "year", "duration_s")
-    return {name: getattr(track, name) for name in names} | {"meta": dict(track.metadata)}
+    shown = {name: getattr(track, name) for name in ("title", "artist", "album", "genre", "year")}
+    return shown | {"duration_s": round(track.duration_s, 3), "meta": dict(track.metadata)}

@@ -30,6 +30,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Hand the options to gunicorn."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
+        self.cfg.set("control_socket_disable", True)  # two servers of one user would fight over its path
         self.cfg.set("worker_exit", self._close)
 
     def load(self) -> APIFlask:

@@ -91,14 +91,11 @@ def print_answer(seed: str, answer: Answer) -> None:
     table = Table(title=f"sounds like {seed}", title_justify="left", pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
-    table.add_column("title")
-    table.add_column("artist")
+    table.add_column("track", overflow="fold")
     table.add_column("shared tags")
-    table.add_column("key", overflow="fold")
     for result in answer.results:
-        track, shared = result.track, (result.explain or {}).get("shared_tags", ())
-        cells = (str(result.rank), f"{result.score:.3f}", track.title or "", track.artist or "", ", ".join(shared))
-        table.add_row(*(Text(cell) for cell in (*cells, track.key)))
+        shared = ", ".join((result.explain or {}).get("shared_tags", ()))
+        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), Text(shared))
     console = Console()
     console.print(table)
     stats = answer.stats
@@ -181,6 +178,12 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
         cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"], row["reference"])
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table)
+
+
+def _named(track: Track) -> Text:
+    """The key, and under it title and artist where they are known."""
+    known = " – ".join(part for part in (track.title, track.artist) if part)
+    return Text.assemble(track.key, *([("\n" + known, "dim")] if known else []))
 
 
 def _failures_table(failures: Sequence[Failure]) -> Table:

@@ -279,6 +279,10 @@ def test_openapi_describes_every_route(client: FlaskClient) -> None:
     assert document["openapi"].startswith("3.1")
     paths = set(document["paths"])
     assert {"/v1/query", "/v1/query/audio", "/v1/tracks", "/v1/tracks/{key}", "/v1/tracks:bulk", "/readyz"} <= paths
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items() if isinstance(operation, dict) else ():
+                assert ("application/problem+json" in response.get("content", {})) == (int(status) >= 400)
     body = document["components"]["schemas"]["TrackQuery"]
     assert set(body["properties"]) >= {"query", "filter", "limit", "exact"}
 

@@ -177,3 +177,36 @@ def test_settings_name_the_variable() -> None:
         read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
     with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
+
+
+def test_packs_are_listed(run: Run) -> None:
+    names = [pack["name"] for pack in loaded(run("packs", "--json"))]
+    assert "immich" in names
+    assert "immich" in run("packs").stdout
+
+
+def test_the_demo_goes_from_nothing_to_an_answer(run: Run, music: Path) -> None:
+    shown = run("demo", music).stdout
+    assert "licence: ISC" in shown
+    assert "12 indexed" in shown
+    assert "sounds like music/high/tone06.wav" in shown
+    assert "soundalike serve" in shown
+    assert "12 unchanged" in run("demo", music).stdout
+
+
+def test_a_pack_is_fetched_and_indexed(run: Run) -> None:
+    report = loaded(run("index", "--pack", "immich", "--json"))
+    assert report["counts"] == {"indexed": 28, "unchanged": 0, "failed": 0}
+    listed = loaded(run("tracks", "--json"))
+    assert all(track["track"].startswith("immich-memories-music/") for track in listed)
+    calm = "immich-memories-music/calm/calm_acoustic_1.opus"
+    answer = loaded(run("similar", calm, "--json", "-n", "27"))
+    assert len(answer["results"]) == 27
+    half = [result["track"] for result in answer["results"][:9]]
+    assert sum("electronic" in key for key in half) < 5  # acoustic music sounds like acoustic music
+
+
+def test_weights_come_with_their_licence(run: Run) -> None:
+    shown = run("weights", "fetch", "musicnn").stdout
+    assert "licence: ISC" in shown
+    assert loaded(run("weights", "fetch", "musicnn", "--json"))["license"] == "ISC"

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.context import ENCODING_SLOTS, soundalike
-from api.problems import problem
+from api.problems import possible, problem
 from api.schemas import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, JobOut, job_out
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
@@ -23,6 +23,7 @@ def health() -> dict[str, str]:
 
 
 @blueprint.get("/readyz")
+@blueprint.doc(responses=possible(503) | {200: "Ready"})
 def ready() -> dict[str, Any] | Response:
     """Database and index can answer queries; if not, why."""
     try:
@@ -57,6 +58,7 @@ def limits() -> dict[str, float]:
 
 @blueprint.get("/v1/jobs/<int:job_id>")
 @blueprint.output(JobOut)
+@blueprint.doc(responses=possible(404, 503))
 def get_job(job_id: int) -> JobOut:
     """One ingest, with its ledger of failures."""
     ledger = soundalike().ledger

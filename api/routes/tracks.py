@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, send_file
 
 from api.context import context, soundalike
-from api.problems import problem
+from api.problems import possible, problem
 from api.schemas import (
     MAX_KEY_LENGTH,
     AnswerOut,
@@ -42,6 +42,7 @@ PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of 
 @blueprint.get("/tracks")
 @blueprint.input(ListQuery, location="query")
 @blueprint.output(TrackPage)
+@blueprint.doc(responses=possible(422, 503))
 def list_tracks(query_data: ListQuery) -> TrackPage:
     """The catalogue, page by page, under a filter."""
     catalog, attributes = soundalike().catalog, soundalike().search.attributes
@@ -57,6 +58,7 @@ def list_tracks(query_data: ListQuery) -> TrackPage:
 
 @blueprint.get("/tracks/<path:key>")
 @blueprint.output(TrackOut)
+@blueprint.doc(responses=possible(404, 503))
 def get_track(key: str) -> TrackOut:
     """One track."""
     return track_out(soundalike().catalog.track(key))
@@ -65,6 +67,7 @@ def get_track(key: str) -> TrackOut:
 @blueprint.put("/tracks/<path:key>")
 @blueprint.input(TrackForm, location="form_and_files")
 @blueprint.output(ItemOut)
+@blueprint.doc(responses=possible(400, 413, 422, 503))
 def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     """Index one track; the same content and fields again change nothing."""
     _check_key(key)
@@ -79,6 +82,7 @@ def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
 @blueprint.post("/tracks:bulk")
 @blueprint.input(BulkForm, location="form_and_files")
 @blueprint.output(ItemsOut)
+@blueprint.doc(responses=possible(400, 413, 422, 503))
 def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
     """Index several tracks, each under its file's name; every one has a status of its own."""
     keys = [str(file.filename) for file in form_and_files_data.files]
@@ -94,6 +98,7 @@ def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
 
 @blueprint.delete("/tracks/<path:key>")
 @blueprint.output({}, status_code=204)
+@blueprint.doc(responses=possible(404, 503))
 def delete_track(key: str) -> str:
     """Take a track out of the catalogue; it is gone from answers at once."""
     track = soundalike().catalog.track(key)
@@ -104,6 +109,7 @@ def delete_track(key: str) -> str:
 
 @blueprint.get("/tracks/<path:key>/tags")
 @blueprint.output(TagsOut)
+@blueprint.doc(responses=possible(404, 503))
 def get_tags(key: str) -> TagsOut:
     """What the tagger heard."""
     track = soundalike().catalog.track(key)
@@ -113,6 +119,7 @@ def get_tags(key: str) -> TagsOut:
 @blueprint.get("/tracks/<path:key>/embedding")
 @blueprint.input(SpaceQuery, location="query")
 @blueprint.output(EmbeddingOut)
+@blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_embedding(key: str, query_data: SpaceQuery) -> EmbeddingOut:
     """The track's vector in a space."""
     space = query_data.space or soundalike().settings.space
@@ -121,7 +128,7 @@ def get_embedding(key: str, query_data: SpaceQuery) -> EmbeddingOut:
 
 
 @blueprint.get("/tracks/<path:key>/audio")
-@blueprint.doc(responses={200: "the whole file", 206: "the asked range"})
+@blueprint.doc(responses=possible(404, 410, 503) | {200: "The whole file", 206: "The asked range"})
 def get_audio(key: str) -> Response:
     """The audio file; range requests are answered."""
     path = Path(soundalike().catalog.track(key).uri)
@@ -133,6 +140,7 @@ def get_audio(key: str) -> Response:
 @blueprint.get("/tracks/<path:key>/similar")
 @blueprint.input(SimilarQuery, location="query")
 @blueprint.output(AnswerOut)
+@blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_similar(key: str, query_data: SimilarQuery) -> AnswerOut:
     """Tracks like this one."""
     query = Query(track=key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)

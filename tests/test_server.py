@@ -1,0 +1,85 @@
+"""`soundalike serve`, as it runs: gunicorn answers many at once, follows the catalogue, and stops when told to."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.wiring import Soundalike
+from indexer.jobs import index_folder
+from tests.conftest import tone
+
+
+def ingest(folder: Path, here: Soundalike) -> None:
+    encoders = [here.encoder("musicnn")]
+    limits = here.settings.media_limits
+    index_folder(folder, encoders, here.search, here.ledger, limits=limits, decode_threads=2)
+
+
+def get(url: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+@pytest.fixture
+def url(soundalike: Soundalike, music: Path, database_url: str, weights_dir: Path) -> Iterator[str]:
+    ingest(music, soundalike)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(soundalike.settings.home),
+        "SOUNDALIKE_CACHE": str(weights_dir.parent),
+    }
+    command = [Path(sys.executable).with_name("soundalike"), "serve", "--bind", address]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    said = []
+    for line in server.stderr:
+        said.append(line)
+        if "Booting worker" in line:
+            break
+    else:
+        pytest.fail("".join(said))
+    yield f"http://{address}"
+    server.send_signal(signal.SIGTERM)
+    errors = server.communicate(timeout=30)[1]
+    assert server.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_many_at_once_get_the_same_answers(
+    url: str, soundalike: Soundalike, write_wav: Callable[..., Path], tmp_path: Path
+) -> None:
+    bodies = [{"query": {"track": f"music/low/tone0{n}.wav"}, "limit": 3} for n in range(6)] * 10
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda body: get(f"{url}/v1/query", body), bodies))
+    for body, answer in zip(bodies, answers, strict=True):
+        assert len(answer["results"]) == 3
+        assert answer["results"] == answers[bodies.index(body)]["results"]
+
+    # What another process indexes meanwhile is in the next answer; what it deletes is not.
+    ingest(write_wav(tmp_path / "more" / "twin.wav", tone(110 * 2, 3.3)).parent, soundalike)
+    nearest = get(f"{url}/v1/query", {"query": {"track": "music/low/tone03.wav"}, "limit": 1})["results"][0]
+    assert nearest["track"] == "more/twin.wav"
+    soundalike.catalog.delete("more/twin.wav")
+    nearest = get(f"{url}/v1/query", {"query": {"track": "music/low/tone03.wav"}, "limit": 1})["results"][0]
+    assert nearest["track"] != "more/twin.wav"
+    soundalike.search.space().rebuild()  # the server switches to the new snapshot
+    version = get(f"{url}/readyz")["index_version"]
+    assert version.startswith(soundalike.search.space().view().snapshot.name)  # type: ignore[union-attr]
+
+    with urllib.request.urlopen(f"{url}/docs/", timeout=10) as page:
+        assert "swagger-ui" in page.read().decode()
