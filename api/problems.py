@@ -110,7 +110,7 @@ def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> 
     return Response(json.dumps(body), status=status, content_type=CONTENT_TYPE)
 
 
-def _describe(document: dict[str, Any]) -> dict[str, Any]:
+def _describe(document: Any) -> Any:
     """Say in the OpenAPI document what errors look like."""
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     for operations in document["paths"].values():
