@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import psutil
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -74,6 +75,9 @@ def _embedded(data_dir: Path) -> Iterator[str]:
         raise DatabaseUnavailableError(
             f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
         ) from error
+    # The library counts its clients by process; one that was killed would keep the server running for ever.
+    clients = server.global_process_id_list
+    clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
     with server:
         yield str(server.get_uri())
 

@@ -21,11 +21,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexMismatchError
+
+try:
+    import faiss
+except ModuleNotFoundError as error:
+    raise ImportError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from error
 
 FORMAT = 1
 FLAT_LIMIT = 50_000

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from api.cli import main
 from api.settings import SettingsError, read_settings
+from encoders.clmr import SPEC as CLMR
 from tests.conftest import tone
 
 
@@ -177,6 +181,24 @@ def test_settings_name_the_variable() -> None:
         read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
     with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
+
+
+def test_a_published_checkpoint_becomes_a_space_beside_the_others(
+    run: Run, music: Path, tmp_path: Path, weights_dir: Path
+) -> None:
+    torch.manual_seed(0)
+    tensors = {f"encoder.{key}": tensor for key, tensor in CLMR.build().state_dict().items()}
+    torch.save({"state_dict": tensors, "hyper_parameters": Namespace(batch_size=48)}, tmp_path / "clmr.ckpt")
+    cache = tmp_path / "cache"
+    shutil.copytree(weights_dir, cache / "weights")
+    run("weights", "import", "clmr", tmp_path / "clmr.ckpt", SOUNDALIKE_CACHE=str(cache))
+    both = ("--space", "clmr", "--space", "musicnn")
+    assert loaded(run("index", music, *both, "--json", SOUNDALIKE_CACHE=str(cache)))["counts"]["indexed"] == 12
+    spaces = {space["space"]: space for space in loaded(run("status", "--json"))["spaces"]}
+    assert {name: space["dim"] for name, space in spaces.items()} == {"clmr": 512, "musicnn": 200}
+    answer = loaded(run("similar", "music/low/tone03.wav", "--space", "clmr", "--json"))
+    assert answer["model_version"].startswith("clmr-")
+    assert len(answer["results"]) == 10
 
 
 def test_packs_are_listed(run: Run) -> None:

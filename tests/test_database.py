@@ -1,5 +1,8 @@
 """The schema: up, down, in step with the models, and clear words when there is no database."""
 
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -67,6 +70,21 @@ def test_the_embedded_server_stops_with_its_last_user_and_keeps_its_data() -> No
         assert not (data_dir / "postmaster.pid").exists()
         with connected(None, embedded_dir=data_dir) as engine:
             check_schema(engine)
+
+
+def test_a_killed_client_does_not_keep_the_embedded_server() -> None:
+    """A client that is killed in the middle leaves a running server, which the next client takes over and stops."""
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+        data_dir = Path(folder) / "postgres"
+        killed = (
+            "import os, signal, sys; from pathlib import Path; from retrieval.database import connected\n"
+            "with connected(None, embedded_dir=Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        assert subprocess.run([sys.executable, "-c", killed, data_dir], check=False).returncode == -signal.SIGKILL
+        assert (data_dir / "postmaster.pid").exists()
+        with connected(None, embedded_dir=data_dir) as engine:
+            migrate(engine)
+        assert not (data_dir / "postmaster.pid").exists()
 
 
 def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
