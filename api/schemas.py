@@ -7,9 +7,9 @@ import numpy as np
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from retrieval.catalog import Track
 from retrieval.filters import Filter
 from retrieval.ledger import Failure, Job
+from retrieval.records import Track
 from retrieval.search import MAX_LIMIT, Answer, Query
 
 MAX_EXCLUDE = 10_000

@@ -16,8 +16,8 @@ from rich.text import Text
 from indexer.jobs import IngestReport
 from indexer.packs import Pack
 from indexer.pipeline import Outcome
-from retrieval.catalog import Track
 from retrieval.ledger import Failure
+from retrieval.records import Track
 from retrieval.search import Answer
 
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then

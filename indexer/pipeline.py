@@ -26,10 +26,11 @@ from encoders.sha256 import sha256_file
 from indexer.errors import StageError
 from indexer.file_tags import FileTags, read_file_tags
 from indexer.scan import ScannedFile
-from retrieval.catalog import Catalog, SpaceEmbedding, StoredTrack, TrackAnalysis
+from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
     from encoders.spec import Encoder
+    from retrieval.catalog import Catalog
 
 logger = logging.getLogger(__name__)
 

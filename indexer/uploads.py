@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from encoders.spec import Encoder
-    from retrieval.catalog import Catalog, TrackAnalysis
+    from retrieval.catalog import Catalog
+    from retrieval.records import TrackAnalysis
 
 
 @dataclass(frozen=True)

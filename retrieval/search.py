@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.attributes import Attributes
-from retrieval.catalog import Catalog, Track
+from retrieval.catalog import Catalog
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError
 from retrieval.filters import Filter, compile_filter
+from retrieval.records import Track
 from retrieval.space_index import SpaceIndex
 from retrieval.vector_index import IndexView
 
@@ -103,6 +104,17 @@ class Search:
         name = name or self.default_space
         return self._spaces.setdefault(name, SpaceIndex(self.catalog, self._index_root, name))
 
+    def matching(self, condition: Filter) -> BitMap64:
+        """Ids of the live tracks that match a filter.
+
+        Raises
+        ------
+        FilterError
+            For an unknown key, or a filter that is malformed.
+        """
+        self.attributes.refresh()
+        return compile_filter(condition, self.attributes)
+
     def answer(self, query: Query) -> Answer:
         """Run a query.
 
@@ -160,9 +172,7 @@ class Search:
     def _allowed(self, query: Query, excluded: set[int]) -> NDArray[np.int64] | None:
         if query.filter is None:
             return None
-        self.attributes.refresh()
-        matching = compile_filter(query.filter, self.attributes)
-        matching -= BitMap64(excluded)
+        matching = self.matching(query.filter) - BitMap64(excluded)
         return np.asarray(matching.to_array(), dtype=np.uint64).astype(np.int64)
 
     def _results(

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog import IndexChange
+from retrieval.records import IndexChange
 from retrieval.snapshots import Snapshot
 
 SCAN_LIMIT = 20_000

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import IntegrityError
 
-from retrieval.catalog import Catalog, SpaceEmbedding, TrackAnalysis
+from retrieval.catalog import Catalog
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 from retrieval.ledger import Ledger, UnknownJobError
 from retrieval.models import embeddings, tags, tracks
+from retrieval.records import SpaceEmbedding, TrackAnalysis
 
 DIM = 8
 

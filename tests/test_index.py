@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 
 import retrieval.snapshots
 import retrieval.vector_index
-from retrieval.catalog import Catalog, IndexChange
+from retrieval.catalog import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError
+from retrieval.records import IndexChange
 from retrieval.snapshots import Manifest, build_snapshot, open_snapshot
 from retrieval.space_index import SpaceIndex
 from retrieval.vector_index import IndexView

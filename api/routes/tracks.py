@@ -31,7 +31,7 @@ from api.schemas import (
 from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
-from retrieval.filters import compile_filter, parse_filter
+from retrieval.filters import parse_filter
 from retrieval.search import Query
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
@@ -45,12 +45,10 @@ PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of 
 @blueprint.doc(responses=possible(422, 503))
 def list_tracks(query_data: ListQuery) -> TrackPage:
     """The catalogue, page by page, under a filter."""
-    catalog, attributes = soundalike().catalog, soundalike().search.attributes
     only = None
     if query_data.filter is not None:
-        attributes.refresh()
-        only = list(compile_filter(parse_filter(_json(query_data.filter, "filter")), attributes))
-    found = catalog.list_tracks(after_id=_after(query_data.cursor), limit=query_data.limit + 1, only=only)
+        only = list(soundalike().search.matching(parse_filter(_json(query_data.filter, "filter"))))
+    found = soundalike().catalog.list_tracks(after_id=_after(query_data.cursor), limit=query_data.limit + 1, only=only)
     page = found[: query_data.limit]
     more = len(found) > query_data.limit
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)

@@ -1,0 +1,99 @@
+"""What goes into the catalogue and what comes out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SpaceEmbedding:
+    """One track in one space.
+
+    Attributes
+    ----------
+    track_vector : float32 [dim], L2 norm 1
+    segment_vectors : float32 [n_segments, dim]
+    starts_s, ends_s : float64 [n_segments]
+    """
+
+    space: str
+    encoder_version: str
+    track_vector: NDArray[np.float32]
+    segment_vectors: NDArray[np.float32]
+    starts_s: NDArray[np.float64]
+    ends_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrackAnalysis:
+    """All that one analysis of one track writes."""
+
+    key: str
+    uri: str
+    content_hash: str
+    size_bytes: int
+    modified_ns: int
+    duration_s: float
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    year: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    spaces: Sequence[SpaceEmbedding] = ()
+    tags: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class StoredTrack:
+    """What the catalogue knows of a file that was analysed before."""
+
+    uri: str
+    content_hash: str
+    size_bytes: int
+    modified_ns: int
+    duration_s: float
+    encoder_versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track as callers see it."""
+
+    id: int
+    key: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    genre: str | None
+    year: int | None
+    duration_s: float
+    uri: str
+    content_hash: str
+    metadata: Mapping[str, Any]
+    indexed_at: datetime
+
+
+@dataclass(frozen=True)
+class TrackSegments:
+    """One track's segments: starts_s, ends_s float64 [n]; vectors float32 [n, dim]."""
+
+    track_id: int
+    starts_s: NDArray[np.float64]
+    ends_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class IndexChange:
+    """One track as an index of one space sees it; no vector: deleted, or never encoded in this space."""
+
+    track_id: int
+    revision: int
+    deleted: bool
+    vector: NDArray[np.float16] | None
+    encoder_version: str | None
