@@ -18,6 +18,7 @@ import torch
 
 from api.cli import main
 from api.settings import SettingsError, read_settings
+from api.wiring import Soundalike
 from encoders.clmr import SPEC as CLMR
 from tests.conftest import tone
 
@@ -150,14 +151,14 @@ def test_the_embedded_database_needs_nothing(
 
 
 def test_ctrl_c_leaves_everything_consistent(
-    run: Run, environment: dict[str, str], tmp_path: Path, write_wav: Callable[..., Path]
+    run: Run, soundalike: Soundalike, environment: dict[str, str], tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     rng = np.random.default_rng(0)
     for number in range(40):
         write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 60 * 16_000).astype(np.float32))
     command = [Path(sys.executable).with_name("soundalike"), "index", tmp_path / "many"]
     started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    while loaded(run("status", "--json"))["tracks"] < 2:
+    while soundalike.catalog.count() < 2:
         assert started.poll() is None
     started.send_signal(signal.SIGINT)
     _, errors = started.communicate(timeout=60)
