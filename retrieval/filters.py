@@ -147,7 +147,7 @@ def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> B
             for number, clause in enumerate(getattr(clauses, name))
         ]
 
-    matching = reduce(BitMap64.intersection, compiled("must"), attributes.live)
+    matching = reduce(BitMap64.intersection, compiled("must"), attributes.live.copy())
     if clauses.should:
         matching = matching & _at_least(clauses.min_should or 1, compiled("should"))
     return reduce(BitMap64.difference, compiled("must_not"), matching)

@@ -19,7 +19,7 @@ from retrieval.catalog import Catalog
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError
 from retrieval.filters import Filter, compile_filter
 from retrieval.records import Track
-from retrieval.space_index import SpaceIndex
+from retrieval.space_index import SpaceIndex, newest_encoder_version
 from retrieval.vector_index import IndexView
 
 MAX_LIMIT = 1_000
@@ -100,9 +100,18 @@ class Search:
         self._spaces: dict[str, SpaceIndex] = {}
 
     def space(self, name: str | None = None) -> SpaceIndex:
-        """The index of a space, by default of the default space."""
+        """The index of a space, by default of the default space.
+
+        Raises
+        ------
+        IndexMissingError
+            If no track was ever encoded in it: callers name spaces, and only real ones are kept and looked for on disk.
+        """
         name = name or self.default_space
-        return self._spaces.setdefault(name, SpaceIndex(self.catalog, self._index_root, name))
+        if name not in self._spaces:
+            newest_encoder_version(self.catalog, name)
+            self._spaces.setdefault(name, SpaceIndex(self.catalog, self._index_root, name))
+        return self._spaces[name]
 
     def matching(self, condition: Filter) -> BitMap64:
         """Ids of the live tracks that match a filter.

@@ -59,7 +59,7 @@ class SpaceIndex:
 
         The newest encoder version wins; tracks of others are counted and left out until they are encoded again.
         """
-        version = self._version()
+        version = newest_encoder_version(self.catalog, self.space)
         track_ids, vectors, others, revision = [], [], 0, 0
         for change in self.catalog.index_changes(self.space, after=0):
             revision = change.revision
@@ -85,23 +85,16 @@ class SpaceIndex:
     def merge_if_due(self) -> bool:
         """Rebuild when there is no snapshot, its encoder changed, or the delta has grown; say whether it was done."""
         view = self.view()
-        if view.snapshot is not None and view.encoder_version == self._version():
+        if view.snapshot is not None and view.encoder_version == newest_encoder_version(self.catalog, self.space):
             changed = len(view.delta_ids) + (0 if view.dead_rows is None else int(view.dead_rows.sum()))
             if changed <= max(MERGE_AFTER_ROWS, MERGE_AFTER_SHARE * view.snapshot.manifest.count):
                 return False
         self.rebuild()
         return True
 
-    def _version(self) -> str:
-        version = self.catalog.encoder_version(self.space)
-        if version is None:
-            known = ", ".join(sorted(self.catalog.spaces())) or "none yet"
-            raise IndexMissingError(f"space {self.space!r} holds no track; spaces that do: {known}")
-        return version
-
     def _open(self, name: str | None) -> IndexView:
         if name is None:
-            version = self._version()
+            version = newest_encoder_version(self.catalog, self.space)
             return IndexView(version, self.catalog.dim(self.space, version), revision=0)
         snapshot = open_snapshot(self.directory, space=self.space)
         manifest = snapshot.manifest
@@ -112,3 +105,18 @@ class SpaceIndex:
             snapshot,
             delta_vectors=np.empty((0, manifest.dim), np.float32),
         )
+
+
+def newest_encoder_version(catalog: Catalog, space: str) -> str:
+    """The encoder version that wrote to `space` last.
+
+    Raises
+    ------
+    IndexMissingError
+        If none did; the spaces that hold tracks are named.
+    """
+    version = catalog.encoder_version(space)
+    if version is None:
+        known = ", ".join(sorted(catalog.spaces())) or "none yet"
+        raise IndexMissingError(f"space {space!r} holds no track; spaces that do: {known}")
+    return version

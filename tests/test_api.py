@@ -3,7 +3,9 @@
 import io
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.schemas import answer_out
-from api.wiring import Soundalike
+from api.wiring import LoadedEncoders, Soundalike
 from encoders.spec import Encoder
 from indexer.jobs import index_folder
 from retrieval.filters import parse_filter
@@ -124,13 +126,21 @@ def test_an_unknown_key_names_the_nearest(client: FlaskClient) -> None:
         assert refused(response, 404, "unknown-track")["nearest"][0].startswith("music/low/tone")
 
 
-def test_unknown_spaces_and_missing_weights(client: FlaskClient, music: Path) -> None:
+def test_unknown_spaces_are_named(client: FlaskClient, music: Path) -> None:
     body = {"query": {"track": "music/low/tone00.wav"}, "space": "clmr"}
     assert "spaces that do: musicnn" in refused(client.post("/v1/query", json=body), 404, "unknown-space")["detail"]
-    clip = {"file": (music / "low" / "tone03.wav").open("rb"), "body": '{"space": "clmr"}'}
-    refused(client.post("/v1/query/audio", data=clip), 503, "no-weights")
-    clip = {"file": (music / "low" / "tone03.wav").open("rb"), "body": '{"space": "nosuch"}'}
-    refused(client.post("/v1/query/audio", data=clip), 404, "unknown-space")
+    for space in ("clmr", "nosuch", "antigravity:x", "../../etc"):
+        clip = {"file": (music / "low" / "tone03.wav").open("rb"), "body": json.dumps({"space": space})}
+        refused(client.post("/v1/query/audio", data=clip), 404, "unknown-space")
+        refused(client.post("/v1/query", json=body | {"space": space}), 404, "unknown-space")
+    assert "antigravity" not in sys.modules
+
+
+def test_missing_weights_are_named(client: FlaskClient, here: Soundalike, music: Path, tmp_path: Path) -> None:
+    bare = replace(here, encoder=LoadedEncoders(tmp_path))
+    clip = {"file": (music / "low" / "tone03.wav").open("rb")}
+    response = create_app(bare).test_client().post("/v1/query/audio", data=clip)
+    assert "soundalike weights fetch musicnn" in refused(response, 503, "no-weights")["detail"]
 
 
 @pytest.mark.parametrize(

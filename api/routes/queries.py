@@ -29,7 +29,8 @@ def query_audio(form_and_files_data: AudioQueryForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
     options = MediaQuery.model_validate_json(form_and_files_data.body or "{}")
     soundalike = context().soundalike
-    encoder = soundalike.encoder(options.space or soundalike.settings.space)
+    # The space before the encoder: a caller's name must never decide what is imported.
+    encoder = soundalike.encoder(soundalike.search.space(options.space).space)
     with context().encoding():
         audio = decode_untrusted(
             form_and_files_data.file.read(),
