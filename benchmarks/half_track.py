@@ -2,9 +2,9 @@
 
     python -m benchmarks.half_track [--space musicnn] [--pack NAME ...]
 
-The packs are indexed by the real pipeline first (what is there already is not encoded again). A half is the pooled
-segments that lie in it wholly; the baseline in the same run is a random ranking. Intervals are 95 % bootstrap over
-queries.
+The packs are indexed by the real pipeline first (what is there already is not encoded again), and the segments that it
+stored are measured. A half is the pooled segments that lie in it wholly; the baseline in the same run is a random
+ranking. Intervals are 95 % bootstrap over queries.
 """
 
 import argparse
@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from api.settings import read_settings
 from api.wiring import Soundalike, open_soundalike
 from benchmarks.machine import machine
+from benchmarks.metrics import ranks_of_own_half, recall_at
 from encoders.segments import pool
 from indexer.jobs import index_folder
 from indexer.packs import fetch_pack
-from retrieval.vector_index import IndexView
 
 PACKS = ("nexuiz-music", "supertux-data", "warzone2100-music", "naev-data", "ufoai-music")
-RESAMPLES = 2_000
 KS = (1, 10)
 
 
@@ -38,21 +37,6 @@ def halves(here: Soundalike, space: str) -> tuple[list[str], NDArray[np.float32]
             first.append(pool(segments.vectors[before]))
             second.append(pool(segments.vectors[after]))
     return packages, np.stack(first), np.stack(second)
-
-
-def ranks_of_own_half(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Rank, from 1, of every track's own first half, by the search that serves queries."""
-    ids = np.arange(len(first), dtype=np.int64)
-    view = IndexView("half-track", first.shape[1], revision=0, delta_ids=ids, delta_vectors=first)
-    found = view.search(second, len(first), exact=True)
-    return np.argmax(found.track_ids == ids[:, np.newaxis], axis=1) + 1
-
-
-def report(name: str, hits: NDArray[np.bool_], rng: np.random.Generator) -> None:
-    """Print a recall with its interval."""
-    resampled = rng.choice(hits, size=(RESAMPLES, len(hits))).mean(axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    print(f"{name}: {hits.mean():.3f} [{low:.3f}, {high:.3f}]")
 
 
 def main() -> None:
@@ -76,14 +60,13 @@ def main() -> None:
                 key_prefix="",
             )
         packages, first, second = halves(here, space)
-    rng = np.random.default_rng(0)
     ranks = ranks_of_own_half(first, second)
     print(machine())
     print(f"{len(ranks)} tracks of {len(set(packages))} packages, space {space} ({encoder.version})")
     for k in KS:
-        report(f"recall@{k}", ranks <= k, rng)
-        chance = k / len(ranks)
-        print(f"  by chance: {chance:.3f}")
+        recall = recall_at(k, ranks)
+        print(f"recall@{k}: {recall}")
+        print(f"  by chance: {recall.chance:.3f}")
     by_package = defaultdict(list)
     for package, rank in zip(packages, ranks.tolist(), strict=True):
         by_package[package].append(rank)
