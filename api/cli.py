@@ -11,6 +11,7 @@ import click
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from api.commands import indexing, searching, serving
+from api.commands.training import train
 from api.commands.weights import weights
 from api.settings import SettingsError
 from encoders.errors import EncoderError
@@ -31,7 +32,7 @@ def soundalike(verbose: bool) -> None:
 
 for command in (
     *(indexing.demo, indexing.index, searching.similar, serving.serve, searching.status, searching.tracks),
-    *(indexing.packs, weights, indexing.rebuild, indexing.delete, serving.migrate),
+    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)
 

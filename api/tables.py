@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,25 @@ def progress(*, quiet: bool) -> Iterator[IngestProgress]:
     )
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
         yield IngestProgress(bar, quiet=quiet)
+
+
+@contextmanager
+def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on standard error; call with how many are done, and a note."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total, note="")
+        noted = time.monotonic()
+
+        def done(number: int, note: str) -> None:
+            nonlocal noted
+            bar.update(task, completed=number, note=note)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {number}/{total}, {note}")
+
+        yield done
 
 
 def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:

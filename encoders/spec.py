@@ -196,10 +196,17 @@ def load_encoder(name: str, *, weights_dir: Path, device: str = "auto") -> Encod
         raise CheckpointMismatchError(f"{path}: sha256 is {sha256}, {spec.name} is pinned to {spec.sha256}")
     network = spec.build()
     load_into(network, read_checkpoint(path))
-    return Encoder(spec, network, version=f"{spec.name}-{sha256[:12]}", device=_device(device))
+    return Encoder(spec, network, version=f"{spec.name}-{sha256[:12]}", device=torch_device(device))
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
+    """The device of this name; "auto" is CUDA where there is one.
+
+    Raises
+    ------
+    DeviceError
+        If it cannot be used.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -202,6 +202,22 @@ def test_a_published_checkpoint_becomes_a_space_beside_the_others(
     assert len(answer["results"]) == 10
 
 
+def test_weights_trained_here_become_a_space(run: Run, music: Path, tmp_path: Path) -> None:
+    corpus, out, cache = tmp_path / "corpus", tmp_path / "run", str(tmp_path / "cache")
+    assert loaded(run("train", "corpus", music, "--out", corpus, "--json"))["groups"] == ["high", "low"]
+    arguments = ("train", "clmr", "--corpus", corpus, "--out", out, "--batch-size", "4", "--steps", "2")
+    report = loaded(run(*arguments, "--hold-out", "low", "--json"))
+    assert report["recall"] is None  # three seconds have no two halves
+    steps = (out / "losses.jsonl").read_text().splitlines()
+    run(*arguments, "--hold-out", "low")  # nothing is left to do
+    assert (out / "losses.jsonl").read_text().splitlines() == steps
+    assert "no group lwo" in run(*arguments, "--hold-out", "lwo", expect=1).stderr
+    assert "of another training: seed 0 there, 1 here" in run(*arguments, "--seed", "1", expect=1).stderr
+    run("weights", "import", "clmr", report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", music, "--space", "clmr", SOUNDALIKE_CACHE=cache)
+    assert len(loaded(run("similar", "music/low/tone03.wav", "--space", "clmr", "--json"))["results"]) == 10
+
+
 def test_packs_are_listed(run: Run) -> None:
     names = [pack["name"] for pack in loaded(run("packs", "--json"))]
     assert "immich" in names

@@ -1,0 +1,1 @@
+"""How our weights are made: corpus → crops → augmentations → loss → checkpoint → weights."""

@@ -1,0 +1,204 @@
+"""A prepared training corpus: mono Opus and a manifest, so that music is prepared once and an epoch decodes nothing.
+
+    <corpus>/manifest.jsonl      a line a track: key, group, file, duration_s, source_sha256
+    <corpus>/audio/<name>.opus   mono, 24 kHz, which holds all that 22,050 Hz can; 11 MB an hour
+
+The group is the first folder of the key: a package, an album, an artist. Splits are made by group, never by track:
+tracks of one group share instruments, producers and themes. The same music gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import torch
+
+from encoders.errors import EncoderError, MediaError
+from encoders.media import MediaLimits, decode
+from encoders.sha256 import sha256_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+OPUS_RATE = 24_000
+OPUS_BIT_RATE = 24_000
+_MANIFEST = "manifest.jsonl"
+_FRAME = 480  # 20 ms
+
+
+class CorpusError(EncoderError):
+    """A corpus that is not there, is empty, or was damaged."""
+
+
+@dataclass(frozen=True)
+class CorpusTrack:
+    """One prepared track; `file` is relative to the corpus."""
+
+    key: str
+    group: str
+    file: str
+    duration_s: float
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of one source file; a reason when it was left out."""
+
+    key: str
+    track: CorpusTrack | None
+    reason: str | None = None
+
+
+def prepare(
+    sources: Iterable[tuple[str, Path]], directory: Path, *, limits: MediaLimits, threads: int = 2
+) -> Iterator[Prepared]:
+    """Add files, given as (key, path), to a corpus. What is in it already, by content, is not prepared again.
+
+    Raises
+    ------
+    OSError
+        If the corpus cannot be written; what was finished before stays.
+    """
+    (directory / "audio").mkdir(parents=True, exist_ok=True)
+    known = {track.key: track for track in _read_manifest(directory)}
+
+    def prepare_one(source: tuple[str, Path]) -> Prepared:
+        key, path = source
+        try:
+            digest = sha256_file(path)
+            kept = known.get(key)
+            if kept is not None and kept.source_sha256 == digest and (directory / kept.file).exists():
+                return Prepared(key, kept)
+            audio = decode(path, sample_rates=[OPUS_RATE], limits=limits)
+        except MediaError as error:
+            return Prepared(key, None, error.reason)
+        file = f"audio/{digest[:32]}.opus"
+        _write_opus(directory / file, audio.waveforms[OPUS_RATE])
+        return Prepared(key, CorpusTrack(key, key.partition("/")[0], file, round(audio.duration_s, 3), digest))
+
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        (directory / _MANIFEST).open("a", encoding="utf-8") as manifest,
+    ):
+        for prepared in pool.map(prepare_one, sources):
+            if prepared.track is not None and prepared.track != known.get(prepared.key):
+                manifest.write(json.dumps(asdict(prepared.track)) + "\n")
+                manifest.flush()
+            yield prepared
+
+
+def read_corpus(directory: Path) -> list[CorpusTrack]:
+    """The tracks of a corpus, ordered by key.
+
+    Raises
+    ------
+    CorpusError
+        If there is no corpus, or nothing in it.
+    """
+    tracks = _read_manifest(directory)
+    if not tracks:
+        raise CorpusError(f"{directory}: no prepared track; run `soundalike train corpus FOLDER --out {directory}`")
+    return tracks
+
+
+@dataclass(frozen=True)
+class Waveforms:
+    """Decoded tracks in one array: int16 [samples], track i is ``samples[starts[i]:starts[i + 1]]``."""
+
+    samples: Tensor
+    starts: NDArray[np.int64]
+    sample_rate: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of each track, int64 [n]."""
+        return np.diff(self.starts)
+
+    def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
+        """Float32 [n, length] from these tracks at these offsets (samples), on the device of `samples`."""
+        first = torch.from_numpy(self.starts[tracks] + offsets).to(self.samples.device)
+        rows = first[:, None] + torch.arange(length, device=self.samples.device)
+        return self.samples[rows].float() / 32_768
+
+
+def load_waveforms(
+    directory: Path, tracks: Sequence[CorpusTrack], *, sample_rate: int, threads: int | None = None
+) -> Waveforms:
+    """Decode tracks once, for as long as a training lasts: 160 MB an hour at 22,050 Hz.
+
+    Raises
+    ------
+    CorpusError
+        If a prepared file is missing or damaged; it is named.
+    """
+
+    def samples(track: CorpusTrack) -> NDArray[np.int16]:
+        try:
+            audio = decode(directory / track.file, sample_rates=[sample_rate], limits=MediaLimits(0, float("inf")))
+        except MediaError as error:
+            raise CorpusError(f"{directory / track.file} ({track.key}): {error.reason}") from error
+        return (audio.waveforms[sample_rate].clip(-1, 1) * 32_767).astype(np.int16)
+
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        decoded = list(pool.map(samples, tracks))
+    starts = np.concatenate([[0], np.cumsum([len(waveform) for waveform in decoded])]).astype(np.int64)
+    return Waveforms(torch.from_numpy(np.concatenate(decoded)), starts, sample_rate)
+
+
+def split_by_group(
+    tracks: Sequence[CorpusTrack], held_out: Sequence[str]
+) -> tuple[list[CorpusTrack], list[CorpusTrack]]:
+    """Training tracks, and the tracks of the groups that are held out.
+
+    Raises
+    ------
+    CorpusError
+        If a group does not exist, or nothing is left to train on.
+    """
+    groups = {track.group for track in tracks}
+    unknown = sorted(set(held_out) - groups)
+    if unknown:
+        raise CorpusError(f"no group {', '.join(unknown)}; groups: {', '.join(sorted(groups))}")
+    training = [track for track in tracks if track.group not in held_out]
+    if not training:
+        raise CorpusError("every group is held out: nothing is left to train on")
+    return training, [track for track in tracks if track.group in held_out]
+
+
+def _read_manifest(directory: Path) -> list[CorpusTrack]:
+    path = directory / _MANIFEST
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    # A line without its end was cut short by a kill: that track is prepared again.
+    rows: list[Mapping[str, str]] = [json.loads(line) for line in lines if line.endswith("\n")]
+    latest = {row["key"]: CorpusTrack(**row) for row in rows}  # type: ignore[arg-type]
+    return [latest[key] for key in sorted(latest)]
+
+
+def _write_opus(path: Path, waveform: NDArray[np.float32]) -> None:
+    beside = path.with_suffix(".part")
+    # Without "bitexact" the muxer draws a random serial number.
+    with av.open(str(beside), "w", format="ogg", options={"fflags": "bitexact"}) as container:
+        stream = container.add_stream("libopus", rate=OPUS_RATE, layout="mono")
+        stream.bit_rate = OPUS_BIT_RATE
+        padded = np.pad(waveform, (0, -len(waveform) % _FRAME))
+        for start in range(0, len(padded), _FRAME):
+            frame = av.AudioFrame.from_ndarray(padded[np.newaxis, start : start + _FRAME], format="flt", layout="mono")
+            frame.sample_rate, frame.pts = OPUS_RATE, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(path)
