@@ -189,14 +189,15 @@ def print_packs(packs: Sequence[Pack]) -> None:
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     """Encoders and their weights."""
     table = Table(pad_edge=False)
-    for name in ("name", "weights", "dim", "window", "tags", "licence", "reference"):
+    for name in ("name", "weights", "dim", "window", "tags", "licence"):
         table.add_column(name)
     for row in rows:
-        how = "fetch" if row["fetch"] else "import"
-        state = "here" if row["here"] else f"missing: soundalike weights {how} {row['name']}"
-        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"], row["reference"])
+        state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
+        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"])
         table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
 
 def _named(track: Track) -> Text:
