@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from encoders.segments import pool, segment
+from encoders.segments import pool
 from retrieval.catalog import Catalog
 from retrieval.database import check_schema, connected, migrate
 from retrieval.ledger import Ledger
@@ -64,13 +64,14 @@ class Soundalike:
 
     def query_of(self, audio: DecodedAudio, encoder: Encoder) -> Query:
         """A query for what sounds like this audio, in the encoder's space."""
-        spec = encoder.spec
-        segments = segment(
-            audio.waveforms[spec.sample_rate], sample_rate=spec.sample_rate, window_length=spec.window_length
-        )
+        segments = encoder.segment(audio.waveforms[encoder.spec.sample_rate])
         encoding = encoder.encode(segments.windows)
-        tags = dict(zip(spec.tags, encoding.tag_scores.mean(axis=0).tolist(), strict=True))
-        return Query(vector=pool(encoding.embeddings), tags=tags, encoder_version=encoder.version, space=spec.name)
+        return Query(
+            vector=pool(encoding.embeddings),
+            tags=encoder.tags(encoding),
+            encoder_version=encoder.version,
+            space=encoder.spec.name,
+        )
 
 
 @contextmanager

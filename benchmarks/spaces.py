@@ -46,7 +46,7 @@ from benchmarks.metrics import (
 )
 from encoders.errors import MediaError
 from encoders.media import MediaLimits, decode
-from encoders.segments import pool, segment
+from encoders.segments import pool
 from encoders.sha256 import sha256_file
 from encoders.spec import Encoder, load_encoder
 from indexer.file_tags import read_file_tags
@@ -97,12 +97,8 @@ def encode_halves(waveform: NDArray[np.float32], encoder: Encoder) -> Halves:
     SilentAudioError
         If one of them is silent.
     """
-    spec = encoder.spec
-    embeddings = []
-    for excerpt in excerpts(waveform, sample_rate=spec.sample_rate):
-        windows = segment(excerpt, sample_rate=spec.sample_rate, window_length=spec.window_length).windows
-        embeddings.append(encoder.encode(windows).embeddings)
-    return Halves(*embeddings)
+    cut = excerpts(waveform, sample_rate=encoder.spec.sample_rate)
+    return Halves(*(encoder.encode(encoder.segment(excerpt).windows).embeddings for excerpt in cut))
 
 
 def halves_in_spaces(path: Path, encoders: Sequence[Encoder], *, cache: Path, limits: MediaLimits) -> dict[str, Halves]:

@@ -27,6 +27,7 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
+from encoders.segments import Segments, segment
 from encoders.sha256 import sha256_file
 
 if TYPE_CHECKING:
@@ -136,6 +137,20 @@ class Encoder:
 
         deque(self._threads.map(encode_rows, range(0, len(windows), batch_size)), maxlen=0)
         return Encoding(embeddings, tag_scores)
+
+    def segment(self, waveform: NDArray[np.float32]) -> Segments:
+        """Cut a waveform float32 [samples], at the spec's sample rate, into this encoder's windows.
+
+        Raises
+        ------
+        SilentAudioError
+            If every window is silent.
+        """
+        return segment(waveform, sample_rate=self.spec.sample_rate, window_length=self.spec.window_length)
+
+    def tags(self, encoding: Encoding) -> dict[str, float]:
+        """Mean score in [0, 1] of each tag over the windows of an encoding; empty for an encoder that does not tag."""
+        return dict(zip(self.spec.tags, encoding.tag_scores.mean(axis=0).tolist(), strict=True))
 
     def _check(self, windows: NDArray[np.float32]) -> None:
         if windows.ndim != 2 or windows.shape[1] != self.spec.window_length:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from encoders.errors import MediaError
 from encoders.media import DecodedAudio, MediaLimits, decode
-from encoders.segments import Segments, pool, segment
+from encoders.segments import pool
 from encoders.sha256 import sha256_file
 from indexer.errors import StageError
 from indexer.file_tags import FileTags, read_file_tags
@@ -29,6 +29,7 @@ from indexer.scan import ScannedFile
 from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
+    from encoders.segments import Segments
     from encoders.spec import Encoder
     from retrieval.catalog import Catalog
 
@@ -130,12 +131,7 @@ def prepare(
         audio_by_rate = decoder(file, sorted({encoder.spec.sample_rate for encoder in needed}))
     with _stage("segment", seconds):
         segments = {
-            encoder.spec.name: segment(
-                audio_by_rate.waveforms[encoder.spec.sample_rate],
-                sample_rate=encoder.spec.sample_rate,
-                window_length=encoder.spec.window_length,
-            )
-            for encoder in needed
+            encoder.spec.name: encoder.segment(audio_by_rate.waveforms[encoder.spec.sample_rate]) for encoder in needed
         }
     return Prepared(file, content_hash, tags, audio_by_rate.duration_s, segments, seconds)
 
@@ -162,8 +158,7 @@ def analyse(prepared: Prepared, encoders: Sequence[Encoder]) -> tuple[TrackAnaly
         with _stage("pool", seconds):
             track_vector = pool(encoding.embeddings)
             if tags is None and encoder.spec.tags:
-                means = encoding.tag_scores.mean(axis=0).tolist()
-                tags = {tag: score for tag, score in zip(encoder.spec.tags, means, strict=True) if score >= TAG_FLOOR}
+                tags = {tag: score for tag, score in encoder.tags(encoding).items() if score >= TAG_FLOOR}
         ends_s = (segments.starts_s + encoder.spec.window_s).clip(max=prepared.duration_s)
         spaces.append(
             SpaceEmbedding(

@@ -16,7 +16,6 @@ from retrieval.catalog import Catalog
 TEXT_KEYS = ("key", "title", "artist", "album", "genre")
 NUMBER_KEYS = ("year", "duration_s", "vocal_ratio")
 FIXED_KEYS = TEXT_KEYS + NUMBER_KEYS
-PREFIXES = ("tags.", "meta.")
 
 Value = float | str
 

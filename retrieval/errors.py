@@ -25,10 +25,6 @@ class UnknownTrackError(RetrievalError):
         super().__init__(f"no track with key {key!r}{hint}")
 
 
-class KeyTakenError(RetrievalError):
-    """A track key that already belongs to another file."""
-
-
 class MissingEmbeddingError(RetrievalError):
     """A track that has no embedding in the asked space."""
 

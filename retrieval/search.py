@@ -145,8 +145,8 @@ class Search:
         found = view.search(vector[np.newaxis], k, allowed=allowed, exact=query.exact)
         clock.lap("search")
         ranked = _rank(found.track_ids[0], found.cosines[0], excluded)
-        in_index = sum(view.vector(track_id) is not None for track_id in excluded) if allowed is None else 0
-        matching = found.matching - in_index
+        # A filter left the excluded tracks out before they were counted.
+        matching = found.matching - (view.count_of(np.array([*excluded], np.int64)) if allowed is None else 0)
         results, dropped = self._results(query, seed, ranked)
         clock.lap("rank")
         excluded_keys = len(excluded) - (seed is not None and not query.include_seed)

@@ -89,8 +89,8 @@ class Snapshot:
 
 def build_snapshot(
     directory: Path, manifest: Manifest, track_ids: NDArray[np.int64], vectors: NDArray[np.float32]
-) -> Snapshot:
-    """Write a snapshot beside the current one, then switch to it.
+) -> Manifest:
+    """Write a snapshot beside the current one, switch to it, and return its complete manifest.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def build_snapshot(
         _fsync(building)
         building.rename(directory / name)
         _switch(directory, name)
-    return open_snapshot(directory, space=manifest.space)
+    return complete
 
 
 def current_name(directory: Path) -> str | None:

@@ -72,7 +72,7 @@ class SpaceIndex:
             vectors.append(change.vector)
         matrix = np.stack(vectors).astype(np.float32)
         manifest = Manifest(self.space, GRANULARITY, version, matrix.shape[1], len(track_ids), revision)
-        snapshot = build_snapshot(self.directory, manifest, np.array(track_ids, np.int64), matrix)
+        complete = build_snapshot(self.directory, manifest, np.array(track_ids, np.int64), matrix)
         if others:
             logger.warning(
                 "space %s: %d tracks of another encoder version than %s left out; index them again",
@@ -80,7 +80,7 @@ class SpaceIndex:
                 others,
                 version,
             )
-        return RebuildReport(snapshot.manifest, others)
+        return RebuildReport(complete, others)
 
     def merge_if_due(self) -> bool:
         """Rebuild when there is no snapshot, its encoder changed, or the delta has grown; say whether it was done."""

@@ -105,6 +105,10 @@ class IndexView:
         stored: NDArray[np.float32] = self.snapshot.vectors(rows)[0]
         return stored
 
+    def count_of(self, track_ids: NDArray[np.int64]) -> int:
+        """How many of these tracks can be found."""
+        return len(self._rows_of(track_ids)) + int(np.isin(self.delta_ids, track_ids).sum())
+
     def search(
         self, queries: NDArray[np.float32], k: int, *, allowed: NDArray[np.int64] | None = None, exact: bool = False
     ) -> Neighbors:

@@ -27,7 +27,9 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def view_of(directory: Path, track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> IndexView:
     manifest = Manifest("e", "track", "e-1", vectors.shape[1], len(track_ids), revision=1)
-    snapshot = build_snapshot(directory, manifest, track_ids, vectors)
+    complete = build_snapshot(directory, manifest, track_ids, vectors)
+    snapshot = open_snapshot(directory, space="e")
+    assert snapshot.manifest == complete
     return IndexView("e-1", vectors.shape[1], 1, snapshot, delta_vectors=np.empty((0, vectors.shape[1]), np.float32))
 
 

@@ -196,11 +196,12 @@ class ContrastiveTraining:
 
     def _draw(self, rng: np.random.Generator, window_length: int) -> tuple[Tensor, list[Tensor]]:
         """Tracks int64 [batch], each as likely as it is long, and two crops float32 [batch, window_length] of each."""
-        room = self._waveforms.lengths() - window_length
+        lengths = self._waveforms.lengths()
+        room = lengths - window_length
         usable = np.flatnonzero(room >= 0)
         if not len(usable):
             raise TrainingError(f"no track is as long as a crop of {window_length} samples")
-        weights = self._waveforms.lengths()[usable] / self._waveforms.lengths()[usable].sum()
+        weights = lengths[usable] / lengths[usable].sum()
         tracks = rng.choice(usable, size=self._settings.batch_size, p=weights)
         first = rng.integers(0, room[tracks] + 1)
         reach = round(self._settings.max_distance_s * self._waveforms.sample_rate)
