@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from encoders.segments import pool
+from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog import Catalog
 from retrieval.database import check_schema, connected, migrate
 from retrieval.ledger import Ledger
 from retrieval.search import Query, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -61,6 +62,28 @@ class Soundalike:
     ledger: Ledger
     search: Search
     encoder: LoadedEncoders
+
+    def index_folder(
+        self,
+        folder: Path,
+        encoders: Sequence[Encoder],
+        *,
+        key_prefix: str | None = None,
+        on_start: OnStart = lambda total: None,
+        on_outcome: OnOutcome = lambda outcome: None,
+    ) -> IngestReport:
+        """Bring a folder, or one file, into this catalogue: `indexer.jobs.index_folder` under these settings."""
+        return index_folder(
+            folder,
+            encoders,
+            self.search,
+            self.ledger,
+            limits=self.settings.media_limits,
+            decode_threads=self.settings.decode_threads,
+            key_prefix=key_prefix,
+            on_start=on_start,
+            on_outcome=on_outcome,
+        )
 
     def query_of(self, audio: DecodedAudio, encoder: Encoder) -> Query:
         """A query for what sounds like this audio, in the encoder's space."""

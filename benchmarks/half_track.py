@@ -18,7 +18,6 @@ from api.wiring import Soundalike, open_soundalike
 from benchmarks.machine import machine
 from benchmarks.metrics import ranks_of_own_half, recall_at
 from encoders.segments import pool
-from indexer.jobs import index_folder
 from indexer.packs import fetch_pack
 
 PACKS = ("nexuiz-music", "supertux-data", "warzone2100-music", "naev-data", "ufoai-music")
@@ -50,15 +49,7 @@ def main() -> None:
     with open_soundalike(settings) as here:
         encoder = here.encoder(space)
         for pack in arguments.packs or PACKS:
-            index_folder(
-                fetch_pack(pack, settings.packs_dir).music,
-                [encoder],
-                here.search,
-                here.ledger,
-                limits=settings.media_limits,
-                decode_threads=settings.decode_threads,
-                key_prefix="",
-            )
+            here.index_folder(fetch_pack(pack, settings.packs_dir).music, [encoder], key_prefix="")
         packages, first, second = halves(here, space)
     ranks = ranks_of_own_half(first, second)
     print(machine())

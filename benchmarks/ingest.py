@@ -19,7 +19,7 @@ from api.wiring import open_soundalike
 from benchmarks.machine import machine
 from encoders.media import decode
 from encoders.musicnn import SPEC
-from indexer.jobs import IngestReport, index_folder
+from indexer.jobs import IngestReport
 from indexer.packs import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan
 
@@ -45,10 +45,7 @@ def ingest(folder: Path, settings: Settings) -> tuple[float, IngestReport]:
         with open_soundalike(alone) as here:
             encoder = here.encoder(SPEC.name)
             start = time.perf_counter()
-            limits, decode_threads = settings.media_limits, settings.decode_threads
-            report = index_folder(
-                folder, [encoder], here.search, here.ledger, limits=limits, decode_threads=decode_threads
-            )
+            report = here.index_folder(folder, [encoder])
             return time.perf_counter() - start, report
 
 

@@ -17,7 +17,6 @@ from api.app import create_app
 from api.schemas import answer_out
 from api.wiring import LoadedEncoders, Soundalike
 from encoders.spec import Encoder
-from indexer.jobs import index_folder
 from retrieval.filters import parse_filter
 from retrieval.search import Query
 from tests.conftest import tone
@@ -25,14 +24,7 @@ from tests.conftest import tone
 
 @pytest.fixture
 def here(soundalike: Soundalike, music: Path) -> Soundalike:
-    index_folder(
-        music,
-        [soundalike.encoder("musicnn")],
-        soundalike.search,
-        soundalike.ledger,
-        limits=soundalike.settings.media_limits,
-        decode_threads=2,
-    )
+    soundalike.index_folder(music, [soundalike.encoder("musicnn")])
     return soundalike
 
 

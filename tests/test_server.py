@@ -15,14 +15,11 @@ from typing import Any
 import pytest
 
 from api.wiring import Soundalike
-from indexer.jobs import index_folder
 from tests.conftest import tone
 
 
 def ingest(folder: Path, here: Soundalike) -> None:
-    encoders = [here.encoder("musicnn")]
-    limits = here.settings.media_limits
-    index_folder(folder, encoders, here.search, here.ledger, limits=limits, decode_threads=2)
+    here.index_folder(folder, [here.encoder("musicnn")])
 
 
 def get(url: str, body: Any = None) -> Any:

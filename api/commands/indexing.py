@@ -9,7 +9,6 @@ from api import tables
 from api.commands.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
-from indexer.jobs import index_folder
 from indexer.packs import PACKS, default_pack, fetch_pack
 from retrieval.search import Query
 
@@ -110,17 +109,7 @@ def _index(
     assert path is not None  # one of the two was given
     encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
     with tables.progress(quiet=as_json) as bar:
-        report = index_folder(
-            path,
-            encoders,
-            here.search,
-            here.ledger,
-            limits=here.settings.media_limits,
-            decode_threads=here.settings.decode_threads,
-            key_prefix=key_prefix,
-            on_start=bar.start,
-            on_outcome=bar.advance,
-        )
+        report = here.index_folder(path, encoders, key_prefix=key_prefix, on_start=bar.start, on_outcome=bar.advance)
     failures = here.ledger.failures(job_id=report.job_id)
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
