@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.jobs import IngestReport
-from indexer.packs import Pack
+from indexer.pack_list import Pack
 from indexer.pipeline import Outcome
 from retrieval.ledger import Failure
 from retrieval.records import Track

@@ -49,9 +49,9 @@ from encoders.media import MediaLimits, decode
 from encoders.segments import pool
 from encoders.sha256 import sha256_file
 from encoders.spec import Encoder, load_encoder
-from indexer.file_tags import read_file_tags
 from indexer.packs import fetch_pack
 from indexer.scan import ScannedFile, scan
+from indexer.sidecars import read_track_tags
 
 EXCERPT_S = 60
 UNTRAINED = ("clmr", "musicnn", "tagging")
@@ -135,7 +135,7 @@ def _write(path: Path, halves: Halves) -> None:
 def labels_of(file: ScannedFile) -> Labels:
     """The labels that the file's place and tags give it, in lower case."""
     package = file.key.partition("/")[0]
-    tags = read_file_tags(file.path)
+    tags = read_track_tags(file.path)
     artist = (tags.artist or "").casefold()
     return Labels(package, "" if artist in NO_ARTIST else artist, (tags.album or package).casefold())
 

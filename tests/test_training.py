@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,26 @@ def test_a_kill_while_the_manifest_is_written_costs_one_track(music: Path, tmp_p
     manifest = corpus / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes()[:-10])
     assert len(read_corpus(corpus)) == 11
+    prepared(music, corpus)
+    assert len(read_corpus(corpus)) == 12
+
+
+def test_a_file_that_comes_twice_is_kept_once(music: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    (music / "copies").mkdir()
+    shutil.copy(music / "low" / "tone00.wav", music / "copies" / "tone00.wav")
+    for _ in range(2):
+        reasons = {done.key: done.reason for done in prepared(music, corpus) if done.reason is not None}
+        assert reasons == {"low/tone00.wav": "the same file as copies/tone00.wav"}
+        assert {track.group: track.key for track in read_corpus(corpus)}["copies"] == "copies/tone00.wav"
+        assert len(read_corpus(corpus)) == 12
+
+
+def test_two_files_of_one_key_and_an_unreadable_one_are_told(music: Path, tmp_path: Path) -> None:
+    files = [("a", music / "low" / "tone00.wav"), ("a", music / "low" / "tone01.wav"), ("b", music / "gone.wav")]
+    outcomes = list(prepare(files, tmp_path / "corpus", limits=MediaLimits()))
+    assert [done.reason for done in outcomes] == [None, "another file has the same key", "No such file or directory"]
+    assert [track.duration_s for track in read_corpus(tmp_path / "corpus")] == [3.0]
 
 
 def test_bad_corpora_are_named(music: Path, tmp_path: Path) -> None:

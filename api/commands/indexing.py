@@ -9,7 +9,8 @@ from api import tables
 from api.commands.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
-from indexer.packs import PACKS, default_pack, fetch_pack
+from indexer.pack_list import PACKS
+from indexer.packs import default_pack, fetch_pack
 from retrieval.search import Query
 
 

@@ -8,7 +8,7 @@ import click
 from api import tables
 from api.commands.options import FAILED_FILES, json_option, print_json
 from api.settings import read_settings
-from indexer.scan import scan
+from indexer.archives import music_under
 
 
 @click.group()
@@ -21,30 +21,30 @@ def train() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The corpus to add to.")
 @json_option
 def corpus(folders: tuple[Path, ...], out: Path, as_json: bool) -> int:
-    """Prepare the music in FOLDERS for training; their subfolders are the groups that splits are made by."""
+    """Prepare the music in FOLDERS for training; their subfolders are the groups that splits are made by.
+
+    Music inside .zip and .pk3 archives counts as well.
+    """
     from encoders.training.corpus import prepare, read_corpus
 
     settings = read_settings()
     left_out: dict[str, str] = {}
-    files = [
-        (file.key, file.path)
-        for folder in folders
-        for file in scan(folder, key_prefix="", on_error=lambda uri, reason: left_out.update({uri: reason}))
-    ]
-    with tables.counted("preparing", len(files), quiet=as_json) as done:
-        prepared = prepare(files, out, limits=settings.media_limits, threads=settings.decode_threads)
+    sources = [source for folder in folders for source in music_under(folder, on_error=left_out.__setitem__)]
+    with tables.counted("preparing", len(sources), quiet=as_json) as done:
+        prepared = prepare(sources, out, limits=settings.media_limits, threads=settings.decode_threads)
         for number, item in enumerate(prepared, start=1):
             if item.reason is not None:
                 left_out[item.key] = item.reason
             done(number, f"{len(left_out)} left out")
+    if not as_json:
+        for key, reason in left_out.items():
+            click.echo(f"{key}: {reason}", err=True)
     tracks = read_corpus(out)
     groups = sorted({track.group for track in tracks})
     hours = sum(track.duration_s for track in tracks) / 3600
     if as_json:
         print_json({"tracks": len(tracks), "hours": hours, "groups": groups, "left_out": left_out})
     else:
-        for key, reason in left_out.items():
-            click.echo(f"{key}: {reason}", err=True)
         click.echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
     return FAILED_FILES if left_out else 0
 

@@ -4,28 +4,32 @@
     <corpus>/audio/<name>.opus   mono, 24 kHz, which holds all that 22,050 Hz can; 11 MB an hour
 
 The group is the first folder of the key: a package, an album, an artist. Splits are made by group, never by track:
-tracks of one group share instruments, producers and themes. The same music gives the same bytes.
+tracks of one group share instruments, producers and themes; a file that comes twice is kept once, or it could be on
+both sides. The same music gives the same bytes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import torch
 
-from encoders.errors import EncoderError, MediaError
+from encoders.errors import EncoderError, MediaError, UnreadableMediaError
 from encoders.media import MediaLimits, decode
 from encoders.sha256 import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -34,6 +38,9 @@ OPUS_RATE = 24_000
 OPUS_BIT_RATE = 24_000
 _MANIFEST = "manifest.jsonl"
 _FRAME = 480  # 20 ms
+
+Source = Path | Callable[[], AbstractContextManager[Path]]
+"""A file, or what puts one on disk for as long as its context lasts (and raises `MediaError` where it cannot)."""
 
 
 class CorpusError(EncoderError):
@@ -61,9 +68,9 @@ class Prepared:
 
 
 def prepare(
-    sources: Iterable[tuple[str, Path]], directory: Path, *, limits: MediaLimits, threads: int = 2
+    sources: Iterable[tuple[str, Source]], directory: Path, *, limits: MediaLimits, threads: int = 2
 ) -> Iterator[Prepared]:
-    """Add files, given as (key, path), to a corpus. What is in it already, by content, is not prepared again.
+    """Add files, given as (key, source), to a corpus. What is in it already, by content, is not prepared again.
 
     Raises
     ------
@@ -71,31 +78,55 @@ def prepare(
         If the corpus cannot be written; what was finished before stays.
     """
     (directory / "audio").mkdir(parents=True, exist_ok=True)
-    known = {track.key: track for track in _read_manifest(directory)}
+    tracks = _read_manifest(directory)
+    _drop_cut_line(directory / _MANIFEST)
+    known = {track.key: track for track in tracks}
+    holders = {track.source_sha256: track.key for track in reversed(tracks)}
+    seen: set[str] = set()
 
-    def prepare_one(source: tuple[str, Path]) -> Prepared:
-        key, path = source
+    def prepare_one(keyed: tuple[str, Source]) -> Prepared:
+        key, source = keyed
         try:
-            digest = sha256_file(path)
-            kept = known.get(key)
-            if kept is not None and kept.source_sha256 == digest and (directory / kept.file).exists():
-                return Prepared(key, kept)
-            audio = decode(path, sample_rates=[OPUS_RATE], limits=limits)
+            with nullcontext(source) if isinstance(source, Path) else source() as path:
+                return Prepared(key, _prepared_track(key, path, directory, known.get(key), limits))
         except MediaError as error:
             return Prepared(key, None, error.reason)
-        file = f"audio/{digest[:32]}.opus"
-        _write_opus(directory / file, audio.waveforms[OPUS_RATE])
-        return Prepared(key, CorpusTrack(key, key.partition("/")[0], file, round(audio.duration_s, 3), digest))
 
     with (
         ThreadPoolExecutor(threads) as pool,
         (directory / _MANIFEST).open("a", encoding="utf-8") as manifest,
     ):
         for prepared in pool.map(prepare_one, sources):
-            if prepared.track is not None and prepared.track != known.get(prepared.key):
-                manifest.write(json.dumps(asdict(prepared.track)) + "\n")
+            track = prepared.track
+            clash = _clash(track, seen, holders) if track is not None else None
+            if track is not None and clash is None and track != known.get(track.key):
+                manifest.write(json.dumps(asdict(track)) + "\n")
                 manifest.flush()
-            yield prepared
+            yield prepared if clash is None else Prepared(prepared.key, None, clash)
+
+
+def _prepared_track(
+    key: str, path: Path, directory: Path, known: CorpusTrack | None, limits: MediaLimits
+) -> CorpusTrack:
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        raise UnreadableMediaError(str(path), str(error.strerror)) from error
+    if known is not None and known.source_sha256 == digest and (directory / known.file).exists():
+        return known
+    audio = decode(path, sample_rates=[OPUS_RATE], limits=limits)
+    file = f"audio/{digest[:32]}.opus"
+    _write_opus(directory / file, audio.waveforms[OPUS_RATE])
+    return CorpusTrack(key, key.partition("/")[0], file, round(audio.duration_s, 3), digest)
+
+
+def _clash(track: CorpusTrack, seen: set[str], holders: dict[str, str]) -> str | None:
+    """Why a track is not kept: its key or its music is another file's."""
+    if track.key in seen:
+        return "another file has the same key"
+    seen.add(track.key)
+    holder = holders.setdefault(track.source_sha256, track.key)
+    return None if holder == track.key else f"the same file as {holder}"
 
 
 def read_corpus(directory: Path) -> list[CorpusTrack]:
@@ -146,16 +177,27 @@ def load_waveforms(
     """
 
     def samples(track: CorpusTrack) -> NDArray[np.int16]:
-        try:
-            audio = decode(directory / track.file, sample_rates=[sample_rate], limits=MediaLimits(0, float("inf")))
-        except MediaError as error:
-            raise CorpusError(f"{directory / track.file} ({track.key}): {error.reason}") from error
-        return (audio.waveforms[sample_rate].clip(-1, 1) * 32_767).astype(np.int16)
+        return (decoded(directory, track, sample_rate=sample_rate).clip(-1, 1) * 32_767).astype(np.int16)
 
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        decoded = list(pool.map(samples, tracks))
-    starts = np.concatenate([[0], np.cumsum([len(waveform) for waveform in decoded])]).astype(np.int64)
-    return Waveforms(torch.from_numpy(np.concatenate(decoded)), starts, sample_rate)
+        waveforms = list(pool.map(samples, tracks))
+    starts = np.concatenate([[0], np.cumsum([len(waveform) for waveform in waveforms])]).astype(np.int64)
+    return Waveforms(torch.from_numpy(np.concatenate(waveforms)), starts, sample_rate)
+
+
+def decoded(directory: Path, track: CorpusTrack, *, sample_rate: int) -> NDArray[np.float32]:
+    """Waveform float32 [samples] of one prepared track.
+
+    Raises
+    ------
+    CorpusError
+        If its file is missing or damaged; it is named.
+    """
+    try:
+        audio = decode(directory / track.file, sample_rates=[sample_rate], limits=MediaLimits(0, float("inf")))
+    except MediaError as error:
+        raise CorpusError(f"{directory / track.file} ({track.key}): {error.reason}") from error
+    return audio.waveforms[sample_rate]
 
 
 def split_by_group(
@@ -187,8 +229,15 @@ def _read_manifest(directory: Path) -> list[CorpusTrack]:
     return [latest[key] for key in sorted(latest)]
 
 
+def _drop_cut_line(manifest: Path) -> None:
+    """Let the next line begin where the one that a kill cut short began."""
+    content = manifest.read_bytes() if manifest.exists() else b""
+    if content and not content.endswith(b"\n"):
+        os.truncate(manifest, content.rfind(b"\n") + 1)
+
+
 def _write_opus(path: Path, waveform: NDArray[np.float32]) -> None:
-    beside = path.with_suffix(".part")
+    beside = path.with_suffix(f".{threading.get_ident()}.part")  # another thread may have met the same music
     # Without "bitexact" the muxer draws a random serial number.
     with av.open(str(beside), "w", format="ogg", options={"fflags": "bitexact"}) as container:
         stream = container.add_stream("libopus", rate=OPUS_RATE, layout="mono")
