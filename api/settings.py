@@ -22,6 +22,7 @@ class Settings:
     weights_dir : the encoders' weights
     database_url : a PostgreSQL of your own; none for the embedded one
     space : the space that is indexed and searched unless another is named
+    encoders : encoders of your own, name of the space → ``module:attribute``
     decode_threads : threads that decode ahead of the encoder
     max_upload_bytes : the largest request body
     """
@@ -29,7 +30,8 @@ class Settings:
     home: Path
     weights_dir: Path
     database_url: str | None = None
-    space: str = "musicnn"
+    space: str = "soundalike"
+    encoders: Mapping[str, str] = field(default_factory=dict)
     decode_threads: int = 2
     max_upload_bytes: int = 200 * 2**20
     media_limits: MediaLimits = field(default_factory=MediaLimits)
@@ -61,7 +63,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises
     ------
     SettingsError
-        If a number is not one.
+        If a number is not one, or an encoder is not given as ``name=module:attribute``.
     """
     user_home = Path(environment.get("HOME", "/"))
     data_home = Path(environment.get("XDG_DATA_HOME") or user_home / ".local/share")
@@ -74,12 +76,22 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         weights_dir=Path(environment.get("SOUNDALIKE_CACHE") or cache_home / "soundalike").absolute() / "weights",
         database_url=environment.get("DATABASE_URL") or None,
         space=environment.get("SOUNDALIKE_SPACE") or Settings.space,
+        encoders=_named(environment, "SOUNDALIKE_ENCODERS"),
         decode_threads=int(_positive(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads)),
         max_upload_bytes=int(_positive(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes)),
         media_limits=MediaLimits(
             max_duration_s=_positive(environment, "SOUNDALIKE_MAX_DURATION_S", limits.max_duration_s),
         ),
     )
+
+
+def _named(environment: Mapping[str, str], name: str) -> dict[str, str]:
+    """Read ``name=module:attribute`` pairs, separated by commas."""
+    pairs = [pair.partition("=")[::2] for pair in environment.get(name, "").split(",") if pair.strip()]
+    named = {space.strip(): where.strip() for space, where in pairs}
+    if not all(space and all(where.partition(":")[::2]) for space, where in named.items()):
+        raise SettingsError(f"{name} is {environment[name]!r}; accepted: name=module:attribute, separated by commas")
+    return named
 
 
 def _positive(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -19,7 +19,7 @@ from retrieval.ledger import Ledger
 from retrieval.search import Query, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 class LoadedEncoders:
     """Encoders by name, each loaded at its first use and then shared between threads."""
 
-    def __init__(self, weights_dir: Path) -> None:
+    def __init__(self, weights_dir: Path, also: Mapping[str, str]) -> None:
         self._weights_dir = weights_dir
+        self._also = also
         self._loaded: dict[str, Encoder] = {}
         self._lock = threading.Lock()
 
@@ -48,7 +49,7 @@ class LoadedEncoders:
 
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = load_encoder(name, weights_dir=self._weights_dir)
+                self._loaded[name] = load_encoder(name, weights_dir=self._weights_dir, also=self._also)
             return self._loaded[name]
 
 
@@ -116,4 +117,5 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
         check_schema(engine)
         catalog = Catalog(engine)
         search = Search(catalog, settings.index_root, default_space=settings.space)
-        yield Soundalike(settings, engine, catalog, Ledger(engine), search, LoadedEncoders(settings.weights_dir))
+        encoders = LoadedEncoders(settings.weights_dir, settings.encoders)
+        yield Soundalike(settings, engine, catalog, Ledger(engine), search, encoders)

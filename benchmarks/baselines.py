@@ -3,7 +3,6 @@
 MFCC: Logan, "Mel frequency cepstral coefficients for music modeling", ISMIR 2000; parameters as librosa has them.
 """
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.frontend import AmplitudeToDB, SlaneyMel, torchaudio
-from encoders.sha256 import sha256_file
+from encoders.sha256 import sha256_file, sha256_tensors
 from encoders.spec import Encoder, EncoderSpec, encoder_spec
 
 SAMPLE_RATE = 22_050
@@ -70,9 +69,6 @@ def untrained_encoder(architecture: str) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = spec.build()
-    digest = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
     untrained = replace(spec, name=f"untrained {spec.name}")
-    version = f"{spec.name}-untrained-{digest.hexdigest()[:12]}"
+    version = f"{spec.name}-untrained-{sha256_tensors(network.state_dict())[:12]}"
     return Encoder(untrained, network, version=version, device=torch.device("cpu"))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from encoders.spec import EncoderSpec
+
 _NAMED_AT_MOST = 3
 _STEP_COUNTER = ".num_batches_tracked"
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
@@ -153,14 +155,14 @@ def _listed(what: str, keys: list[str]) -> list[str]:
     return [f"{len(keys)} {what}: {', '.join(keys[:_NAMED_AT_MOST])}{more}"]
 
 
-def import_checkpoint(name: str, source: Path, weights_dir: Path) -> Path:
+def import_checkpoint(spec: EncoderSpec, source: Path, weights_dir: Path) -> Path:
     """Convert a published checkpoint to ``weights_dir/<name>.safetensors``.
 
     The network is built and loaded first, so an existing file is only ever replaced by a valid one.
 
     Parameters
     ----------
-    name : as for :func:`encoders.spec.encoder_spec`
+    spec : of the encoder
     source : the authors' file
 
     Returns
@@ -169,12 +171,9 @@ def import_checkpoint(name: str, source: Path, weights_dir: Path) -> Path:
 
     Raises
     ------
-    UnknownEncoderError, WeightsError
-        If there is no such encoder, or the file cannot be read or does not fit it.
+    WeightsError
+        If the file cannot be read or does not fit the encoder.
     """
-    from encoders.spec import encoder_spec
-
-    spec = encoder_spec(name)
     if spec.sha256 is not None:
         raise WeightsError(
             f"{spec.name} is pinned to its published weights; run `soundalike weights fetch {spec.name}`"

@@ -39,7 +39,7 @@ except OSError:
 from torchaudio.functional import melscale_fbanks  # noqa: E402
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram  # noqa: E402
 
-__all__ = ["AmplitudeToDB", "MelSpectrogram", "SlaneyMel", "torchaudio"]
+__all__ = ["AmplitudeToDB", "LogFrequency", "MelSpectrogram", "SlaneyMel", "torchaudio"]
 
 
 class SlaneyMel(nn.Module):
@@ -74,3 +74,43 @@ class SlaneyMel(nn.Module):
         power = frames.real.square() + frames.imag.square()
         power_mel: Tensor = power.transpose(1, 2) @ self.filters
         return power_mel
+
+
+class LogFrequency(nn.Module):
+    """Power in bins of equal musical width, in dB: triangular filters over the STFT, one centred on every bin.
+
+    A filter reaches to the centres of its neighbours, and at least one bin of the FFT to either side, where the bins of
+    the FFT lie further apart than those. Everything follows from the parameters, so nothing is in the module's state.
+
+    Parameters
+    ----------
+    sample_rate, fmin_hz : Hz; the first filter is centred on `fmin_hz`
+    n_fft, hop_length : samples
+    n_bins, bins_per_octave : number of filters, and of those in an octave
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self, *, sample_rate: int, n_fft: int, hop_length: int, fmin_hz: float, n_bins: int, bins_per_octave: int
+    ) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        width_hz = sample_rate / n_fft
+        centres_hz = fmin_hz * 2 ** (torch.arange(-1, n_bins + 1, dtype=torch.float64) / bins_per_octave)
+        centre = centres_hz[1:-1]
+        rise = (centre - centres_hz[:-2]).clamp(min=width_hz)
+        fall = (centres_hz[2:] - centre).clamp(min=width_hz)
+        distance = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * width_hz - centre
+        filters = (1 - torch.where(distance < 0, -distance / rise, distance / fall)).clamp(min=0)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("filters", (filters / filters.sum(0)).float(), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Turn waveforms [batch, samples] into dB [batch, n_bins, 1 + samples // hop_length]."""
+        frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True)
+        power = (frames.real.square() + frames.imag.square()).mT @ self.filters
+        decibels: Tensor = 10 * power.clamp(min=1e-10).log10().mT
+        return decibels

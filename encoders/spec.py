@@ -1,8 +1,9 @@
 """What an encoder is, which ones there are, and how one is loaded and run.
 
-A new encoder is one module with an :class:`EncoderSpec` and one line in :data:`REGISTRY`. Its network takes waveform
-windows float32 [batch, window_length] and returns ``(embedding [batch, dim], tag_logits [batch, n_tags])``; n_tags may
-be 0. An encoder's version names the bytes of its weights, so two embeddings with one version are comparable.
+A new encoder is one module with an :class:`EncoderSpec` and one line in :data:`REGISTRY`, or, from elsewhere, one entry
+of the setting ``SOUNDALIKE_ENCODERS``. Its network takes waveform windows float32 [batch, window_length] and
+returns ``(embedding [batch, dim], tag_logits [batch, n_tags])``; n_tags may be 0. An encoder's version names the bytes
+of its weights, so two embeddings with one version are comparable.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import importlib
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,24 +31,32 @@ from encoders.errors import (
     UnknownEncoderError,
 )
 from encoders.segments import Segments, segment
-from encoders.sha256 import sha256_file
+from encoders.sha256 import sha256_file, sha256_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 REGISTRY: dict[str, str] = {
     "clmr": "encoders.clmr:SPEC",
+    "clmr-samplecnn": "encoders.samplecnn:SPEC",
     "musicnn": "encoders.musicnn:SPEC",
     "musicnn-mtt": "encoders.musicnn:MTT_SPEC",
+    "soundalike": "encoders.soundalike:SPEC",
+    "spectnt": "encoders.spectnt:SPEC",
     "tagging": "encoders.tagging:SPEC",
+    "tagging-msd": "encoders.tagging:MSD_SPEC",
+    "tagging-msd-student": "encoders.tagging:MSD_STUDENT_SPEC",
     "tagging-student": "encoders.tagging:STUDENT_SPEC",
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
 
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
+"""Weights that we trained; a file of the same name among the user's own goes before them."""
+
 _GPU_BATCH_SIZE = 32
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class EncoderSpec:
     tags : labels of the tag logits, in their order
     sha256 : of the weights file, where only one is right
     fetch : gets the published weights into a weights directory and returns the file
+    complete : `build` gives a network that has its weights, and no file is looked for
     """
 
     name: str
@@ -78,6 +90,7 @@ class EncoderSpec:
     tags: tuple[str, ...] = ()
     sha256: str | None = None
     fetch: Callable[[Path], Path] | None = None
+    complete: bool = False
 
     @property
     def window_s(self) -> float:
@@ -160,38 +173,49 @@ class Encoder:
             raise NonFiniteError(f"a window for {self.spec.name} holds NaN or infinity")
 
 
-def encoder_names() -> tuple[str, ...]:
-    """Return the registered names, sorted."""
-    return tuple(sorted(REGISTRY))
+def encoder_names(also: Mapping[str, str] = _NONE) -> tuple[str, ...]:
+    """Return the registered names and the user's own, sorted."""
+    return tuple(sorted({*REGISTRY, *also}))
 
 
-def encoder_spec(name: str) -> EncoderSpec:
+def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
     """Find the spec of a registered encoder, or of any by ``module:attribute``.
+
+    Parameters
+    ----------
+    also : the user's own encoders, name → ``module:attribute``; the attribute is a spec, or a function that makes one
 
     Raises
     ------
     UnknownEncoderError
         If the name is not registered, or what it points to is not there or no spec.
     """
-    module_name, _, attribute = REGISTRY.get(name, name).partition(":")
+    module_name, _, attribute = {**REGISTRY, **also}.get(name, name).partition(":")
     if not attribute:
-        raise UnknownEncoderError(name, encoder_names())
+        raise UnknownEncoderError(name, encoder_names(also))
     try:
-        spec = getattr(importlib.import_module(module_name), attribute)
+        found = getattr(importlib.import_module(module_name), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
-        raise UnknownEncoderError(name, encoder_names()) from error
+        raise UnknownEncoderError(name, encoder_names(also)) from error
+    spec = found() if callable(found) else found
     if not isinstance(spec, EncoderSpec):
-        raise UnknownEncoderError(name, encoder_names())
-    return spec
+        raise UnknownEncoderError(name, encoder_names(also))
+    return replace(spec, name=name) if name in also else spec
 
 
-def load_encoder(name: str, *, weights_dir: Path, device: str = "auto") -> Encoder:
-    """Build an encoder and load ``weights_dir/<name>.safetensors`` into it.
+def weights_file(spec: EncoderSpec, weights_dir: Path) -> Path | None:
+    """The user's weights of an encoder, else those that are shipped; none where there are neither."""
+    paths = (directory / f"{spec.name}.safetensors" for directory in (weights_dir, SHIPPED_WEIGHTS))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def load_encoder(name: str, *, weights_dir: Path, device: str = "auto", also: Mapping[str, str] = _NONE) -> Encoder:
+    """Build an encoder and load ``<name>.safetensors`` into it, from `weights_dir` or as shipped.
 
     Parameters
     ----------
-    name : as for :func:`encoder_spec`
-    weights_dir : directory of the weights files
+    name, also : as for :func:`encoder_spec`
+    weights_dir : directory of the user's weights files
     device : a torch device, or ``"auto"`` for CUDA where there is one
 
     Raises
@@ -201,15 +225,19 @@ def load_encoder(name: str, *, weights_dir: Path, device: str = "auto") -> Encod
     CheckpointMismatchError
         If the file does not fit the network, or is not the one the spec pins.
     """
-    spec = encoder_spec(name)
-    path = weights_dir / f"{spec.name}.safetensors"
-    if not path.is_file():
+    spec = encoder_spec(name, also)
+    network = spec.build()
+    if spec.complete:
+        version = f"{spec.name}-{sha256_tensors(network.state_dict())[:12]}"
+        return Encoder(spec, network, version=version, device=torch_device(device))
+    path = weights_file(spec, weights_dir)
+    if path is None:
         command = f"fetch {spec.name}" if spec.fetch else f"import {spec.name} FILE"
-        raise MissingWeightsError(f"{path}: no weights for {spec.name}; run `soundalike weights {command}`")
+        missing = weights_dir / f"{spec.name}.safetensors"
+        raise MissingWeightsError(f"{missing}: no weights for {spec.name}; run `soundalike weights {command}`")
     sha256 = sha256_file(path)
     if spec.sha256 is not None and sha256 != spec.sha256:
         raise CheckpointMismatchError(f"{path}: sha256 is {sha256}, {spec.name} is pinned to {spec.sha256}")
-    network = spec.build()
     load_into(network, read_checkpoint(path))
     return Encoder(spec, network, version=f"{spec.name}-{sha256[:12]}", device=torch_device(device))
 

@@ -1,13 +1,17 @@
 """Music Tagging Transformer: a small residual CNN over log-mel power, then a transformer over time.
 
 Won, Choi & Serra, "Semi-supervised Music Tagging Transformer", ISMIR 2021, https://arxiv.org/abs/2111.13457. 22,050 Hz
-mono, 10 s; the embedding is the class token before the tag head. ``tagging`` is the teacher (d 256),
-``tagging-student`` the distilled compact student (d 64). Modules bear the names of the published checkpoints (MIT), so
-that those load as they are, mel filters and window included.
+mono, 10 s; the embedding is the class token before the tag head.
+
+``tagging-msd`` is the paper's teacher (d 256), ``tagging-msd-student`` its distilled compact student (d 64): modules
+bear the names of the published checkpoints (MIT), so that those load as they are, mel filters and window included.
+``tagging`` and ``tagging-student`` are ours: the same network with a front end that a CPU can train and serve, and the
+tags of :mod:`encoders.tag_vocabulary`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +20,7 @@ from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelSpectrogram
 from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,48 +29,66 @@ SAMPLE_RATE = 22_050
 WINDOW_LENGTH = 10 * SAMPLE_RATE
 N_FFT = 1024
 N_MELS = 128
-_CONV_CHANNELS = 128
+HOP_LENGTH = 512
 _MAX_FRAMES = 512
 _HEADS = 8
 _LAYERS = 4
 _DROPOUT = 0.1
+_POSITION_STD = 0.02
+
+
+@dataclass(frozen=True)
+class Size:
+    """What tells one tagging transformer from another.
+
+    Attributes
+    ----------
+    dim : of the transformer and of the embedding
+    channels : of the front end's three blocks
+    stride : of its first convolution, over mels and frames
+    """
+
+    dim: int
+    channels: tuple[int, int, int] = (128, 128, 128)
+    stride: int = 1
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, then max-pooling."""
 
-    def __init__(self, before: int, after: int, pooling: tuple[int, int]) -> None:
+    def __init__(self, before: int, after: int, pooling: tuple[int, int], stride: int = 1) -> None:
         super().__init__()
-        self.conv_1 = nn.Conv2d(before, after, 3, padding=1)
+        self.conv_1 = nn.Conv2d(before, after, 3, stride, padding=1)
         self.bn_1 = nn.BatchNorm2d(after)
         self.conv_2 = nn.Conv2d(after, after, 3, padding=1)
         self.bn_2 = nn.BatchNorm2d(after)
         self.widens = before != after
         if self.widens:
-            self.conv_3 = nn.Conv2d(before, after, 3, padding=1)
+            self.conv_3 = nn.Conv2d(before, after, 3, stride, padding=1)
             self.bn_3 = nn.BatchNorm2d(after)
         self.pooling = pooling
 
     def forward(self, features: Tensor) -> Tensor:
-        """[batch, before, mels, frames] → [batch, after, mels, frames], both axes divided by the pooling."""
+        """[batch, before, mels, frames] → [batch, after, mels, frames], both axes divided by stride and pooling."""
         shortcut = self.bn_3(self.conv_3(features)) if self.widens else features
         residual = self.bn_2(self.conv_2(F.relu(self.bn_1(self.conv_1(features)))))
         return F.max_pool2d(F.relu(shortcut + residual), self.pooling)
 
 
 class FrontEnd(nn.Module):
-    """Residual CNN that leaves one vector for every fourth frame."""
+    """Residual CNN that leaves one vector for every fourth frame, with a stride for every fourth times that."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
+        first, second, third = size.channels
         self.input_bn = nn.BatchNorm2d(1)
-        self.layer1 = ResidualBlock(1, _CONV_CHANNELS, (2, 2))
-        self.layer2 = ResidualBlock(_CONV_CHANNELS, _CONV_CHANNELS, (2, 2))
-        self.layer3 = ResidualBlock(_CONV_CHANNELS, _CONV_CHANNELS, (2, 1))
-        self.fc = nn.Linear(_CONV_CHANNELS * N_MELS // 8, dim)
+        self.layer1 = ResidualBlock(1, first, (2, 2), size.stride)
+        self.layer2 = ResidualBlock(first, second, (2, 2))
+        self.layer3 = ResidualBlock(second, third, (2, 1))
+        self.fc = nn.Linear(third * (N_MELS // size.stride // 8), size.dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Log-mel power [batch, 1, 128, frames] → [batch, frames // 4, dim]."""
+        """Log-mel power [batch, 1, 128, frames] → [batch, frames // (4 stride), dim]."""
         maps = self.layer3(self.layer2(self.layer1(self.input_bn(features))))
         frames: Tensor = self.fc(maps.flatten(1, 2).mT)
         return frames
@@ -149,26 +172,44 @@ class Transformer(nn.Module):
 class TaggingTransformer(nn.Module):
     """Front end, class token and positions, transformer, tag head."""
 
-    def __init__(self, dim: int, n_tags: int) -> None:
+    sample_rate = SAMPLE_RATE
+    hop_length = HOP_LENGTH
+
+    def __init__(self, size: Size, n_tags: int) -> None:
         super().__init__()
         self.spec = MelSpectrogram(
             sample_rate=SAMPLE_RATE, n_fft=N_FFT, f_min=0.0, f_max=SAMPLE_RATE / 2, n_mels=N_MELS, power=2.0
         )
         self.amplitude_to_db = AmplitudeToDB()
-        self.frontend = FrontEnd(dim)
-        self.pos_embedding = nn.Parameter(torch.randn(1, _MAX_FRAMES + 1, dim))
-        self.cls_token = nn.Parameter(torch.randn(dim))
+        self.frontend = FrontEnd(size)
+        self.pos_embedding = nn.Parameter(_POSITION_STD * torch.randn(1, _MAX_FRAMES + 1, size.dim))
+        self.cls_token = nn.Parameter(_POSITION_STD * torch.randn(size.dim))
         self.dropout = nn.Dropout(_DROPOUT)
-        self.transformer = Transformer(dim)
-        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_tags))
+        self.transformer = Transformer(size.dim)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(size.dim), nn.Linear(size.dim, n_tags))
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveform windows float32 [batch, 220500] → embedding [batch, dim], tag logits [batch, n_tags]."""
-        frames = self.frontend(self.amplitude_to_db(self.spec(waveform))[:, None])
+    def features(self, waveform: Tensor) -> Tensor:
+        """Waveforms float32 [batch, samples] → log-mel power [batch, 128, 1 + samples // 512], dB."""
+        decibels: Tensor = self.amplitude_to_db(self.spec(waveform))
+        return decibels
+
+    def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mel power [batch, 128, frames] → embedding [batch, dim], tag logits [batch, n_tags]."""
+        frames = self.frontend(features[:, None])
         tokens = torch.cat([self.cls_token.expand(len(frames), 1, -1), frames], dim=1)
         tokens = self.dropout(tokens + self.pos_embedding[:, : tokens.shape[1]])
         embedding = self.transformer(tokens)[:, 0]
         return embedding, self.mlp_head(embedding)
+
+    def tag_layer(self) -> nn.Linear:
+        """What makes the logits out of a normalised embedding."""
+        layer = self.mlp_head[1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveform windows float32 [batch, 220500] → embedding [batch, dim], tag logits [batch, n_tags]."""
+        return self.encode(self.features(waveform))
 
 
 def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -193,19 +234,21 @@ MSD_TAGS = (
 # fmt: on
 
 
-def _spec(name: str, dim: int) -> EncoderSpec:
+def _spec(name: str, size: Size, tags: tuple[str, ...], license: str) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         sample_rate=SAMPLE_RATE,
         window_length=WINDOW_LENGTH,
-        dim=dim,
-        build=lambda: TaggingTransformer(dim, len(MSD_TAGS)),
+        dim=size.dim,
+        build=lambda: TaggingTransformer(size, len(tags)),
         convert=convert,
         reference="Won, Choi & Serra, Semi-supervised Music Tagging Transformer, ISMIR 2021",
-        license="MIT",
-        tags=MSD_TAGS,
+        license=license,
+        tags=tags,
     )
 
 
-SPEC = _spec("tagging", 256)
-STUDENT_SPEC = _spec("tagging-student", 64)
+SPEC = _spec("tagging", Size(128, (16, 32, 64), stride=2), TAGS, "Apache-2.0")
+STUDENT_SPEC = _spec("tagging-student", Size(64, (8, 16, 32), stride=2), TAGS, "Apache-2.0")
+MSD_SPEC = _spec("tagging-msd", Size(256), MSD_TAGS, "MIT")
+MSD_STUDENT_SPEC = _spec("tagging-msd-student", Size(64), MSD_TAGS, "MIT")

@@ -129,7 +129,7 @@ def test_unknown_spaces_are_named(client: FlaskClient, music: Path) -> None:
 
 
 def test_missing_weights_are_named(client: FlaskClient, here: Soundalike, music: Path, tmp_path: Path) -> None:
-    bare = replace(here, encoder=LoadedEncoders(tmp_path))
+    bare = replace(here, encoder=LoadedEncoders(tmp_path, {}))
     clip = {"file": (music / "low" / "tone03.wav").open("rb")}
     response = create_app(bare).test_client().post("/v1/query/audio", data=clip)
     assert "soundalike weights fetch musicnn" in refused(response, 503, "no-weights")["detail"]

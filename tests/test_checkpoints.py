@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from encoders import published
 from encoders.checkpoints import import_checkpoint, load_into, read_checkpoint, save_weights
-from encoders.clmr import SampleCNN
 from encoders.errors import CheckpointMismatchError, MissingWeightsError, WeightsError
 from encoders.published import download_wheel
+from encoders.samplecnn import SampleCNN
 from encoders.sha256 import sha256_file
+from encoders.spec import encoder_spec
 from encoders.tensor_bundle import read_tensor_bundle
 
 
@@ -197,20 +198,20 @@ def test_an_import_never_replaces_a_valid_file_by_an_invalid_one(tmp_path: Path)
     state = SampleCNN().state_dict()
     torch.save(state, good)
     torch.save(state | {"sequential.0.0.weight": torch.zeros(1)}, bad)
-    path = import_checkpoint("clmr", good, tmp_path / "weights")
+    path = import_checkpoint(encoder_spec("clmr-samplecnn"), good, tmp_path / "weights")
     before = sha256_file(path)
     with pytest.raises(CheckpointMismatchError, match=r"sequential\.0\.0\.weight is \[1\]"):
-        import_checkpoint("clmr", bad, tmp_path / "weights")
+        import_checkpoint(encoder_spec("clmr-samplecnn"), bad, tmp_path / "weights")
     assert sha256_file(path) == before
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata()
-    assert metadata == {"encoder": "clmr", "license": "Apache-2.0", "source_sha256": sha256_file(good)}
+    assert metadata == {"encoder": "clmr-samplecnn", "license": "Apache-2.0", "source_sha256": sha256_file(good)}
 
 
 def test_pinned_weights_are_fetched_not_imported(tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(1)}, tmp_path / "musicnn.pt")
     with pytest.raises(WeightsError, match="soundalike weights fetch musicnn"):
-        import_checkpoint("musicnn", tmp_path / "musicnn.pt", tmp_path)
+        import_checkpoint(encoder_spec("musicnn"), tmp_path / "musicnn.pt", tmp_path)
 
 
 # A writer of tensor bundles, only as good as the tests need.

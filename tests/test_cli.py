@@ -19,7 +19,7 @@ import torch
 from api.cli import main
 from api.settings import SettingsError, read_settings
 from api.wiring import Soundalike
-from encoders.clmr import SPEC as CLMR
+from encoders.samplecnn import SPEC as CLMR
 from tests.conftest import tone
 
 

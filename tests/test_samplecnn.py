@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from encoders.checkpoints import import_checkpoint
-from encoders.clmr import DIM, SPEC, WINDOW_LENGTH, SampleCNN, convert
 from encoders.errors import CheckpointMismatchError
+from encoders.samplecnn import DIM, SPEC, WINDOW_LENGTH, SampleCNN, convert
 from encoders.spec import load_encoder
 
 
@@ -70,8 +70,8 @@ def test_a_published_checkpoint_gives_its_network(
 ) -> None:
     source = tmp_path / "published.ckpt"
     torch.save(published(network, form), source)
-    import_checkpoint("clmr", source, tmp_path)
-    encoding = load_encoder("clmr", weights_dir=tmp_path, device="cpu").encode(windows)
+    import_checkpoint(SPEC, source, tmp_path)
+    encoding = load_encoder("clmr-samplecnn", weights_dir=tmp_path, device="cpu").encode(windows)
     with torch.inference_mode():
         expected = network(torch.tensor(windows))[0].numpy()
     np.testing.assert_allclose(encoding.embeddings, expected, atol=1e-5)
@@ -82,8 +82,8 @@ def test_an_embedding_does_not_depend_on_the_batch_size(
     network: SampleCNN, windows: np.ndarray, tmp_path: Path
 ) -> None:
     torch.save(network.state_dict(), tmp_path / "bare.pt")
-    import_checkpoint("clmr", tmp_path / "bare.pt", tmp_path)
-    encoder = load_encoder("clmr", weights_dir=tmp_path, device="cpu")
+    import_checkpoint(SPEC, tmp_path / "bare.pt", tmp_path)
+    encoder = load_encoder("clmr-samplecnn", weights_dir=tmp_path, device="cpu")
     alone = encoder.encode(windows, batch_size=1).embeddings
     np.testing.assert_allclose(encoder.encode(windows, batch_size=2).embeddings, alone, atol=1e-5)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from encoders.checkpoints import import_checkpoint
 from encoders.errors import CheckpointMismatchError
-from encoders.spec import load_encoder
-from encoders.tagging import MSD_TAGS, SPEC, STUDENT_SPEC, WINDOW_LENGTH, TaggingTransformer
+from encoders.spec import encoder_spec, load_encoder
+from encoders.tagging import MSD_SPEC, MSD_STUDENT_SPEC, MSD_TAGS, WINDOW_LENGTH, Size, TaggingTransformer
 
 
 def published_names() -> set[str]:
@@ -31,9 +31,9 @@ def published_names() -> set[str]:
     return names | {f"{module}.{part}" for module in affine for part in ("weight", "bias")}
 
 
-@pytest.mark.parametrize(("spec", "dim", "millions"), [(SPEC, 256, 4.57), (STUDENT_SPEC, 64, 1.11)])
+@pytest.mark.parametrize(("spec", "dim", "millions"), [(MSD_SPEC, 256, 4.57), (MSD_STUDENT_SPEC, 64, 1.11)])
 def test_size_is_the_published_one(spec: object, dim: int, millions: float) -> None:
-    network = TaggingTransformer(dim, 50)
+    network = TaggingTransformer(Size(dim), 50)
     count = sum(parameter.numel() for parameter in network.parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.005)
     assert spec.dim == dim
@@ -41,19 +41,19 @@ def test_size_is_the_published_one(spec: object, dim: int, millions: float) -> N
 
 
 def test_names_are_the_published_ones() -> None:
-    state = TaggingTransformer(64, 50).state_dict()
+    state = TaggingTransformer(Size(64), 50).state_dict()
     assert {key for key in state if not key.endswith("num_batches_tracked")} == published_names()
 
 
 def test_tags_are_fifty_different_ones() -> None:
     assert len(set(MSD_TAGS)) == len(MSD_TAGS) == 50
-    assert SPEC.tags == STUDENT_SPEC.tags == MSD_TAGS
+    assert MSD_SPEC.tags == MSD_STUDENT_SPEC.tags == MSD_TAGS
 
 
 @pytest.fixture
 def network() -> TaggingTransformer:
     torch.manual_seed(2)
-    network = TaggingTransformer(64, 50)
+    network = TaggingTransformer(Size(64), 50)
     for name, buffer in network.named_buffers():
         if "running" in name:
             buffer.uniform_(0.5, 1.5)
@@ -77,8 +77,8 @@ def test_a_published_student_gives_its_network(
     network: TaggingTransformer, windows: np.ndarray, tmp_path: Path
 ) -> None:
     torch.save(student_file(network), tmp_path / "compact_student.ckpt")
-    import_checkpoint("tagging-student", tmp_path / "compact_student.ckpt", tmp_path)
-    encoder = load_encoder("tagging-student", weights_dir=tmp_path, device="cpu")
+    import_checkpoint(encoder_spec("tagging-msd-student"), tmp_path / "compact_student.ckpt", tmp_path)
+    encoder = load_encoder("tagging-msd-student", weights_dir=tmp_path, device="cpu")
     encoding = encoder.encode(windows, batch_size=2)
     with torch.inference_mode():
         embedding, logits = network(torch.tensor(windows))
@@ -94,7 +94,7 @@ def test_a_student_is_no_teacher(network: TaggingTransformer, tmp_path: Path) ->
     with pytest.raises(
         CheckpointMismatchError, match=r"pos_embedding is \[1, 513, 64\], the network has \[1, 513, 256\]"
     ):
-        import_checkpoint("tagging", tmp_path / "compact_student.ckpt", tmp_path)
+        import_checkpoint(encoder_spec("tagging-msd"), tmp_path / "compact_student.ckpt", tmp_path)
 
 
 def test_attention_mixes_frames_by_content_and_position(network: TaggingTransformer, rng: np.random.Generator) -> None:

@@ -1,7 +1,9 @@
-"""How our weights are made: `train corpus`, `train clmr`."""
+"""How our weights are made: `train corpus`, then `train clmr`, `train tagger NAME`, `train soundalike`."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +11,9 @@ from api import tables
 from api.commands.options import FAILED_FILES, json_option, print_json
 from api.settings import read_settings
 from indexer.archives import music_under
+
+if TYPE_CHECKING:
+    from encoders.training.recipes import TrainingReport
 
 
 @click.group()
@@ -49,19 +54,28 @@ def corpus(folders: tuple[Path, ...], out: Path, as_json: bool) -> int:
     return FAILED_FILES if left_out else 0
 
 
+def _training_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Options that every training takes."""
+    for option in (
+        json_option,
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, …"),
+        click.option("--seed", default=0, show_default=True),
+        click.option("--hold-out", multiple=True, help="A group to keep out of training; may be given several times."),
+        click.option("--out", required=True, type=click.Path(path_type=Path), help="Where everything goes."),
+        click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from."),
+    ):
+        function = option(function)
+    return function
+
+
 @train.command()
-@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="From `train corpus`.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Checkpoint, losses and weights go here.")
-@click.option("--hold-out", multiple=True, help="A group to keep out of training; may be given several times.")
+@_training_options
 @click.option("--steps", default=20_000, show_default=True)
 @click.option("--batch-size", default=48, show_default=True, help="Tracks in a step; each gives two windows.")
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--temperature", default=0.5, show_default=True)
 @click.option("--max-distance-s", default=0.0, show_default=True, help="How far apart both windows of a track may lie.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, …")
-@json_option
-def clmr(
+def samplecnn(
     corpus_dir: Path,
     out: Path,
     hold_out: tuple[str, ...],
@@ -74,10 +88,10 @@ def clmr(
     device: str,
     as_json: bool,
 ) -> int:
-    """Train CLMR's SampleCNN without labels; the same command goes on where it was stopped."""
+    """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
     from encoders.spec import torch_device
     from encoders.training.contrastive import ContrastiveSettings
-    from encoders.training.recipes import train_clmr
+    from encoders.training.recipes import split, train_samplecnn
 
     settings = ContrastiveSettings(
         steps=steps,
@@ -88,19 +102,129 @@ def clmr(
         seed=seed,
     )
     with tables.counted("training", steps, quiet=as_json) as done:
+        report = train_samplecnn(
+            split(corpus_dir, hold_out), out, settings, device=torch_device(device), on_step=_shown(done)
+        )
+    return _print_report(report, "clmr-samplecnn", as_json=as_json)
+
+
+@train.command()
+@_training_options
+@click.option("--steps", default=150, show_default=True)
+@click.option("--batch-size", default=96, show_default=True, help="Tracks in a step.")
+@click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
+@click.option("--learning-rate", default=1e-4, show_default=True)
+@click.option("--temperature", default=0.1, show_default=True)
+def clmr(
+    corpus_dir: Path,
+    out: Path,
+    hold_out: tuple[str, ...],
+    steps: int,
+    batch_size: int,
+    windows_a_view: int,
+    learning_rate: float,
+    temperature: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Train our CLMR, on spectrograms; the same command goes on where it was stopped."""
+    from encoders.spec import torch_device
+    from encoders.training.contrastive import ContrastiveSettings
+    from encoders.training.recipes import split, train_clmr
+
+    settings = ContrastiveSettings(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=20,
+        weight_decay=0.01,
+        temperature=temperature,
+        windows_a_view=windows_a_view,
+        seed=seed,
+    )
+    with tables.counted("training", steps, quiet=as_json) as done:
         report = train_clmr(
-            corpus_dir,
+            split(corpus_dir, hold_out), out, settings, device=torch_device(device), on_step=_shown(done)
+        )
+    return _print_report(report, "clmr", as_json=as_json)
+
+
+@train.command()
+@click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
+@_training_options
+@click.option("--steps", default=3_000, show_default=True, help="In each round.")
+@click.option("--rounds", default=2, show_default=True, help="Each round's student teaches the next.")
+@click.option("--taught-by", type=click.Path(exists=True, path_type=Path), help="Weights of `tagging`: distil them.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+def tagger(
+    name: str,
+    corpus_dir: Path,
+    out: Path,
+    hold_out: tuple[str, ...],
+    steps: int,
+    rounds: int,
+    taught_by: Path | None,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
+    from encoders.spec import torch_device
+    from encoders.training.noisy_student import StudentSettings
+    from encoders.training.recipes import split, train_tagger
+
+    settings = StudentSettings(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=100,
+        weight_decay=0.01,
+        seed=seed,
+    )
+    with tables.counted("training", steps, quiet=as_json) as done:
+        report = train_tagger(
+            name,
+            split(corpus_dir, hold_out),
             out,
             settings,
-            held_out=hold_out,
+            rounds=rounds,
+            taught_by=taught_by,
+            weights_dir=read_settings().weights_dir,
             device=torch_device(device),
-            on_step=lambda step, loss: done(step, f"loss {loss:.3f}"),
+            on_step=_shown(done),
         )
+    return _print_report(report, name, as_json=as_json)
+
+
+@train.command("soundalike")
+@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
+@click.option("--hold-out", multiple=True, help="As in both trainings.")
+@click.option("--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`clmr` and `tagging`.")
+def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
+    """Join trained `clmr` and `tagging` weights to the default encoder."""
+    from encoders.training.recipes import join, split
+
+    click.echo(
+        f"use it: soundalike weights import soundalike {join(split(corpus_dir, hold_out), out, weights_dir=weights)}"
+    )
+    return 0
+
+
+def _shown(done: Callable[[int, str], None]) -> Callable[[int, float], None]:
+    return lambda step, loss: done(step, f"loss {loss:.3f}")
+
+
+def _print_report(report: "TrainingReport", name: str, *, as_json: bool) -> int:
     if as_json:
         print_json(asdict(report))
     else:
-        if report.recall is not None:
-            before = f"untrained {report.untrained_recall:.3f}"
-            click.echo(f"half-track recall@1 on what was held out: {report.recall:.3f}, {before}")
-        click.echo(f"use it: soundalike weights import clmr {report.weights}")
+        if report.trained is not None:
+            before = f"untrained {report.untrained:.3f}"
+            click.echo(f"{report.measure} on what was held out: {report.trained:.3f}, {before}")
+        click.echo(f"use it: soundalike weights import {name} {report.weights}")
     return 0

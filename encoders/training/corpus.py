@@ -151,6 +151,11 @@ class Waveforms:
     starts: NDArray[np.int64]
     sample_rate: int
 
+    @property
+    def per_second(self) -> float:
+        """Samples of a second."""
+        return self.sample_rate
+
     def __len__(self) -> int:
         return len(self.starts) - 1
 

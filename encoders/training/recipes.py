@@ -6,74 +6,298 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from encoders.checkpoints import save_weights
-from encoders.clmr import SPEC as CLMR
+from encoders import clmr, samplecnn
+from encoders.checkpoints import load_into, read_checkpoint, save_weights
+from encoders.soundalike import SPEC as SOUNDALIKE
+from encoders.soundalike import Soundalike
+from encoders.spec import encoder_spec, load_encoder
+from encoders.tagging import SPEC as TAGGING
 from encoders.training.augmentations import CLMR as CLMR_CHAIN
 from encoders.training.augmentations import augment
-from encoders.training.contrastive import ContrastiveSettings, ContrastiveTraining
+from encoders.training.contrastive import ContrastiveSettings, ContrastiveTraining, Projector
 from encoders.training.corpus import load_waveforms, read_corpus, split_by_group
-from encoders.training.validation import half_track_recall
+from encoders.training.discriminant import linear_discriminant
+from encoders.training.features import load_features
+from encoders.training.loop import TrainingError
+from encoders.training.noisy_student import (
+    NoisyStudentTraining,
+    StudentSettings,
+    calibrate,
+    tag_logits,
+    taught_by_both,
+    thresholds,
+)
+from encoders.training.pseudo_labels import label
+from encoders.training.spectral_noise import SpectralNoise
+from encoders.training.validation import half_track_recall, halves, roc_auc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from torch import Tensor
+
+    from encoders.spec import EncoderSpec
+    from encoders.training.corpus import CorpusTrack
+    from encoders.training.features import Features
+    from encoders.training.loop import OnStep, Schedule
+
+TEACHERS = ("musicnn", "musicnn-mtt")
+_CLMR_NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
+_SHRINKAGE = 0.3
+_MIN_DEVIATION = 1e-3
+
+
+@dataclass(frozen=True)
+class Split:
+    """A corpus, parted by group into what is trained on and what is judged by."""
+
+    directory: Path
+    training: list[CorpusTrack]
+    judged: list[CorpusTrack]
+    held_out: tuple[str, ...]
+
+    @property
+    def all(self) -> list[CorpusTrack]:
+        """Every track."""
+        return [*self.training, *self.judged]
 
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """Where the weights are, and how they find the other half of held-out tracks (recall@1; none without any)."""
+    """Where the weights are, and what they reach on held-out groups before and after (nothing without any).
+
+    A figure is half-track recall@1 for an encoder, and for a tagger the mean ROC-AUC against its teachers.
+    """
 
     weights: Path
-    recall: float | None
-    untrained_recall: float | None
+    measure: str
+    trained: float | None
+    untrained: float | None
 
 
-def train_clmr(
-    corpus: Path,
-    out: Path,
-    settings: ContrastiveSettings,
-    *,
-    held_out: Sequence[str] = (),
-    device: torch.device,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> TrainingReport:
-    """Train CLMR's SampleCNN on a corpus, or go on with the training in `out`.
+def split(directory: Path, held_out: Sequence[str]) -> Split:
+    """Read a corpus and keep some groups out of training.
 
     Raises
     ------
     CorpusError
-        If the corpus is empty, or a held-out group does not exist.
-    TrainingError
-        If `out` holds another training, or the loss is not finite.
+        If the corpus is empty, a held-out group does not exist, or nothing is left.
     """
-    training_tracks, judged_tracks = split_by_group(read_corpus(corpus), held_out)
-    waveforms = load_waveforms(corpus, training_tracks, sample_rate=CLMR.sample_rate)
+    training, judged = split_by_group(read_corpus(directory), held_out)
+    return Split(directory, training, judged, tuple(sorted(held_out)))
+
+
+def train_samplecnn(
+    corpus: Split, out: Path, settings: ContrastiveSettings, *, device: torch.device, on_step: OnStep
+) -> TrainingReport:
+    """CLMR as published: SampleCNN on waveforms, with the full chain of augmentations.
+
+    Raises
+    ------
+    CorpusError, TrainingError
+        If the corpus is damaged, `out` holds another training, or the loss is not finite.
+    """
+    spec = samplecnn.SPEC
     torch.manual_seed(settings.seed)
-    training = ContrastiveTraining(CLMR.build(), CLMR.dim, waveforms, settings, out, device=device)
-    recall = partial(half_track_recall, training.network, window_length=CLMR.window_length)
-    judged = load_waveforms(corpus, judged_tracks, sample_rate=CLMR.sample_rate) if judged_tracks else None
-    untrained = recall(judged) if judged else None
-    training.resume()
-    training.run(
-        lambda crops, generator: augment(crops, CLMR_CHAIN, sample_rate=CLMR.sample_rate, generator=generator),
-        CLMR.window_length,
-        on_step=on_step,
+    network = spec.build()
+    training = ContrastiveTraining(
+        network,
+        network,
+        Projector(spec.dim),
+        load_waveforms(corpus.directory, corpus.training, sample_rate=spec.sample_rate),
+        settings,
+        out,
+        window_length=spec.window_length,
+        augment=lambda crops, generator: augment(crops, CLMR_CHAIN, sample_rate=spec.sample_rate, generator=generator),
+        device=device,
     )
-    weights = out / f"{CLMR.name}.safetensors"
-    digest = hashlib.sha256("".join(track.source_sha256 for track in training_tracks).encode()).hexdigest()
-    metadata = {
-        "encoder": CLMR.name,
-        "settings": json.dumps(asdict(settings)),
-        "held_out": ",".join(sorted(held_out)),
+    judged = load_waveforms(corpus.directory, corpus.judged, sample_rate=spec.sample_rate) if corpus.judged else None
+
+    def recall() -> float | None:
+        embed = partial(_embedding, network.eval(), device)
+        found = half_track_recall(embed, judged, window_length=spec.window_length) if judged else None
+        network.train()
+        return found
+
+    untrained = recall()
+    training.resume()
+    training.run(on_step=on_step)
+    return TrainingReport(_save(spec, network, corpus, settings, out), "half-track recall@1", recall(), untrained)
+
+
+def train_clmr(
+    corpus: Split, out: Path, settings: ContrastiveSettings, *, device: torch.device, on_step: OnStep
+) -> TrainingReport:
+    """CLMR's loss on statistics of spectrograms, from the linear discriminant map on.
+
+    Raises
+    ------
+    CorpusError, TrainingError
+        As for :func:`train_samplecnn`.
+    """
+    spec = clmr.SPEC
+    torch.manual_seed(settings.seed)
+    network = clmr.StatisticsNet()
+    heard, judged = _parted(load_features(corpus.directory, corpus.all, network), corpus)
+    length = 1 + spec.window_length // network.hop_length
+
+    def recall() -> float | None:
+        embed = partial(_embedding, network.encode, device)
+        return half_track_recall(embed, judged, window_length=length) if judged else None
+
+    untrained = recall()
+    _discriminate(network, heard, length, settings.seed)
+    training = ContrastiveTraining(
+        network,
+        network.encode,
+        nn.Identity(),
+        heard,
+        settings,
+        out,
+        window_length=length,
+        augment=_CLMR_NOISE,
+        device=device,
+    )
+    training.resume()
+    training.run(on_step=on_step)
+    return TrainingReport(_save(spec, network, corpus, settings, out), "half-track recall@1", recall(), untrained)
+
+
+def _discriminate(network: clmr.StatisticsNet, heard: Features, window_length: int, seed: int) -> None:
+    """Standardise a network's statistics, and give it the map that tells clean halves of tracks from disturbed ones."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = halves(network.statistics, heard, window_length=window_length)
+    noisy = halves(lambda crops: network.statistics(_CLMR_NOISE(crops, generator)), heard, window_length=window_length)
+    if clean is None or noisy is None:
+        raise TrainingError(f"no track is as long as two windows of {clmr.SPEC.window_s:.0f} s")
+    everything = torch.cat([*clean, *noisy])
+    mean, deviation = everything.mean(dim=0), everything.std(dim=0).clamp(min=_MIN_DEVIATION)
+    weight, bias = linear_discriminant(
+        (clean[0] - mean) / deviation, (noisy[1] - mean) / deviation, clmr.DIM, shrinkage=_SHRINKAGE
+    )
+    found = {"mean": mean, "deviation": deviation, "head.weight": weight, "head.bias": bias}
+    load_into(network, {**network.state_dict(), **found})
+
+
+def train_tagger(
+    name: str,
+    corpus: Split,
+    out: Path,
+    settings: StudentSettings,
+    *,
+    rounds: int,
+    taught_by: Path | None = None,
+    weights_dir: Path,
+    device: torch.device,
+    on_step: OnStep,
+) -> TrainingReport:
+    """A tagging encoder as a noisy student of MusiCNN, in rounds: each student also teaches the next.
+
+    Parameters
+    ----------
+    name : ``tagging``, ``tagging-student`` or ``spectnt``
+    taught_by : weights of a `tagging` trained before, that teaches beside MusiCNN from the first round on: distillation
+    weights_dir : holds the teachers' weights
+
+    Raises
+    ------
+    MissingWeightsError
+        If the teachers have not been fetched.
+    CorpusError, TrainingError
+        As for :func:`train_samplecnn`.
+    """
+    spec = encoder_spec(name)
+    msd, mtt = (load_encoder(teacher, weights_dir=weights_dir) for teacher in TEACHERS)
+    everything = label(corpus.directory, corpus.all, msd, mtt)
+    places = np.arange(len(corpus.all))
+    labels, unseen = (everything.of_tracks(part) for part in np.split(places, [len(corpus.training)]))
+    torch.manual_seed(settings.seed)
+    features = load_features(corpus.directory, corpus.all, _network(spec))
+    heard, judged = _parted(features, corpus)
+    frames = 1 + round(spec.window_length / spec.sample_rate * features.per_second)
+
+    def auc(network: nn.Module) -> float | None:
+        if judged is None:
+            return None
+        said = tag_logits(network, judged, unseen, window_frames=frames).numpy()
+        return float(np.nanmean(roc_auc(said, unseen.scores >= thresholds(labels.scores))))
+
+    untrained = auc(_network(spec))
+    taught = labels
+    if taught_by is not None:
+        earlier = _network(TAGGING)
+        load_into(earlier, read_checkpoint(taught_by))
+        taught = taught_by_both(labels, tag_logits(earlier, heard, labels, window_frames=frames))
+    for number in range(1, rounds + 1):
+        torch.manual_seed(settings.seed + number)
+        network = _network(spec)
+        training = NoisyStudentTraining(
+            network, heard, taught, settings, out / f"round{number}", window_frames=frames, device=device
+        )
+        training.resume()
+        training.run(on_step=on_step)
+        said = tag_logits(network, heard, labels, window_frames=frames)
+        taught = taught_by_both(labels, said)
+    calibrate(network, said, labels)
+    return TrainingReport(_save(spec, network, corpus, settings, out), "mean ROC-AUC", auc(network), untrained)
+
+
+def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
+    """The default encoder out of trained `clmr` and `tagging` weights: what their embeddings are centred and scaled by.
+
+    Raises
+    ------
+    WeightsError
+        If one of the two has no weights in `weights_dir`, or others than it takes.
+    """
+    joined = Soundalike().eval()
+    for part, name in ((joined.clmr, "clmr"), (joined.tagging, "tagging")):
+        network: Any = part.network
+        load_into(network, read_checkpoint(weights_dir / f"{name}.safetensors"))
+        heard, _ = _parted(load_features(corpus.directory, corpus.all, network), corpus)
+        length = 1 + SOUNDALIKE.window_length // network.hop_length
+        found = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
+        if found is not None:
+            tracks = torch.cat(found)
+            load_into(part, {**part.state_dict(), "mean": tracks.mean(0), "scale": tracks.std(0)})
+    return _save(SOUNDALIKE, joined, corpus, None, out)
+
+
+def _network(spec: EncoderSpec) -> Any:
+    return spec.build()
+
+
+def _embedding(forward: Any, device: torch.device, crops: Tensor) -> Tensor:
+    embedding: Tensor = forward(crops.to(device))[0]
+    return embedding
+
+
+def _parted(features: Features, corpus: Split) -> tuple[Features, Features | None]:
+    """Features of the training tracks, and of the judged ones, which come after them."""
+    first = len(corpus.training)
+    judged = features.part(first, len(features)) if corpus.judged else None
+    return features.part(0, first), judged
+
+
+def _save(spec: EncoderSpec, network: nn.Module, corpus: Split, settings: Schedule | None, out: Path) -> Path:
+    """Write the weights in half precision, with what they were made of."""
+    path = out / f"{spec.name}.safetensors"
+    digest = hashlib.sha256("".join(track.source_sha256 for track in corpus.training).encode()).hexdigest()
+    metadata: Mapping[str, str] = {
+        "encoder": spec.name,
+        "settings": json.dumps(asdict(settings) if settings else {}),
+        "held_out": ",".join(corpus.held_out),
         "corpus_sha256": digest,
     }
     halved = {
-        key: tensor.half() if tensor.is_floating_point() else tensor
-        for key, tensor in training.network.state_dict().items()
+        key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in network.state_dict().items()
     }
-    save_weights(weights, halved, metadata)
-    return TrainingReport(weights, recall(judged) if judged else None, untrained)
+    save_weights(path, halved, metadata)
+    return path

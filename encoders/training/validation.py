@@ -1,4 +1,7 @@
-"""How well a network under training finds the other half of a track that it has not been trained on."""
+"""How well a network under training does on tracks that it has not been trained on.
+
+An encoder finds the other half of a track; a tagger ranks windows as its teachers do.
+"""
 
 from __future__ import annotations
 
@@ -9,48 +12,81 @@ import torch
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from collections.abc import Callable
 
-    from encoders.training.corpus import Waveforms
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from encoders.training.contrastive import Crops
 
 WINDOWS_A_HALF = 8
+MIN_EITHER = 10
 _BATCH = 32
 
 
-def half_track_recall(network: nn.Module, waveforms: Waveforms, *, window_length: int) -> float | None:
+def half_track_recall(embed: Callable[[Tensor], Tensor], tracks: Crops, *, window_length: int) -> float | None:
     """Share of tracks whose second half has their own first half as its nearest.
 
-    Each half is the mean embedding of windows spread evenly over it; tracks shorter than two windows are left out.
+    Parameters
+    ----------
+    embed : crops [batch, …] → embeddings [batch, dim], in evaluation mode, on whatever device
 
     Returns
     -------
-    Recall at 1 in [0, 1]; none when no track is long enough.
+    Recall at 1 in [0, 1]; none when no track is as long as two windows.
     """
-    device = next(network.parameters()).device
-    lengths = waveforms.lengths()
-    tracks = np.flatnonzero(lengths >= 2 * window_length)
-    if not len(tracks):
+    found = halves(embed, tracks, window_length=window_length)
+    if found is None:
         return None
-    half = lengths[tracks] // 2
+    first, second = (F.normalize(half, dim=1) for half in found)
+    nearest = (second @ first.T).argmax(dim=1)
+    return float((nearest == torch.arange(len(first))).float().mean())
+
+
+def halves(embed: Callable[[Tensor], Tensor], tracks: Crops, *, window_length: int) -> tuple[Tensor, Tensor] | None:
+    """Mean embedding float32 [tracks, dim] of both halves of every track, from windows spread evenly over each.
+
+    Tracks shorter than two windows are left out; none when all are.
+    """
+    lengths = tracks.lengths()
+    rows = np.flatnonzero(lengths >= 2 * window_length)
+    if not len(rows):
+        return None
+    half = lengths[rows] // 2
     within = np.outer(half - window_length, np.linspace(0, 1, WINDOWS_A_HALF))
     offsets = np.stack([within, half[:, None] + within], axis=1)  # [track, half, window]
-    owners = np.broadcast_to(tracks[:, None, None], offsets.shape).ravel()
-    was_training = network.training
-    network.eval()
+    owners = np.broadcast_to(rows[:, None, None], offsets.shape).ravel()
+    starts = offsets.ravel().astype(np.int64)
     with torch.inference_mode():
-        starts = offsets.ravel().astype(np.int64)
         embeddings = torch.cat(
             [
-                network(waveforms.crops(owners[i : i + _BATCH], starts[i : i + _BATCH], window_length).to(device))[0]
+                embed(tracks.crops(owners[i : i + _BATCH], starts[i : i + _BATCH], window_length)).float().cpu()
                 for i in range(0, len(owners), _BATCH)
             ]
         )
-    network.train(was_training)
-    first, second = _halves(embeddings, len(tracks))
-    nearest = (second @ first.T).argmax(dim=1)
-    return float((nearest == torch.arange(len(tracks), device=device)).float().mean())
+    means = embeddings.view(len(rows), 2, WINDOWS_A_HALF, -1).mean(dim=2)
+    return means[:, 0], means[:, 1]
 
 
-def _halves(embeddings: Tensor, n_tracks: int) -> tuple[Tensor, Tensor]:
-    pooled = F.normalize(embeddings.view(n_tracks, 2, WINDOWS_A_HALF, -1).mean(dim=2), dim=2)
-    return pooled[:, 0], pooled[:, 1]
+def roc_auc(scores: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Area under the ROC curve of every tag: how likely a window that has it scores higher than one that has not.
+
+    From ranks (Mann & Whitney, 1947); equal scores count half.
+
+    Parameters
+    ----------
+    scores : float32 [n, tags]
+    given : bool [n, tags]
+
+    Returns
+    -------
+    float64 [tags], NaN where fewer than ten windows have the tag, or have it not: that would be a matter of luck.
+    """
+    areas = np.full(scores.shape[1], np.nan)
+    for tag, (column, has) in enumerate(zip(scores.T, given.T, strict=True)):
+        n_with, n_without = int(has.sum()), int((~has).sum())
+        if min(n_with, n_without) >= MIN_EITHER:
+            _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
+            ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+            areas[tag] = (ranks[has].sum() - n_with * (n_with + 1) / 2) / (n_with * n_without)
+    return areas
