@@ -24,6 +24,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.half_track
 	$(BIN)/python -m benchmarks.spaces
+	$(BIN)/python -m benchmarks.throughput
 
 clean:
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,7 +18,7 @@ from api.settings import Settings, read_settings
 from api.wiring import open_soundalike
 from benchmarks.machine import machine
 from encoders.media import decode
-from encoders.musicnn import SPEC
+from encoders.spec import EncoderSpec, encoder_spec
 from indexer.jobs import IngestReport
 from indexer.packs import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan
@@ -26,11 +26,11 @@ from indexer.scan import ScannedFile, scan
 TRACK_S = 180.0
 
 
-def decode_alone(files: list[ScannedFile], settings: Settings) -> tuple[float, float]:
+def decode_alone(files: list[ScannedFile], spec: EncoderSpec, settings: Settings) -> tuple[float, float]:
     """Wall seconds and seconds of audio of decoding every file for the encoder."""
 
     def duration_s(file: ScannedFile) -> float:
-        return decode(file.path, sample_rates=[SPEC.sample_rate], limits=settings.media_limits).duration_s
+        return decode(file.path, sample_rates=[spec.sample_rate], limits=settings.media_limits).duration_s
 
     start = time.perf_counter()
     with ThreadPoolExecutor(settings.decode_threads) as threads:
@@ -43,7 +43,7 @@ def ingest(folder: Path, settings: Settings) -> tuple[float, IngestReport]:
     with tempfile.TemporaryDirectory(prefix="soundalike-bench-") as home:
         alone = replace(settings, home=Path(home), database_url=None)
         with open_soundalike(alone) as here:
-            encoder = here.encoder(SPEC.name)
+            encoder = here.encoder(settings.space)
             start = time.perf_counter()
             report = here.index_folder(folder, [encoder])
             return time.perf_counter() - start, report
@@ -56,16 +56,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     settings = read_settings()
-    assert SPEC.fetch is not None
-    SPEC.fetch(settings.weights_dir)
+    spec = encoder_spec(settings.space, settings.encoders)
     folder = arguments.folder or fetch_pack(default_pack(), settings.packs_dir).music
     files = scan(folder, on_error=lambda uri, reason: print(uri, reason))
 
     print(machine())
-    print(f"{len(files)} files of {folder.name}, encoder {SPEC.name}, {settings.decode_threads} decode threads")
+    print(f"{len(files)} files of {folder.name}, encoder {spec.name}, {settings.decode_threads} decode threads")
     ratios, shares = [], []
     for number in range(arguments.rounds):
-        decode_s, audio_s = decode_alone(files, settings)
+        decode_s, audio_s = decode_alone(files, spec, settings)
         ingest_s, report = ingest(folder, settings)
         busy = sum(report.seconds.values())
         share = {stage: seconds / busy for stage, seconds in report.seconds.items()}

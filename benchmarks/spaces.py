@@ -54,7 +54,7 @@ from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
 
 EXCERPT_S = 60
-UNTRAINED = ("clmr", "musicnn", "tagging")
+UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")
 NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", "various artists"})
 
 

@@ -95,4 +95,5 @@ SPEC = EncoderSpec(
     convert=dict,
     reference="after Spijkervet & Burgoyne, CLMR, ISMIR 2021, https://arxiv.org/abs/2103.09410",
     license="Apache-2.0",
+    cpu_batch_size=4,
 )

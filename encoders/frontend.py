@@ -39,7 +39,17 @@ except OSError:
 from torchaudio.functional import melscale_fbanks  # noqa: E402
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram  # noqa: E402
 
-__all__ = ["AmplitudeToDB", "LogFrequency", "MelSpectrogram", "SlaneyMel", "torchaudio"]
+__all__ = ["AmplitudeToDB", "LogFrequency", "MelPower", "SlaneyMel", "torchaudio"]
+
+
+class MelPower(MelSpectrogram):  # type: ignore[misc]
+    """torchaudio's mel spectrogram of power, without the root that it takes and squares again."""
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Turn waveforms [batch, samples] into power [batch, n_mels, 1 + samples // hop_length]."""
+        frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.spectrogram.window, return_complex=True)
+        power: Tensor = self.mel_scale(_power(frames))
+        return power
 
 
 class SlaneyMel(nn.Module):
@@ -71,8 +81,7 @@ class SlaneyMel(nn.Module):
         frames = torch.stft(
             waveform, self.n_fft, self.hop_length, window=self.window, center=False, return_complex=True
         )
-        power = frames.real.square() + frames.imag.square()
-        power_mel: Tensor = power.transpose(1, 2) @ self.filters
+        power_mel: Tensor = _power(frames).mT @ self.filters
         return power_mel
 
 
@@ -111,6 +120,10 @@ class LogFrequency(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into dB [batch, n_bins, 1 + samples // hop_length]."""
         frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True)
-        power = (frames.real.square() + frames.imag.square()).mT @ self.filters
+        power = _power(frames).mT @ self.filters
         decibels: Tensor = 10 * power.clamp(min=1e-10).log10().mT
         return decibels
+
+
+def _power(frames: Tensor) -> Tensor:
+    return frames.real.square() + frames.imag.square()

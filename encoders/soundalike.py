@@ -17,7 +17,7 @@ from encoders.spec import EncoderSpec
 SAMPLE_RATE = tagging.SAMPLE_RATE
 WINDOW_LENGTH = tagging.WINDOW_LENGTH
 DIM = clmr.SPEC.dim + tagging.SPEC.dim
-TAGGER_WEIGHT = 1.0
+TAGGER_WEIGHT = 0.8
 
 
 class Part(nn.Module):
@@ -66,4 +66,5 @@ SPEC = EncoderSpec(
     reference="Spijkervet & Burgoyne, CLMR, ISMIR 2021; Won, Choi & Serra, Music Tagging Transformer, ISMIR 2021",
     license="Apache-2.0",
     tags=tagging.SPEC.tags,
+    cpu_batch_size=4,
 )

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from encoders.allocator import keep_freed_memory
 from encoders.checkpoints import load_into, read_checkpoint
 from encoders.errors import (
     CheckpointMismatchError,
@@ -77,6 +78,7 @@ class EncoderSpec:
     sha256 : of the weights file, where only one is right
     fetch : gets the published weights into a weights directory and returns the file
     complete : `build` gives a network that has its weights, and no file is looked for
+    cpu_batch_size : windows that pass the network together on a CPU core: as many as its caches hold
     """
 
     name: str
@@ -91,6 +93,7 @@ class EncoderSpec:
     sha256: str | None = None
     fetch: Callable[[Path], Path] | None = None
     complete: bool = False
+    cpu_batch_size: int = 1
 
     @property
     def window_s(self) -> float:
@@ -113,7 +116,10 @@ class Encoder:
         self.spec = spec
         self.version = version
         self.device = device
-        self._network = network.to(device).eval()
+        # Channels last: convolutions of few channels take half the time on a CPU, and no longer on a GPU.
+        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        if device.type == "cpu":
+            keep_freed_memory()
         # A CPU is used best by a core a batch: torch's own threads wait for each other within one, and collapse as soon
         # as something else (the decoder) wants a core too.
         workers = 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
@@ -126,7 +132,7 @@ class Encoder:
         ----------
         windows : float32 [n, window_length] at the spec's sample rate; n may be 0
         batch_size : windows that pass the network together: changes speed and memory, not the result
-            By default 32 on a GPU and one on a CPU, where larger batches only fall out of its caches.
+            By default 32 on a GPU, and what the spec says on a CPU.
 
         Raises
         ------
@@ -136,7 +142,7 @@ class Encoder:
             If a sample is NaN or infinite.
         """
         self._check(windows)
-        batch_size = batch_size or (1 if self.device.type == "cpu" else _GPU_BATCH_SIZE)
+        batch_size = batch_size or (self.spec.cpu_batch_size if self.device.type == "cpu" else _GPU_BATCH_SIZE)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
         tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)
 

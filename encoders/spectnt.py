@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.frontend import AmplitudeToDB, MelSpectrogram
+from encoders.frontend import AmplitudeToDB, MelPower
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -250,7 +250,7 @@ class SpecTNTTagger(nn.Module):
         super().__init__()
         self.sample_rate = config.sample_rate
         self.hop_length = config.hop_length
-        self.mel = MelSpectrogram(
+        self.mel = MelPower(
             sample_rate=config.sample_rate, n_fft=config.n_fft, hop_length=config.hop_length, n_mels=config.n_mels
         )
         self.amplitude_to_db = AmplitudeToDB()
@@ -289,6 +289,7 @@ def _spec(name: str, config: SpecTNTConfig) -> EncoderSpec:
         reference="Lu, Wang, Won, Choi & Song, SpecTNT: a Time-Frequency Transformer for Music Audio, ISMIR 2021",
         license="Apache-2.0",
         tags=TAGS,
+        cpu_batch_size=4,
     )
 
 

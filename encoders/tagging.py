@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.frontend import AmplitudeToDB, MelSpectrogram
+from encoders.frontend import AmplitudeToDB, MelPower
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -177,9 +177,7 @@ class TaggingTransformer(nn.Module):
 
     def __init__(self, size: Size, n_tags: int) -> None:
         super().__init__()
-        self.spec = MelSpectrogram(
-            sample_rate=SAMPLE_RATE, n_fft=N_FFT, f_min=0.0, f_max=SAMPLE_RATE / 2, n_mels=N_MELS, power=2.0
-        )
+        self.spec = MelPower(sample_rate=SAMPLE_RATE, n_fft=N_FFT, f_min=0.0, f_max=SAMPLE_RATE / 2, n_mels=N_MELS)
         self.amplitude_to_db = AmplitudeToDB()
         self.frontend = FrontEnd(size)
         self.pos_embedding = nn.Parameter(_POSITION_STD * torch.randn(1, _MAX_FRAMES + 1, size.dim))
@@ -234,7 +232,7 @@ MSD_TAGS = (
 # fmt: on
 
 
-def _spec(name: str, size: Size, tags: tuple[str, ...], license: str) -> EncoderSpec:
+def _spec(name: str, size: Size, tags: tuple[str, ...], license: str, cpu_batch_size: int = 1) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         sample_rate=SAMPLE_RATE,
@@ -245,10 +243,11 @@ def _spec(name: str, size: Size, tags: tuple[str, ...], license: str) -> Encoder
         reference="Won, Choi & Serra, Semi-supervised Music Tagging Transformer, ISMIR 2021",
         license=license,
         tags=tags,
+        cpu_batch_size=cpu_batch_size,
     )
 
 
-SPEC = _spec("tagging", Size(128, (16, 32, 64), stride=2), TAGS, "Apache-2.0")
-STUDENT_SPEC = _spec("tagging-student", Size(64, (8, 16, 32), stride=2), TAGS, "Apache-2.0")
+SPEC = _spec("tagging", Size(128, (16, 32, 64), stride=2), TAGS, "Apache-2.0", cpu_batch_size=4)
+STUDENT_SPEC = _spec("tagging-student", Size(64, (8, 16, 32), stride=2), TAGS, "Apache-2.0", cpu_batch_size=4)
 MSD_SPEC = _spec("tagging-msd", Size(256), MSD_TAGS, "MIT")
 MSD_STUDENT_SPEC = _spec("tagging-msd-student", Size(64), MSD_TAGS, "MIT")

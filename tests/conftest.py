@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
+from encoders.musicnn import MTT_SPEC
 from encoders.musicnn import SPEC as MUSICNN
 from encoders.spec import Encoder, EncoderSpec
 from retrieval.database import connected, migrate
@@ -34,8 +35,9 @@ def rng() -> np.random.Generator:
 def weights_dir() -> Path:
     """The user's own cache of weights, filled once by the package index."""
     directory = read_settings(os.environ).weights_dir
-    assert MUSICNN.fetch is not None
-    MUSICNN.fetch(directory)
+    for spec in (MUSICNN, MTT_SPEC):
+        assert spec.fetch is not None
+        spec.fetch(directory)
     return directory
 
 
@@ -90,7 +92,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path, weights_dir: Path) -> Settings:
-    return Settings(home=tmp_path / "home", weights_dir=weights_dir, database_url=database_url)
+    """In a space whose windows are as short as the tones."""
+    return Settings(home=tmp_path / "home", weights_dir=weights_dir, database_url=database_url, space="musicnn")
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ import torch
 from api.cli import main
 from api.settings import SettingsError, read_settings
 from api.wiring import Soundalike
-from encoders.samplecnn import SPEC as CLMR
+from encoders.checkpoints import save_weights
+from encoders.clmr import StatisticsNet
+from encoders.samplecnn import SPEC as SAMPLECNN
 from tests.conftest import tone
 
 
@@ -29,6 +31,7 @@ def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[st
         "DATABASE_URL": database_url,
         "SOUNDALIKE_HOME": str(tmp_path / "home"),
         "SOUNDALIKE_CACHE": str(weights_dir.parent),
+        "SOUNDALIKE_SPACE": "musicnn",
         "COLUMNS": "200",
     }
 
@@ -114,8 +117,8 @@ def test_a_folder_to_answers(run: Run, music: Path, write_wav: Callable[..., Pat
         (["similar", "x", "--filter", '{"mist": []}'], 1, "filter.mist"),
         (["similar", "x"], 1, "no track with key 'x'"),
         (["rebuild", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
-        (["weights", "fetch", "clmr"], 2, "import a checkpoint"),
-        (["weights", "import", "clmr", __file__], 1, "test_cli.py"),
+        (["weights", "fetch", "clmr-samplecnn"], 2, "import a checkpoint"),
+        (["weights", "import", "clmr-samplecnn", __file__], 1, "test_cli.py"),
         (["--nosuch"], 2, "--nosuch"),
     ],
 )
@@ -126,8 +129,8 @@ def test_errors_are_one_clear_line(run: Run, arguments: list[str], code: int, me
 def test_missing_weights_say_how_to_get_them(run: Run, music: Path, tmp_path: Path) -> None:
     done = run("index", music, expect=1, SOUNDALIKE_CACHE=str(tmp_path / "none"))
     assert "soundalike weights fetch musicnn" in done.stderr
-    done = run("index", music, "--space", "clmr", expect=1)
-    assert "soundalike weights import clmr FILE" in done.stderr
+    done = run("index", music, "--space", "clmr-samplecnn", expect=1)
+    assert "soundalike weights import clmr-samplecnn FILE" in done.stderr
 
 
 def test_no_database_gives_one_line(run: Run) -> None:
@@ -173,7 +176,7 @@ def test_weights_are_listed(run: Run) -> None:
     rows = {row["name"]: row for row in loaded(run("weights", "list", "--json"))}
     assert rows["musicnn"]["here"]
     assert rows["musicnn"]["license"] == "ISC"
-    assert rows["clmr"]["dim"] == 512
+    assert (rows["clmr"]["dim"], rows["clmr-samplecnn"]["dim"]) == (256, 512)
     assert "musicnn" in run("weights", "list").stdout
 
 
@@ -184,38 +187,169 @@ def test_settings_name_the_variable() -> None:
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
 
 
+def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
+    def read(raw: str) -> Any:
+        return read_settings({"SOUNDALIKE_ENCODERS": raw}).encoders
+
+    assert read_settings({}).encoders == read("") == {}
+    assert read("mine=my.module:SPEC") == {"mine": "my.module:SPEC"}
+    assert read(" mine = my.module:SPEC, other=o:make,") == {"mine": "my.module:SPEC", "other": "o:make"}
+    for wrong in ("mine", "mine=", "mine=module", "mine=module:", "mine=:SPEC", "=module:SPEC", "a=b:c,d"):
+        with pytest.raises(SettingsError, match=r"SOUNDALIKE_ENCODERS is .*; accepted: name=module:attribute, separ"):
+            read(wrong)
+
+
+def test_the_space_is_ours_unless_another_is_named() -> None:
+    assert read_settings({}).space == "soundalike"
+    assert read_settings({"SOUNDALIKE_SPACE": "musicnn"}).space == "musicnn"
+
+
+OWN_ENCODER = """
+import torch
+
+from encoders.spec import EncoderSpec
+
+
+class Loudest(torch.nn.Module):
+    \"\"\"Hears how loud each of 40 bands is.\"\"\"
+
+    def forward(self, waveform):
+        power = torch.fft.rfft(waveform).abs()[:, 1:4001].reshape(len(waveform), 40, -1).amax(2)
+        return torch.log1p(power), waveform[:, :0]
+
+
+def spec():
+    return EncoderSpec(name="anything", sample_rate=16_000, window_length=16_000, dim=40, build=Loudest, convert=dict,
+                       reference="of the tests", license="CC0-1.0", complete=True)
+"""
+
+
+def test_an_encoder_of_ones_own_becomes_a_space(
+    run: Run, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "my_bands.py").write_text(OWN_ENCODER)
+    monkeypatch.syspath_prepend(tmp_path / "own")
+    own = {"SOUNDALIKE_ENCODERS": "mine=my_bands:spec"}
+    listed = {row["name"]: row for row in loaded(run("weights", "list", "--json", **own))}
+    assert (listed["mine"]["here"], listed["mine"]["dim"], listed["mine"]["license"]) == (True, 40, "CC0-1.0")
+    run("index", music, "--space", "mine", **own)
+    clip = shutil.copy(music / "low" / "tone03.wav", tmp_path / "clip.wav")
+    answer = loaded(run("similar", clip, "--space", "mine", "--json", "-n", "2", **own))
+    assert answer["model_version"].startswith("mine-")
+    assert answer["results"][0]["track"] == "music/low/tone03.wav"
+    assert answer["results"][0]["score"] == pytest.approx(1, abs=1e-4)
+    shown = run("demo", music, SOUNDALIKE_SPACE="mine", **own).stdout
+    assert "12 unchanged" in shown
+    unknown = run("index", music, "--space", "mine", expect=1, SOUNDALIKE_ENCODERS="").stderr
+    assert "unknown encoder 'mine'" in unknown
+    wrong = run("status", expect=1, SOUNDALIKE_ENCODERS="mine").stderr
+    assert wrong.startswith("soundalike: SOUNDALIKE_ENCODERS is 'mine'; accepted: name=module:attribute")
+
+
 def test_a_published_checkpoint_becomes_a_space_beside_the_others(
     run: Run, music: Path, tmp_path: Path, weights_dir: Path
 ) -> None:
     torch.manual_seed(0)
-    tensors = {f"encoder.{key}": tensor for key, tensor in CLMR.build().state_dict().items()}
+    tensors = {f"encoder.{key}": tensor for key, tensor in SAMPLECNN.build().state_dict().items()}
     torch.save({"state_dict": tensors, "hyper_parameters": Namespace(batch_size=48)}, tmp_path / "clmr.ckpt")
     cache = tmp_path / "cache"
     shutil.copytree(weights_dir, cache / "weights")
-    run("weights", "import", "clmr", tmp_path / "clmr.ckpt", SOUNDALIKE_CACHE=str(cache))
-    both = ("--space", "clmr", "--space", "musicnn")
+    run("weights", "import", "clmr-samplecnn", tmp_path / "clmr.ckpt", SOUNDALIKE_CACHE=str(cache))
+    both = ("--space", "clmr-samplecnn", "--space", "musicnn")
     assert loaded(run("index", music, *both, "--json", SOUNDALIKE_CACHE=str(cache)))["counts"]["indexed"] == 12
     spaces = {space["space"]: space for space in loaded(run("status", "--json"))["spaces"]}
-    assert {name: space["dim"] for name, space in spaces.items()} == {"clmr": 512, "musicnn": 200}
-    answer = loaded(run("similar", "music/low/tone03.wav", "--space", "clmr", "--json"))
-    assert answer["model_version"].startswith("clmr-")
+    assert {name: space["dim"] for name, space in spaces.items()} == {"clmr-samplecnn": 512, "musicnn": 200}
+    answer = loaded(run("similar", "music/low/tone03.wav", "--space", "clmr-samplecnn", "--json"))
+    assert answer["model_version"].startswith("clmr-samplecnn-")
     assert len(answer["results"]) == 10
 
 
 def test_weights_trained_here_become_a_space(run: Run, music: Path, tmp_path: Path) -> None:
     corpus, out, cache = tmp_path / "corpus", tmp_path / "run", str(tmp_path / "cache")
     assert loaded(run("train", "corpus", music, "--out", corpus, "--json"))["groups"] == ["high", "low"]
-    arguments = ("train", "clmr", "--corpus", corpus, "--out", out, "--batch-size", "4", "--steps", "2")
+    arguments = ("train", "samplecnn", "--corpus", corpus, "--out", out, "--batch-size", "4", "--steps", "2")
     report = loaded(run(*arguments, "--hold-out", "low", "--json"))
-    assert report["recall"] is None  # three seconds have no two halves
+    assert report["trained"] is None  # three seconds have no two halves
     steps = (out / "losses.jsonl").read_text().splitlines()
     run(*arguments, "--hold-out", "low")  # nothing is left to do
     assert (out / "losses.jsonl").read_text().splitlines() == steps
     assert "no group lwo" in run(*arguments, "--hold-out", "lwo", expect=1).stderr
     assert "of another training: seed 0 there, 1 here" in run(*arguments, "--seed", "1", expect=1).stderr
+    run("weights", "import", "clmr-samplecnn", report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", music, "--space", "clmr-samplecnn", SOUNDALIKE_CACHE=cache)
+    assert len(loaded(run("similar", "music/low/tone03.wav", "--space", "clmr-samplecnn", "--json"))["results"]) == 10
+
+
+@pytest.fixture
+def corpus(run: Run, tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
+    """Five tracks of 21 s, of two groups; each swells between tones of its own."""
+    rng = np.random.default_rng(5)
+    swell = 0.5 + 0.5 * np.sin(np.arange(21 * 16_000) / 4_000)
+    for number in range(5):
+        sound = tone(130 * 2 ** (number / 4), 21) * swell + tone(210 * 2 ** (number / 3), 21) * (1 - swell)
+        noisy = (0.5 * sound + rng.normal(0, 0.01, len(sound))).astype(np.float32)
+        write_wav(tmp_path / "sources" / ("first" if number < 3 else "second") / f"{number}.wav", noisy)
+    report = loaded(run("train", "corpus", tmp_path / "sources", "--out", tmp_path / "corpus", "--json"))
+    assert (report["tracks"], report["groups"]) == (5, ["first", "second"])
+    return tmp_path / "corpus"
+
+
+def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
+    arguments = ("train", "clmr", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
+    report = loaded(run(*arguments, "--hold-out", "second", "--json"))
+    assert report["measure"] == "half-track recall@1"
+    assert report["trained"] == 1.0  # two tracks of other tones
+    assert 0 <= report["untrained"] <= 1
+    first = Path(report["weights"]).read_bytes()
+    again = run(*arguments, "--hold-out", "second").stdout  # nothing is left to do
+    assert "half-track recall@1 on what was held out: 1.000, untrained" in again
+    assert f"soundalike weights import clmr {report['weights']}" in again
+    assert Path(report["weights"]).read_bytes() == first
+    cache = str(tmp_path / "cache")
     run("weights", "import", "clmr", report["weights"], SOUNDALIKE_CACHE=cache)
-    run("index", music, "--space", "clmr", SOUNDALIKE_CACHE=cache)
-    assert len(loaded(run("similar", "music/low/tone03.wav", "--space", "clmr", "--json"))["results"]) == 10
+    run("index", tmp_path / "sources", "--space", "clmr", SOUNDALIKE_CACHE=cache)
+    answer = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    assert len(answer["results"]) == 4
+
+
+def test_tracks_without_two_windows_are_told(run: Run, music: Path, tmp_path: Path) -> None:
+    run("train", "corpus", music, "--out", tmp_path / "corpus")
+    for model, message in (
+        (("clmr",), "no track is as long as two windows of 10 s"),
+        (("tagger", "tagging-student"), "0 stretches of tracks as long as a window, fewer than a batch of 2"),
+    ):
+        out = tmp_path / model[0]
+        arguments = ("--corpus", tmp_path / "corpus", "--out", out, "--steps", "2", "--batch-size", "2")
+        assert message in run("train", *model, *arguments, expect=1).stderr
+
+
+def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_path: Path) -> None:
+    def train(name: str, *also: str | Path) -> Any:
+        sizes = ("--steps", "2", "--batch-size", "4", "--rounds", "1")
+        out = ("--out", tmp_path / name)
+        return loaded(run("train", "tagger", name, "--corpus", corpus, *out, *sizes, *also, "--json"))
+
+    teacher = train("tagging")  # on all there is
+    assert (teacher["measure"], teacher["trained"], teacher["untrained"]) == ("mean ROC-AUC", None, None)
+    student = train("tagging-student", "--taught-by", teacher["weights"], "--hold-out", "second")
+    assert student["trained"] is None  # four windows are too few to judge by
+    assert len((tmp_path / "tagging-student" / "round1" / "losses.jsonl").read_text().splitlines()) == 2
+    cache = str(tmp_path / "cache")
+    for name, report in (("tagging", teacher), ("tagging-student", student)):
+        run("weights", "import", name, report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", tmp_path / "sources", "--space", "tagging-student", SOUNDALIKE_CACHE=cache)
+    answer = loaded(run("similar", "sources/first/0.wav", "--space", "tagging-student", "--json"))
+    assert len(answer["results"]) == 4
+
+    save_weights(tmp_path / "cache" / "weights" / "clmr.safetensors", StatisticsNet().state_dict(), {})
+    parts = ("--weights", tmp_path / "cache" / "weights")
+    shown = run("train", "soundalike", "--corpus", corpus, "--out", tmp_path / "joined", *parts).stdout
+    joined = tmp_path / "joined" / "soundalike.safetensors"
+    assert shown == f"use it: soundalike weights import soundalike {joined}\n"
+    run("weights", "import", "soundalike", joined, SOUNDALIKE_CACHE=cache)
+    run("index", tmp_path / "sources", "--space", "soundalike", SOUNDALIKE_CACHE=cache)
+    assert loaded(run("status", "--json"))["spaces"][0]["dim"] == 384
 
 
 def test_packs_are_listed(run: Run) -> None:

@@ -38,6 +38,7 @@ def url(soundalike: Soundalike, music: Path, database_url: str, weights_dir: Pat
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "SOUNDALIKE_HOME": str(soundalike.settings.home),
+        "SOUNDALIKE_SPACE": soundalike.settings.space,
         "SOUNDALIKE_CACHE": str(weights_dir.parent),
     }
     command = [Path(sys.executable).with_name("soundalike"), "serve", "--bind", address]

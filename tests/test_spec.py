@@ -18,8 +18,16 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
-from encoders.sha256 import sha256_file
-from encoders.spec import REGISTRY, Encoder, EncoderSpec, encoder_names, encoder_spec, load_encoder
+from encoders.sha256 import sha256_file, sha256_tensors
+from encoders.spec import (
+    REGISTRY,
+    Encoder,
+    EncoderSpec,
+    encoder_names,
+    encoder_spec,
+    load_encoder,
+    weights_file,
+)
 
 
 class Tiny(nn.Module):
@@ -46,9 +54,18 @@ TINY = EncoderSpec(
     license="Apache-2.0",
     tags=("soft", "loud"),
 )
+COMPLETE = replace(TINY, complete=True)
 PINNED = replace(TINY, sha256="f" * 64)
 NOT_A_SPEC = 3
 NAME = f"{__name__}:TINY"
+
+
+def tiny_factory() -> EncoderSpec:
+    return replace(TINY, reference="made by a function")
+
+
+def not_a_factory() -> int:
+    return 3
 
 
 @pytest.fixture
@@ -86,11 +103,80 @@ def test_names_that_lead_nowhere(name: str) -> None:
         encoder_spec(name)
 
 
+def test_encoders_of_ones_own_are_known_beside_the_registered(tiny_weights: Path) -> None:
+    also = {"mine": NAME, "made": f"{__name__}:tiny_factory", "clmr": NAME}
+    assert set(encoder_names(also)) == {*REGISTRY, "mine", "made"}
+    assert list(encoder_names(also)) == sorted(encoder_names(also))
+    assert encoder_spec("mine", also) == replace(TINY, name="mine")
+    assert encoder_spec("made", also) == replace(TINY, name="made", reference="made by a function")
+    assert encoder_spec("clmr", also).dim == 5  # one's own goes first
+    assert encoder_spec("musicnn", also) is encoder_spec("musicnn")
+    (tiny_weights / "tiny.safetensors").rename(tiny_weights / "mine.safetensors")
+    encoder = load_encoder("mine", weights_dir=tiny_weights, also=also)
+    assert encoder.version == f"mine-{sha256_file(tiny_weights / 'mine.safetensors')[:12]}"
+    with pytest.raises(MissingWeightsError, match="soundalike weights import made FILE"):
+        load_encoder("made", weights_dir=tiny_weights, also=also)
+
+
+@pytest.mark.parametrize("where", ["no.such.module:SPEC", f"{__name__}:GONE", f"{__name__}:not_a_factory"])
+def test_an_encoder_of_ones_own_that_leads_nowhere(where: str) -> None:
+    with pytest.raises(UnknownEncoderError, match=r"unknown encoder 'mine'.*known: clmr.*, mine, "):
+        encoder_spec("mine", {"mine": where})
+
+
+def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_path: Path) -> None:
+    versions = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        versions.append(load_encoder(f"{__name__}:COMPLETE", weights_dir=tmp_path).version)
+    assert versions[0] == versions[1] != versions[2]
+    torch.manual_seed(3)
+    assert versions[0] == f"tiny-{sha256_tensors(Tiny().state_dict())[:12]}"
+
+
+def test_ones_own_weights_go_before_those_that_are_shipped(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("encoders.spec.SHIPPED_WEIGHTS", tmp_path / "shipped")
+    save_weights(tmp_path / "shipped" / "tiny.safetensors", Tiny().state_dict(), {"from": "us"})
+    (tmp_path / "none").mkdir()
+    assert weights_file(TINY, tmp_path / "none") == tmp_path / "shipped" / "tiny.safetensors"
+    assert weights_file(TINY, tiny_weights) == tiny_weights / "tiny.safetensors"
+    own, shipped = (load_encoder(NAME, weights_dir=folder).version for folder in (tiny_weights, tmp_path / "none"))
+    assert own == f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}"
+    assert shipped == f"tiny-{sha256_file(tmp_path / 'shipped' / 'tiny.safetensors')[:12]}" != own
+
+
+def test_weights_in_half_precision_give_an_encoder_in_single(tmp_path: Path, rng: np.random.Generator) -> None:
+    network = Tiny()
+    save_weights(tmp_path / "tiny.safetensors", {k: v.half() for k, v in network.state_dict().items()}, {})
+    windows = rng.standard_normal((6, 8)).astype(np.float32)
+    halved = load_encoder(NAME, weights_dir=tmp_path, device="cpu").encode(windows)
+    original = Encoder(TINY, network, version="", device=torch.device("cpu")).encode(windows)
+    np.testing.assert_allclose(halved.embeddings, original.embeddings, atol=5e-3)
+    assert not np.array_equal(halved.embeddings, original.embeddings)
+
+
+@pytest.mark.parametrize("cpu_batch_size", [1, 3])
+def test_a_cpu_takes_as_many_windows_as_the_spec_says(cpu_batch_size: int) -> None:
+    sizes: list[int] = []
+
+    class Counting(Tiny):
+        def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+            sizes.append(len(waveform))
+            return super().forward(waveform)
+
+    spec = replace(TINY, cpu_batch_size=cpu_batch_size)
+    Encoder(spec, Counting(), version="", device=torch.device("cpu")).encode(np.zeros((7, 8), np.float32))
+    assert max(sizes) == cpu_batch_size
+    assert sum(sizes) == 7
+
+
 def test_missing_weights_say_which_command_gets_them(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="soundalike weights fetch musicnn"):
         load_encoder("musicnn", weights_dir=tmp_path)
-    with pytest.raises(MissingWeightsError, match="soundalike weights import clmr FILE"):
-        load_encoder("clmr", weights_dir=tmp_path)
+    with pytest.raises(MissingWeightsError, match="soundalike weights import clmr-samplecnn FILE"):
+        load_encoder("clmr-samplecnn", weights_dir=tmp_path)
 
 
 def test_the_version_names_the_weights(tiny: Encoder, tiny_weights: Path) -> None:

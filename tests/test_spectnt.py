@@ -82,7 +82,7 @@ def test_the_front_end_leaves_what_the_configuration_says(
 ) -> None:
     assert (config.n_bands, config.n_frames) == (n_bands, n_frames)
     with torch.inference_mode():
-        left = SpecTNT(config).eval().front_end(features_of(rng, config))
+        left = SpecTNT(config).eval().front_end(features_of(rng, config)[:, None])
     assert left.shape == (1, n_frames, n_bands, config.spectral_dim)
 
 
@@ -277,7 +277,7 @@ def test_pitch_and_its_direction_are_learned(rng: np.random.Generator) -> None:
         low, high = slice(4, 14), slice(24, 34)
         for kind, window in zip(kinds, features, strict=True):
             for half, place in zip(halves, ((low, high), (high, low), (low, low), (high, high))[kind], strict=True):
-                window[0, place, half] += 40
+                window[place, half] += 40
         return features, kinds
 
     torch.manual_seed(7)

@@ -9,8 +9,19 @@ from torch import Tensor
 
 from encoders.checkpoints import import_checkpoint
 from encoders.errors import CheckpointMismatchError
-from encoders.spec import encoder_spec, load_encoder
-from encoders.tagging import MSD_SPEC, MSD_STUDENT_SPEC, MSD_TAGS, WINDOW_LENGTH, Size, TaggingTransformer
+from encoders.spec import Encoder, EncoderSpec, encoder_spec, load_encoder
+from encoders.tag_vocabulary import TAGS
+from encoders.tagging import (
+    MSD_SPEC,
+    MSD_STUDENT_SPEC,
+    MSD_TAGS,
+    SPEC,
+    STUDENT_SPEC,
+    WINDOW_LENGTH,
+    FrontEnd,
+    Size,
+    TaggingTransformer,
+)
 
 
 def published_names() -> set[str]:
@@ -109,3 +120,40 @@ def test_attention_mixes_frames_by_content_and_position(network: TaggingTransfor
         weights = torch.einsum("ihd,jhd->hij", query, key).div(8**0.5).softmax(2)
         expected = attention.to_out(torch.einsum("hij,jhd->ihd", weights, value).reshape(7, 64))
         torch.testing.assert_close(attention(frames)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("spec", "dim"), [(SPEC, 128), (STUDENT_SPEC, 64)])
+def test_our_own_encodes_its_features_and_does_not_depend_on_the_batch(
+    spec: EncoderSpec, dim: int, windows: np.ndarray
+) -> None:
+    torch.manual_seed(2)
+    network = spec.build().eval()
+    with torch.inference_mode():
+        features = network.features(torch.tensor(windows))
+        embedding, logits = network.encode(features)
+        assert torch.equal(embedding, network(torch.tensor(windows))[0])
+    assert features.shape == (2, 128, 1 + WINDOW_LENGTH // 512)
+    assert embedding.shape == (2, dim) == (2, spec.dim)
+    assert logits.shape == (2, len(TAGS))
+    assert spec.tags == TAGS
+    encoder = Encoder(spec, network, version="", device=torch.device("cpu"))
+    for batch_size in (1, 2):
+        encoding = encoder.encode(windows, batch_size=batch_size)
+        np.testing.assert_allclose(encoding.embeddings, embedding.numpy(), atol=1e-4)
+        np.testing.assert_allclose(encoding.tag_scores, logits.sigmoid().numpy(), atol=1e-4)
+
+
+def test_the_tag_layer_makes_the_logits(windows: np.ndarray) -> None:
+    network = STUDENT_SPEC.build().eval()
+    with torch.inference_mode():
+        _, before = network(torch.tensor(windows))
+        network.tag_layer().weight.mul_(2)
+        network.tag_layer().bias.mul_(2).add_(1)
+        _, after = network(torch.tensor(windows))
+    torch.testing.assert_close(after, 2 * before + 1)
+
+
+def test_our_own_front_end_takes_every_eighth_frame() -> None:
+    front = FrontEnd(Size(64, (8, 16, 32), stride=2)).eval()
+    with torch.inference_mode():
+        assert front(torch.zeros(1, 1, 128, 431)).shape == (1, 54, 64)

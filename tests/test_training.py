@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.media import MediaLimits
-from encoders.training.contrastive import (
-    ContrastiveSettings,
-    ContrastiveTraining,
-    TrainingError,
-    learning_rate,
-    nt_xent,
-)
+from encoders.training.contrastive import Augment, ContrastiveSettings, ContrastiveTraining, Projector, nt_xent
 from encoders.training.corpus import (
     CorpusError,
     Waveforms,
@@ -31,6 +27,7 @@ from encoders.training.corpus import (
     read_corpus,
     split_by_group,
 )
+from encoders.training.loop import TrainingError, learning_rate
 from encoders.training.validation import half_track_recall
 from tests.conftest import tone
 
@@ -181,11 +178,32 @@ Start = Callable[..., ContrastiveTraining]
 
 @pytest.fixture
 def start(waveforms: Waveforms, tmp_path: Path) -> Start:
-    def begin(name: str, settings: ContrastiveSettings = SETTINGS) -> ContrastiveTraining:
+    def begin(
+        name: str,
+        settings: ContrastiveSettings = SETTINGS,
+        *,
+        window_length: int = 2_048,
+        augment: Augment = quieter,
+    ) -> ContrastiveTraining:
         torch.manual_seed(1)
-        return ContrastiveTraining(Spectrum(), 16, waveforms, settings, tmp_path / name, device=torch.device("cpu"))
+        network = Spectrum()
+        return ContrastiveTraining(
+            network,
+            network,
+            Projector(16),
+            waveforms,
+            settings,
+            tmp_path / name,
+            window_length=window_length,
+            augment=augment,
+            device=torch.device("cpu"),
+        )
 
     return begin
+
+
+def recall(training: ContrastiveTraining, waveforms: Waveforms, window_length: int) -> float | None:
+    return half_track_recall(lambda crops: training.network(crops)[0], waveforms, window_length=window_length)
 
 
 def weights_of(training: ContrastiveTraining) -> Tensor:
@@ -194,20 +212,20 @@ def weights_of(training: ContrastiveTraining) -> Tensor:
 
 def test_training_lowers_the_loss_and_finds_other_halves(start: Start, waveforms: Waveforms) -> None:
     training = start("run", replace(SETTINGS, steps=150))
-    untrained = half_track_recall(training.network, waveforms, window_length=2_048)
+    untrained = recall(training, waveforms, 2_048)
     assert untrained is not None
-    assert half_track_recall(training.network, waveforms, window_length=RATE + 1) is None
+    assert recall(training, waveforms, RATE + 1) is None
     losses: list[float] = []
-    training.run(quieter, 2_048, on_step=lambda step, loss: losses.append(loss))
+    training.run(on_step=lambda step, loss: losses.append(loss))
     assert np.mean(losses[-20:]) < np.mean(losses[:20]) - 0.2
-    trained = half_track_recall(training.network, waveforms, window_length=2_048)
+    trained = recall(training, waveforms, 2_048)
     assert trained is not None
     assert trained >= max(0.9, untrained)
 
 
 def test_a_stop_and_a_resume_change_nothing(start: Start, tmp_path: Path) -> None:
     whole = start("whole")
-    whole.run(quieter, 2_048, on_step=lambda step, loss: None)
+    whole.run(on_step=lambda step, loss: None)
 
     def stop(step: int, loss: float) -> None:
         if step == 25:
@@ -215,42 +233,121 @@ def test_a_stop_and_a_resume_change_nothing(start: Start, tmp_path: Path) -> Non
 
     stopped = start("stopped")
     with pytest.raises(KeyboardInterrupt):
-        stopped.run(quieter, 2_048, on_step=stop)
+        stopped.run(on_step=stop)
     resumed = start("stopped")
     assert resumed.resume()
     assert resumed.step == 20  # the last checkpoint
-    resumed.run(quieter, 2_048, on_step=lambda step, loss: None)
+    resumed.run(on_step=lambda step, loss: None)
     assert torch.equal(weights_of(resumed), weights_of(whole))
     steps = [json.loads(line) for line in (tmp_path / "whole" / "losses.jsonl").read_text().splitlines()]
     assert [row["step"] for row in steps] == list(range(1, 41))
 
 
+class Recorded:
+    """Tracks that keep where they were cut; a crop is a vector that depends on the place."""
+
+    per_second = 1.0
+
+    def __init__(self, lengths: list[int]) -> None:
+        self._lengths = np.array(lengths)
+        self.offsets: list[NDArray[np.int64]] = []
+        self.tracks: list[NDArray[np.int64]] = []
+
+    def lengths(self) -> NDArray[np.int64]:
+        return self._lengths
+
+    def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
+        assert (offsets >= 0).all()
+        assert (offsets + length <= self._lengths[tracks]).all()
+        self.offsets.append(offsets)
+        self.tracks.append(tracks)
+        return torch.from_numpy(np.stack([np.sin(offsets), np.cos(2 * offsets)], axis=1)).float()
+
+
+def contrast(tracks: Recorded, settings: ContrastiveSettings, tmp_path: Path) -> ContrastiveTraining:
+    network = nn.Linear(2, 3)
+
+    def forward(crops: Tensor) -> tuple[Tensor, Tensor]:
+        return network(crops), crops
+
+    return ContrastiveTraining(
+        network,
+        forward,
+        nn.Identity(),
+        tracks,
+        settings,
+        tmp_path / "run",
+        window_length=100,
+        augment=lambda crops, generator: crops,
+        device=torch.device("cpu"),
+    )
+
+
+def test_views_of_several_windows_share_nothing_but_the_track(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A track of four windows has room on either side of any cut."""
+    tracks = Recorded([400, 1_000, 5_000, 99, 150])
+    settings = ContrastiveSettings(steps=1, batch_size=400, windows_a_view=3)
+    training = contrast(tracks, settings, tmp_path)
+    _, batch = training.loss(rng, torch.Generator())
+    drawn = tracks.tracks[0]
+    assert set(drawn.tolist()) == {0, 1, 2, 4}  # one is too short for a window
+    before, after = np.split(np.stack(tracks.offsets), 2)
+    roomy = drawn != 4
+    assert (before.max(axis=0) + 100 <= after.min(axis=0))[roomy].all()
+    assert batch["windows"].shape == (2400, 2)
+
+
+def test_the_loss_of_several_windows_is_that_of_their_means(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("encoders.training.contrastive.half_precision", lambda device: nullcontext())
+    tracks = Recorded([1_000, 2_000, 3_000])
+    settings = ContrastiveSettings(steps=1, batch_size=6, windows_a_view=2, temperature=0.3)
+    training = contrast(tracks, settings, tmp_path)
+    loss, batch = training.loss(rng, torch.Generator())
+    windows = [[training.network(window) for window in view.split(6)] for view in batch["views"]]
+    first, second = (torch.stack(view).mean(dim=0) for view in windows)
+    torch.testing.assert_close(loss, nt_xent(first, second, batch["tracks"], 0.3))
+    assert abs(float((loss - nt_xent(windows[0][0], windows[1][0], batch["tracks"], 0.3)).detach())) > 0.01
+
+
+def test_the_second_window_lies_as_near_as_asked(tmp_path: Path, rng: np.random.Generator) -> None:
+    for distance in (0.0, 30.0):
+        tracks = Recorded([1_000, 5_000])
+        settings = ContrastiveSettings(steps=1, batch_size=300, max_distance_s=distance)
+        contrast(tracks, settings, tmp_path).loss(rng, torch.Generator())
+        first, second = tracks.offsets
+        assert np.abs(first - second).max() == distance
+
+
 def test_another_seed_is_another_training(start: Start) -> None:
     runs = [start("a"), start("b", replace(SETTINGS, seed=1))]
     for training in runs:
-        training.run(quieter, 2_048, on_step=lambda step, loss: None)
+        training.run(on_step=lambda step, loss: None)
     assert not torch.equal(weights_of(runs[0]), weights_of(runs[1]))
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_batch(start: Start, tmp_path: Path) -> None:
-    training = start("run")
+    training = start("run", augment=lambda batch, generator: batch * torch.nan)
     with pytest.raises(TrainingError, match=r"the loss is nan at step 0; its batch is in .*not_finite_0\.pt"):
-        training.run(lambda batch, generator: batch * torch.nan, 2_048, on_step=lambda step, loss: None)
+        training.run(on_step=lambda step, loss: None)
     saved = torch.load(tmp_path / "run" / "not_finite_0.pt", weights_only=True)
     assert saved["windows"].shape == (16, 2_048)
     assert not torch.isfinite(saved["windows"]).any()
-    assert len(saved["pairs"]) == 2
+    assert saved["views"].shape == (2, 8, 2_048)
+    assert torch.isfinite(saved["views"]).all()
+    assert saved["tracks"].shape == (8,)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training = start("run", replace(SETTINGS, steps=10))
-    training.run(quieter, 2_048, on_step=lambda step, loss: None)
+    training.run(on_step=lambda step, loss: None)
     before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("encoders.training.contrastive.os.fsync", full)
+    monkeypatch.setattr("encoders.training.loop.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         training.save()
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
@@ -268,5 +365,5 @@ def test_a_checkpoint_of_another_training_is_refused(start: Start, tmp_path: Pat
 
 
 def test_tracks_shorter_than_a_crop_are_named(start: Start) -> None:
-    with pytest.raises(TrainingError, match="no track is as long as a crop of 64000 samples"):
-        start("run").run(quieter, 64_000, on_step=lambda step, loss: None)
+    with pytest.raises(TrainingError, match="no track is as long as a crop of 64000"):
+        start("run", window_length=64_000).run(on_step=lambda step, loss: None)

@@ -35,7 +35,7 @@ def demo(music: Path | None) -> int:
     from encoders.spec import encoder_spec
 
     settings = read_settings()
-    spec = encoder_spec(settings.space)
+    spec = encoder_spec(settings.space, settings.encoders)
     if spec.fetch is not None:
         click.echo(f"weights: {spec.fetch(settings.weights_dir)}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:

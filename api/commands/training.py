@@ -11,6 +11,7 @@ from api import tables
 from api.commands.options import FAILED_FILES, json_option, print_json
 from api.settings import read_settings
 from indexer.archives import music_under
+from indexer.packs import fetch_pack
 
 if TYPE_CHECKING:
     from encoders.training.recipes import TrainingReport
@@ -22,18 +23,22 @@ def train() -> None:
 
 
 @train.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pack", "packs", multiple=True, help="Free music to fetch; may be given several times.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The corpus to add to.")
 @json_option
-def corpus(folders: tuple[Path, ...], out: Path, as_json: bool) -> int:
-    """Prepare the music in FOLDERS for training; their subfolders are the groups that splits are made by.
+def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json: bool) -> int:
+    """Prepare the music in FOLDERS and packs for training; their subfolders are the groups that splits are made by.
 
     Music inside .zip and .pk3 archives counts as well.
     """
     from encoders.training.corpus import prepare, read_corpus
 
+    if not folders and not packs:
+        raise click.UsageError("nothing to prepare: name folders, or packs by --pack (`soundalike packs` lists them)")
     settings = read_settings()
     left_out: dict[str, str] = {}
+    folders = (*folders, *(fetch_pack(pack, settings.packs_dir).music for pack in packs))
     sources = [source for folder in folders for source in music_under(folder, on_error=left_out.__setitem__)]
     with tables.counted("preparing", len(sources), quiet=as_json) as done:
         prepared = prepare(sources, out, limits=settings.media_limits, threads=settings.decode_threads)
@@ -154,7 +159,7 @@ def clmr(
 @click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
 @_training_options
 @click.option("--steps", default=3_000, show_default=True, help="In each round.")
-@click.option("--rounds", default=2, show_default=True, help="Each round's student teaches the next.")
+@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Each student teaches the next.")
 @click.option("--taught-by", type=click.Path(exists=True, path_type=Path), help="Weights of `tagging`: distil them.")
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)

@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.training.loop import Schedule, Training, half_precision
+from encoders.training.loop import Schedule, Training, TrainingError, half_precision
 from encoders.training.pseudo_labels import PseudoLabels
 from encoders.training.spectral_noise import SpectralNoise, mixed
 
@@ -54,7 +54,13 @@ class StudentSettings(Schedule):
 
 
 class NoisyStudentTraining(Training):
-    """One student on one set of pseudo-labels."""
+    """One student on one set of pseudo-labels.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer labels than a batch takes.
+    """
 
     def __init__(
         self,
@@ -67,6 +73,11 @@ class NoisyStudentTraining(Training):
         window_frames: int,
         device: torch.device,
     ) -> None:
+        if len(labels.tracks) < settings.batch_size:
+            raise TrainingError(
+                f"{len(labels.tracks)} stretches of tracks as long as a window, fewer than a batch of "
+                f"{settings.batch_size}"
+            )
         # Channels last: its convolutions of few channels take half the time on a CPU.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(network, settings, directory, device=device)
@@ -97,10 +108,16 @@ class NoisyStudentTraining(Training):
         return loss, {"windows": windows, "scores": scores}
 
 
+def long_enough(features: Features, labels: PseudoLabels, length: int) -> PseudoLabels:
+    """Only the stretches of tracks from which a window can be cut."""
+    kept = features.lengths()[labels.tracks] >= length
+    return PseudoLabels(labels.tracks[kept], labels.offsets_s[kept], labels.scores[kept])
+
+
 def windows_at(
     features: Features, labels: PseudoLabels, rows: NDArray[np.int64], shift_s: NDArray[np.float64], length: int
 ) -> Tensor:
-    """Windows float32 [n, bins, length] over these labelled stretches, each shifted in time."""
+    """Windows float32 [n, bins, length] over these labelled stretches, each shifted in time within its track."""
     tracks = labels.tracks[rows]
     wanted = np.round((labels.offsets_s[rows] + shift_s) * features.per_second).astype(np.int64)
     offsets = np.clip(wanted, 0, features.lengths()[tracks] - length)

@@ -50,7 +50,7 @@ class PseudoLabels:
 
     def of_tracks(self, tracks: NDArray[np.int64]) -> PseudoLabels:
         """Only these tracks' stretches, numbered by their place in `tracks`."""
-        place = np.full(max(self.tracks.max(), tracks.max()) + 1, -1)
+        place = np.full(1 + max(self.tracks.max(initial=-1), tracks.max(initial=-1)), -1)
         place[tracks] = np.arange(len(tracks))
         kept = place[self.tracks] >= 0
         return PseudoLabels(place[self.tracks][kept], self.offsets_s[kept], self.scores[kept])
@@ -108,9 +108,9 @@ def _listen(
 
 def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["offsets_s"], arrays["scores"]
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError):
+    except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError, KeyError):
         return None
 
 

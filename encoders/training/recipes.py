@@ -29,6 +29,7 @@ from encoders.training.noisy_student import (
     NoisyStudentTraining,
     StudentSettings,
     calibrate,
+    long_enough,
     tag_logits,
     taught_by_both,
     thresholds,
@@ -149,7 +150,8 @@ def train_clmr(
     length = 1 + spec.window_length // network.hop_length
 
     def recall() -> float | None:
-        embed = partial(_embedding, network.encode, device)
+        # Until the training takes the network to its device, it is where it was built.
+        embed = partial(_embedding, network.encode, network.head.weight.device)
         return half_track_recall(embed, judged, window_length=length) if judged else None
 
     untrained = recall()
@@ -222,12 +224,15 @@ def train_tagger(
     features = load_features(corpus.directory, corpus.all, _network(spec))
     heard, judged = _parted(features, corpus)
     frames = 1 + round(spec.window_length / spec.sample_rate * features.per_second)
+    labels = long_enough(heard, labels, frames)
+    unseen = long_enough(judged, unseen, frames) if judged else unseen
 
     def auc(network: nn.Module) -> float | None:
-        if judged is None:
+        if judged is None or not len(unseen.tracks):
             return None
         said = tag_logits(network, judged, unseen, window_frames=frames).numpy()
-        return float(np.nanmean(roc_auc(said, unseen.scores >= thresholds(labels.scores))))
+        areas = roc_auc(said, unseen.scores >= thresholds(labels.scores))
+        return None if np.isnan(areas).all() else float(np.nanmean(areas))
 
     untrained = auc(_network(spec))
     taught = labels
@@ -266,7 +271,8 @@ def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
         found = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
         if found is not None:
             tracks = torch.cat(found)
-            load_into(part, {**part.state_dict(), "mean": tracks.mean(0), "scale": tracks.std(0)})
+            mean, scale = tracks.mean(dim=0), tracks.std(dim=0).clamp(min=_MIN_DEVIATION)
+            load_into(part, {**part.state_dict(), "mean": mean, "scale": scale})
     return _save(SOUNDALIKE, joined, corpus, None, out)
 
 
