@@ -15,7 +15,7 @@ from rich.text import Text
 
 from indexer.jobs import IngestReport
 from indexer.pack_list import Pack
-from indexer.pipeline import Outcome
+from indexer.together import Outcome
 from retrieval.ledger import Failure
 from retrieval.records import Track
 from retrieval.search import Answer

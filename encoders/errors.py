@@ -82,9 +82,10 @@ class CheckpointMismatchError(WeightsError):
 class UnknownEncoderError(EncoderError):
     """No encoder is registered under this name."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        close = get_close_matches(name, known)
+    def __init__(self, name: str, known: Sequence[str], cause: Exception | None = None) -> None:
+        close = [] if name in known else get_close_matches(name, known)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        super().__init__(f"unknown encoder {name!r}{hint} (known: {', '.join(known)})")
+        why = f": {cause}" if cause else ""
+        super().__init__(f"unknown encoder {name!r}{why}{hint} (known: {', '.join(known)})")
         self.name = name
         self.known = tuple(known)

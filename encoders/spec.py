@@ -35,7 +35,7 @@ from encoders.segments import Segments, segment
 from encoders.sha256 import sha256_file, sha256_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -157,6 +157,13 @@ class Encoder:
         deque(self._threads.map(encode_rows, range(0, len(windows), batch_size)), maxlen=0)
         return Encoding(embeddings, tag_scores)
 
+    def encode_tracks(self, tracks: Sequence[NDArray[np.float32]]) -> list[Encoding]:
+        """Encode the windows of several tracks as one, each float32 [n, window_length]; errors as for `encode`."""
+        together = self.encode(np.concatenate(tracks))
+        ends = np.cumsum([len(windows) for windows in tracks])[:-1]
+        parts = (np.split(array, ends) for array in (together.embeddings, together.tag_scores))
+        return [Encoding(embeddings, tag_scores) for embeddings, tag_scores in zip(*parts, strict=True)]
+
     def segment(self, waveform: NDArray[np.float32]) -> Segments:
         """Cut a waveform float32 [samples], at the spec's sample rate, into this encoder's windows.
 
@@ -202,7 +209,7 @@ def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
-        raise UnknownEncoderError(name, encoder_names(also)) from error
+        raise UnknownEncoderError(name, encoder_names(also), error) from error
     spec = found() if callable(found) else found
     if not isinstance(spec, EncoderSpec):
         raise UnknownEncoderError(name, encoder_names(also))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.pipeline import Outcome, ingest
+from indexer.pipeline import ingest
 from indexer.scan import scan
+from indexer.together import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

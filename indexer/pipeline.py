@@ -1,7 +1,8 @@
 """The pipeline: scan → decode → segment → encode → pool → store, and the index follows by revision.
 
 Files are decoded and segmented by threads (the decoder works outside the interpreter's lock) a few tracks ahead of the
-one thread that encodes and stores. A track is one transaction, idempotent on content hash and encoder versions, so a
+one thread that encodes and stores. Windows of several tracks are encoded together, so that no batch and no core is left
+half empty at the end of each. A track is one transaction, idempotent on content hash and encoder versions, so a
 run that was cut short goes on where it stopped. A file that fails is recorded with the stage and the reason.
 """
 
@@ -13,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,12 +26,11 @@ from encoders.sha256 import sha256_file
 from indexer.errors import StageError
 from indexer.scan import ScannedFile
 from indexer.sidecars import read_track_tags
+from indexer.together import Encoded, Outcome, Prepared, encode_together, grouped
 from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
-    from encoders.segments import Segments
-    from encoders.spec import Encoder
-    from indexer.file_tags import FileTags
+    from encoders.spec import Encoder, Encoding
     from retrieval.catalog import Catalog
 
 logger = logging.getLogger(__name__)
@@ -41,30 +40,6 @@ TAG_FLOOR = 0.01  # a tagger's score below it is noise and is not stored
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Decoder = Callable[[ScannedFile, Sequence[int]], DecodedAudio]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A file that is ready for the encoders: its windows by space; none of them when its audio is known already."""
-
-    file: ScannedFile
-    content_hash: str
-    tags: FileTags
-    duration_s: float
-    segments: Mapping[str, Segments]
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file: ``indexed``, ``unchanged`` or ``failed`` (then with stage and reason)."""
-
-    file: ScannedFile
-    status: str
-    duration_s: float = 0.0
-    stage: str | None = None
-    reason: str | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def ingest(
@@ -99,8 +74,10 @@ def ingest(
 
     with ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as threads:
         try:
-            for item in _ahead(threads, prepared, files, depth=decode_threads + 1):
-                yield item if isinstance(item, Outcome) else _finish(item, encoders, catalog)
+            for group in grouped(_ahead(threads, prepared, files, depth=decode_threads + 1)):
+                encoded = encode_together([item for item in group if isinstance(item, Prepared)], encoders)
+                for item in group:
+                    yield item if isinstance(item, Outcome) else _finish(item, encoders, catalog, next(encoded))
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -137,10 +114,12 @@ def prepare(
     return Prepared(file, content_hash, tags, audio_by_rate.duration_s, segments, seconds)
 
 
-def analyse(prepared: Prepared, encoders: Sequence[Encoder]) -> tuple[TrackAnalysis, dict[str, float]]:
+def analyse(
+    prepared: Prepared, encoders: Sequence[Encoder], encoded: Encoded | None = None
+) -> tuple[TrackAnalysis, dict[str, float]]:
     """Encode and pool one prepared file; returns what to store, and the seconds by stage.
 
-    The first encoder that tags gives the tags.
+    The first encoder that tags gives the tags. What was encoded before is not encoded again.
 
     Raises
     ------
@@ -148,6 +127,9 @@ def analyse(prepared: Prepared, encoders: Sequence[Encoder]) -> tuple[TrackAnaly
         With the stage and the reason.
     """
     seconds = dict(prepared.seconds)
+    before: Mapping[str, Encoding] = {}
+    if encoded is not None:
+        before, seconds["encode"] = encoded.encodings, encoded.seconds
     spaces: list[SpaceEmbedding] = []
     tags: dict[str, float] | None = None
     for encoder in encoders:
@@ -155,7 +137,7 @@ def analyse(prepared: Prepared, encoders: Sequence[Encoder]) -> tuple[TrackAnaly
         if segments is None:
             continue
         with _stage("encode", seconds):
-            encoding = encoder.encode(segments.windows)
+            encoding = before.get(encoder.spec.name) or encoder.encode(segments.windows)
         with _stage("pool", seconds):
             track_vector = pool(encoding.embeddings)
             if tags is None and encoder.spec.tags:
@@ -197,9 +179,9 @@ def store(analysis: TrackAnalysis, catalog: Catalog, seconds: dict[str, float]) 
         catalog.store(analysis)
 
 
-def _finish(prepared: Prepared, encoders: Sequence[Encoder], catalog: Catalog) -> Outcome:
+def _finish(prepared: Prepared, encoders: Sequence[Encoder], catalog: Catalog, encoded: Encoded) -> Outcome:
     try:
-        analysis, seconds = analyse(prepared, encoders)
+        analysis, seconds = analyse(prepared, encoders, encoded)
         store(analysis, catalog, seconds)
     except StageError as error:
         return Outcome(prepared.file, "failed", stage=error.stage, reason=error.reason)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from encoders.media import DecodedAudio, MediaLimits, decode_untrusted
 from indexer.errors import StageError
-from indexer.pipeline import Outcome, analyse, prepare, store
+from indexer.pipeline import analyse, prepare, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
+from indexer.together import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -28,7 +28,7 @@ from api.schemas import (
     answer_out,
     track_out,
 )
-from indexer.pipeline import Outcome
+from indexer.together import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters import parse_filter
