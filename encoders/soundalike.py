@@ -43,17 +43,20 @@ class Soundalike(nn.Module):
 
     clmr: Part
     tagging: Part
+    tagger_weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.clmr = Part(clmr.SPEC.build(), clmr.SPEC.dim)
         self.tagging = Part(tagging.SPEC.build(), tagging.SPEC.dim)
+        # Kept with the weights: another value makes other embeddings, which must have another version.
+        self.register_buffer("tagger_weight", torch.tensor(TAGGER_WEIGHT))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveform windows float32 [batch, 220500] → embedding [batch, 384], tag logits [batch, n_tags]."""
         sound, _ = self.clmr(waveform)
         words, tag_logits = self.tagging(waveform)
-        return torch.cat([sound, TAGGER_WEIGHT * words], dim=1), tag_logits
+        return torch.cat([sound, self.tagger_weight * words], dim=1), tag_logits
 
 
 SPEC = EncoderSpec(

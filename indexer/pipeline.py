@@ -211,10 +211,21 @@ def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StageError(name, "the file has vanished") from error
     except Exception as error:
+        if _hides_an_interrupt(error):
+            raise KeyboardInterrupt from error
         logger.debug("stage %s failed", name, exc_info=True)
         raise StageError(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
     finally:
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _hides_an_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C was being handled when this happened, as when a driver cannot clean up a busy connection."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _ahead(

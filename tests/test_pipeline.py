@@ -14,10 +14,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from api.wiring import Soundalike
-from encoders.media import MediaLimits
-from encoders.spec import Encoder
+from encoders.media import MediaLimits, decode
+from encoders.spec import Encoder, Encoding
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
+from indexer.pipeline import ingest
 from indexer.scan import scan
 from retrieval.models import embeddings, tracks
 from retrieval.search import Query
@@ -189,8 +190,8 @@ from pathlib import Path
 import torch
 from api.settings import Settings
 from api.wiring import open_soundalike
-from encoders.media import MediaLimits
-from encoders.spec import Encoder
+from encoders.media import MediaLimits, decode
+from encoders.spec import Encoder, Encoding
 from indexer.jobs import index_folder
 from tests.conftest import BANDS, Bands
 
@@ -250,3 +251,48 @@ def test_a_lost_database_stops_the_ingest_and_blames_no_file(
 
     with pytest.raises(OperationalError, match="not currently accepting connections"):
         run(music, soundalike, bands, on_outcome=cut)
+
+
+def test_an_interrupt_that_a_driver_trips_over_still_interrupts(
+    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("can't change 'autocommit' now")  # noqa: B904 (as psycopg does)
+
+    monkeypatch.setattr(soundalike.catalog, "store", store)
+    with pytest.raises(KeyboardInterrupt):
+        list(ingest(scan(music, on_error=print), [bands], soundalike.catalog, limits=LIMITS, decode_threads=2))
+    assert reasons(soundalike) == {}
+
+
+def test_windows_encoded_together_are_those_encoded_alone(
+    music: Path, bands: Encoder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = (1, 3, 2)
+    tracks = [rng.uniform(-1, 1, (n, bands.spec.window_length)).astype(np.float32) for n in lengths]
+    together = bands.encode_tracks(tracks)
+    assert [len(encoding.embeddings) for encoding in together] == list(lengths)
+    for windows, encoding in zip(tracks, together, strict=True):
+        np.testing.assert_allclose(encoding.embeddings, bands.encode(windows).embeddings, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(encoding.tag_scores, bands.encode(windows).tag_scores, rtol=1e-4, atol=1e-6)
+
+
+def test_a_file_that_cannot_be_encoded_fails_alone(
+    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bands.encode
+    bad = next(iter(sorted(music.rglob("*.wav"))))
+    fault = bands.segment(decode(bad, sample_rates=[bands.spec.sample_rate], limits=LIMITS).waveforms[16_000]).windows
+
+    def encode(windows: np.ndarray, *, batch_size: int | None = None) -> Encoding:
+        if any(np.array_equal(window, fault[0]) for window in windows):
+            raise RuntimeError("out of luck")
+        return whole(windows, batch_size=batch_size)
+
+    monkeypatch.setattr(bands, "encode", encode)
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 11, "unchanged": 0, "failed": 1}
+    assert reasons(soundalike) == {bad.name: ("encode", "RuntimeError: out of luck")}

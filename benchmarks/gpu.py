@@ -1,0 +1,99 @@
+"""On a GPU: do encoders give the vectors that they give on a CPU, how fast, and trainings that a CPU is too slow for.
+
+    benchmarks/gpu.sh run OUT [--device cuda] [--steps 4000] [--hold-out GROUP ...] [--train NAME ...]
+
+Imports nothing but `encoders` and what it needs, so that it runs where only torch and torchaudio are installed. Windows
+are of the corpus. Weights and checkpoints go to OUT; the same call goes on with trainings that were cut short.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.machine import machine
+from encoders.spec import SHIPPED_WEIGHTS, encoder_spec, load_encoder, torch_device
+from encoders.training.contrastive import ContrastiveSettings
+from encoders.training.corpus import decoded
+from encoders.training.noisy_student import StudentSettings
+from encoders.training.recipes import Split, TrainingReport, split, train_samplecnn, train_tagger
+
+WINDOWS = 256
+HELD_OUT = ("naev-data", "nexuiz-music", "supertux-data")
+TRAININGS = ("tagging", "spectnt", "tagging-student", "clmr-samplecnn")
+
+
+def windows_of(corpus: Split, name: str) -> NDArray[np.float32]:
+    """Up to 256 windows of the judged tracks: float32 [n, window_length]."""
+    spec = encoder_spec(name)
+    found: list[NDArray[np.float32]] = []
+    for track in corpus.judged or corpus.training:
+        waveform = decoded(corpus.directory, track, sample_rate=spec.sample_rate)
+        full = len(waveform) // spec.window_length * spec.window_length
+        found.extend(waveform[:full].reshape(-1, spec.window_length))
+        if len(found) >= WINDOWS:
+            break
+    return np.stack(found[:WINDOWS])
+
+
+def compare(corpus: Split, name: str, weights_dir: Path, device: str) -> str:
+    """One line: speed on both, and the smallest cosine between their embeddings."""
+    windows = windows_of(corpus, name)
+    speeds, embeddings = [], []
+    for where in ("cpu", device):
+        encoder = load_encoder(name, weights_dir=weights_dir, device=where)
+        encoder.encode(windows[:64])
+        start = time.perf_counter()
+        embeddings.append(encoder.encode(windows).embeddings)
+        speeds.append(len(windows) / (time.perf_counter() - start))
+    norms = np.linalg.norm(embeddings[0], axis=1) * np.linalg.norm(embeddings[1], axis=1)
+    cosine = float(((embeddings[0] * embeddings[1]).sum(axis=1) / norms).min())
+    return f"| `{name}` | {speeds[0]:.0f} | {speeds[1]:.0f} | {cosine:.6f} |"
+
+
+def train(name: str, corpus: Split, arguments: argparse.Namespace) -> TrainingReport:
+    """Train one model up to the steps asked for."""
+    device = torch_device(arguments.device)
+    out: Path = arguments.out / name
+    if name == "clmr-samplecnn":
+        settings = ContrastiveSettings(steps=arguments.steps, batch_size=256, max_distance_s=30.0)
+        return train_samplecnn(corpus, out, settings, device=device, on_step=lambda step, loss: None)
+    student = StudentSettings(steps=arguments.steps, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
+    return train_tagger(
+        name,
+        corpus,
+        out,
+        student,
+        rounds=2,
+        weights_dir=arguments.weights,
+        device=device,
+        on_step=lambda step, loss: None,
+    )
+
+
+def main() -> None:
+    """Compare, then train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="the teachers' weights")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--steps", type=int, default=4_000)
+    parser.add_argument("--hold-out", action="append")
+    parser.add_argument("--train", action="append", choices=TRAININGS)
+    arguments = parser.parse_args()
+    corpus = split(arguments.corpus, arguments.hold_out or HELD_OUT)
+    print(machine(), torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
+    print("| encoder | CPU, windows/s | device, windows/s | smallest cosine |", "|---|---|---|---|", sep="\n")
+    for path in sorted(SHIPPED_WEIGHTS.glob("*.safetensors")):
+        print(compare(corpus, path.stem, arguments.weights, arguments.device), flush=True)
+    for name in arguments.train or TRAININGS:
+        start = time.perf_counter()
+        print(name, train(name, corpus, arguments), f"{time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
