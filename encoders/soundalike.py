@@ -69,5 +69,5 @@ SPEC = EncoderSpec(
     reference="Spijkervet & Burgoyne, CLMR, ISMIR 2021; Won, Choi & Serra, Music Tagging Transformer, ISMIR 2021",
     license="Apache-2.0",
     tags=tagging.SPEC.tags,
-    cpu_batch_size=4,
+    cpu_batch_size=8,
 )

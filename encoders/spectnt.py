@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
+from encoders.precision import half_precision
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -275,7 +276,10 @@ class SpecTNTTagger(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms float32 [B, samples] → embedding [B, D], tag logits [B, n_tags]."""
-        return self.encode(self.features(waveform))
+        features = self.features(waveform)
+        with half_precision(waveform.device):
+            embedding, tag_logits = self.encode(features)
+        return embedding.float(), tag_logits.float()
 
 
 def _spec(name: str, config: SpecTNTConfig) -> EncoderSpec:
@@ -289,7 +293,7 @@ def _spec(name: str, config: SpecTNTConfig) -> EncoderSpec:
         reference="Lu, Wang, Won, Choi & Song, SpecTNT: a Time-Frequency Transformer for Music Audio, ISMIR 2021",
         license="Apache-2.0",
         tags=TAGS,
-        cpu_batch_size=4,
+        cpu_batch_size=8,
     )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
+from encoders.precision import half_precision
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -207,7 +208,10 @@ class TaggingTransformer(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveform windows float32 [batch, 220500] → embedding [batch, dim], tag logits [batch, n_tags]."""
-        return self.encode(self.features(waveform))
+        features = self.features(waveform)
+        with half_precision(waveform.device):
+            embedding, tag_logits = self.encode(features)
+        return embedding.float(), tag_logits.float()
 
 
 def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -247,7 +251,7 @@ def _spec(name: str, size: Size, tags: tuple[str, ...], license: str, cpu_batch_
     )
 
 
-SPEC = _spec("tagging", Size(128, (16, 32, 64), stride=2), TAGS, "Apache-2.0", cpu_batch_size=4)
-STUDENT_SPEC = _spec("tagging-student", Size(64, (8, 16, 32), stride=2), TAGS, "Apache-2.0", cpu_batch_size=4)
+SPEC = _spec("tagging", Size(128, (16, 32, 64), stride=2), TAGS, "Apache-2.0", cpu_batch_size=8)
+STUDENT_SPEC = _spec("tagging-student", Size(64, (8, 16, 32), stride=2), TAGS, "Apache-2.0", cpu_batch_size=8)
 MSD_SPEC = _spec("tagging-msd", Size(256), MSD_TAGS, "MIT")
 MSD_STUDENT_SPEC = _spec("tagging-msd-student", Size(64), MSD_TAGS, "MIT")

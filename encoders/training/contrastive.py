@@ -18,7 +18,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.training.loop import Schedule, Training, TrainingError, half_precision
+from encoders.precision import half_precision
+from encoders.training.loop import Schedule, Training, TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path

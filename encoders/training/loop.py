@@ -169,9 +169,3 @@ def learning_rate(step: int, settings: Schedule) -> float:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def half_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 for the multiplications where the device is fast in it: twice the speed, and as good to train in."""
-    supported = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    return torch.autocast(device.type, torch.bfloat16, enabled=supported)
