@@ -34,7 +34,8 @@ def main() -> None:
         panel.plot(losses, color="0.85", linewidth=0.6)
         width = min(SMOOTHING, len(losses))
         panel.plot(np.arange(width - 1, len(losses)), np.convolve(losses, np.ones(width) / width, "valid"), color="C0")
-        panel.set(title=name, xlabel="step", ylabel="loss")
+        # The first steps fall so far that they would hide all the rest.
+        panel.set(title=name, xlabel="step", ylabel="loss", ylim=np.quantile(losses, [0.002, 0.97]))
         panel.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(arguments.out, dpi=110)

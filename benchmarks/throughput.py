@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from api.settings import Settings, read_settings
 from benchmarks.ingest import TRACK_S, decode_alone
 from benchmarks.machine import machine
-from encoders import spectnt, tagging
+from encoders import tagging
 from encoders.checkpoints import load_into, read_checkpoint
 from encoders.media import decode
 from encoders.spec import Encoder, encoder_spec, load_encoder, weights_file
@@ -63,8 +63,7 @@ def windows_of(files: list[ScannedFile], name: str, settings: Settings) -> NDArr
 
 def plain_loop(name: str, windows: NDArray[np.float32], weights_dir: Path) -> tuple[float, NDArray[np.float32]]:
     """Windows a second of a plain loop, and its embeddings; float32 throughout."""
-    for module in (spectnt, tagging):
-        module.half_precision = lambda device: nullcontext()  # type: ignore[assignment, return-value]
+    tagging.half_precision = lambda device: nullcontext()  # type: ignore[assignment, return-value]
     spec = encoder_spec(name)
     network = spec.build().eval()
     path = weights_file(spec, weights_dir)

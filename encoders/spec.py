@@ -31,6 +31,7 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
+from encoders.folding import fold_batch_norms
 from encoders.segments import Segments, segment
 from encoders.sha256 import sha256_file, sha256_tensors
 
@@ -116,8 +117,9 @@ class Encoder:
         self.spec = spec
         self.version = version
         self.device = device
+        fold_batch_norms(network.eval())
         # Channels last: convolutions of few channels take half the time on a CPU, and no longer on a GPU.
-        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if device.type == "cpu":
             keep_freed_memory()
         # A CPU is used best by a core a batch: torch's own threads wait for each other within one, and collapse as soon

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
-from encoders.precision import half_precision
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -276,10 +275,7 @@ class SpecTNTTagger(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms float32 [B, samples] → embedding [B, D], tag logits [B, n_tags]."""
-        features = self.features(waveform)
-        with half_precision(waveform.device):
-            embedding, tag_logits = self.encode(features)
-        return embedding.float(), tag_logits.float()
+        return self.encode(self.features(waveform))
 
 
 def _spec(name: str, config: SpecTNTConfig) -> EncoderSpec:
