@@ -53,7 +53,7 @@ def main() -> None:
     given, given_tracks = unseen.scores >= limits, by_track(unseen, unseen.scores) >= limits
 
     print(machine())
-    print(f"{len(corpus.judged)} tracks, {len(given)} windows of {', '.join(corpus.held_out)}; 95 % over tags")
+    print(f"{len(corpus.judged)} tracks, {len(given)} windows of {', '.join(corpus.held_out)}")
     print("| space | ROC-AUC, windows | tags | ROC-AUC, tracks | tags | mean score | share |")
     print("|---|---|---|---|---|---|---|")
     shown: NDArray[np.float32] | None = None
