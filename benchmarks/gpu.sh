@@ -4,19 +4,18 @@
 #   benchmarks/gpu.sh pack CORPUS      beforehand, here: what that machine lacks goes into var/gpu (ignored, carry it)
 #   benchmarks/gpu.sh run OUT [OPTION …]    there: inference against the CPU, then trainings; options of benchmarks.gpu
 #
-# A call's tree is limited, so the packed corpus is too: GPU_CORPUS_MB of it (default 50), a track of every group in turn.
+# A call's tree is limited, so the packed corpus is too: GPU_CORPUS_MB of it (default 15), a track of every group in turn.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-site=var/gpu/site
 case "${1:-}" in
 pack)
     corpus=${2:?usage: benchmarks/gpu.sh pack CORPUS}
     python=${GPU_PYTHON:-3.12}
-    rm -rf var/gpu && mkdir -p "$site"
-    # No dependencies: torch and numpy are there, and must not be replaced.
-    .venv/bin/python -m pip install --quiet --no-deps --only-binary :all: --python-version "$python" --target "$site" \
+    rm -rf var/gpu && mkdir -p var/gpu/wheels
+    # No dependencies: torch and numpy are there, and must not be replaced. Wheels, since unpacked they are three times as large.
+    .venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --python-version "$python" --dest var/gpu/wheels \
         --constraint constraints.txt av safetensors
-    .venv/bin/python - "$corpus" "${GPU_CORPUS_MB:-50}" <<'PY'
+    .venv/bin/python - "$corpus" "${GPU_CORPUS_MB:-15}" <<'PY'
 import itertools, json, shutil, sys
 from pathlib import Path
 corpus, left = Path(sys.argv[1]), float(sys.argv[2]) * 1e6
@@ -41,7 +40,9 @@ PY
     ;;
 run)
     out=${2:?usage: benchmarks/gpu.sh run OUT}
-    export PYTHONPATH="$PWD/$site:$PWD"
+    site=$(mktemp -d)
+    for wheel in var/gpu/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$site"; done
+    export PYTHONPATH="$site:$PWD"
     python3 -m benchmarks.gpu --corpus var/gpu/corpus --weights var/gpu/weights --out "$out" "${@:3}"
     ;;
 *)

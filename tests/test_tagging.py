@@ -122,25 +122,35 @@ def test_attention_mixes_frames_by_content_and_position(network: TaggingTransfor
         torch.testing.assert_close(attention(frames)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("spec", "dim"), [(SPEC, 128), (STUDENT_SPEC, 64)])
+def smallest_cosine(first: np.ndarray, second: np.ndarray) -> float:
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(((first * second).sum(axis=1) / norms).min())
+
+
+@pytest.mark.parametrize(("spec", "dim", "tolerance"), [(SPEC, 128, 1e-2), (STUDENT_SPEC, 64, 1e-4)])
 def test_our_own_encodes_its_features_and_does_not_depend_on_the_batch(
-    spec: EncoderSpec, dim: int, windows: np.ndarray
+    spec: EncoderSpec, dim: int, tolerance: float, windows: np.ndarray
 ) -> None:
+    """By every path within a ten-thousandth of a cosine; the narrow one, which stays in float32, much nearer."""
     torch.manual_seed(2)
     network = spec.build().eval()
     with torch.inference_mode():
         features = network.features(torch.tensor(windows))
         embedding, logits = network.encode(features)
-        assert torch.equal(embedding, network(torch.tensor(windows))[0])
+        alone = network(torch.tensor(windows))[0].numpy()
     assert features.shape == (2, 128, 1 + WINDOW_LENGTH // 512)
     assert embedding.shape == (2, dim) == (2, spec.dim)
     assert logits.shape == (2, len(TAGS))
     assert spec.tags == TAGS
     encoder = Encoder(spec, network, version="", device=torch.device("cpu"))
-    for batch_size in (1, 2):
-        encoding = encoder.encode(windows, batch_size=batch_size)
-        np.testing.assert_allclose(encoding.embeddings, embedding.numpy(), atol=1e-4)
-        np.testing.assert_allclose(encoding.tag_scores, logits.sigmoid().numpy(), atol=1e-4)
+    encodings = [encoder.encode(windows, batch_size=batch_size) for batch_size in (1, 2)]
+    for found in (alone, *(encoding.embeddings for encoding in encodings)):
+        assert found.dtype == np.float32
+        assert smallest_cosine(found, embedding.numpy()) >= 0.9999
+        if tolerance < 1e-3:
+            np.testing.assert_allclose(found, embedding.numpy(), atol=tolerance)
+    for encoding in encodings:
+        np.testing.assert_allclose(encoding.tag_scores, logits.sigmoid().numpy(), atol=tolerance)
 
 
 def test_the_tag_layer_makes_the_logits(windows: np.ndarray) -> None:
