@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ except OSError:
 from torchaudio.functional import melscale_fbanks  # noqa: E402
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram  # noqa: E402
 
+Group = tuple[slice, slice]
+
 __all__ = ["AmplitudeToDB", "LogFrequency", "MelPower", "SlaneyMel", "torchaudio"]
 
 
@@ -48,8 +51,12 @@ class MelPower(MelSpectrogram):  # type: ignore[misc]
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into power [batch, n_mels, 1 + samples // hop_length]."""
         frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.spectrogram.window, return_complex=True)
-        power: Tensor = self.mel_scale(_power(frames))
-        return power
+        return _filtered(_power(frames), self.mel_scale.fb.T, self._groups)
+
+    @cached_property
+    def _groups(self) -> list[Group]:
+        """Of a checkpoint's filters: it is loaded before anything is heard."""
+        return _groups(self.mel_scale.fb.T, size=16)
 
 
 class SlaneyMel(nn.Module):
@@ -115,14 +122,31 @@ class LogFrequency(nn.Module):
         distance = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * width_hz - centre
         filters = (1 - torch.where(distance < 0, -distance / rise, distance / fall)).clamp(min=0)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("filters", (filters / filters.sum(0)).float(), persistent=False)
+        self.register_buffer("filters", (filters / filters.sum(0)).float().T.contiguous(), persistent=False)
+        self._groups = _groups(self.filters, size=bins_per_octave)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into dB [batch, n_bins, 1 + samples // hop_length]."""
         frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True)
-        power = _power(frames).mT @ self.filters
-        decibels: Tensor = 10 * power.clamp(min=1e-10).log10().mT
+        decibels: Tensor = 10 * _filtered(_power(frames), self.filters, self._groups).clamp(min=1e-10).log10()
         return decibels
+
+
+def _groups(filters: Tensor, *, size: int) -> list[Group]:
+    """Filters [n, bins] that lie beside each other, and from where to where any of them lets anything through."""
+    groups = []
+    for first in range(0, len(filters), size):
+        heard = filters[first : first + size].any(dim=0).nonzero()
+        groups.append((slice(first, first + size), slice(int(heard[0]), int(heard[-1]) + 1)))
+    return groups
+
+
+def _filtered(power: Tensor, filters: Tensor, groups: list[Group]) -> Tensor:
+    """Power [batch, bins, frames] through filters [n, bins] → [batch, n, frames].
+
+    A product a group costs a fifth of that with all filters: nearly every weight is zero.
+    """
+    return torch.cat([filters[some, bins] @ power[:, bins] for some, bins in groups], dim=1)
 
 
 def _power(frames: Tensor) -> Tensor:

@@ -199,7 +199,7 @@ class TaggingTransformer(nn.Module):
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel power [batch, 128, frames] → embedding [batch, dim], tag logits [batch, n_tags]."""
         frames = self.frontend(features[:, None])
-        tokens = torch.cat([self.cls_token.expand(len(frames), 1, -1), frames], dim=1)
+        tokens = torch.cat([self.cls_token.expand(frames.shape[0], 1, -1), frames], dim=1)
         tokens = self.dropout(tokens + self.pos_embedding[:, : tokens.shape[1]])
         embedding = self.transformer(tokens)[:, 0]
         return embedding, self.mlp_head(embedding)

@@ -106,9 +106,9 @@ def test_an_octave_is_a_shift_by_its_bins() -> None:
 
 def test_filters_are_means() -> None:
     filters = QUARTER_TONES.filters
-    assert filters.shape == (2049, 174)
+    assert filters.shape == (174, 2049)
     assert bool((filters >= 0).all())
-    torch.testing.assert_close(filters.sum(dim=0), torch.ones(174))
+    torch.testing.assert_close(filters.sum(dim=1), torch.ones(174))
 
 
 def test_ten_times_the_amplitude_is_twenty_decibels_more() -> None:
