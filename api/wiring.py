@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api.settings import Settings
+    from encoders.encoder import Encoder
     from encoders.media import DecodedAudio
-    from encoders.spec import Encoder
 
 
 class LoadedEncoders:

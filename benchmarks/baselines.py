@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from encoders.encoder import Encoder
 from encoders.frontend import AmplitudeToDB, SlaneyMel, torchaudio
 from encoders.sha256 import sha256_file, sha256_tensors
-from encoders.spec import Encoder, EncoderSpec, encoder_spec
+from encoders.spec import EncoderSpec, encoder_spec
 
 SAMPLE_RATE = 22_050
 WINDOW_LENGTH = 10 * SAMPLE_RATE

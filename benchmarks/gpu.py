@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.cosines import smallest_cosine
 from benchmarks.machine import machine
 from encoders.spec import SHIPPED_WEIGHTS, encoder_spec, load_encoder, torch_device
 from encoders.training.contrastive import ContrastiveSettings
@@ -49,9 +50,7 @@ def compare(corpus: Split, name: str, weights_dir: Path, device: str) -> str:
         start = time.perf_counter()
         embeddings.append(encoder.encode(windows).embeddings)
         speeds.append(len(windows) / (time.perf_counter() - start))
-    norms = np.linalg.norm(embeddings[0], axis=1) * np.linalg.norm(embeddings[1], axis=1)
-    cosine = float(((embeddings[0] * embeddings[1]).sum(axis=1) / norms).min())
-    return f"| `{name}` | {speeds[0]:.0f} | {speeds[1]:.0f} | {cosine:.6f} |"
+    return f"| `{name}` | {speeds[0]:.0f} | {speeds[1]:.0f} | {smallest_cosine(*embeddings):.6f} |"
 
 
 def train(name: str, corpus: Split, arguments: argparse.Namespace) -> TrainingReport:

@@ -44,11 +44,12 @@ from benchmarks.metrics import (
     recall_at,
     relevance,
 )
+from encoders.encoder import Encoder
 from encoders.errors import MediaError
 from encoders.media import MediaLimits, decode
 from encoders.segments import pool
 from encoders.sha256 import sha256_file
-from encoders.spec import Encoder, load_encoder
+from encoders.spec import load_encoder
 from indexer.packs import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags

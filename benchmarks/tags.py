@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from api.settings import read_settings
 from benchmarks.half_track import PACKS
 from benchmarks.machine import machine
-from encoders.checkpoints import load_into, read_checkpoint
-from encoders.spec import encoder_spec, load_encoder, weights_file
+from encoders.spec import encoder_spec, load_encoder, load_network
 from encoders.training.features import load_features
 from encoders.training.noisy_student import tag_logits, thresholds
 from encoders.training.pseudo_labels import PseudoLabels, label
-from encoders.training.recipes import TEACHERS, split
+from encoders.training.recipes import TEACHERS, parted_labels, split
 from encoders.training.validation import roc_auc
 
 SPACES = ("tagging", "tagging-student", "spectnt")
@@ -48,7 +47,7 @@ def main() -> None:
     corpus = split(arguments.corpus, arguments.hold_out or PACKS)
     msd, mtt = (load_encoder(teacher, weights_dir=weights_dir) for teacher in TEACHERS)
     everything = label(corpus.directory, corpus.all, msd, mtt)
-    seen, unseen = (everything.of_tracks(part) for part in np.split(np.arange(len(corpus.all)), [len(corpus.training)]))
+    seen, unseen = parted_labels(everything, corpus)
     limits = thresholds(seen.scores)
     given, given_tracks = unseen.scores >= limits, by_track(unseen, unseen.scores) >= limits
 
@@ -59,10 +58,7 @@ def main() -> None:
     shown: NDArray[np.float32] | None = None
     for name in arguments.spaces or SPACES:
         spec = encoder_spec(name)
-        network = spec.build()
-        path = weights_file(spec, weights_dir)
-        assert path is not None
-        load_into(network, read_checkpoint(path))
+        network, _ = load_network(spec, weights_dir)
         features = load_features(corpus.directory, corpus.all, network)  # type: ignore[arg-type]
         judged = features.part(len(corpus.training), len(features))
         frames = 1 + round(spec.window_s * features.per_second)

@@ -4,8 +4,8 @@
 
 The plain loop is what one writes first: one float32 window after the other, torch's own threads, inference mode. Each
 measurement is a process of its own, since how memory is kept is a setting of the process. Windows are of real music;
-speed is in windows a second, and in three-minute tracks a second: windows * window_s / 180. Decoding is of the same
-first eight files at the encoder's rate, as before an ingest.
+speed is in windows a second, and in three-minute tracks a second: windows * window_s / 180. Decoding is of the
+pack's first eight files at the encoder's rate, as before an ingest.
 
 Beside each speed: the smallest cosine between the embeddings of the plain loop and of every other path (batches of 1, 3
 and 32, and the order of windows reversed).
@@ -26,12 +26,13 @@ import torch
 from numpy.typing import NDArray
 
 from api.settings import Settings, read_settings
+from benchmarks.cosines import smallest_cosine
 from benchmarks.ingest import TRACK_S, decode_alone
 from benchmarks.machine import machine
 from encoders import tagging
-from encoders.checkpoints import load_into, read_checkpoint
+from encoders.encoder import Encoder
 from encoders.media import decode
-from encoders.spec import Encoder, encoder_spec, load_encoder, weights_file
+from encoders.spec import encoder_spec, load_encoder, load_network
 from indexer.packs import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan
 
@@ -64,11 +65,8 @@ def windows_of(files: list[ScannedFile], name: str, settings: Settings) -> NDArr
 def plain_loop(name: str, windows: NDArray[np.float32], weights_dir: Path) -> tuple[float, NDArray[np.float32]]:
     """Windows a second of a plain loop, and its embeddings; float32 throughout."""
     tagging.half_precision = lambda device: nullcontext()  # type: ignore[assignment, return-value]
-    spec = encoder_spec(name)
-    network = spec.build().eval()
-    path = weights_file(spec, weights_dir)
-    assert path is not None
-    load_into(network, read_checkpoint(path))
+    network, _ = load_network(encoder_spec(name), weights_dir)
+    network.eval()
     with torch.inference_mode():
         network(torch.from_numpy(windows[:1].copy()))
         start = time.perf_counter()
@@ -84,12 +82,6 @@ def ours(name: str, windows: NDArray[np.float32], weights_dir: Path) -> tuple[fl
     encoder.encode(windows)
     speed = len(windows) / (time.perf_counter() - start)
     return speed, {path: encode(encoder, windows) for path, encode in PATHS}
-
-
-def smallest_cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Of all pairs of rows."""
-    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return float(((first * second).sum(axis=1) / norms).min())
 
 
 def main() -> None:

@@ -180,7 +180,7 @@ def import_checkpoint(spec: EncoderSpec, source: Path, weights_dir: Path) -> Pat
         )
     tensors = spec.convert(read_checkpoint(source))
     load_into(spec.build(), tensors)
-    path = weights_dir / f"{spec.name}.safetensors"
+    path = spec.weights_in(weights_dir)
     metadata = {"encoder": spec.name, "source_sha256": sha256_file(source), "license": spec.license}
     save_weights(path, tensors, metadata)
     return path

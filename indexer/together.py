@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from encoders.encoder import Encoder, Encoding
     from encoders.segments import Segments
-    from encoders.spec import Encoder, Encoding
     from indexer.file_tags import FileTags
     from indexer.scan import ScannedFile
 

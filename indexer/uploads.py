@@ -17,7 +17,7 @@ from indexer.together import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from encoders.spec import Encoder
+    from encoders.encoder import Encoder
     from retrieval.catalog import Catalog
     from retrieval.records import TrackAnalysis
 

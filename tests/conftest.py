@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
+from encoders.encoder import Encoder
 from encoders.musicnn import MTT_SPEC
 from encoders.musicnn import SPEC as MUSICNN
-from encoders.spec import Encoder, EncoderSpec
+from encoders.spec import EncoderSpec
 from retrieval.database import connected, migrate
 
 BANDS_RATE = 16_000
@@ -37,7 +38,7 @@ def weights_dir() -> Path:
     directory = read_settings(os.environ).weights_dir
     for spec in (MUSICNN, MTT_SPEC):
         assert spec.fetch is not None
-        spec.fetch(directory)
+        spec.fetch(spec.weights_in(directory))
     return directory
 
 

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.schemas import answer_out
 from api.wiring import LoadedEncoders, Soundalike
-from encoders.spec import Encoder
+from encoders.encoder import Encoder
 from retrieval.filters import parse_filter
 from retrieval.search import Query
 from tests.conftest import tone

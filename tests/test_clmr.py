@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from encoders.clmr import DIM, N_BINS, N_STATISTICS, SAMPLE_RATE, SPEC, WINDOW_LENGTH, StatisticsNet
-from encoders.spec import Encoder
+from encoders.encoder import Encoder
 from tests.conftest import tone
 
 STEADY = math.sqrt(1e-5)  # the deviation of what does not change

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from encoders.checkpoints import sha256_file
+from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError
 from encoders.media import decode
 from encoders.musicnn import MSD_TAGS, MTT_SPEC, MTT_TAGS, N_FRAMES, SAMPLE_RATE, SPEC, WINDOW_LENGTH, MusiCNN, convert
 from encoders.published import download_wheel
 from encoders.segments import pool, segment
-from encoders.spec import Encoder, load_encoder
+from encoders.spec import encoder_spec, load_encoder
 from tests.test_frontend import slaney_mel
 
 Array = NDArray[np.float64]
@@ -48,12 +49,23 @@ def test_fetching_again_needs_no_download(weights_dir: Path, monkeypatch: pytest
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     assert SPEC.fetch is not None
-    assert SPEC.fetch(weights_dir) == weights_dir / "musicnn.safetensors"
+    SPEC.fetch(weights_dir / "musicnn.safetensors")
+
+
+def test_weights_fetched_under_another_name_are_found_by_it(tmp_path: Path, windows: NDArray[np.float32]) -> None:
+    also = {"mine": "encoders.musicnn:MTT_SPEC"}
+    spec = encoder_spec("mine", also)
+    assert spec.fetch is not None
+    spec.fetch(spec.weights_in(tmp_path))
+    encoder = load_encoder("mine", weights_dir=tmp_path, device="cpu", also=also)
+    assert encoder.version.startswith("mine-")
+    assert encoder.encode(windows[:1]).tag_scores.shape == (1, len(MTT_TAGS))
 
 
 def test_the_other_head_is_fetched_from_the_same_release(tmp_path: Path, windows: NDArray[np.float32]) -> None:
     assert MTT_SPEC.fetch is not None
-    path = MTT_SPEC.fetch(tmp_path)
+    path = tmp_path / "musicnn-mtt.safetensors"
+    MTT_SPEC.fetch(path)
     assert sha256_file(path) == MTT_SPEC.sha256
     encoding = load_encoder("musicnn-mtt", weights_dir=tmp_path, device="cpu").encode(windows[:1])
     assert encoding.tag_scores.shape == (1, len(MTT_TAGS))

@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from api.wiring import Soundalike
+from encoders.encoder import Encoder, Encoding
 from encoders.media import MediaLimits, decode
-from encoders.spec import Encoder, Encoding
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
 from indexer.pipeline import ingest
@@ -191,7 +191,7 @@ import torch
 from api.settings import Settings
 from api.wiring import open_soundalike
 from encoders.media import MediaLimits, decode
-from encoders.spec import Encoder, Encoding
+from encoders.encoder import Encoder, Encoding
 from indexer.jobs import index_folder
 from tests.conftest import BANDS, Bands
 

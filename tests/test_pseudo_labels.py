@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from encoders.encoder import Encoder
 from encoders.media import MediaLimits
 from encoders.musicnn import MSD_TAGS, MTT_TAGS, SAMPLE_RATE, WINDOW_LENGTH
-from encoders.spec import Encoder, EncoderSpec
+from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 from encoders.training.corpus import CorpusTrack, prepare, read_corpus
 from encoders.training.pseudo_labels import WINDOWS_A_STRETCH, PseudoLabels, label, stretch_starts

@@ -36,9 +36,9 @@ from benchmarks.spaces import (
     standardised,
     table,
 )
+from encoders.encoder import Encoder
 from encoders.errors import SilentAudioError
 from encoders.media import MediaLimits
-from encoders.spec import Encoder
 from indexer.scan import scan
 from tests.conftest import BANDS, tone
 

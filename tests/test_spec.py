@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.checkpoints import save_weights
+from encoders.encoder import Encoder
 from encoders.errors import (
     CheckpointMismatchError,
     DeviceError,
@@ -19,15 +20,7 @@ from encoders.errors import (
     UnknownEncoderError,
 )
 from encoders.sha256 import sha256_file, sha256_tensors
-from encoders.spec import (
-    REGISTRY,
-    Encoder,
-    EncoderSpec,
-    encoder_names,
-    encoder_spec,
-    load_encoder,
-    weights_file,
-)
+from encoders.spec import REGISTRY, EncoderSpec, encoder_names, encoder_spec, load_encoder, weights_file
 
 
 class Tiny(nn.Module):

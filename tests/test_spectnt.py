@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.spec import Encoder
+from encoders.encoder import Encoder
 from encoders.spectnt import COMPACT, PAPER, SPEC, EncoderLayer, SpecTNT, SpecTNTConfig, SpecTNTTagger, Stage
 
 # Every size differs from every other, so that two axes taken for each other do not fit.

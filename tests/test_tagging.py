@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.cosines import smallest_cosine
 from encoders.checkpoints import import_checkpoint
+from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError
-from encoders.spec import Encoder, EncoderSpec, encoder_spec, load_encoder
+from encoders.spec import EncoderSpec, encoder_spec, load_encoder
 from encoders.tag_vocabulary import TAGS
 from encoders.tagging import (
     MSD_SPEC,
@@ -120,11 +122,6 @@ def test_attention_mixes_frames_by_content_and_position(network: TaggingTransfor
         weights = torch.einsum("ihd,jhd->hij", query, key).div(8**0.5).softmax(2)
         expected = attention.to_out(torch.einsum("hij,jhd->ihd", weights, value).reshape(7, 64))
         torch.testing.assert_close(attention(frames)[0], expected, rtol=1e-4, atol=1e-5)
-
-
-def smallest_cosine(first: np.ndarray, second: np.ndarray) -> float:
-    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return float(((first * second).sum(axis=1) / norms).min())
 
 
 @pytest.mark.parametrize(("spec", "dim", "tolerance"), [(SPEC, 128, 1e-2), (STUDENT_SPEC, 64, 1e-4)])

@@ -37,7 +37,9 @@ def demo(music: Path | None) -> int:
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)
     if spec.fetch is not None:
-        click.echo(f"weights: {spec.fetch(settings.weights_dir)}\n  {spec.reference}\n  licence: {spec.license}")
+        path = spec.weights_in(settings.weights_dir)
+        spec.fetch(path)
+        click.echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), key_prefix=None, as_json=False)

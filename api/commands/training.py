@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,11 +107,9 @@ def samplecnn(
         max_distance_s=max_distance_s,
         seed=seed,
     )
-    with tables.counted("training", steps, quiet=as_json) as done:
-        report = train_samplecnn(
-            split(corpus_dir, hold_out), out, settings, device=torch_device(device), on_step=_shown(done)
-        )
-    return _print_report(report, "clmr-samplecnn", as_json=as_json)
+    corpus = split(corpus_dir, hold_out)
+    training = partial(train_samplecnn, corpus, out, settings, device=torch_device(device))
+    return _run(training, "clmr-samplecnn", steps, as_json=as_json)
 
 
 @train.command()
@@ -148,11 +147,9 @@ def clmr(
         windows_a_view=windows_a_view,
         seed=seed,
     )
-    with tables.counted("training", steps, quiet=as_json) as done:
-        report = train_clmr(
-            split(corpus_dir, hold_out), out, settings, device=torch_device(device), on_step=_shown(done)
-        )
-    return _print_report(report, "clmr", as_json=as_json)
+    corpus = split(corpus_dir, hold_out)
+    training = partial(train_clmr, corpus, out, settings, device=torch_device(device))
+    return _run(training, "clmr", steps, as_json=as_json)
 
 
 @train.command()
@@ -190,19 +187,18 @@ def tagger(
         weight_decay=0.01,
         seed=seed,
     )
-    with tables.counted("training", steps, quiet=as_json) as done:
-        report = train_tagger(
-            name,
-            split(corpus_dir, hold_out),
-            out,
-            settings,
-            rounds=rounds,
-            taught_by=taught_by,
-            weights_dir=read_settings().weights_dir,
-            device=torch_device(device),
-            on_step=_shown(done),
-        )
-    return _print_report(report, name, as_json=as_json)
+    training = partial(
+        train_tagger,
+        name,
+        split(corpus_dir, hold_out),
+        out,
+        settings,
+        rounds=rounds,
+        taught_by=taught_by,
+        weights_dir=read_settings().weights_dir,
+        device=torch_device(device),
+    )
+    return _run(training, name, steps, as_json=as_json)
 
 
 @train.command("soundalike")
@@ -220,11 +216,10 @@ def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: 
     return 0
 
 
-def _shown(done: Callable[[int, str], None]) -> Callable[[int, float], None]:
-    return lambda step, loss: done(step, f"loss {loss:.3f}")
-
-
-def _print_report(report: "TrainingReport", name: str, *, as_json: bool) -> int:
+def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> int:
+    """Train with a bar that shows the loss, then say what came of it."""
+    with tables.counted("training", steps, quiet=as_json) as done:
+        report = train(on_step=lambda step, loss: done(step, f"loss {loss:.3f}"))
     if as_json:
         print_json(asdict(report))
     else:

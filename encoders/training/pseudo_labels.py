@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from encoders.spec import Encoder
+    from encoders.encoder import Encoder
     from encoders.training.corpus import CorpusTrack
 
 WINDOWS_A_STRETCH = 3

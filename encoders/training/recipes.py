@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from encoders.training.corpus import CorpusTrack
     from encoders.training.features import Features
     from encoders.training.loop import OnStep, Schedule
+    from encoders.training.pseudo_labels import PseudoLabels
 
 TEACHERS = ("musicnn", "musicnn-mtt")
 _CLMR_NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
@@ -93,6 +94,12 @@ def split(directory: Path, held_out: Sequence[str]) -> Split:
     """
     training, judged = split_by_group(read_corpus(directory), held_out)
     return Split(directory, training, judged, tuple(sorted(held_out)))
+
+
+def parted_labels(labels: PseudoLabels, corpus: Split) -> tuple[PseudoLabels, PseudoLabels]:
+    """Labels of the training tracks, and of the judged ones, out of those of all."""
+    training, judged = np.split(np.arange(len(corpus.all)), [len(corpus.training)])
+    return labels.of_tracks(training), labels.of_tracks(judged)
 
 
 def train_samplecnn(
@@ -217,9 +224,7 @@ def train_tagger(
     """
     spec = encoder_spec(name)
     msd, mtt = (load_encoder(teacher, weights_dir=weights_dir) for teacher in TEACHERS)
-    everything = label(corpus.directory, corpus.all, msd, mtt)
-    places = np.arange(len(corpus.all))
-    labels, unseen = (everything.of_tracks(part) for part in np.split(places, [len(corpus.training)]))
+    labels, unseen = parted_labels(label(corpus.directory, corpus.all, msd, mtt), corpus)
     torch.manual_seed(settings.seed)
     features = load_features(corpus.directory, corpus.all, _network(spec))
     heard, judged = _parted(features, corpus)
