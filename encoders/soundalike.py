@@ -16,8 +16,9 @@ from encoders.spec import EncoderSpec
 
 SAMPLE_RATE = tagging.SAMPLE_RATE
 WINDOW_LENGTH = tagging.WINDOW_LENGTH
-DIM = clmr.SPEC.dim + tagging.SPEC.dim
-TAGGER_WEIGHT = 0.8
+TAGGER = tagging.STUDENT_SPEC
+DIM = clmr.SPEC.dim + TAGGER.dim
+TAGGER_WEIGHT = 0.7
 
 
 class Part(nn.Module):
@@ -48,12 +49,12 @@ class Soundalike(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.clmr = Part(clmr.SPEC.build(), clmr.SPEC.dim)
-        self.tagging = Part(tagging.SPEC.build(), tagging.SPEC.dim)
+        self.tagging = Part(TAGGER.build(), TAGGER.dim)
         # Kept with the weights: another value makes other embeddings, which must have another version.
         self.register_buffer("tagger_weight", torch.tensor(TAGGER_WEIGHT))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveform windows float32 [batch, 220500] → embedding [batch, 384], tag logits [batch, n_tags]."""
+        """Waveform windows float32 [batch, 220500] → embedding [batch, 320], tag logits [batch, n_tags]."""
         sound, _ = self.clmr(waveform)
         words, tag_logits = self.tagging(waveform)
         return torch.cat([sound, self.tagger_weight * words], dim=1), tag_logits
@@ -68,6 +69,6 @@ SPEC = EncoderSpec(
     convert=dict,
     reference="Spijkervet & Burgoyne, CLMR, ISMIR 2021; Won, Choi & Serra, Music Tagging Transformer, ISMIR 2021",
     license="Apache-2.0",
-    tags=tagging.SPEC.tags,
+    tags=TAGGER.tags,
     cpu_batch_size=8,
 )

@@ -205,9 +205,11 @@ def tagger(
 @click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
 @click.option("--hold-out", multiple=True, help="As in both trainings.")
-@click.option("--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`clmr` and `tagging`.")
+@click.option(
+    "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`clmr` and `tagging-student`."
+)
 def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
-    """Join trained `clmr` and `tagging` weights to the default encoder."""
+    """Join trained `clmr` and `tagging-student` weights to the default encoder."""
     from encoders.training.recipes import join, split
 
     click.echo(

@@ -15,7 +15,7 @@ from torch import nn
 from encoders import clmr, samplecnn
 from encoders.checkpoints import load_into, read_checkpoint, save_weights
 from encoders.soundalike import SPEC as SOUNDALIKE
-from encoders.soundalike import Soundalike
+from encoders.soundalike import TAGGER, Soundalike
 from encoders.spec import encoder_spec, load_encoder
 from encoders.tagging import SPEC as TAGGING
 from encoders.training.augmentations import CLMR as CLMR_CHAIN
@@ -260,7 +260,7 @@ def train_tagger(
 
 
 def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
-    """The default encoder out of trained `clmr` and `tagging` weights: what their embeddings are centred and scaled by.
+    """The default encoder out of trained weights of its parts: what their embeddings are centred and scaled by.
 
     Raises
     ------
@@ -268,7 +268,7 @@ def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
         If one of the two has no weights in `weights_dir`, or others than it takes.
     """
     joined = Soundalike().eval()
-    for part, name in ((joined.clmr, "clmr"), (joined.tagging, "tagging")):
+    for part, name in ((joined.clmr, clmr.SPEC.name), (joined.tagging, TAGGER.name)):
         network: Any = part.network
         load_into(network, read_checkpoint(weights_dir / f"{name}.safetensors"))
         heard, _ = _parted(load_features(corpus.directory, corpus.all, network), corpus)
