@@ -1,13 +1,12 @@
 """Every error as `application/problem+json` (RFC 9457): one table from exception to status and stable type."""
 
-import json
 import logging
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response
-from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from encoders.errors import (
     EncoderError,
@@ -26,6 +25,7 @@ from retrieval.errors import (
     QueryError,
     RetrievalError,
     SchemaError,
+    StaleCursorError,
     UnknownTrackError,
 )
 from retrieval.filters import field_path
@@ -49,6 +49,10 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = None
     stage: str | None = None
 
+    @model_serializer(mode="wrap")
+    def _given(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialized(self).items() if value is not None}
+
 
 class BusyError(Exception):
     """Too many clips are being encoded at the same time."""
@@ -59,12 +63,14 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UnknownTrackError, 404, "unknown-track", "No such track"),
     (UnknownJobError, 404, "unknown-job", "No such job"),
     (QueryError, 422, "invalid-query", "The query cannot be run as asked"),
+    (StaleCursorError, 410, "stale-cursor", "The index has changed since the page before"),
     (MissingEmbeddingError, 409, "no-embedding", "The track is not encoded in this space"),
     (IndexMissingError, 404, "unknown-space", "No such space"),
     (IndexMismatchError, 503, "index-mismatch", "The index does not fit"),
     (SchemaError, 503, "schema", "The database's schema is of another version"),
     (DatabaseUnavailableError, 503, "no-database", "The database does not answer"),
     (OperationalError, 503, "no-database", "The database does not answer"),
+    (DataError, 422, "invalid-value", "A value that the database cannot hold"),
     (InterfaceError, 503, "no-database", "The database does not answer"),
     (TooLongError, 413, "audio-too-long", "The audio is too long"),
     (TooShortError, 422, "audio-too-short", "The audio is too short"),
@@ -76,12 +82,14 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RetrievalError, 500, "retrieval", "The search failed"),
     (EncoderError, 500, "encoder", "The encoder failed"),
 )
+# What `problem_of` takes: the table, and a part of a body that does not fit its model.
+EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), ValidationError)
 
 _DESCRIPTIONS = {
     400: "The body is not JSON, or not multipart",
     404: "No such track, space or job",
     409: "The track is not encoded in this space",
-    410: "The audio file is gone",
+    410: "The index has changed since the page before, or the audio file is gone",
     413: "The body or the audio is too long",
     415: "The file cannot be read as audio",
     422: "The request is not valid: the field, and what would be accepted",
@@ -96,18 +104,46 @@ def possible(*statuses: int) -> dict[int, str]:
 
 def register(app: APIFlask) -> None:
     """Turn every error of this application into a problem document."""
-    for kind, status, slug, title in TABLE:
-        app.register_error_handler(kind, _handler(status, slug, title))
-    app.register_error_handler(ValidationError, _invalid_part)
+    for kind in EXPECTED:
+        app.register_error_handler(kind, lambda error: response_of(problem_of(error)))
     app.error_processor(_http_error)
     app.spec_processor(_describe)
 
 
-def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Response:
-    """One problem document; `members` are extension members, those that are none are left out."""
+def problem_of(error: Exception) -> Problem:
+    """The problem document of an `EXPECTED` error."""
+    if isinstance(error, ValidationError):
+        return _invalid(
+            [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
+        )
+    _, status, slug, title = next(row for row in TABLE if isinstance(error, row[0]))
+    if status >= 500:
+        logger.warning("%s: %s", slug, error)
+    # A driver's message spans lines and quotes SQL: its first line is what helps.
+    detail = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+    return problem(
+        status,
+        slug,
+        title,
+        detail,
+        field=getattr(error, "field", None),
+        accepted=getattr(error, "accepted", None),
+        nearest=list(getattr(error, "nearest", ())),
+    )
+
+
+def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Problem:
+    """One problem document; `members` are extension members, those that are empty are left out."""
     shown = {name: value for name, value in members.items() if value}
-    body = {"type": f"/problems/{slug}", "title": title, "status": status, "detail": detail, **shown}
-    return Response(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+    return Problem(type=f"/problems/{slug}", title=title, status=status, detail=detail, **shown)
+
+
+def response_of(problem: Problem) -> Response:
+    """The document as a response."""
+    response = Response(problem.model_dump_json(), status=problem.status, content_type=CONTENT_TYPE)
+    if problem.type == "/problems/busy":
+        response.headers["Retry-After"] = "5"
+    return response
 
 
 def _describe(document: Any) -> Any:
@@ -121,34 +157,6 @@ def _describe(document: Any) -> Any:
     return document
 
 
-def _handler(status: int, slug: str, title: str) -> Any:
-    def handle(error: Exception) -> Response:
-        if status >= 500:
-            logger.warning("%s: %s", slug, error)
-        # A driver's message spans lines and quotes SQL: its first line is what helps.
-        detail = str(error.orig if isinstance(error, OperationalError | InterfaceError) else error).splitlines()[0]
-        response = problem(
-            status,
-            slug,
-            title,
-            detail,
-            field=getattr(error, "field", None),
-            accepted=getattr(error, "accepted", None),
-            nearest=list(getattr(error, "nearest", ())),
-        )
-        if slug == "busy":
-            response.headers["Retry-After"] = "5"
-        return response
-
-    return handle
-
-
-def _invalid_part(error: ValidationError) -> Response:
-    """A JSON part of a multipart body that does not fit its model."""
-    errors = [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
-    return _invalid(errors)
-
-
 def _http_error(error: HTTPError) -> Response:
     if error.status_code == 422 and isinstance(error.detail, dict):
         fields: dict[str, list[str]] = next(iter(error.detail.values()), {})
@@ -160,16 +168,16 @@ def _http_error(error: HTTPError) -> Response:
             for path, reasons in fields.items()
             for reason in reasons
         ]
-        return _invalid(errors)
+        return response_of(_invalid(errors))
     title = error.message or "HTTP error"
     slug = title.lower().replace(" ", "-")
-    response = problem(error.status_code, slug, title, str(error.detail or title))
+    response = response_of(problem(error.status_code, slug, title, str(error.detail or title)))
     for name, value in dict(error.headers or {}).items():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
 
 
-def _invalid(errors: list[dict[str, str]]) -> Response:
+def _invalid(errors: list[dict[str, str]]) -> Problem:
     detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
     return problem(422, "invalid-request", "The request is not valid", detail, field=errors[0]["field"], errors=errors)

@@ -17,8 +17,9 @@ from indexer.jobs import IngestReport
 from indexer.pack_list import Pack
 from indexer.together import Outcome
 from retrieval.ledger import Failure
+from retrieval.playlists import Playlist
+from retrieval.query import Answer
 from retrieval.records import Track
-from retrieval.search import Answer
 
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
@@ -92,6 +93,25 @@ def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, st
         yield done
 
 
+@contextmanager
+def tracks_done(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; call with how many are done, of how many."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        noted = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal noted
+            bar.update(task, completed=done, total=total)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {done}/{total}")
+
+        yield show
+
+
 def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:
     """What an ingest came to."""
     counts = report.counts
@@ -105,25 +125,45 @@ def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: f
         console.print(_failures_table(failures))
 
 
-def print_answer(seed: str, answer: Answer) -> None:
+def print_answer(title: str, answer: Answer) -> None:
     """Neighbours as a table."""
-    table = Table(title=f"sounds like {seed}", title_justify="left", pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
     table.add_column("track", overflow="fold")
+    spans = any(result.span_s is not None for result in answer.results)
+    if spans:
+        table.add_column("from – to", justify="right")
     table.add_column("shared tags")
     for result in answer.results:
         shared = ", ".join((result.explain or {}).get("shared_tags", ()))
-        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), Text(shared))
+        span = ["" if result.span_s is None else " – ".join(map(_clock, result.span_s))] if spans else []
+        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, Text(shared))
     console = Console()
     console.print(table)
     stats = answer.stats
+    dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
     why = f" ({stats.reason})" if stats.reason else ""
     console.print(
-        f"{stats.returned} of {stats.matching} tracks, {stats.path} search, {answer.timing_ms['total']:.1f} ms, "
-        f"space {answer.space}{why}",
+        f"{stats.returned} of {stats.matching} tracks{dropped}, {stats.path} search, "
+        f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
         highlight=False,
     )
+
+
+def print_playlist(found: Playlist) -> None:
+    """A playlist as a table, with the cosine of every step."""
+    table = Table(pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("cosine to the one before", justify="right")
+    table.add_column("track", overflow="fold")
+    steps = ["", *(f"{cosine:.3f}" for cosine in found.cosines)]
+    for number, (track, step) in enumerate(zip(found.tracks, steps, strict=True), start=1):
+        table.add_row(str(number), step, _named(track))
+    console = Console()
+    console.print(table)
+    if found.reason:
+        console.print(found.reason, highlight=False)
 
 
 def print_tracks(tracks: Sequence[Track]) -> None:
@@ -132,8 +172,7 @@ def print_tracks(tracks: Sequence[Track]) -> None:
     for name in ("key", "title", "artist", "length"):
         table.add_column(name, overflow="fold")
     for track in tracks:
-        minutes, seconds = divmod(round(track.duration_s), 60)
-        cells = (track.key, track.title or "", track.artist or "", f"{minutes}:{seconds:02}")
+        cells = (track.key, track.title or "", track.artist or "", _clock(track.duration_s))
         table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
 
@@ -198,6 +237,11 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _named(track: Track) -> Text:

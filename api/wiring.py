@@ -1,7 +1,7 @@
 """The parts, put together: what the command line, the HTTP API and a Python caller all work with.
 
 with open_soundalike(read_settings()) as soundalike:
-    soundalike.search.answer(Query(track="Music/song.mp3", limit=5))
+    soundalike.search.answer(similar("Music/song.mp3", limit=5))
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from encoders.segments import pool
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog import Catalog
 from retrieval.database import check_schema, connected, migrate
+from retrieval.errors import QueryError
 from retrieval.ledger import Ledger
-from retrieval.search import Query, Search
+from retrieval.query import Seed
+from retrieval.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,16 +88,26 @@ class Soundalike:
             on_outcome=on_outcome,
         )
 
-    def query_of(self, audio: DecodedAudio, encoder: Encoder) -> Query:
-        """A query for what sounds like this audio, in the encoder's space."""
+    def seed_of(self, audio: DecodedAudio, encoder: Encoder, span_s: tuple[float, float] | None = None) -> Seed:
+        """An example for a query in the encoder's space: this audio, or what of it a span touches.
+
+        Raises
+        ------
+        SilentAudioError
+            If it is silent.
+        QueryError
+            If there is no sound in the span.
+        """
         segments = encoder.segment(audio.waveforms[encoder.spec.sample_rate])
-        encoding = encoder.encode(segments.windows)
-        return Query(
-            vector=pool(encoding.embeddings),
-            tags=encoder.tags(encoding),
-            encoder_version=encoder.version,
-            space=encoder.spec.name,
-        )
+        windows = segments.windows
+        if span_s is not None:
+            length_s = encoder.spec.window_length / encoder.spec.sample_rate
+            windows = windows[(segments.starts_s < span_s[1]) & (segments.starts_s + length_s > span_s[0])]
+            if not len(windows):
+                last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
+                raise QueryError("query.start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
+        encoding = encoder.encode(windows)
+        return Seed(vector=pool(encoding.embeddings), tags=encoder.tags(encoding), encoder_version=encoder.version)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.delta import whole_tracks
 from retrieval.vector_index import IndexView
 
 RESAMPLES = 2_000
@@ -68,7 +69,7 @@ def estimate(values: NDArray[np.float64], *, chance: float, statistic: Statistic
 def ranking(queries: NDArray[np.float32], catalogue: NDArray[np.float32]) -> NDArray[np.int64]:
     """Rows of the catalogue [n, dim], best first, for every query [n_queries, dim]: int64 [n_queries, n]."""
     ids = np.arange(len(catalogue), dtype=np.int64)
-    view = IndexView("benchmark", catalogue.shape[1], revision=0, delta_ids=ids, delta_vectors=catalogue)
+    view = IndexView("benchmark", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
     rows: NDArray[np.int64] = view.search(queries, len(catalogue), exact=True).track_ids
     return rows
 

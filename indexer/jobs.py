@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from indexer.pipeline import ingest
 from indexer.scan import scan
 from indexer.together import Outcome
+from retrieval.records import Granularity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,4 +101,5 @@ def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:
     filled = search.catalog.spaces()
     for encoder in encoders:
         if encoder.spec.name in filled:
-            search.space(encoder.spec.name).merge_if_due()
+            for granularity in get_args(Granularity):
+                search.space(encoder.spec.name, granularity).merge_if_due()

@@ -1,30 +1,28 @@
-"""Every SQL statement on tracks and their analysis.
+"""Reads and writes of tracks and their analysis.
 
-One track's analysis is written in one transaction. Revisions: see `retrieval.models`.
+What is written together commits in one transaction (`retrieval.catalog_writing`). Revisions: see `retrieval.models`.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, literal_column, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Engine, Row, Select, func, literal_column, select
 
+from retrieval import catalog_changes
+from retrieval.catalog_writing import VECTOR_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
-from retrieval.models import chords, embeddings, languages, loops, rhythm, sections, tags, track_revision, tracks
-from retrieval.records import IndexChange, SpaceEmbedding, StoredTrack, Track, TrackAnalysis, TrackSegments
+from retrieval.models import embeddings, tags, tracks
+from retrieval.records import Granularity, IndexChange, StoredTrack, Track, TrackAnalysis, TrackSegments
 
-VECTOR_DTYPE = np.dtype("<f2")
-REVISION_LOCK = 0x536F756E  # one key for every writer of revisions
 ROWS_A_FETCH = 5_000
-
 
 TRACK_FIELDS = tuple(Track.__annotations__)
 _TRACK_COLUMNS = tuple(tracks.c[name] for name in TRACK_FIELDS)
-_ANALYSIS_TABLES = (embeddings, tags, languages, sections, loops, chords, rhythm)
 
 
 class Catalog:
@@ -32,29 +30,34 @@ class Catalog:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._written = 0
+        self._written_lock = threading.Lock()
 
     # Writing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def written(self) -> int:
+        """The newest revision that was committed through this catalogue object; 0 before the first."""
+        return self._written
 
     def store(self, analysis: TrackAnalysis) -> int:
         """Write one track and its analysis in one transaction, and return its new revision.
 
         Changed audio drops everything known of the old; unchanged audio keeps the spaces that `analysis` does not name.
         """
+        return self.store_many([analysis])
+
+    def store_many(self, analyses: Sequence[TrackAnalysis]) -> int:
+        """Write tracks and their analyses, all or none of them, and return the newest revision.
+
+        Leaves what `store` leaves that is called for one after the other: every track gets a revision of its own, and
+        when a key occurs twice, the last one wins. Nothing to write: the catalogue's revision.
+        """
+        if not analyses:
+            return self.revision()
         with self.engine.begin() as connection:
-            revision = _next_revision(connection)
-            stored = connection.execute(
-                select(tracks.c.id, tracks.c.content_hash).where(tracks.c.key == analysis.key)
-            ).one_or_none()
-            track_id = _upsert_track(connection, analysis, revision)
-            if stored is not None and stored.content_hash != analysis.content_hash:
-                _delete_analysis(connection, track_id)
-            for embedding in analysis.spaces:
-                _replace_embedding(connection, track_id, embedding, analysis.duration_s)
-            if analysis.tags is not None:
-                connection.execute(delete(tags).where(tags.c.track_id == track_id))
-                rows = [{"track_id": track_id, "tag": tag, "score": score} for tag, score in analysis.tags.items()]
-                if rows:
-                    connection.execute(insert(tags), rows)
+            revision = store_tracks(connection, analyses)
+        self._committed(revision)
         return revision
 
     def delete(self, key: str) -> int:
@@ -66,18 +69,15 @@ class Catalog:
             If there is no such track.
         """
         with self.engine.begin() as connection:
-            revision = _next_revision(connection)
-            track_id = connection.execute(
-                update(tracks)
-                .where(tracks.c.key == key, tracks.c.deleted_at.is_(None))
-                .values(deleted_at=func.now(), revision=revision)
-                .returning(tracks.c.id)
-            ).scalar()
-            if track_id is not None:
-                _delete_analysis(connection, track_id)
-        if track_id is None:
+            revision = delete_track(connection, key)
+        if revision is None:
             raise UnknownTrackError(key, self.nearest_keys(key))
+        self._committed(revision)
         return revision
+
+    def _committed(self, revision: int) -> None:
+        with self._written_lock:
+            self._written = max(self._written, revision)
 
     # Reading tracks ------------------------------------------------------------------------------------------------
 
@@ -162,16 +162,18 @@ class Catalog:
 
     def segments(self, space: str) -> Iterator[TrackSegments]:
         """The segments of every track in `space`, in order of track."""
-        statement = (
-            select(embeddings.c.track_id, embeddings.c.start_s, embeddings.c.end_s, embeddings.c.vector)
-            .where(embeddings.c.space == space, embeddings.c.segment_no.is_not(None))
-            .order_by(embeddings.c.track_id, embeddings.c.segment_no)
-        )
+        statement = _segments_of_tracks(space).order_by(embeddings.c.track_id, embeddings.c.segment_no)
         for track_id, rows in groupby(self._stream(statement), key=lambda row: int(row.track_id)):
-            spans = list(rows)
-            vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in spans]).astype(np.float32)
-            starts_s, ends_s = (np.array([getattr(row, name) for row in spans]) for name in ("start_s", "end_s"))
-            yield TrackSegments(track_id, starts_s, ends_s, vectors)
+            yield _track_segments(track_id, list(rows))
+
+    def segments_of(self, track_id: int, space: str, encoder_version: str) -> TrackSegments | None:
+        """The segments of one track in `space`; none when this version never encoded it."""
+        statement = _segments_of_tracks(space).where(
+            embeddings.c.track_id == track_id, embeddings.c.encoder_version == encoder_version
+        )
+        with self.engine.connect() as connection:
+            rows = list(connection.execute(statement.order_by(embeddings.c.segment_no)))
+        return _track_segments(track_id, rows) if rows else None
 
     def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
         """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""
@@ -207,6 +209,13 @@ class Catalog:
         """The newest committed revision; 0 in an empty catalogue."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(func.coalesce(func.max(tracks.c.revision), 0))).scalar_one())
+
+    def changed_ids(self, *, after: int) -> tuple[int, list[int]]:
+        """The newest committed revision, and the tracks with a revision beyond `after`, deleted ones among them."""
+        statement = select(tracks.c.id, tracks.c.revision).where(tracks.c.revision > after)
+        with self.engine.connect() as connection:
+            rows = list(connection.execute(statement))
+        return max((row.revision for row in rows), default=after), [row.id for row in rows]
 
     def encoder_version(self, space: str) -> str | None:
         """The encoder version that wrote to `space` last, or none."""
@@ -244,44 +253,64 @@ class Catalog:
                 counts.setdefault(row.space, {})[row.encoder_version] = row.n
         return counts
 
-    def index_changes(self, space: str, *, after: int) -> Iterator[IndexChange]:
-        """Tracks with a revision beyond `after`, oldest first, each with its vector in `space`."""
+    def index_changes(self, space: str, granularity: Granularity = "track", *, after: int) -> Iterator[IndexChange]:
+        """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
+        wanted = _whole_track(space) if granularity == "track" else _segments(space)
         statement = (
             select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
-            .add_columns(embeddings.c.vector, embeddings.c.encoder_version)
-            .outerjoin(embeddings, (embeddings.c.track_id == tracks.c.id) & _whole_track(space))
+            .add_columns(embeddings.c.vector, embeddings.c.encoder_version, embeddings.c.start_s, embeddings.c.end_s)
+            .outerjoin(embeddings, (embeddings.c.track_id == tracks.c.id) & wanted)
             .where(tracks.c.revision > after)
-            .order_by(tracks.c.revision)
+            .order_by(tracks.c.revision, embeddings.c.segment_no)
         )
-        for row in self._stream(statement):
-            vector = None if row.vector is None else np.frombuffer(row.vector, VECTOR_DTYPE)
-            yield IndexChange(row.id, row.revision, row.deleted, vector, row.encoder_version)
+        for (track_id, revision, deleted), rows in groupby(self._stream(statement), key=lambda row: tuple(row[:3])):
+            found = [row for row in rows if row.vector is not None]
+            spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32).reshape(-1, 2)
+            if not found:
+                yield IndexChange(track_id, revision, deleted, None, None, spans_s)
+                continue
+            vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
+            if granularity == "segment":
+                vectors = _unit(vectors)
+            yield IndexChange(track_id, revision, deleted, vectors, found[0].encoder_version, spans_s)
 
-    def attribute_changes(self, *, after: int) -> Iterator[Row[Any]]:
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection on which every statement sees the catalogue as of the first one."""
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    def attribute_changes(self, *, after: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
         """Filterable columns of tracks with a revision beyond `after`, oldest first."""
-        columns = [tracks.c[name] for name in ("id", "revision", "key", "title", "artist", "album", "genre", "year")]
-        statement = (
-            select(*columns, tracks.c.duration_s, tracks.c.vocal_ratio, tracks.c.metadata)
-            .add_columns(tracks.c.deleted_at.is_not(None).label("deleted"))
-            .where(tracks.c.revision > after)
-            .order_by(tracks.c.revision)
-        )
-        return self._stream(statement)
+        return self._stream(catalog_changes.tracks_changed(after), connection)
 
-    def tag_changes(self, *, after: int, until: int) -> Iterator[Row[Any]]:
+    def tag_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
         """Rows of (tag, track_id, score) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(
-            select(tags.c.tag, tags.c.track_id, tags.c.score)
-            .join(tracks, tracks.c.id == tags.c.track_id)
-            .where(tracks.c.revision > after, tracks.c.revision <= until)
-        )
+        return self._stream(catalog_changes.tags_changed(after, until), connection)
+
+    def language_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (language, track_id, ratio) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.languages_changed(after, until), connection)
+
+    def chord_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (chord, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.chords_changed(after, until), connection)
+
+    def section_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (section, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.sections_changed(after, until), connection)
+
+    def rhythm_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.rhythm_changed(after, until), connection)
 
     # Plumbing ------------------------------------------------------------------------------------------------------
 
-    def _stream(self, statement: Select[Any]) -> Iterator[Row[Any]]:
+    def _stream(self, statement: Select[Any], connection: Connection | None = None) -> Iterator[Row[Any]]:
         with (
-            self.engine.connect().execution_options(yield_per=ROWS_A_FETCH) as connection,
-            closing(connection.execute(statement)) as rows,
+            self.engine.connect() if connection is None else nullcontext(connection) as used,
+            closing(used.execute(statement, execution_options={"yield_per": ROWS_A_FETCH})) as rows,
         ):
             yield from rows
 
@@ -290,67 +319,27 @@ class Catalog:
             return [Track(*row) for row in connection.execute(statement)]
 
 
+def _segments_of_tracks(space: str) -> Select[Any]:
+    columns = (embeddings.c.track_id, embeddings.c.start_s, embeddings.c.end_s, embeddings.c.vector)
+    return select(*columns).where(_segments(space))
+
+
+def _track_segments(track_id: int, rows: Sequence[Row[Any]]) -> TrackSegments:
+    vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in rows]).astype(np.float32)
+    starts_s, ends_s = (np.array([getattr(row, name) for row in rows]) for name in ("start_s", "end_s"))
+    return TrackSegments(track_id, starts_s, ends_s, vectors)
+
+
+def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Segments are stored as they were encoded, at any norm."""
+    exact = vectors.astype(np.float32)
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)
+    return (exact / np.where(norms > 0, norms, 1)).astype(VECTOR_DTYPE)
+
+
+def _segments(space: str) -> Any:
+    return (embeddings.c.space == space) & embeddings.c.segment_no.is_not(None)
+
+
 def _whole_track(space: str) -> Any:
     return (embeddings.c.space == space) & embeddings.c.segment_no.is_(None)
-
-
-def _next_revision(connection: Connection) -> int:
-    # Held until commit: revisions become visible in the order in which they were drawn.
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": REVISION_LOCK})
-    return int(connection.execute(track_revision.next_value().select()).scalar_one())
-
-
-def _upsert_track(connection: Connection, analysis: TrackAnalysis, revision: int) -> int:
-    names = (
-        "uri",
-        "content_hash",
-        "size_bytes",
-        "modified_ns",
-        "duration_s",
-        "title",
-        "artist",
-        "album",
-        "genre",
-        "year",
-    )
-    values: dict[str, Any] = {name: getattr(analysis, name) for name in names}
-    values |= {"metadata": dict(analysis.metadata), "revision": revision, "deleted_at": None, "indexed_at": func.now()}
-    statement = (
-        insert(tracks)
-        .values(key=analysis.key, **values)
-        .on_conflict_do_update(index_elements=[tracks.c.key], set_=values)
-        .returning(tracks.c.id)
-    )
-    return int(connection.execute(statement).scalar_one())
-
-
-def _delete_analysis(connection: Connection, track_id: int) -> None:
-    for table in _ANALYSIS_TABLES:
-        connection.execute(delete(table).where(table.c.track_id == track_id))
-
-
-def _replace_embedding(connection: Connection, track_id: int, embedding: SpaceEmbedding, duration_s: float) -> None:
-    same_space = (embeddings.c.track_id == track_id) & (embeddings.c.space == embedding.space)
-    connection.execute(delete(embeddings).where(same_space))
-    common: dict[str, Any] = {
-        "track_id": track_id,
-        "space": embedding.space,
-        "encoder_version": embedding.encoder_version,
-    }
-    whole: dict[str, Any] = {
-        "segment_no": None,
-        "start_s": 0.0,
-        "end_s": duration_s,
-        "vector": _to_bytes(embedding.track_vector),
-    }
-    segments: list[dict[str, Any]] = [
-        {"segment_no": number, "start_s": float(start_s), "end_s": float(end_s), "vector": _to_bytes(vector)}
-        for number, (start_s, end_s, vector) in enumerate(
-            zip(embedding.starts_s, embedding.ends_s, embedding.segment_vectors, strict=True)
-        )
-    ]
-    connection.execute(insert(embeddings), [common | row for row in (whole, *segments)])
-
-
-def _to_bytes(vector: NDArray[np.float32]) -> bytes:
-    return vector.astype(VECTOR_DTYPE).tobytes()

@@ -54,5 +54,9 @@ class QueryError(RetrievalError):
         super().__init__(f"{field}: {reason}" + (f"; accepted: {accepted}" if accepted else ""))
 
 
+class StaleCursorError(RetrievalError):
+    """A page that was asked for after the index had changed."""
+
+
 class FilterError(QueryError):
     """A filter that names an unknown key or is malformed."""

@@ -6,6 +6,7 @@
 
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
 filter may stand wherever a condition may. A filter compiles to one bitmap, so equal predicates give equal answers.
+Keys: see `retrieval.attributes`. Where a track has several values of a key, a condition holds if any of them meets it.
 """
 
 import difflib
@@ -17,11 +18,13 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pyroaring import BitMap64
 
-from retrieval.attributes import Attributes, Column
+from retrieval.attributes import Attributes
+from retrieval.columns import Column
 from retrieval.errors import FilterError
 
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 8
+SUGGESTIONS = 3
 
 
 class _Strict(BaseModel):
@@ -165,9 +168,8 @@ def _at_least(needed: int, bitmaps: list[BitMap64]) -> BitMap64:
 def _condition(condition: Condition, attributes: Attributes, path: str) -> BitMap64:
     column = attributes.column(condition.key)
     if column is None:
-        keys = attributes.keys()
-        near = difflib.get_close_matches(condition.key, keys, n=3) or [key for key in keys if "." not in key]
-        raise FilterError(f"{path}.key", f"unknown key {condition.key!r}", ", ".join(near))
+        near = ", ".join(_nearest(condition.key, attributes.keys()))
+        raise FilterError(f"{path}.key", f"unknown key {condition.key!r}", near)
     if condition.is_empty is not None:
         present = column.present()
         return attributes.live - present if condition.is_empty else present
@@ -175,7 +177,16 @@ def _condition(condition: Condition, attributes: Attributes, path: str) -> BitMa
         return _range(condition.range, column, condition.key, path)
     assert condition.match is not None  # the model's validator
     values = [condition.match.value] if condition.match.any is None else condition.match.any
-    return BitMap64.union(*(column.equal(_stored(value)) for value in values)) if values else BitMap64()
+    return column.any_of([_stored(value) for value in values])
+
+
+def _nearest(key: str, known: list[str]) -> list[str]:
+    """Known keys to suggest: those of the same family (`tags.…`) where there is one, otherwise the fixed ones."""
+    family, dot, _ = key.partition(".")
+    siblings = [one for one in known if dot and one.startswith(family + dot)]
+    if siblings:
+        return difflib.get_close_matches(key, siblings, n=SUGGESTIONS, cutoff=0)
+    return difflib.get_close_matches(key, known, n=SUGGESTIONS) or [one for one in known if "." not in one]
 
 
 def _stored(value: bool | float | str | None) -> float | str:
@@ -184,8 +195,7 @@ def _stored(value: bool | float | str | None) -> float | str:
 
 
 def _range(bounds: Range, column: Column, key: str, path: str) -> BitMap64:
-    numbers = column.numbers.present()
-    if not numbers and column.present():
+    if not len(column.numbers) and len(column.texts):
         raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
     low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
     high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)

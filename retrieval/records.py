@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Granularity = Literal["track", "segment"]
+"""What a row of an index is."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,17 @@ class TrackSegments:
 
 @dataclass(frozen=True)
 class IndexChange:
-    """One track as an index of one space sees it; no vector: deleted, or never encoded in this space."""
+    """One track as an index of one space sees it.
+
+    Attributes
+    ----------
+    vectors : float16 [n, dim], the whole track's or its segments'; none: deleted, or never encoded in this space
+    spans_s : float32 [n, 2], start and end of each
+    """
 
     track_id: int
     revision: int
     deleted: bool
-    vector: NDArray[np.float16] | None
+    vectors: NDArray[np.float16] | None
     encoder_version: str | None
+    spans_s: NDArray[np.float32]

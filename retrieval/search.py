@@ -1,92 +1,60 @@
-"""A query's way: resolve the seed, compile the filter, search the index, rank, explain, answer.
+"""A query's way: resolve the examples, compile the filter, search the index, rank, pick, explain, answer.
 
-A score is ``(1 + cosine) / 2``, so it lies in [0, 1] and higher is better. An answer holds ``min(limit, matching)``
-tracks, or says in `Stats` what was dropped and why.
+A score lies in [0, 1], higher is better; for one example it is ``(1 + cosine) / 2``, for several see
+:mod:`retrieval.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what was dropped.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from pyroaring import BitMap64
 
-from retrieval.attributes import Attributes
-from retrieval.catalog import Catalog
+from retrieval import cursors, recommend
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError
-from retrieval.filters import Filter, compile_filter
-from retrieval.records import Track
+from retrieval.explain import explanations
+from retrieval.picking import Candidates, pick
+from retrieval.query import MAX_CANDIDATES, Answer, Query, Result, Seed, Stats
+from retrieval.selections import Selections, ids_of
 from retrieval.space_index import SpaceIndex, newest_encoder_version
-from retrieval.vector_index import IndexView
+from retrieval.track_cache import TrackCache
 
-MAX_LIMIT = 1_000
-SHARED_TAG_SCORE = 0.1
-SHARED_TAGS = 5
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from numpy.typing import NDArray
+    from pyroaring import BitMap64
 
-@dataclass(frozen=True)
-class Query:
-    """What is asked: the neighbours of a track, or of a vector.
+    from retrieval.catalog import Catalog
+    from retrieval.filters import Filter
+    from retrieval.recommend import Example
+    from retrieval.records import Granularity, Track
+    from retrieval.vector_index import IndexView, Neighbors, Selection
 
-    Attributes
-    ----------
-    track : key of the seed, or none when `vector` is given
-    vector : float32 [dim], any norm but zero
-    tags : the vector's own tag scores, to explain by
-    encoder_version : of the vector, where it is known; the index must be of the same
-    exclude : keys that must not come back; unknown ones are ignored
-    include_seed : let the seed come back as its own neighbour
-    exact : scan everything that matches
-    """
-
-    track: str | None = None
-    vector: NDArray[np.float32] | None = None
-    tags: Mapping[str, float] = field(default_factory=dict)
-    encoder_version: str | None = None
-    space: str | None = None
-    filter: Filter | None = None
-    exclude: Sequence[str] = ()
-    include_seed: bool = False
-    score_threshold: float | None = None
-    limit: int = 10
-    exact: bool = False
-    explain: bool = False
+FEW_EXCLUDED = 100
+_WIDEN = 4
 
 
 @dataclass(frozen=True)
-class Result:
-    """One neighbour."""
+class Plan:
+    """A query, resolved against one view of its space."""
 
-    track: Track
-    score: float
-    rank: int
-    explain: Mapping[str, Any] | None
+    query: Query
+    view: IndexView
+    positive: Sequence[Example]
+    negative: Sequence[Example]
+    seeds: Sequence[Track]
+    seed_ids: frozenset[int]
+    excluded: frozenset[int]
+    among: Selection | None
 
-
-@dataclass(frozen=True)
-class Stats:
-    """How the answer came about: what matched, what came back, by which path, what was dropped and why."""
-
-    matching: int
-    returned: int
-    path: str
-    dropped: Mapping[str, int]
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Neighbours, best first."""
-
-    results: Sequence[Result]
-    space: str
-    index_version: str
-    model_version: str
-    stats: Stats
-    timing_ms: Mapping[str, float]
+    @property
+    def left_out(self) -> frozenset[int]:
+        """Tracks that must not come back."""
+        return self.excluded if self.query.include_seed else self.excluded | self.seed_ids
 
 
 class Search:
@@ -94,12 +62,13 @@ class Search:
 
     def __init__(self, catalog: Catalog, index_root: Path, *, default_space: str) -> None:
         self.catalog = catalog
-        self.attributes = Attributes(catalog)
+        self.tracks = TrackCache(catalog)
+        self.selections = Selections(catalog)
         self.default_space = default_space
         self._index_root = index_root
-        self._spaces: dict[str, SpaceIndex] = {}
+        self._spaces: dict[tuple[str, Granularity], SpaceIndex] = {}
 
-    def space(self, name: str | None = None) -> SpaceIndex:
+    def space(self, name: str | None = None, granularity: Granularity = "track") -> SpaceIndex:
         """The index of a space, by default of the default space.
 
         Raises
@@ -108,10 +77,11 @@ class Search:
             If no track was ever encoded in it: callers name spaces, and only real ones are kept and looked for on disk.
         """
         name = name or self.default_space
-        if name not in self._spaces:
+        if (name, granularity) not in self._spaces:
             newest_encoder_version(self.catalog, name)
-            self._spaces.setdefault(name, SpaceIndex(self.catalog, self._index_root, name))
-        return self._spaces[name]
+            index = SpaceIndex(self.catalog, self._index_root, name, granularity)
+            self._spaces.setdefault((name, granularity), index)
+        return self._spaces[name, granularity]
 
     def matching(self, condition: Filter) -> BitMap64:
         """Ids of the live tracks that match a filter.
@@ -121,8 +91,7 @@ class Search:
         FilterError
             For an unknown key, or a filter that is malformed.
         """
-        self.attributes.refresh()
-        return compile_filter(condition, self.attributes)
+        return self.selections.matching(condition)
 
     def answer(self, query: Query) -> Answer:
         """Run a query.
@@ -130,83 +99,187 @@ class Search:
         Raises
         ------
         UnknownTrackError, MissingEmbeddingError, IndexMissingError, IndexMismatchError, FilterError, QueryError
+        StaleCursorError
+            If the index has changed since the page before.
         """
         clock = _Clock()
-        _check(query)
-        index = self.space(query.space)
+        query.check()
+        index = self.space(query.space, query.granularity)
         view = index.view()
-        vector, seed = self._resolve(query, view)
-        excluded = self._excluded(query, seed)
+        position = cursors.read(query, view.version)
+        plan = self._resolve(query, view, index.space)
         clock.lap("resolve")
-        allowed = self._allowed(query, excluded)
+        plan = self._with_filter(plan, f"{index.space}/{index.granularity}")
         clock.lap("filter")
-        # Without a filter the few excluded tracks are searched along and dropped, which is cheaper than a bitmap.
-        k = query.limit + (len(excluded) if allowed is None else 0)
-        found = view.search(vector[np.newaxis], k, allowed=allowed, exact=query.exact)
-        clock.lap("search")
-        ranked = _rank(found.track_ids[0], found.cosines[0], excluded)
-        # A filter left the excluded tracks out before they were counted.
-        matching = found.matching - (view.count_of(np.array([*excluded], np.int64)) if allowed is None else 0)
-        results, dropped = self._results(query, seed, ranked)
+        wanted = position.returned + query.limit
+        while True:
+            candidates, found = self._candidates(plan, position, wanted)
+            clock.lap("search")
+            page, dropped, tracks = self._page(plan, candidates, position)
+            # What is picked may fall short though more would match. Without an end to this, all tracks might be read.
+            if not query.picks or len(page) == query.limit or len(candidates) < wanted or wanted >= MAX_CANDIDATES:
+                break
+            clock.lap("rank")
+            wanted *= _WIDEN
+        matching = found.matching - self._left_out_of(plan, found)
+        more = position.returned + len(page) < matching and len(page) == query.limit
+        results = self._results(plan, page, tracks, first_rank=position.returned + 1)
         clock.lap("rank")
-        excluded_keys = len(excluded) - (seed is not None and not query.include_seed)
-        dropped = {name: n for name, n in ({"exclude": excluded_keys} | dropped).items() if n}
-        stats = Stats(matching, len(results), found.path, dropped, _reason(results, matching, query, dropped))
-        return Answer(results, index.space, view.version, view.encoder_version, stats, clock.timing_ms())
+        return Answer(
+            results,
+            cursors.written(self._next(query, position, page), query, view.version) if more else None,
+            index.space,
+            view.version,
+            view.encoder_version,
+            Stats(matching, found.scored, len(results), found.path, dropped, _reason(page, matching, query, dropped)),
+            clock.timing_ms(),
+        )
 
-    def _resolve(self, query: Query, view: IndexView) -> tuple[NDArray[np.float32], Track | None]:
-        """The unit vector to search with, float32 [dim], and the seed it belongs to."""
-        if query.track is None:
-            assert query.vector is not None  # _check
-            if query.encoder_version not in (None, view.encoder_version):
+    # Resolve -------------------------------------------------------------------------------------------------------
+
+    def _resolve(self, query: Query, view: IndexView, space: str) -> Plan:
+        keys = [seed.track for seed in (*query.positive, *query.negative) if seed.track is not None]
+        seeds = {key: self.tracks.track(key) for key in dict.fromkeys(keys)}
+        positive, negative = (
+            [self._example(seed, query.path_of(name, number), seeds, view, space) for number, seed in enumerate(side)]
+            for name, side in (("positive", query.positive), ("negative", query.negative))
+        )
+        ids = frozenset(track.id for track in seeds.values())
+        excluded = frozenset(self.catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
+        return Plan(query, view, positive, negative, list(seeds.values()), ids, excluded, None)
+
+    def _example(self, seed: Seed, path: str, seeds: Mapping[str, Track], view: IndexView, space: str) -> Example:
+        if seed.track is None:
+            if seed.encoder_version not in (None, view.encoder_version):
                 raise IndexMismatchError(
-                    f"the query was encoded by {query.encoder_version}, the index holds {view.encoder_version}: "
+                    f"the query was encoded by {seed.encoder_version}, the index holds {view.encoder_version}: "
                     "index the catalogue again with the new weights"
                 )
-            return _unit(query.vector, view.dim), None
-        seed = self.catalog.track(query.track)
-        vector = view.vector(seed.id)
-        if vector is None:
+            assert seed.vector is not None  # Seed.check
+            return recommend.Example(_unit(seed.vector, view.dim, path), seed.weight, "vector")
+        track = seeds[seed.track]
+        if seed.start_s is not None and seed.end_s is not None:
+            return recommend.Example(self._span_vector(track, seed, path, space, view), seed.weight, track.key)
+        vectors = view.vectors_of(track.id)
+        if not len(vectors):
             raise MissingEmbeddingError(
-                f"track {seed.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
+                f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
             )
-        return vector, seed
+        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
+        return recommend.Example(vector, seed.weight, track.key)
 
-    def _excluded(self, query: Query, seed: Track | None) -> set[int]:
-        excluded = set(self.catalog.ids_by_key(query.exclude).values()) if query.exclude else set()
-        if seed is not None and not query.include_seed:
-            excluded.add(seed.id)
-        return excluded
-
-    def _allowed(self, query: Query, excluded: set[int]) -> NDArray[np.int64] | None:
-        if query.filter is None:
-            return None
-        matching = self.matching(query.filter) - BitMap64(excluded)
-        return np.asarray(matching.to_array(), dtype=np.uint64).astype(np.int64)
-
-    def _results(
-        self, query: Query, seed: Track | None, ranked: Sequence[tuple[int, float]]
-    ) -> tuple[list[Result], dict[str, int]]:
-        above = [
-            (track_id, score) for track_id, score in ranked[: query.limit] if score >= (query.score_threshold or 0)
-        ]
-        tracks = self.catalog.tracks_by_id([track_id for track_id, _ in above])
-        tags: Mapping[int, Mapping[str, float]] = {}
-        if query.explain:
-            tags = self.catalog.tags_of([*tracks, *([seed.id] if seed else [])])
-        query_tags = tags.get(seed.id, {}) if seed else query.tags
-        live = [(tracks[track_id], score) for track_id, score in above if track_id in tracks]
-        results = [
-            Result(
-                track,
-                score,
-                rank,
-                {"shared_tags": _shared(query_tags, tags.get(track.id, {}))} if query.explain else None,
+    def _span_vector(self, track: Track, seed: Seed, path: str, space: str, view: IndexView) -> NDArray[np.float32]:
+        """The mean of the segments that the span touches."""
+        assert seed.start_s is not None
+        assert seed.end_s is not None
+        segments = self.catalog.segments_of(track.id, space, view.encoder_version)
+        if segments is None:
+            raise MissingEmbeddingError(
+                f"track {track.key!r} has no segments of {view.encoder_version} yet: index it in this space"
             )
-            for rank, (track, score) in enumerate(live, start=1)
+        touched = (segments.starts_s < seed.end_s) & (segments.ends_s > seed.start_s)
+        if not touched.any():
+            last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
+            raise QueryError(
+                f"{path}.start_s", f"no segment of {track.key!r} lies in {seed.start_s}–{seed.end_s} s", last
+            )
+        return _unit(segments.vectors[touched].mean(axis=0), view.dim, path)
+
+    def _with_filter(self, plan: Plan, name: str) -> Plan:
+        query, left_out = plan.query, plan.left_out
+        among = None if query.filter is None else self.selections.of(query.filter, plan.view, name)
+        if len(left_out) > FEW_EXCLUDED:
+            ids = plan.view.all_track_ids() if query.filter is None else ids_of(self.selections.matching(query.filter))
+            among = plan.view.select(np.setdiff1d(ids, np.fromiter(left_out, np.int64, len(left_out))))
+        return replace(plan, among=among)
+
+    # Search --------------------------------------------------------------------------------------------------------
+
+    def _candidates(self, plan: Plan, position: cursors.Position, wanted: int) -> tuple[Candidates, Neighbors]:
+        """The best tracks for this page, best first; where they are picked, this many at least, or all."""
+        query = plan.query
+        vectors = recommend.queries(plan.positive, plan.negative, query.strategy)
+        if query.picks:
+            # Whole blocks: what stands on a page must not depend on where it ends.
+            block = query.diversity.candidates if query.diversity else 10 * query.limit
+            wanted = -(-wanted // block) * block
+        n = wanted + (len(plan.left_out) if len(plan.left_out) <= FEW_EXCLUDED else 0)
+        while True:
+            found = plan.view.search(vectors, n, among=plan.among, exact=query.exact)
+            candidates = self._scored(plan, found)
+            kept = candidates.without(plan.left_out)
+            usable = kept.scores >= 0.5 if query.strategy == "best_score" and plan.negative else kept.scores >= 0
+            below = (kept.scores < position.below + cursors.ROUNDING) & ~np.isin(kept.track_ids, position.seen)
+            enough = (usable & (below | query.picks)).sum() >= (wanted if query.picks else query.limit)
+            if enough or n >= found.matching:
+                # Behind those, several searches may have left out better ones than they found.
+                return kept.at(slice(wanted)) if query.picks else kept, found
+            n *= _WIDEN
+
+    def _scored(self, plan: Plan, found: Neighbors) -> Candidates:
+        """All that any of the searches found, by the strategy's score; equal ones in order of track."""
+        query = plan.query
+        if len(found.track_ids) == 1 and query.strategy == "average_vector":
+            kept = found.track_ids[0] >= 0
+            scores = np.clip((1 + found.cosines[0].astype(np.float64)) / 2, 0, 1)
+            return Candidates(found.track_ids[0][kept], scores[kept], found.rows[0][kept])
+        rows = np.unique(found.rows[found.rows >= 0])
+        scores = recommend.scores(plan.view.vectors(rows), plan.positive, plan.negative, query.strategy)
+        track_ids = plan.view.track_ids(rows)
+        order = np.lexsort((track_ids, -scores))
+        _, first = np.unique(track_ids[order], return_index=True)
+        order = order[np.sort(first)]
+        return Candidates(track_ids[order], scores[order], rows[order])
+
+    def _left_out_of(self, plan: Plan, found: Neighbors) -> int:
+        """How many of the tracks that the search counted must not come back."""
+        if len(plan.left_out) > FEW_EXCLUDED or not plan.left_out:
+            return 0
+        ids = np.sort(np.fromiter(plan.left_out, np.int64, len(plan.left_out)))
+        if plan.among is not None:
+            return plan.among.count_of(ids)
+        return plan.view.select(ids).matching
+
+    # Rank ----------------------------------------------------------------------------------------------------------
+
+    def _page(
+        self, plan: Plan, candidates: Candidates, position: cursors.Position
+    ) -> tuple[Candidates, dict[str, int], dict[int, Track]]:
+        """What this page shows, what was dropped and why, and the tracks."""
+        query, dropped = plan.query, {}
+        excluded = len(plan.left_out) - (0 if query.include_seed else len(plan.seed_ids - plan.excluded))
+        dropped["exclude"] = excluded
+        above = candidates.scores >= (query.score_threshold or 0)
+        dropped["score_threshold"] = int((~above)[: query.limit].sum())
+        candidates = candidates.at(above)
+        if query.picks:
+            tracks = self.tracks.tracks(candidates.track_ids.tolist())
+            candidates, reasons = pick(candidates, tracks, plan.view, query, self.catalog)
+            page = candidates.at(slice(position.returned, position.returned + query.limit))
+            dropped |= reasons
+        else:
+            below = candidates.scores < position.below + cursors.ROUNDING
+            page = candidates.at(below & ~np.isin(candidates.track_ids, position.seen)).at(slice(query.limit))
+            tracks = self.tracks.tracks(page.track_ids.tolist())
+        live = np.array([track_id in tracks for track_id in page.track_ids.tolist()], bool)
+        dropped["deleted_meanwhile"] = int((~live).sum())
+        return page.at(live), {name: count for name, count in dropped.items() if count}, tracks
+
+    def _next(self, query: Query, position: cursors.Position, page: Candidates) -> cursors.Position:
+        if query.picks:
+            return cursors.Position(position.returned + len(page))
+        return position.after(list(zip(page.track_ids.tolist(), page.scores.tolist(), strict=True)))
+
+    def _results(self, plan: Plan, page: Candidates, tracks: Mapping[int, Track], *, first_rank: int) -> list[Result]:
+        query = plan.query
+        spans = plan.view.spans_s(page.rows).tolist() if query.granularity == "segment" else [None] * len(page)
+        reasons = explanations(plan, page, tracks, self.catalog) if query.explain else [None] * len(page)
+        return [
+            Result(tracks[track_id], score, rank, None if span is None else (span[0], span[1]), reason)
+            for rank, (track_id, score, span, reason) in enumerate(
+                zip(page.track_ids.tolist(), page.scores.tolist(), spans, reasons, strict=True), start=first_rank
+            )
         ]
-        below = min(len(ranked), query.limit) - len(above)
-        return results, {"score_threshold": below, "deleted_meanwhile": len(above) - len(live)}
 
 
 class _Clock:
@@ -216,7 +289,7 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self._laps[name] = now - self._last
+        self._laps[name] = self._laps.get(name, 0.0) + now - self._last
         self._last = now
 
     def timing_ms(self) -> dict[str, float]:
@@ -224,40 +297,19 @@ class _Clock:
         return {name: round(1000 * seconds, 3) for name, seconds in laps.items()}
 
 
-def _check(query: Query) -> None:
-    if (query.track is None) == (query.vector is None):
-        raise QueryError("query", "needs exactly one seed", "track, vector")
-    if not 1 <= query.limit <= MAX_LIMIT:
-        raise QueryError("limit", f"is {query.limit}", f"1 to {MAX_LIMIT}")
-
-
-def _unit(vector: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
+def _unit(vector: NDArray[np.float32], dim: int, path: str) -> NDArray[np.float32]:
     if vector.shape != (dim,):
-        raise QueryError("query.vector", f"has {vector.size} values", f"{dim} finite numbers")
+        raise QueryError(f"{path}.vector", f"has {vector.size} values", f"{dim} finite numbers")
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     if not np.isfinite(norm) or norm == 0:
-        raise QueryError("query.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
+        raise QueryError(f"{path}.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
     return np.asarray(vector / norm, dtype=np.float32)
 
 
-def _rank(track_ids: NDArray[np.int64], cosines: NDArray[np.float32], excluded: set[int]) -> list[tuple[int, float]]:
-    return [
-        (int(track_id), float(np.clip((1 + float(cosine)) / 2, 0, 1)))
-        for track_id, cosine in zip(track_ids, cosines, strict=True)
-        if track_id >= 0 and int(track_id) not in excluded
-    ]
-
-
-def _shared(ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
-    strength = {tag: min(score, theirs.get(tag, 0.0)) for tag, score in ours.items()}
-    shared = [tag for tag, score in strength.items() if score >= SHARED_TAG_SCORE]
-    return sorted(shared, key=lambda tag: (-strength[tag], tag))[:SHARED_TAGS]
-
-
-def _reason(results: Sequence[Result], matching: int, query: Query, dropped: Mapping[str, int]) -> str | None:
-    if len(results) >= query.limit:
+def _reason(page: Candidates, matching: int, query: Query, dropped: Mapping[str, int]) -> str | None:
+    if len(page) >= query.limit:
         return None
-    if dropped.get("score_threshold") or dropped.get("deleted_meanwhile"):
+    if set(dropped) - {"exclude"}:
         return "fewer tracks than asked for are left: see dropped"
     what = "match the filter" if query.filter else "can be found in this space"
     return f"only {matching} tracks {what}"

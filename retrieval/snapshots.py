@@ -1,11 +1,11 @@
 """Index snapshots on disk: a directory that is written once, checksummed, and switched to by one rename.
 
-    <root>/<space>/track/CURRENT -> r000000000042-1a2b3c4d
-    <root>/<space>/track/r000000000042-1a2b3c4d/manifest.json, index.faiss, track_ids.npy
+    <root>/<space>/<granularity>/CURRENT -> r000000000042-1a2b3c4d
+    <root>/<space>/<granularity>/r000000000042-1a2b3c4d/manifest.json, index.faiss, track_ids.npy, spans_s.npy
 
-`track_ids` ascend, so a row of the FAISS index is found from a track by binary search. Inner product on unit vectors is
-the cosine. Vectors stand as float32 in a flat index up to `FLAT_LIMIT` rows, beyond it as float16 in an IVF whose
-`nprobe` is the smallest power of two that reaches `RECALL_TARGET` on rows of the index itself.
+A row is a track, or one of its segments. `track_ids` ascend, so the rows of a track are found by binary search. Inner
+product on unit vectors is the cosine. Up to `FLAT_LIMIT` rows stand as float32 in a flat index; more stand as float16
+in the approximate index of :mod:`retrieval.ann`, whose servers share the memory-mapped file.
 """
 
 import fcntl
@@ -16,30 +16,26 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from retrieval.ann import AnnIndex, Tuning
+from retrieval.ann_tuning import build
 from retrieval.errors import IndexMismatchError
+from retrieval.faiss_threads import faiss
+from retrieval.flat import FlatIndex, build_flat
 
-try:
-    import faiss
-except ModuleNotFoundError as error:
-    raise ImportError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from error
-
-FORMAT = 1
-FLAT_LIMIT = 50_000
-RECALL_TARGET = 0.99
-TUNING_QUERIES = 256
-TUNING_K = 10
-MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
-MAX_ROWS_TO_TRAIN_A_LIST = 64
+FORMAT = 2
+FLAT_LIMIT = 20_000
+RETRAIN_AFTER_GROWTH = 2
 CURRENT = "CURRENT"
-_FILES = ("index.faiss", "track_ids.npy")
+_FILES = ("index.faiss", "track_ids.npy", "spans_s.npy")
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,9 @@ class Manifest:
     Attributes
     ----------
     revision : the catalogue's revision up to which the snapshot follows it
-    nprobe, recall : lists searched by default and recall@10 measured with it; 0 and 1.0 for a flat index
+    rows, count : rows, and tracks that they belong to
+    trained_rows : rows that there were when the lists of an approximate index were trained
+    tuning : of an approximate index; its recall@10 was measured on held-out queries
     sha256 : of every other file, by name
     """
 
@@ -57,60 +55,92 @@ class Manifest:
     granularity: str
     encoder_version: str
     dim: int
-    count: int
     revision: int
+    rows: int = 0
+    count: int = 0
     metric: str = "cosine"
     kind: str = "flat"
-    nprobe: int = 0
-    recall: float = 1.0
+    trained_rows: int = 0
+    tuning: Tuning | None = None
     format: int = FORMAT
     created: str = ""
     sha256: dict[str, str] | None = None
 
+    @property
+    def recall(self) -> float:
+        """Recall@10 that an unfiltered search reaches."""
+        return 1.0 if self.tuning is None else self.tuning.recall
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An opened snapshot: `index` row i belongs to `track_ids[i]` (int64 [count], ascending)."""
+    """An opened snapshot.
 
-    name: str
+    Attributes
+    ----------
+    track_ids : int64 [rows], ascending: the track of every row
+    spans_s : float32 [rows, 2], from where to where it lasts
+    """
+
+    path: Path
     manifest: Manifest
-    index: Any
+    index: FlatIndex | AnnIndex
     track_ids: NDArray[np.int64]
+    spans_s: NDArray[np.float32]
 
-    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of these rows, float32 [len(rows), dim]."""
-        if self.manifest.kind == "flat":
-            matrix = faiss.rev_swig_ptr(self.index.get_xb(), self.manifest.count * self.manifest.dim)
-            selected: NDArray[np.float32] = matrix.reshape(self.manifest.count, self.manifest.dim)[rows]
-        else:
-            selected = self.index.reconstruct_batch(rows)
-        return selected
+    @property
+    def name(self) -> str:
+        """What `CURRENT` points to, while it is the current one."""
+        return self.path.name
+
+    @cached_property
+    def first_rows(self) -> NDArray[np.bool_]:
+        """The first row of every track, bool [rows]."""
+        first: NDArray[np.bool_] = np.diff(self.track_ids, prepend=-1) != 0
+        return first
 
 
 def build_snapshot(
-    directory: Path, manifest: Manifest, track_ids: NDArray[np.int64], vectors: NDArray[np.float32]
+    directory: Path,
+    manifest: Manifest,
+    track_ids: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    spans_s: NDArray[np.float32],
+    *,
+    like: Snapshot | None = None,
 ) -> Manifest:
     """Write a snapshot beside the current one, switch to it, and return its complete manifest.
 
     Parameters
     ----------
-    directory : the space's directory of snapshots
+    directory : the snapshots of one space and granularity
     manifest : space, granularity, encoder version, dim and revision; the rest is filled in here
-    track_ids : int64 [count], unique
-    vectors : float32 [count, dim], L2 norm 1
+    track_ids : int64 [rows]
+    vectors : float32 [rows, dim], L2 norm 1
+    spans_s : float32 [rows, 2], start and end
+    like : the snapshot before, whose training is good enough for up to twice the rows that it was made on
     """
-    order = np.argsort(track_ids)
+    order = np.argsort(track_ids, kind="stable")
     track_ids, vectors = track_ids[order], np.ascontiguousarray(vectors[order], dtype=np.float32)
     with _exclusive(directory):
         _remove_unfinished(directory)
         name = f"r{manifest.revision:012d}-{uuid.uuid4().hex[:8]}"
         building = directory / f".building-{name}"
         building.mkdir()
-        index, tuned = _build_index(vectors, manifest)
-        faiss.write_index(index, str(building / "index.faiss"))
+        index, trained_rows = _built(vectors, like)
+        faiss.write_index(index.index, str(building / "index.faiss"))
         np.save(building / "track_ids.npy", track_ids)
-        checksums = {file: _sha256(building / file) for file in _FILES}
-        complete = replace(tuned, count=len(track_ids), created=datetime.now(UTC).isoformat(), sha256=checksums)
+        np.save(building / "spans_s.npy", spans_s[order].astype(np.float32))
+        complete = replace(
+            manifest,
+            rows=len(track_ids),
+            count=len(np.unique(track_ids)),
+            kind="ivf" if isinstance(index, AnnIndex) else "flat",
+            trained_rows=trained_rows,
+            tuning=index.tuning if isinstance(index, AnnIndex) else None,
+            created=datetime.now(UTC).isoformat(),
+            sha256={file: _sha256(building / file) for file in _FILES},
+        )
         (building / "manifest.json").write_text(json.dumps(asdict(complete), indent=1) + "\n", encoding="utf-8")
         for file in (*_FILES, "manifest.json"):
             _fsync(building / file)
@@ -118,6 +148,16 @@ def build_snapshot(
         building.rename(directory / name)
         _switch(directory, name)
     return complete
+
+
+def _built(vectors: NDArray[np.float32], like: Snapshot | None) -> tuple[FlatIndex | AnnIndex, int]:
+    if len(vectors) <= FLAT_LIMIT:
+        return build_flat(vectors), 0
+    if like is not None and isinstance(like.index, AnnIndex) and like.index.dim == vectors.shape[1]:
+        trained = like.manifest.trained_rows
+        if trained / RETRAIN_AFTER_GROWTH <= len(vectors) <= trained * RETRAIN_AFTER_GROWTH:
+            return build(vectors, like=faiss.read_index(str(like.path / "index.faiss"))), trained
+    return build(vectors), len(vectors)
 
 
 def current_name(directory: Path) -> str | None:
@@ -128,7 +168,7 @@ def current_name(directory: Path) -> str | None:
         return None
 
 
-def open_snapshot(directory: Path, *, space: str) -> Snapshot:
+def open_snapshot(directory: Path, *, space: str, granularity: str = "track") -> Snapshot:
     """Open the current snapshot, memory-mapped, after checking it against its manifest.
 
     Raises
@@ -142,57 +182,30 @@ def open_snapshot(directory: Path, *, space: str) -> Snapshot:
         raw = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         found = raw.get("format")
         if found != FORMAT:
-            raise IndexMismatchError(f"{path}: format {found}, this version reads {FORMAT}")
-        manifest = Manifest(**{field.name: raw[field.name] for field in fields(Manifest)})
+            raise IndexMismatchError(f"{path}: format {found}, this version reads {FORMAT}: run `soundalike rebuild`")
+        manifest = TypeAdapter(Manifest).validate_python(raw)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise IndexMismatchError(
             f"{path}: the manifest cannot be read ({error!r}): run `soundalike rebuild`"
         ) from error
-    if manifest.space != space:
-        raise IndexMismatchError(f"{path}: of space {manifest.space!r}, expected {space!r}")
+    for what, found, expected in (("space", manifest.space, space), ("granularity", manifest.granularity, granularity)):
+        if found != expected:
+            raise IndexMismatchError(f"{path}: of {what} {found!r}, expected {expected!r}")
     for file, expected in (manifest.sha256 or {}).items():
         actual = _sha256(path / file) if (path / file).exists() else "no file"
         if actual != expected:
             raise IndexMismatchError(
                 f"{path / file}: sha256 {actual}, the manifest says {expected}: run `soundalike rebuild`"
             )
-    index = faiss.read_index(str(path / "index.faiss"), faiss.IO_FLAG_MMAP if manifest.kind == "ivf" else 0)
-    if (index.d, index.ntotal) != (manifest.dim, manifest.count):
+    flat = manifest.tuning is None
+    index = faiss.read_index(str(path / "index.faiss"), 0 if flat else faiss.IO_FLAG_MMAP_IFC)
+    if (index.d, index.ntotal) != (manifest.dim, manifest.rows):
         raise IndexMismatchError(
-            f"{path}: index of {index.ntotal} × {index.d}, the manifest says {manifest.count} × {manifest.dim}"
+            f"{path}: index of {index.ntotal} × {index.d}, the manifest says {manifest.rows} × {manifest.dim}"
         )
-    return Snapshot(str(name), manifest, index, np.load(path / "track_ids.npy", allow_pickle=False))
-
-
-def _build_index(vectors: NDArray[np.float32], manifest: Manifest) -> tuple[Any, Manifest]:
-    count, dim = vectors.shape
-    if count <= FLAT_LIMIT:
-        flat = faiss.IndexFlatIP(dim)
-        flat.add(vectors)
-        return flat, replace(manifest, kind="flat", nprobe=0, recall=1.0)
-    nlist = max(1, min(int(4 * np.sqrt(count)), count // MIN_ROWS_TO_TRAIN_A_LIST))
-    index = faiss.index_factory(dim, f"IVF{nlist},SQfp16", faiss.METRIC_INNER_PRODUCT)
-    index.by_residual = False  # so that a row is exactly the float16 that PostgreSQL holds
-    rng = np.random.default_rng(0)
-    rows = rng.choice(count, size=min(count, nlist * MAX_ROWS_TO_TRAIN_A_LIST), replace=False)
-    index.train(vectors[rows])
-    index.set_direct_map_type(faiss.DirectMap.Array)
-    index.add(vectors)
-    nprobe, recall = _tune(index, vectors, rng)
-    return index, replace(manifest, kind="ivf", nprobe=nprobe, recall=recall)
-
-
-def _tune(index: Any, vectors: NDArray[np.float32], rng: np.random.Generator) -> tuple[int, float]:
-    queries = vectors[rng.choice(len(vectors), size=min(len(vectors), TUNING_QUERIES), replace=False)]
-    _, truth = faiss.knn(queries, vectors, TUNING_K, metric=faiss.METRIC_INNER_PRODUCT)
-    nprobe, recall = 1, 0.0
-    while True:
-        _, found = index.search(queries, TUNING_K, params=faiss.SearchParametersIVF(nprobe=nprobe))
-        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, truth, strict=True))
-        recall = hits / truth.size
-        if recall >= RECALL_TARGET or nprobe >= index.nlist:
-            return min(nprobe, index.nlist), recall
-        nprobe *= 2
+    rows = [np.load(path / file, allow_pickle=False) for file in _FILES[1:]]
+    opened = FlatIndex(index) if manifest.tuning is None else AnnIndex(index, manifest.tuning)
+    return Snapshot(path, manifest, opened, *rows)
 
 
 @contextmanager

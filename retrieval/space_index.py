@@ -1,22 +1,27 @@
 """The index of one space, following the catalogue by revision: read the changes, and now and then merge them."""
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy.exc import SQLAlchemyError
 
 from retrieval.catalog import Catalog
-from retrieval.errors import IndexMissingError
-from retrieval.snapshots import Manifest, build_snapshot, current_name, open_snapshot
+from retrieval.delta import Delta
+from retrieval.errors import IndexMismatchError, IndexMissingError, RetrievalError
+from retrieval.records import Granularity, IndexChange
+from retrieval.snapshots import Manifest, Snapshot, build_snapshot, current_name, open_snapshot
 from retrieval.vector_index import IndexView
+from retrieval.watch import Watch
 
 logger = logging.getLogger(__name__)
 
-GRANULARITY = "track"
-MERGE_AFTER_ROWS = 1_000
+MERGE_AFTER_ROWS = 10_000
 MERGE_AFTER_SHARE = 0.1
+_MERGE_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -28,30 +33,34 @@ class RebuildReport:
 
 
 class SpaceIndex:
-    """The live index of one space; safe to share between threads."""
+    """The live index of one space, by track or by segment; safe to share between threads."""
 
-    def __init__(self, catalog: Catalog, index_root: Path, space: str) -> None:
+    def __init__(self, catalog: Catalog, index_root: Path, space: str, granularity: Granularity = "track") -> None:
         self.catalog = catalog
         self.space = space
-        self.directory = index_root / space / GRANULARITY
+        self.granularity: Granularity = granularity
+        self.directory = index_root / space / granularity
         self._lock = threading.Lock()
+        self._merging = threading.Lock()
         self._view: IndexView | None = None
+        self._watch = Watch(catalog)
 
     def view(self) -> IndexView:
-        """The space as of the newest committed revision.
+        """The space as it is: with all that this process has written, and what others had a tenth of a second ago.
 
         Raises
         ------
         IndexMissingError
             If no track was ever encoded in this space.
         """
+        view = self._view
+        if view is not None and not self._watch.is_due(view.revision):
+            return view
         with self._lock:
-            name = current_name(self.directory)
-            if self._view is None or name != (self._view.snapshot.name if self._view.snapshot else None):
-                self._view = self._open(name)
-            if self.catalog.revision() > self._view.revision:
-                changes = self.catalog.index_changes(self.space, after=self._view.revision)
-                self._view = self._view.updated(changes)
+            if self._view is None or self._watch.is_due(self._view.revision):
+                self._view = self._followed(self._view)
+                self._watch.looked()
+                self._merge_in_background(self._view)
             return self._view
 
     def rebuild(self) -> RebuildReport:
@@ -60,19 +69,25 @@ class SpaceIndex:
         The newest encoder version wins; tracks of others are counted and left out until they are encoded again.
         """
         version = newest_encoder_version(self.catalog, self.space)
-        track_ids, vectors, others, revision = [], [], 0, 0
-        for change in self.catalog.index_changes(self.space, after=0):
+        dim = self.catalog.dim(self.space, version)
+        rows, others, revision = list[IndexChange](), 0, 0
+        for change in self.catalog.index_changes(self.space, self.granularity, after=0):
             revision = change.revision
-            if change.vector is None:
+            if change.vectors is None:
                 continue
             if change.encoder_version != version:
                 others += 1
                 continue
-            track_ids.append(change.track_id)
-            vectors.append(change.vector)
-        matrix = np.stack(vectors).astype(np.float32)
-        manifest = Manifest(self.space, GRANULARITY, version, matrix.shape[1], len(track_ids), revision)
-        complete = build_snapshot(self.directory, manifest, np.array(track_ids, np.int64), matrix)
+            rows.append(change)
+        manifest = Manifest(self.space, self.granularity, version, dim, revision)
+        counts = [len(change.spans_s) for change in rows]
+        track_ids = np.repeat(np.array([change.track_id for change in rows], np.int64), counts)
+        vectors, spans_s = np.empty((len(track_ids), dim), np.float32), np.empty((len(track_ids), 2), np.float32)
+        for change, end in zip(rows, np.cumsum(counts), strict=True):
+            vectors[end - len(change.spans_s) : end] = change.vectors
+            spans_s[end - len(change.spans_s) : end] = change.spans_s
+        complete = build_snapshot(self.directory, manifest, track_ids, vectors, spans_s, like=self._snapshot(version))
+        self._watch.forget()
         if others:
             logger.warning(
                 "space %s: %d tracks of another encoder version than %s left out; index them again",
@@ -83,27 +98,61 @@ class SpaceIndex:
         return RebuildReport(complete, others)
 
     def merge_if_due(self) -> bool:
-        """Rebuild when there is no snapshot, its encoder changed, or the delta has grown; say whether it was done."""
-        view = self.view()
-        if view.snapshot is not None and view.encoder_version == newest_encoder_version(self.catalog, self.space):
-            changed = len(view.delta_ids) + (0 if view.dead_rows is None else int(view.dead_rows.sum()))
-            if changed <= max(MERGE_AFTER_ROWS, MERGE_AFTER_SHARE * view.snapshot.manifest.count):
-                return False
+        """Rebuild when no snapshot is usable, its encoder changed, or the delta has grown; say whether it was done."""
+        try:
+            view = self.view()
+        except IndexMismatchError as error:
+            logger.warning("%s; it is built anew", error)
+            self.rebuild()
+            return True
+        newest = newest_encoder_version(self.catalog, self.space)
+        if view.snapshot is not None and view.encoder_version == newest and not self._has_grown(view):
+            return False
         self.rebuild()
         return True
+
+    def _snapshot(self, encoder_version: str) -> Snapshot | None:
+        """The snapshot that is open, if this version encoded it."""
+        view = self._view
+        return view.snapshot if view is not None and view.encoder_version == encoder_version else None
+
+    def _merge_in_background(self, view: IndexView) -> None:
+        """Rebuild beside the searches when the delta has grown; one at a time, and behind everything else."""
+        if view.snapshot is None or not self._has_grown(view) or not self._merging.acquire(blocking=False):
+            return
+
+        def merge() -> None:
+            try:
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _MERGE_NICENESS)
+                self.rebuild()
+            except (RetrievalError, SQLAlchemyError, OSError):
+                logger.exception("space %s: the index could not be merged; it goes on as it is", self.space)
+            finally:
+                self._merging.release()
+
+        threading.Thread(target=merge, name=f"merge {self.space}", daemon=True).start()
+
+    @staticmethod
+    def _has_grown(view: IndexView) -> bool:
+        rows = view.snapshot.manifest.rows if view.snapshot else 0
+        return view.changed > max(MERGE_AFTER_ROWS, MERGE_AFTER_SHARE * rows)
+
+    def _followed(self, view: IndexView | None) -> IndexView:
+        name = current_name(self.directory)
+        if view is None or name != (view.snapshot.name if view.snapshot else None):
+            view = self._open(name)
+        if self.catalog.revision() > view.revision:
+            view = view.updated(self.catalog.index_changes(self.space, self.granularity, after=view.revision))
+        return view
 
     def _open(self, name: str | None) -> IndexView:
         if name is None:
             version = newest_encoder_version(self.catalog, self.space)
             return IndexView(version, self.catalog.dim(self.space, version), revision=0)
-        snapshot = open_snapshot(self.directory, space=self.space)
+        snapshot = open_snapshot(self.directory, space=self.space, granularity=self.granularity)
         manifest = snapshot.manifest
         return IndexView(
-            manifest.encoder_version,
-            manifest.dim,
-            manifest.revision,
-            snapshot,
-            delta_vectors=np.empty((0, manifest.dim), np.float32),
+            manifest.encoder_version, manifest.dim, manifest.revision, snapshot, delta=Delta.empty(manifest.dim)
         )
 
 

@@ -1,24 +1,36 @@
 """One immutable view of a space: a snapshot, the rows in it that no longer count, and a delta searched beside it.
 
-Every change makes a new view, so a search never sees half of one. The plan of a search, by what may match:
+Every change makes a new view, so a search never sees half of one. A row is a track, or one of its segments; of a track
+the nearest row counts. Rows of the delta come after those of the snapshot. The plan of a search, by what may match:
 
-- ``exact``: every matching vector is scored. Always for fewer than `SCAN_LIMIT`, always on a flat index, or on demand.
-- ``ivf``: the nearest lists only, with a bitmap where a filter or a deletion leaves rows out, and with more lists the
-  fewer rows match. Whatever still comes back short is searched again with more lists, in the end with all of them.
+- ``exact``: every matching vector is scored. Always on a flat index, among few matching rows, or on demand.
+- ``ivf``: the approximate index of :mod:`retrieval.ann`, among a subset where a filter or a deletion leaves rows out.
+
+Whatever comes back short is searched for more rows, in the end for all: an answer has as many tracks as match.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import faiss
 import numpy as np
-from numpy.typing import NDArray
 
-from retrieval.records import IndexChange
-from retrieval.snapshots import Snapshot
+from retrieval.ann import AnnIndex, Subset
+from retrieval.delta import Delta
+from retrieval.flat import FlatIndex, scan
 
-SCAN_LIMIT = 20_000
-WIDEN = 4
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from retrieval.faiss_threads import Found
+    from retrieval.records import IndexChange
+    from retrieval.snapshots import Snapshot
+
+_WIDEN = 4
 
 
 @dataclass(frozen=True)
@@ -28,15 +40,54 @@ class Neighbors:
     Attributes
     ----------
     track_ids : int64 [n_queries, k], −1 where fewer match
+    rows : int64 [n_queries, k], the nearest row of each track
     cosines : float32 [n_queries, k], −inf where fewer match
     matching : number of tracks that the search was about
+    scored : number of rows that it was about
     path : ``exact`` or ``ivf``
     """
 
     track_ids: NDArray[np.int64]
+    rows: NDArray[np.int64]
     cosines: NDArray[np.float32]
     matching: int
+    scored: int
     path: str
+
+
+class Selection:
+    """The rows of a view that a search may return; what a search needs of them is made once and kept."""
+
+    def __init__(self, view: IndexView, rows: NDArray[np.int64], delta_rows: NDArray[np.int64], matching: int) -> None:
+        self.rows = rows
+        self.delta_rows = delta_rows
+        self.matching = matching
+        self._view = view
+
+    @property
+    def count(self) -> int:
+        """Rows to search among."""
+        return len(self.rows) + len(self.delta_rows)
+
+    def count_of(self, track_ids: NDArray[np.int64]) -> int:
+        """How many of these tracks (ascending) are among them."""
+        theirs = self._view.select(track_ids)
+        rows = theirs.rows[_contained(theirs.rows, self.rows)]
+        delta_rows = theirs.delta_rows[_contained(theirs.delta_rows, self.delta_rows)]
+        return len(np.unique(np.concatenate([self._view.track_ids(rows), self._view.delta.track_ids[delta_rows]])))
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """The snapshot's vectors of these rows, float32 [len(rows), dim]."""
+        assert self._view.snapshot is not None  # there are rows
+        return self._view.snapshot.index.vectors(self.rows)
+
+    @cached_property
+    def subset(self) -> Subset:
+        """These rows as the approximate index takes them."""
+        assert self._view.snapshot is not None
+        assert isinstance(self._view.snapshot.index, AnnIndex)
+        return self._view.snapshot.index.subset(self.rows)
 
 
 @dataclass(frozen=True)
@@ -45,175 +96,270 @@ class IndexView:
 
     Attributes
     ----------
-    dead_rows : bool [snapshot rows], rows replaced or deleted since; none when there is none
-    delta_ids : int64 [n], tracks written since the snapshot
-    delta_vectors : float32 [n, dim]
+    dead : bool [snapshot rows], rows replaced or deleted since; none when there is none
     """
 
     encoder_version: str
     dim: int
     revision: int
     snapshot: Snapshot | None = None
-    dead_rows: NDArray[np.bool_] | None = None
-    delta_ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    delta_vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    dead: NDArray[np.bool_] | None = None
+    delta: Delta = field(default_factory=lambda: Delta.empty(0))
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of tracks that can be found."""
-        return self._snapshot_count() + len(self.delta_ids)
+        in_delta = len(np.unique(self.delta.track_ids[self.delta.alive]))
+        if self.snapshot is None:
+            return in_delta
+        # A track's rows die together.
+        dead = 0 if self.dead is None else int((self.dead & self.snapshot.first_rows).sum())
+        return self.snapshot.manifest.count - dead + in_delta
 
     @property
     def version(self) -> str:
         """Names exactly what is searched: the snapshot and the revision reached by the delta."""
         return f"{self.snapshot.name if self.snapshot else 'empty'}+{self.revision}"
 
-    def updated(self, changes: Iterable[IndexChange]) -> "IndexView":
+    @property
+    def changed(self) -> int:
+        """Rows by which the view differs from its snapshot."""
+        return len(self.delta) + (0 if self.dead is None else int(self.dead.sum()))
+
+    def updated(self, changes: Iterable[IndexChange]) -> IndexView:
         """The view after these changes, which are ordered by revision.
 
         A vector of another encoder version is left out and does not replace the old one: the two cannot be compared.
         """
-        delta = dict(zip(self.delta_ids.tolist(), self.delta_vectors, strict=True))
-        dead: list[int] = []
+        newest: dict[int, IndexChange] = {}
         revision = self.revision
         for change in changes:
             revision = change.revision
-            if change.vector is not None and change.encoder_version != self.encoder_version:
-                continue
-            dead.append(change.track_id)
-            delta.pop(change.track_id, None)
-            if change.vector is not None and not change.deleted:
-                delta[change.track_id] = change.vector.astype(np.float32)
-        vectors = np.stack(list(delta.values())) if delta else np.empty((0, self.dim), np.float32)
-        return replace(
-            self,
-            revision=revision,
-            dead_rows=self._with_dead(dead),
-            delta_ids=np.fromiter(delta, np.int64, len(delta)),
-            delta_vectors=vectors,
-        )
+            if change.vectors is None or change.encoder_version == self.encoder_version:
+                newest[change.track_id] = change
+        gone = np.fromiter(newest, np.int64, len(newest))
+        written = [change for change in newest.values() if change.vectors is not None and not change.deleted]
+        return replace(self, revision=revision, dead=self._with_dead(gone), delta=self._with_rows(gone, written))
 
-    def vector(self, track_id: int) -> NDArray[np.float32] | None:
-        """The track's vector, float32 [dim], or none when it is not in the view."""
-        in_delta = np.flatnonzero(self.delta_ids == track_id)
-        if len(in_delta):
-            newest: NDArray[np.float32] = self.delta_vectors[in_delta[0]]
-            return newest
-        rows = self._rows_of(np.array([track_id], np.int64))
-        if self.snapshot is None or not len(rows):
-            return None
-        stored: NDArray[np.float32] = self.snapshot.vectors(rows)[0]
-        return stored
+    def vectors_of(self, track_id: int) -> NDArray[np.float32]:
+        """The track's rows, float32 [n, dim]: none when it is not in the view."""
+        rows = self.select(np.array([track_id], np.int64))
+        return self.vectors(np.concatenate([rows.rows, rows.delta_rows + self._snapshot_rows]))
 
-    def count_of(self, track_ids: NDArray[np.int64]) -> int:
-        """How many of these tracks can be found."""
-        return len(self._rows_of(track_ids)) + int(np.isin(self.delta_ids, track_ids).sum())
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of these rows, float32 [n, dim]."""
+        in_delta = rows >= self._snapshot_rows
+        found = np.empty((len(rows), self.dim), np.float32)
+        if self.snapshot is not None and not in_delta.all():
+            found[~in_delta] = self.snapshot.index.vectors(rows[~in_delta])
+        found[in_delta] = self.delta.vectors[rows[in_delta] - self._snapshot_rows]
+        return found
+
+    def track_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The tracks of these rows; −1 for −1."""
+        found: NDArray[np.int64] = self._looked_up("track_ids", rows, -1)
+        return found
+
+    def spans_s(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Start and end of these rows, float32 [..., 2]; NaN for −1."""
+        found: NDArray[np.float32] = self._looked_up("spans_s", rows, np.nan)
+        return found
+
+    def all_track_ids(self) -> NDArray[np.int64]:
+        """The tracks that can be found, int64 ascending."""
+        rows = np.concatenate([self._alive.rows, self._alive.delta_rows + self._snapshot_rows])
+        return np.unique(self.track_ids(rows))
+
+    def select(self, track_ids: NDArray[np.int64]) -> Selection:
+        """The living rows of these tracks, int64 ascending."""
+        rows = np.empty(0, np.int64)
+        if self.snapshot is not None:
+            rows = _rows_of(self.snapshot.track_ids, track_ids)
+            rows = rows if self.dead is None else rows[~self.dead[rows]]
+        delta_rows = self.delta.rows_of(track_ids)
+        tracks = np.concatenate([self.track_ids(rows), self.delta.track_ids[delta_rows]])
+        return Selection(self, rows, delta_rows, len(np.unique(tracks)))
 
     def search(
-        self, queries: NDArray[np.float32], k: int, *, allowed: NDArray[np.int64] | None = None, exact: bool = False
+        self, queries: NDArray[np.float32], k: int, *, among: Selection | None = None, exact: bool = False
     ) -> Neighbors:
         """The `k` nearest tracks of every query.
 
         Parameters
         ----------
         queries : float32 [n_queries, dim], L2 norm 1
-        allowed : int64 [n], ascending track ids that may be returned; none for all
-        exact : scan every matching vector, whatever it costs
+        among : rows that may be returned, selected from this view; none for all
+        exact : score every matching vector, whatever it costs
         """
-        rows, matching_rows = self._matching_rows(allowed)
-        in_delta = slice(None) if allowed is None else np.isin(self.delta_ids, allowed)
-        delta_ids, delta_vectors = self.delta_ids[in_delta], self.delta_vectors[in_delta]
-        approximate = False
-        parts = [_scan(queries, delta_vectors, delta_ids, k)]
-        if self.snapshot is not None and matching_rows:
-            flat = self.snapshot.manifest.kind == "flat"
-            approximate = not (flat or exact or matching_rows <= SCAN_LIMIT)
-            if rows is not None and (flat or matching_rows <= SCAN_LIMIT):
-                selected = np.flatnonzero(rows)
-                parts.append(_scan(queries, self.snapshot.vectors(selected), self.snapshot.track_ids[selected], k))
-            elif flat:
-                cosines, found = self.snapshot.index.search(queries, min(k, matching_rows))
-                parts.append((self.snapshot.track_ids[found], cosines))
+        if among is None and not exact and self._is_plain and k <= self.count:
+            return self._plain_search(queries, k)
+        matching = self.count if among is None else among.matching
+        scored = self._living_rows if among is None else among.count
+        wanted, rows_a_track = min(k, matching), max(1, -(-scored // max(matching, 1)))
+        n = min(wanted * (1 if rows_a_track == 1 else 2 * rows_a_track), scored)
+        while True:
+            rows, cosines = self._nearest_rows(queries, n, among, exact=exact)
+            found = _by_track(self.track_ids(rows), rows, cosines, k)
+            if n >= scored or ((found[0] >= 0).sum(axis=1) >= wanted).all():
+                break
+            n = min(n * _WIDEN, scored)
+        track_ids, best, cosines = found
+        path = "exact" if exact or not self._is_approximate(among) else "ivf"
+        return Neighbors(track_ids, best, cosines, matching, scored, path)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether the view is an approximate snapshot of whole tracks, with no change since."""
+        if self.snapshot is None or len(self.delta) or self.dead is not None:
+            return False
+        return self._is_approximate(None) and self.snapshot.manifest.count == self._snapshot_rows
+
+    def _plain_search(self, queries: NDArray[np.float32], k: int) -> Neighbors:
+        """What `search` does, where there is nothing to merge: most queries of a large catalogue go this way."""
+        assert self.snapshot is not None
+        assert isinstance(self.snapshot.index, AnnIndex)
+        rows, cosines = self.snapshot.index.search(queries, k)
+        if rows.min() < 0:  # too few in the lists that were searched
+            return self.search(queries, k, among=self._alive)
+        return Neighbors(self.snapshot.track_ids[rows], rows, cosines, self.count, self._snapshot_rows, "ivf")
+
+    def _nearest_rows(self, queries: NDArray[np.float32], n: int, among: Selection | None, *, exact: bool) -> Found:
+        """The nearest n living rows, of the snapshot and of the delta, best first."""
+        parts = [self.delta.search(queries, n, None if among is None else among.delta_rows)]
+        parts[0] = parts[0][0] + self._snapshot_rows, parts[0][1]
+        if self.snapshot is not None and n:
+            if exact or not self._is_approximate(among):
+                parts.append(self._scanned(queries, n, among))
             else:
-                parts.append(_probe(self.snapshot, queries, k, rows, matching_rows, every_list=not approximate))
-        track_ids, cosines = _merge(parts, k)
-        return Neighbors(track_ids, cosines, matching_rows + len(delta_ids), "ivf" if approximate else "exact")
+                parts.append(self._approximate(queries, n, among))
+        rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :n]
+        return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
 
-    def _snapshot_count(self) -> int:
+    def _is_approximate(self, among: Selection | None) -> bool:
+        if self.snapshot is None or not isinstance(self.snapshot.index, AnnIndex):
+            return False
+        return among is None or len(among.rows) > self.snapshot.index.scan_rows
+
+    def _scanned(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
+        assert self.snapshot is not None
+        index = self.snapshot.index
+        if among is None and self.dead is None and isinstance(index, FlatIndex):
+            return index.search(queries, n)
+        selection = self._alive if among is None else among
+        if not len(selection.rows):
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        if isinstance(index, AnnIndex) and len(selection.rows) > index.scan_rows:
+            return index.scan(queries, n, selection.subset)  # too many to be kept decoded
+        found, cosines = scan(queries, selection.vectors, n)
+        return selection.rows[found], cosines
+
+    def _approximate(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
+        assert self.snapshot is not None
+        index = self.snapshot.index
+        assert isinstance(index, AnnIndex)
+        if among is None:
+            return index.search(queries, n, bits=self._alive_bits)
+        return index.search_among(queries, min(n, len(among.rows)), among.subset)
+
+    @property
+    def _snapshot_rows(self) -> int:
+        return 0 if self.snapshot is None else self.snapshot.manifest.rows
+
+    @cached_property
+    def _alive(self) -> Selection:
+        """Every living row."""
+        rows = np.arange(self._snapshot_rows)
+        rows = rows if self.dead is None else rows[~self.dead]
+        return Selection(self, rows, np.flatnonzero(self.delta.alive), self.count)
+
+    @cached_property
+    def _alive_bits(self) -> NDArray[np.uint8] | None:
+        return None if self.dead is None else np.packbits(~self.dead, bitorder="little")
+
+    @cached_property
+    def _living_rows(self) -> int:
+        dead = 0 if self.dead is None else int(self.dead.sum())
+        return self._snapshot_rows - dead + self.delta.count
+
+    def _looked_up(self, name: str, rows: NDArray[np.int64], missing: float) -> NDArray[Any]:
+        of_delta = getattr(self.delta, name)
+        found = np.full((*rows.shape, *of_delta.shape[1:]), missing, of_delta.dtype)
+        in_delta = rows >= self._snapshot_rows
+        found[in_delta] = of_delta[rows[in_delta] - self._snapshot_rows]
+        if self.snapshot is not None:
+            in_snapshot = (rows >= 0) & ~in_delta
+            found[in_snapshot] = getattr(self.snapshot, name)[rows[in_snapshot]]
+        return found
+
+    def _with_dead(self, track_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         if self.snapshot is None:
-            return 0
-        return self.snapshot.manifest.count - (0 if self.dead_rows is None else int(self.dead_rows.sum()))
-
-    def _rows_of(self, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.snapshot is None or not self.snapshot.manifest.count:
-            return np.empty(0, np.int64)
-        rows: NDArray[np.int64] = np.searchsorted(self.snapshot.track_ids, track_ids)
-        rows = rows[np.take(self.snapshot.track_ids, rows, mode="clip") == track_ids]
-        return rows if self.dead_rows is None else rows[~self.dead_rows[rows]]
-
-    def _with_dead(self, track_ids: list[int]) -> NDArray[np.bool_] | None:
-        rows = self._rows_of(np.array(sorted(set(track_ids)), np.int64))
-        if self.snapshot is None or not len(rows):
-            return self.dead_rows
-        dead = np.zeros(self.snapshot.manifest.count, bool) if self.dead_rows is None else self.dead_rows.copy()
+            return None
+        rows = _rows_of(self.snapshot.track_ids, np.sort(track_ids))
+        if not len(rows):
+            return self.dead
+        dead = np.zeros(self._snapshot_rows, bool) if self.dead is None else self.dead.copy()
         dead[rows] = True
         return dead
 
-    def _matching_rows(self, allowed: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_] | None, int]:
-        """Snapshot rows that may be returned (none: all of them), and how many they are."""
-        if self.snapshot is None:
-            return None, 0
-        if allowed is None:
-            return (None if self.dead_rows is None else ~self.dead_rows), self._snapshot_count()
-        rows = np.zeros(self.snapshot.manifest.count, bool)
-        selected = self._rows_of(allowed)
-        rows[selected] = True
-        return rows, len(selected)
+    def _with_rows(self, gone: NDArray[np.int64], written: Sequence[IndexChange]) -> Delta:
+        if not len(gone):
+            return self.delta
+        delta = self.delta if self.delta.vectors.shape[1] == self.dim else Delta.empty(self.dim)
+        changes = [change for change in written if change.vectors is not None]
+        if not changes:
+            return delta.written(gone, *Delta.empty(self.dim).rows)
+        counts = [len(change.vectors) for change in changes if change.vectors is not None]
+        return delta.written(
+            gone,
+            np.repeat(np.array([change.track_id for change in changes], np.int64), counts),
+            np.concatenate([change.vectors for change in changes if change.vectors is not None]).astype(np.float32),
+            np.concatenate([change.spans_s for change in changes]).astype(np.float32),
+        )
 
 
-Part = tuple[NDArray[np.int64], NDArray[np.float32]]
+def _rows_of(track_ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in `track_ids` (ascending, with repeats) of each of `wanted` (ascending), int64 ascending."""
+    first = np.searchsorted(track_ids, wanted, side="left")
+    counts = np.searchsorted(track_ids, wanted, side="right") - first
+    ends = np.cumsum(counts)
+    return np.repeat(first - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
 
 
-def _scan(queries: NDArray[np.float32], vectors: NDArray[np.float32], track_ids: NDArray[np.int64], k: int) -> Part:
-    if not len(track_ids):
-        return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    cosines, found = faiss.knn(queries, vectors, min(k, len(track_ids)), metric=faiss.METRIC_INNER_PRODUCT)
-    return track_ids[found], cosines
+def _contained(some: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of `some` stand in `among`, which ascends."""
+    if not len(among):
+        return np.zeros(len(some), bool)
+    contained: NDArray[np.bool_] = np.take(among, np.searchsorted(among, some), mode="clip") == some
+    return contained
 
 
-def _probe(
-    snapshot: Snapshot,
-    queries: NDArray[np.float32],
-    k: int,
-    rows: NDArray[np.bool_] | None,
-    matching: int,
-    *,
-    every_list: bool,
-) -> Part:
-    """Search the nearest lists, then more of them for as long as any query stays short."""
-    count, nlist = snapshot.manifest.count, snapshot.index.nlist
-    bitmap = None if rows is None else np.packbits(rows, bitorder="little")
-    selector = None if bitmap is None else faiss.IDSelectorBitmap(count, faiss.swig_ptr(bitmap))
-    # Fewer matching rows a list: as many lists more, so that as many candidates are looked at.
-    nprobe = nlist if every_list else min(nlist, int(np.ceil(snapshot.manifest.nprobe * count / matching)))
-    while True:
-        params = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
-        cosines, found = snapshot.index.search(queries, min(k, matching), params=params)
-        if nprobe >= nlist or (found >= 0).all():
-            break
-        nprobe = min(nlist, nprobe * WIDEN)
-    return np.where(found >= 0, snapshot.track_ids[found], -1), np.where(found >= 0, cosines, -np.inf)
+def _by_track(
+    track_ids: NDArray[np.int64], rows: NDArray[np.int64], cosines: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Tracks, rows and cosines [n_queries, k] of the best row of every track; equal cosines in order of track."""
+    order = np.lexsort((track_ids, -cosines), axis=1)
+    track_ids = np.take_along_axis(track_ids, order, 1)
+    again = _seen_before(track_ids) | (track_ids < 0)
+    places = np.argsort(again, axis=1, kind="stable")[:, :k]
+    found = (np.take_along_axis(array, order, 1) for array in (rows, cosines))
+    missing = np.take_along_axis(again, places, 1)
+    padding = ((0, 0), (0, max(0, k - places.shape[1])))
+
+    def kept(array: NDArray[Any], without: float) -> NDArray[Any]:
+        values = np.where(missing, np.array(without, array.dtype), np.take_along_axis(array, places, 1))
+        return np.pad(values, padding, constant_values=without)
+
+    best_rows, best_cosines = found
+    return kept(track_ids, -1), kept(best_rows, -1), kept(best_cosines, -np.inf)
 
 
-def _merge(parts: list[Part], k: int) -> Part:
-    """The best k of all parts, equal cosines in order of track id; padded with −1 and −inf."""
-    track_ids = np.concatenate([ids for ids, _ in parts], axis=1)
-    cosines = np.concatenate([values for _, values in parts], axis=1)
-    order = np.lexsort((track_ids, -cosines), axis=1)[:, :k]
-    track_ids, cosines = np.take_along_axis(track_ids, order, 1), np.take_along_axis(cosines, order, 1)
-    missing = k - track_ids.shape[1]
-    padding = ((0, 0), (0, max(missing, 0)))
-    return (
-        np.pad(track_ids, padding, constant_values=-1),
-        np.pad(cosines, padding, constant_values=-np.inf).astype(np.float32, copy=False),
-    )
+def _seen_before(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a value [n, m] stands further left in its row as well."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ascending = np.take_along_axis(values, order, 1)
+    same = np.zeros(values.shape, bool)
+    same[:, 1:] = ascending[:, 1:] == ascending[:, :-1]
+    seen = np.empty_like(same)
+    np.put_along_axis(seen, order, same, axis=1)
+    return seen

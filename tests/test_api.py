@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,12 +14,12 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from api.answers import answer_out
 from api.app import create_app
-from api.schemas import answer_out
 from api.wiring import LoadedEncoders, Soundalike
 from encoders.encoder import Encoder
 from retrieval.filters import parse_filter
-from retrieval.search import Query
+from retrieval.query import similar
 from tests.conftest import tone
 
 
@@ -48,14 +49,14 @@ def test_http_equals_the_direct_call(client: FlaskClient, here: Soundalike) -> N
     raw = {"must": [{"key": "duration_s", "range": {"lt": 4}}]}
     body = {"query": {"track": "music/low/tone03.wav"}, "filter": raw, "limit": 4, "explain": True}
     over_http = client.post("/v1/query", json=body).json
-    direct = here.search.answer(Query(track="music/low/tone03.wav", filter=parse_filter(raw), limit=4, explain=True))
+    direct = here.search.answer(similar("music/low/tone03.wav", filter=parse_filter(raw), limit=4, explain=True))
     expected = answer_out(direct).model_dump()
     for answer in (over_http, expected):
         answer.pop("timing_ms")
     assert over_http == expected
     assert len(over_http["results"]) == 4
-    similar = client.get("/v1/tracks/music/low/tone03.wav/similar?limit=4").json
-    assert len(similar["results"]) == 4
+    nearest = client.get("/v1/tracks/music/low/tone03.wav/similar?limit=4").json
+    assert len(nearest["results"]) == 4
 
 
 def test_a_vector_finds_its_track(client: FlaskClient) -> None:
@@ -81,7 +82,7 @@ def test_an_uploaded_clip_finds_its_track(client: FlaskClient, music: Path) -> N
         ({"query": {"track": "a", "vector": [1]}}, "invalid-request", "query"),
         ({"query": {"track": "a"}, "limits": 3}, "invalid-request", "limits"),
         ({"query": {"track": "a"}, "limit": 0}, "invalid-request", "limit"),
-        ({"query": {"track": "a"}, "granularity": "segment"}, "invalid-request", "granularity"),
+        ({"query": {"track": "a"}, "granularity": "section"}, "invalid-request", "granularity"),
         ({"query": {"track": "a"}, "filter": {"must": [{"key": "year"}]}}, "invalid-request", "filter.must[0]"),
         ({"query": {"vector": [1, 2, 3]}}, "invalid-query", "query.vector"),
         ({"query": {"vector": [0.0] * 200}}, "invalid-query", "query.vector"),
@@ -280,13 +281,24 @@ def test_openapi_describes_every_route(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     assert document["openapi"].startswith("3.1")
     paths = set(document["paths"])
-    assert {"/v1/query", "/v1/query/audio", "/v1/tracks", "/v1/tracks/{key}", "/v1/tracks:bulk", "/readyz"} <= paths
+    assert {
+        "/v1/query",
+        "/v1/query/batch",
+        "/v1/query/audio",
+        "/v1/tracks",
+        "/v1/tracks/{key}",
+        "/v1/tracks:bulk",
+        "/readyz",
+    } <= paths
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, response in operation["responses"].items() if isinstance(operation, dict) else ():
                 assert ("application/problem+json" in response.get("content", {})) == (int(status) >= 400)
-    body = document["components"]["schemas"]["TrackQuery"]
-    assert set(body["properties"]) >= {"query", "filter", "limit", "exact"}
+    body = document["components"]["schemas"]["SearchIn"]
+    assert set(body["properties"]) >= {"query", "granularity", "filter", "diversity", "context", "cursor", "exact"}
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references
+    assert references <= set(document["components"]["schemas"])
 
 
 def test_an_encoder_is_loaded_once(soundalike: Soundalike) -> None:

@@ -1,18 +1,22 @@
 """One transaction a track, revisions in order, deletions and the nearest keys, on a real PostgreSQL."""
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, create_engine, event, func, insert, select, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from retrieval.catalog import Catalog
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 from retrieval.ledger import Ledger, UnknownJobError
-from retrieval.models import embeddings, tags, tracks
+from retrieval.models import embeddings, languages, tags, tracks
 from retrieval.records import SpaceEmbedding, TrackAnalysis
+from tests.conftest import _database
 
 DIM = 8
 
@@ -111,7 +115,7 @@ def test_changes_follow_by_revision(catalog: Catalog, rng: np.random.Generator) 
     catalog.delete("b")
     catalog.store(analysis("d", rng))
     changes = list(catalog.index_changes("e", after=seen))
-    assert [(change.deleted, change.vector is None) for change in changes] == [(True, True), (False, False)]
+    assert [(change.deleted, change.vectors is None) for change in changes] == [(True, True), (False, False)]
     assert changes[-1].revision == catalog.revision()
 
 
@@ -154,6 +158,179 @@ def test_listing_pages_through_every_track_once(catalog: Catalog, rng: np.random
         keys += [track.key for track in page]
         after = page[-1].id
     assert keys == [str(number) for number in range(7)]
+
+
+@pytest.fixture
+def other_catalog(server: Engine) -> Iterator[Catalog]:
+    """A second, empty catalogue."""
+    source = _database(server, "soundalike_template")
+    engine = create_engine(make_url(next(source)))
+    yield Catalog(engine)
+    engine.dispose()
+    next(source, None)
+
+
+def any_analysis(rng: np.random.Generator) -> TrackAnalysis:
+    """One of four keys, with one of two contents, in some of two spaces, with some tags, none, or tags unsaid."""
+    base = analysis("abcd"[rng.integers(4)], rng, content="xy"[rng.integers(2)], n_segments=int(rng.integers(3)) + 1)
+    spaces = [replace(base.spaces[0], space=space) for space in "ef" if rng.random() < 0.5]
+    scores = {tag: float(rng.random()) for tag in ("rock", "jazz", "soul") if rng.random() < 0.5}
+    title, year = (None, int(rng.integers(1990, 1995)))[:: rng.choice([-1, 1])]
+    return replace(
+        base,
+        spaces=spaces,
+        tags=scores if rng.random() < 0.7 else None,
+        title=title and str(title),
+        year=year,
+        metadata={"plays": int(rng.integers(9))},
+        duration_s=float(rng.integers(1, 9)),
+    )
+
+
+def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
+    """What a catalogue holds after storing one analysis after the other, said plainly."""
+    held: dict[str, Any] = {}
+    for one in analyses:
+        old = held.get(one.key, {})
+        if old.get("content") != one.content_hash:
+            old = {"spaces": {}, "tags": {}}
+        of_track = (one.title, one.year, one.duration_s, dict(one.metadata))
+        vectors = {
+            embedding.space: [
+                vector.astype(np.float16).tobytes() for vector in (embedding.track_vector, *embedding.segment_vectors)
+            ]
+            for embedding in one.spaces
+        }
+        held[one.key] = {
+            "content": one.content_hash,
+            "own": of_track,
+            "spaces": old["spaces"] | vectors,
+            "tags": old["tags"] if one.tags is None else dict(one.tags),
+        }
+    return held
+
+
+def contents(catalog: Catalog) -> dict[str, Any]:
+    """The same, read from the tables."""
+    held: dict[str, Any] = {}
+    with catalog.engine.connect() as connection:
+        for row in connection.execute(select(tracks)):
+            own = (row.title, row.year, row.duration_s, row.metadata)
+            held[row.key] = {"content": row.content_hash, "own": own, "spaces": {}, "tags": {}}
+        vectors = select(tracks.c.key, embeddings).join(tracks, tracks.c.id == embeddings.c.track_id)
+        for row in connection.execute(vectors.order_by(embeddings.c.segment_no.nulls_first())):
+            held[row.key]["spaces"].setdefault(row.space, []).append(row.vector)
+        for row in connection.execute(select(tracks.c.key, tags).join(tracks, tracks.c.id == tags.c.track_id)):
+            held[row.key]["tags"][row.tag] = row.score
+    return held
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_storing_many_equals_storing_one_after_the_other(catalog: Catalog, other_catalog: Catalog, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stored: list[TrackAnalysis] = []
+    for size in rng.integers(1, 7, size=6):
+        batch = [any_analysis(rng) for _ in range(size)]
+        stored += batch
+        before = catalog.revision()
+        newest = catalog.store_many(batch)
+        for one in batch:
+            other_catalog.store(one)
+        assert newest == catalog.revision() == before + len(batch) == other_catalog.revision()
+        assert contents(catalog) == contents(other_catalog) == remembered(stored)
+
+
+def test_every_track_of_a_batch_gets_its_own_revision(catalog: Catalog, rng: np.random.Generator) -> None:
+    newest = catalog.store_many([analysis(key, rng) for key in "abc"])
+    changes = list(catalog.index_changes("e", after=0))
+    assert [change.revision for change in changes] == [newest - 2, newest - 1, newest]
+    assert [change.track_id for change in changes] == [catalog.track(key).id for key in "abc"]
+
+
+def test_storing_nothing_changes_nothing(catalog: Catalog, rng: np.random.Generator) -> None:
+    revision = catalog.store(analysis("a", rng))
+    assert catalog.store_many([]) == revision == catalog.revision()
+
+
+@pytest.mark.parametrize("score", [1.5, float("nan")])
+def test_one_refused_track_rolls_back_the_batch(catalog: Catalog, rng: np.random.Generator, score: float) -> None:
+    revision = catalog.store(analysis("a", rng))
+    before = contents(catalog)
+    batch = [analysis(key, rng, content="b") for key in "abc"]
+    batch[1] = replace(batch[1], tags={"rock": 0.5, "jazz": score})
+    with pytest.raises(IntegrityError):
+        catalog.store_many(batch)
+    assert contents(catalog) == before
+    assert catalog.written == catalog.revision() == revision
+
+
+def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator) -> None:
+    batch = [analysis(f"t{number}", rng) for number in range(100)]
+    counts = []
+    for content in "aab":  # new, unchanged, changed
+        statements: list[str] = []
+
+        def count(connection: Any, cursor: Any, statement: str, *_: Any, seen: list[str] = statements) -> None:
+            seen.append(statement)
+
+        event.listen(catalog.engine, "before_cursor_execute", count)
+        catalog.store_many([replace(one, content_hash=content) for one in batch])
+        event.remove(catalog.engine, "before_cursor_execute", count)
+        counts.append(len(statements))
+    assert counts == [6, 8, 13]
+    assert rows(catalog, embeddings) == 400
+
+
+def test_storing_again_uses_up_no_ids(catalog: Catalog, rng: np.random.Generator) -> None:
+    for _ in range(5):
+        catalog.store(analysis("a", rng))
+    catalog.store(analysis("b", rng))
+    assert catalog.track("b").id == catalog.track("a").id + 1
+
+
+def test_changed_audio_and_deletion_forget_the_voice(catalog: Catalog, rng: np.random.Generator) -> None:
+    def vocal_ratio() -> float | None:
+        (row,) = catalog.attribute_changes(after=0)
+        return row.vocal_ratio  # type: ignore[no-any-return]
+
+    catalog.store(analysis("a", rng))
+    for forget in (lambda: catalog.store(analysis("a", rng, content="b")), lambda: catalog.delete("a")):
+        with catalog.engine.begin() as connection:
+            connection.execute(update(tracks).values(vocal_ratio=0.5))
+            one_track = select(tracks.c.id).scalar_subquery()
+            connection.execute(insert(languages).values(track_id=one_track, language="ja", ratio=1.0))
+        catalog.store(analysis("a", rng, content=catalog.track("a").content_hash))
+        assert (vocal_ratio(), rows(catalog, languages)) == (0.5, 1)
+        forget()
+        assert (vocal_ratio(), rows(catalog, languages)) == (None, 0)
+
+
+def test_written_is_the_newest_revision_of_this_catalogue(catalog: Catalog, rng: np.random.Generator) -> None:
+    assert catalog.written == 0
+    assert catalog.store(analysis("a", rng)) == catalog.written
+    assert catalog.store_many([analysis(key, rng) for key in "abc"]) == catalog.written == 4
+    elsewhere = Catalog(catalog.engine)
+    assert elsewhere.written == 0
+    revision = catalog.delete("b")
+    elsewhere.store(analysis("d", rng))
+    assert catalog.written == revision < elsewhere.written == catalog.revision()
+    with pytest.raises(UnknownTrackError):
+        catalog.delete("b")
+    assert catalog.written == revision
+
+
+def test_written_never_falls(catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that commits first may be the last to say so."""
+    committed = catalog._committed
+
+    def overtaken(revision: int) -> None:
+        monkeypatch.setattr(catalog, "_committed", committed)
+        catalog.store(analysis("b", rng))
+        committed(revision)
+
+    monkeypatch.setattr(catalog, "_committed", overtaken)
+    first = catalog.store(analysis("a", rng))
+    assert first < catalog.written == catalog.revision()
 
 
 def test_a_job_that_was_killed_is_closed_by_the_next(engine: Engine) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sqlalchemy import Engine, text
 
 from api.cli import main
 from api.settings import SettingsError, read_settings
@@ -106,9 +107,87 @@ def test_a_folder_to_answers(run: Run, music: Path, write_wav: Callable[..., Pat
     assert "nearest keys: music/low/tone0" in run("similar", "music/low/tone03.wav", expect=1).stderr
 
 
+def results(done: Done) -> list[str]:
+    return [result["track"] for result in loaded(done)["results"]]
+
+
+def test_searches_of_every_kind(run: Run, engine: Engine, music: Path, tmp_path: Path) -> None:
+    run("index", music)
+    low, high = "music/low/tone01.wav", "music/high/tone10.wav"
+    several = results(run("similar", low, high, "--strategy", "best_score", "--json"))
+    assert len(several) == 10
+    assert not {low, high} & set(several)
+    assert {several[0], several[1]} <= {f"music/low/tone0{n}.wav" for n in (0, 2, 3)} | {
+        f"music/high/tone{n:02}.wav" for n in (8, 9, 11)
+    }
+    unlike = loaded(run("similar", low, "--unlike", high, "--unlike", music / "high" / "tone11.wav", "--json"))
+    assert {result["track"] for result in unlike["results"]} == {
+        f"music/{'low' if n < 6 else 'high'}/tone{n:02}.wav" for n in (0, *range(2, 10))
+    }
+    assert unlike["results"][0]["explain"]["driven_by"] == low
+    table = run("similar", low, "--unlike", high, "-n", "2", "--exclude", "music/low/tone00.wav").stdout
+    assert table.startswith(f"sounds like {low}, unlike {high}")
+    assert "1 dropped by exclude" in table
+
+    by_part = ("similar", low, "--granularity", "segment", "-n", "3", "--json")
+    parts = loaded(run(*by_part))["results"]
+    assert all(0 <= part["span"]["start_s"] < part["span"]["end_s"] <= 4.2 for part in parts)
+    assert "0:00 – 0:03" in run("similar", low, "--granularity", "segment").stdout
+    span = ("--from-s", "0", "--to-s", "2", "--json")
+    assert results(run("similar", low, *span)) == results(run("similar", low, "--json"))  # it has one segment
+    clip = shutil.copy(music / "low" / "tone01.wav", tmp_path / "clip.wav")
+    assert results(run("similar", clip, *span))[0] == low
+
+    folded = loaded(run("similar", low, "--fold-duplicates", "--mmr", "0.3", "--json"))
+    assert folded["stats"]["dropped"]["duplicate"] == 11 - len(folded["results"]) > 0  # neighbouring tones are alike
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE tracks SET artist = 'A', album = 'B' WHERE key LIKE 'music/low/%'"))
+    few = results(run("similar", low, "--max-per", "artist=3", "--max-per", "album=2", "--json"))
+    assert (len(few), sum("low" in key for key in few)) == (8, 2)
+    assert len(results(run("similar", low, "--mmr", "1", "-n", "4", "--json"))) == 4
+
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"query": {"track": low}, "limit": 4}))
+    assert results(run("query", body, "--json")) == results(run("similar", low, "-n", "4", "--json"))
+    assert low not in run("query", body).stdout.split("\n", 1)[1]
+    for wrong, message in (
+        ("{", "is not JSON"),
+        ('{"query": {"track": "a"}, "limits": 1}', "limits: Extra inputs are not permitted"),
+        ('{"query": {"recommend": {"positive": [{"vector": [1]}]}}}', "query.recommend.positive[0].vector: has 1 val"),
+    ):
+        body.write_text(wrong)
+        assert message in run("query", body, expect=1).stderr
+
+    way = loaded(run("path", low, high, "-n", "5", "--json"))
+    assert [way["tracks"][place]["track"] for place in (0, -1)] == [low, high]
+    assert len({stop["track"] for stop in way["tracks"]}) == 5
+    assert way["tracks"][-1]["cosine_to_next"] is None
+    shown = run("path", low, high, "-n", "5").stdout
+    for stop in way["tracks"][:-1]:
+        assert f"{stop['cosine_to_next']:.3f}" in shown
+        assert stop["track"] in shown
+
+    assert [report["manifest"]["granularity"] for report in loaded(run("rebuild", "--json"))] == ["track", "segment"]
+    assert run("rebuild", "--granularity", "segment").stdout == "musicnn: 12 tracks, 12 segments, flat\n"
+    rebuilt = loaded(run(*by_part))["results"]
+    assert [(part["track"], part["span"]) for part in rebuilt] == [(part["track"], part["span"]) for part in parts]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["similar"], 2, "KEY_OR_FILE"),
+        (["similar", "x", "--max-per", "genre=2"], 2, "'genre=2' is not artist=N or album=N"),
+        (["similar", "x", "--max-per", "artist=0"], 2, "'artist=0' is not artist=N"),
+        (["similar", "x", "--mmr", "2"], 2, "0<=x<=1"),
+        (["similar", "x", "--strategy", "best"], 2, "'best_score'"),
+        (["similar", "x", "--from-s", "2"], 2, "a span needs both --from-s and --to-s"),
+        (["similar", "x", "--from-s", "3", "--to-s", "2"], 2, "--from-s is 3, --to-s is 2"),
+        (["similar", "x", "y", "--from-s", "1", "--to-s", "2"], 2, "need a single KEY_OR_FILE"),
+        (["similar", "x", "-n", "0"], 2, "1<=x<=1000"),
+        (["path", "x", "y"], 1, "space 'musicnn' holds no track"),
+        (["path", "x", "y", "-n", "1"], 2, "2<=x<=100"),
+        (["query", "/nowhere"], 2, "No such file"),
         (["index"], 2, "give either a PATH or --pack NAME"),
         (["index", "/nowhere/at all"], 1, "/nowhere/at all: no such file or folder"),
         (["index", "--pack", "imich"], 1, "immich"),
@@ -349,7 +428,7 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     assert shown == f"use it: soundalike weights import soundalike {joined}\n"
     run("weights", "import", "soundalike", joined, SOUNDALIKE_CACHE=cache)
     run("index", tmp_path / "sources", "--space", "soundalike", SOUNDALIKE_CACHE=cache)
-    assert loaded(run("status", "--json"))["spaces"][0]["dim"] == 384
+    assert loaded(run("status", "--json"))["spaces"][0]["dim"] == 320
 
 
 def test_packs_are_listed(run: Run) -> None:

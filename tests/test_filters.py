@@ -1,47 +1,118 @@
 """Filters equal brute force over plain dictionaries, whatever the filter; unknown keys are refused with the nearest."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, delete, insert
 from sqlalchemy.engine import make_url
 
+from retrieval import models
 from retrieval.attributes import Attributes
 from retrieval.catalog import Catalog
 from retrieval.errors import FilterError
 from retrieval.filters import MAX_DEPTH, compile_filter, parse_filter
+from retrieval.records import TrackAnalysis
+from tests.conftest import _database
 from tests.test_catalog import analysis
 
 ARTISTS = ["A", "B", "Ç"]
 TAGS = ["rock", "female vocalists"]
+LANGUAGES = ["ja", "en"]
+CHORDS = ["C:maj", "F#:min/b3", "N"]
+SECTIONS = ["verse", "chorus"]
+MOODS = ["calm", "3", 3, 7.5, True, None]
+DURATION_S = 4.0  # four spans of a second: every share is a quarter, exactly
 
 
-def record(number: int, rng: np.random.Generator) -> Any:
+@dataclass(frozen=True)
+class Known:
+    """All that is known of one track: its analysis, and what else was heard in it, by table."""
+
+    analysis: TrackAnalysis
+    languages: dict[str, float]
+    chords: list[str]  # one a second
+    sections: list[str]  # one a second
+    rhythm: dict[str, Any] | None
+
+
+def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Known:
     own: dict[str, Any] = {"year": int(rng.integers(1990, 1995)), "artist": ARTISTS[rng.integers(3)]}
-    tags = {tag: float(rng.integers(1, 5)) / 4 for tag in TAGS if rng.random() < 0.7}
-    meta = {"plays": int(rng.integers(5)), "shop": {"live": bool(rng.integers(2))}, "note": ["x", 3][rng.integers(2)]}
     kept = {name: value for name, value in own.items() if rng.random() < 0.8}
-    return replace(analysis(f"t{number}", rng, n_segments=1), metadata=meta, tags=tags, **{"artist": None, **kept})
+    meta = {
+        "plays": int(rng.integers(5)),
+        "shop": {"live": bool(rng.integers(2))},
+        "note": ["x", 3][rng.integers(2)],
+        "moods": [MOODS[n] for n in rng.integers(len(MOODS), size=rng.integers(4))],
+    }
+    tags = {tag: float(rng.integers(1, 5)) / 4 for tag in TAGS if rng.random() < 0.7}
+    own_analysis = replace(
+        analysis(f"t{number}", rng, n_segments=1, content=content),
+        duration_s=DURATION_S,
+        metadata=meta,
+        tags=tags,
+        **{"artist": None, **kept},
+    )
+    heard = {
+        "tempo": [90.0, 120.5, None][rng.integers(3)],
+        "key": ["C", "F#", None][rng.integers(3)],
+        "mode": ["major", "minor"][rng.integers(2)],
+    }
+    return Known(
+        own_analysis,
+        {language: float(rng.integers(1, 5)) / 4 for language in LANGUAGES if rng.random() < 0.6},
+        [CHORDS[n] for n in rng.integers(3, size=rng.integers(5))],
+        [SECTIONS[n] for n in rng.integers(2, size=rng.integers(5))],
+        heard if rng.random() < 0.8 else None,
+    )
 
 
-def values_of(track: Any) -> dict[str, Any]:
-    flat = {
+def store(catalog: Catalog, known: Known) -> None:
+    """Store the analysis, and beside it what no analysis writes yet."""
+    catalog.store(known.analysis)
+    track_id = catalog.track(known.analysis.key).id
+    with catalog.engine.begin() as connection:
+        for table in (models.languages, models.chords, models.sections, models.rhythm):
+            connection.execute(delete(table).where(table.c.track_id == track_id))
+        for language, ratio in known.languages.items():
+            connection.execute(insert(models.languages).values(track_id=track_id, language=language, ratio=ratio))
+        for table, number, labels in (
+            (models.chords, "chord_no", known.chords),
+            (models.sections, "section_no", known.sections),
+        ):
+            for n, label in enumerate(labels):
+                span = {"track_id": track_id, number: n, "start_s": n, "end_s": n + 1, "label": label}
+                connection.execute(insert(table).values(span))
+        if known.rhythm is not None:
+            connection.execute(insert(models.rhythm).values(track_id=track_id, **known.rhythm))
+
+
+def values_of(known: Known) -> dict[str, list[Any]]:
+    track = known.analysis
+    one_each = {
+        "track": track.key,
         "artist": track.artist,
         "year": track.year,
         "meta.plays": track.metadata["plays"],
         "meta.shop.live": str(track.metadata["shop"]["live"]).lower(),
         "meta.note": track.metadata["note"],
+        **(known.rhythm or {}),
         **{f"tags.{tag}": score for tag, score in track.tags.items()},
+        **{f"language.{language}": ratio for language, ratio in known.languages.items()},
+        **{f"chords.{label}": known.chords.count(label) / DURATION_S for label in known.chords},
+        **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},
     }
-    return {key: value for key, value in flat.items() if value is not None}
+    moods = [str(mood).lower() if isinstance(mood, bool) else mood for mood in track.metadata["moods"]]
+    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods}
+    return {key: given for key, values in several.items() if (given := [one for one in values if one is not None])}
 
 
-def holds(clause: dict[str, Any], values: dict[str, Any]) -> bool:
+def holds(clause: dict[str, Any], values: dict[str, list[Any]]) -> bool:
     """What a filter means, said plainly."""
     if "key" not in clause:
         should = [holds(one, values) for one in clause.get("should", [])]
@@ -50,18 +121,20 @@ def holds(clause: dict[str, Any], values: dict[str, Any]) -> bool:
             and not any(holds(one, values) for one in clause.get("must_not", []))
             and (not should or sum(should) >= (clause.get("min_should") or 1))
         )
-    value = values.get(clause["key"])
+    given = values.get(clause["key"], [])
     if "is_empty" in clause:
-        return (value is None) == clause["is_empty"]
-    if value is None:
-        return False
+        return (not given) == clause["is_empty"]
+    return any(meets(clause, value) for value in given)
+
+
+def meets(clause: dict[str, Any], value: Any) -> bool:
     if "match" in clause:
         wanted = clause["match"].get("any", [clause["match"].get("value")])
         wanted = [str(one).lower() if isinstance(one, bool) else one for one in wanted]
         return any(isinstance(one, str) == isinstance(value, str) and one == value for one in wanted)
-    bounds = clause["range"]
     if isinstance(value, str):
         return False
+    bounds = clause["range"]
     return (
         value > bounds.get("gt", -np.inf)
         and value >= bounds.get("gte", -np.inf)
@@ -88,13 +161,24 @@ CONDITIONS = st.one_of(
     number_condition("tags.rock", QUARTERS),
     number_condition("tags.female vocalists", QUARTERS),
     number_condition("meta.plays", st.integers(-1, 5)),
+    number_condition("tempo", st.sampled_from([90, 100, 120.5])),
+    number_condition("language.ja", QUARTERS),
+    number_condition("chords.C:maj", QUARTERS),
+    number_condition("chords.F#:min/b3", QUARTERS),
+    number_condition("sections.chorus", QUARTERS),
+    number_condition("meta.moods", st.sampled_from([3, 5, 7.5])),
+    match_condition("track", ["t1", "t2", "t59", "t60", "nobody"]),
     match_condition("artist", [*ARTISTS, "nobody"]),
+    match_condition("key", ["C", "F#", "t1"]),
+    match_condition("mode", ["major", "minor"]),
+    match_condition("language.en", [0.25, 1]),
+    match_condition("meta.moods", ["calm", "3", 3, 7.5, True, False]),
     match_condition("year", [1990, 1991, 1994]),
     match_condition("meta.shop.live", [True, False]),
     match_condition("meta.note", ["x", 3, "3"]),
     st.builds(
         lambda key, empty: {"key": key, "is_empty": empty},
-        st.sampled_from(["artist", "year", "tags.rock", "meta.note"]),
+        st.sampled_from(["artist", "year", "tempo", "key", "tags.rock", "language.ja", "chords.N", "meta.moods"]),
         st.booleans(),
     ),
 )
@@ -114,28 +198,28 @@ FILTERS = filters_of(st.recursive(CONDITIONS, filters_of, max_leaves=6))
 
 
 @pytest.fixture(scope="module")
-def tracks() -> dict[str, Any]:
+def tracks() -> dict[str, Known]:
     rng = np.random.default_rng(5)
-    return {f"t{number}": record(number, rng) for number in range(60)}
+    return {f"t{number}": record(number, rng, content="ab"[number % 2]) for number in range(60)}
 
 
 @pytest.fixture(scope="module")
-def attributes(server: Engine, tracks: dict[str, Any]) -> Any:
-    """One catalogue for all examples; half of it was written over and some of it deleted since the first refresh."""
-    from tests.conftest import _database
-
+def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]:
+    """One catalogue for all examples; all of it was written over and some of it deleted since the first refresh."""
     source = _database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     catalog = Catalog(engine)
     rng = np.random.default_rng(6)
-    for number in range(60):
-        catalog.store(record(number, rng))
-    catalog.store(record(60, rng))
+    for number in range(61):
+        store(catalog, record(number, rng))
     followed = Attributes(catalog)
     followed.refresh()
-    compile_filter(parse_filter({"must": [{"key": "tags.rock", "range": {"gt": 0}}]}), followed)
-    for track in tracks.values():
-        catalog.store(track)
+    # Folded before the changes, so that they have entries to take the place of.
+    known_keys = followed.keys()
+    for key in known_keys:
+        compile_filter(parse_filter({"must": [{"key": key, "is_empty": False}]}), followed)
+    for known in tracks.values():
+        store(catalog, known)
     catalog.delete("t60")
     followed.refresh()
     yield followed
@@ -152,13 +236,13 @@ def matching_keys(raw: dict[str, Any], attributes: Attributes) -> set[str]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(raw=FILTERS)
-def test_any_filter_equals_brute_force(raw: dict[str, Any], attributes: Attributes, tracks: dict[str, Any]) -> None:
+def test_any_filter_equals_brute_force(raw: dict[str, Any], attributes: Attributes, tracks: dict[str, Known]) -> None:
     expected = {key for key, track in tracks.items() if holds(raw, values_of(track))}
     assert matching_keys(raw, attributes) == expected
     assert matching_keys(json.loads(json.dumps({"must": [raw]})), attributes) == expected
 
 
-def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict[str, Any]) -> None:
+def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict[str, Known]) -> None:
     assert matching_keys({}, attributes) == set(tracks)
 
 
@@ -169,6 +253,12 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
             {"must": [{"key": "artits", "match": {"value": "A"}}]},
             r"filter\.must\[0\]\.key: unknown key 'artits'; accepted: artist",
         ),
+        (
+            {"must": [{"key": "tags.xyz", "is_empty": True}]},
+            r"unknown key 'tags.xyz'; accepted: tags\.\w+.*, tags\.\w+",
+        ),
+        ({"must": [{"key": "xyz", "is_empty": True}]}, "accepted: album, artist, duration_s, genre, key, mode, tempo"),
+        ({"must": [{"key": "tag.rock", "is_empty": True}]}, r"accepted: tags\.rock"),
         ({"should": [{"must": [{"key": "tags.rok", "range": {"gt": 0}}]}]}, r"should\[0\]\.must\[0\]\.key.*tags\.rock"),
         ({"must": [{"key": "artist", "range": {"gt": 0}}]}, "'artist' holds text; accepted: match, is_empty"),
         ({"must": [{"key": "year"}]}, "exactly one of match, range, is_empty"),

@@ -21,7 +21,7 @@ from indexer.jobs import IngestReport, index_folder
 from indexer.pipeline import ingest
 from indexer.scan import scan
 from retrieval.models import embeddings, tracks
-from retrieval.search import Query
+from retrieval.query import similar
 from tests.conftest import tone
 
 LIMITS = MediaLimits(max_duration_s=20.0)
@@ -50,7 +50,7 @@ def test_every_file_is_found_encoded_and_searchable(music: Path, soundalike: Sou
     keys = [track.key for track in soundalike.catalog.list_tracks(after_id=0, limit=20)]
     assert keys[0] == "music/high/tone06.wav"
     assert len(keys) == 12
-    answer = soundalike.search.answer(Query(track="music/low/tone03.wav", space="bands", limit=1))
+    answer = soundalike.search.answer(similar("music/low/tone03.wav", space="bands", limit=1))
     assert answer.results[0].track.key in ("music/low/tone02.wav", "music/low/tone04.wav")
     track = soundalike.catalog.track("music/low/tone03.wav")
     assert track.duration_s == pytest.approx(3.3, abs=0.01)
@@ -75,7 +75,7 @@ def test_changed_audio_takes_the_place_of_the_old(
     run(music, soundalike, bands)
     write_wav(music / "low" / "tone00.wav", tone(110 * 2 ** (11 / 3), 3.0))
     assert run(music, soundalike, bands).counts["indexed"] == 1
-    answer = soundalike.search.answer(Query(track="music/low/tone00.wav", space="bands", limit=1))
+    answer = soundalike.search.answer(similar("music/low/tone00.wav", space="bands", limit=1))
     assert answer.results[0].track.key == "music/high/tone11.wav"
     assert soundalike.catalog.count() == 12
 
@@ -229,7 +229,7 @@ def test_killed_in_the_middle_then_started_again(
         whole = select(func.count()).select_from(embeddings).where(embeddings.c.segment_no.is_(None))
         assert connection.execute(whole).scalar() == 12
     index = soundalike.search.space("bands")
-    queries = np.stack([index.view().vector(n) for n in range(1, 200) if index.view().vector(n) is not None])
+    queries = np.concatenate([index.view().vectors_of(n) for n in range(1, 200)])
     assert len(queries) == 12
     before = index.view().search(queries, 12)
     index.rebuild()

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -11,7 +12,8 @@ from api.settings import read_settings
 from api.wiring import Soundalike
 from indexer.pack_list import PACKS
 from indexer.packs import default_pack, fetch_pack
-from retrieval.search import Query
+from retrieval.query import similar
+from retrieval.records import Granularity
 
 
 @click.command()
@@ -47,7 +49,7 @@ def demo(music: Path | None) -> int:
         if not tracks:
             return code
         seed = tracks[0].key
-        tables.print_answer(seed, here.search.answer(Query(track=seed, limit=5, explain=True)))
+        tables.print_answer(f"sounds like {seed}", here.search.answer(similar(seed, limit=5, explain=True)))
     tables.print_next_steps(settings.home, seed)
     return 0
 
@@ -82,17 +84,25 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
 
 @click.command()
 @space_option
+@click.option(
+    "--granularity",
+    type=click.Choice(get_args(Granularity)),
+    help="Only this index (default: that of tracks and that of segments).",
+)
 @json_option
-def rebuild(space: str | None, as_json: bool) -> int:
+def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> int:
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
         names = [space] if space else sorted(here.catalog.spaces())
-        reports = [here.search.space(name).rebuild() for name in names]
+        wanted = get_args(Granularity) if granularity is None else (granularity,)
+        reports = [here.search.space(name, one).rebuild() for name in names for one in wanted]
     if as_json:
         print_json([asdict(report) for report in reports])
     else:
         for report in reports:
-            click.echo(f"{report.manifest.space}: {report.manifest.count} tracks, {report.manifest.kind}")
+            built = report.manifest
+            rows = f", {built.rows} segments" if built.granularity == "segment" else ""
+            click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
     return 0
 
 

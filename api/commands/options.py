@@ -15,7 +15,10 @@ FAILED_FILES = 3
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 space_option = click.option("--space", help="The embedding to work in (default: SOUNDALIKE_SPACE, or soundalike).")
 filter_option = click.option(
-    "--filter", "raw_filter", help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.'
+    "--filter",
+    "condition",
+    callback=lambda context, option, raw: filter_of(raw),
+    help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.',
 )
 
 

@@ -1,104 +1,208 @@
-"""What sounds like this, and what is there: `similar`, `tracks`, `status`."""
+"""What sounds like this: `similar`, `query`, `path`."""
 
-from dataclasses import asdict, replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, get_args
 
 import click
+from pydantic import ValidationError
 
 from api import tables
-from api.commands.options import filter_of, filter_option, json_option, opened, print_json, space_option
-from api.schemas import answer_out, track_out
+from api.answers import answer_out, shown_metadata
+from api.commands.options import filter_option, json_option, opened, print_json, space_option
+from api.requests import SearchIn
 from api.wiring import Soundalike
 from encoders.media import decode
-from retrieval.errors import UnknownTrackError
-from retrieval.search import Query
-from retrieval.snapshots import current_name
+from retrieval.errors import QueryError, UnknownTrackError
+from retrieval.filters import Filter, field_path
+from retrieval.playlists import MAX_STEPS, Playlist, playlist
+from retrieval.query import MAX_LIMIT, Answer, Diversity, Query, Seed
+from retrieval.recommend import Strategy
+from retrieval.records import Granularity
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of `similar`."""
+
+    keys_or_files: Sequence[str]
+    unlike: Sequence[str]
+    strategy: Strategy
+    from_s: float | None
+    to_s: float | None
+    limit: int
+    condition: Filter | None
+    exclude: Sequence[str]
+    max_per: dict[str, int]
+    mmr: float
+    fold_duplicates: bool
+    granularity: Granularity
+    exact: bool
+    space: str | None
+    as_json: bool
+
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """The part of the only example that is meant."""
+        if self.from_s is None and self.to_s is None:
+            return None
+        if self.from_s is None or self.to_s is None:
+            raise click.UsageError("a span needs both --from-s and --to-s")
+        if len(self.keys_or_files) > 1:
+            raise click.UsageError("--from-s and --to-s need a single KEY_OR_FILE")
+        if not 0 <= self.from_s < self.to_s:
+            raise click.UsageError(f"--from-s is {self.from_s:g}, --to-s is {self.to_s:g}: they begin at 0 and ascend")
+        return self.from_s, self.to_s
+
+    @property
+    def diversity(self) -> Diversity | None:
+        """How unlike each other the results shall be."""
+        if not (self.mmr or self.max_per or self.fold_duplicates):
+            return None
+        return Diversity(mmr=self.mmr, max_per=self.max_per, fold_duplicates=self.fold_duplicates)
+
+    @property
+    def title(self) -> str:
+        """What a table of the answer is called."""
+        unlike = f", unlike {', '.join(self.unlike)}" if self.unlike else ""
+        return f"sounds like {', '.join(self.keys_or_files)}{unlike}"
+
+    def query(self, here: Soundalike) -> Query:
+        """The query that was asked for."""
+        span_s = self.span_s
+        return Query(
+            [_seed(here, name, self.space, span_s) for name in self.keys_or_files],
+            [_seed(here, name, self.space) for name in self.unlike],
+            self.strategy,
+            space=self.space,
+            granularity=self.granularity,
+            filter=self.condition,
+            exclude=self.exclude,
+            diversity=self.diversity,
+            limit=self.limit,
+            exact=self.exact,
+            explain=True,
+        )
+
+
+def _max_per(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, int]:
+    limits = {}
+    for raw in given:
+        group, _, limit = raw.partition("=")
+        if group not in ("artist", "album") or not limit.isdecimal() or int(limit) < 1:
+            raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
+        limits[group] = int(limit)
+    return limits
 
 
 @click.command()
-@click.argument("key_or_file")
-@click.option("-n", "--limit", default=10, show_default=True, help="How many neighbours.")
+@click.argument("keys_or_files", metavar="KEY_OR_FILE...", nargs=-1, required=True)
+@click.option("--unlike", metavar="KEY_OR_FILE", multiple=True, help="What to be unlike; may be repeated.")
+@click.option(
+    "--strategy",
+    type=click.Choice(get_args(Strategy)),
+    default="average_vector",
+    show_default=True,
+    help="How several examples become one score.",
+)
+@click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
+@click.option("--to-s", type=float)
+@click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many.")
 @filter_option
-@click.option("--exact", is_flag=True, help="Scan everything that matches.")
+@click.option("--exclude", metavar="KEY", multiple=True, help="A track that must not come; may be repeated.")
+@click.option(
+    "--max-per", metavar="artist=N", multiple=True, callback=_max_per, help="At most N of an artist or album."
+)
+@click.option(
+    "--mmr", type=click.FloatRange(0, 1), default=0.0, help="Prefer what is unlike the results before: 0 to 1."
+)
+@click.option("--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording.")
+@click.option(
+    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+)
+@click.option("--exact", is_flag=True, help="Score everything that matches.")
 @space_option
 @json_option
-def similar(key_or_file: str, limit: int, raw_filter: str | None, exact: bool, space: str | None, as_json: bool) -> int:
-    """Find what sounds like a track of the catalogue, or like any audio file."""
-    condition = filter_of(raw_filter)
+def similar(**given: Any) -> int:
+    """Find what sounds like tracks of the catalogue, or like any audio files."""
+    asked = Asked(**given)
     with opened() as here:
-        query = replace(_seed(here, key_or_file, space), limit=limit, filter=condition, exact=exact, explain=True)
-        answer = here.search.answer(query)
-        if as_json:
-            print_json(answer_out(answer).model_dump())
-        else:
-            tables.print_answer(key_or_file, answer)
+        answer = here.search.answer(asked.query(here))
+    _print(answer, asked.title, as_json=asked.as_json)
     return 0
 
 
 @click.command()
-@click.option("-n", "--limit", default=100, show_default=True, help="How many.")
-@filter_option
+@click.argument("body", type=click.File())
 @json_option
-def tracks(limit: int, raw_filter: str | None, as_json: bool) -> int:
-    """List the catalogue, in the order in which it came in."""
-    condition = filter_of(raw_filter)
-    with opened() as here:
-        only = None if condition is None else list(here.search.matching(condition))
-        found = here.catalog.list_tracks(after_id=0, limit=limit, only=only)
-    if as_json:
-        print_json([track_out(track).model_dump() for track in found])
-    else:
-        tables.print_tracks(found)
-    return 0
-
-
-@click.command()
-@click.option("--failures", is_flag=True, help="List the files that are not in the catalogue, and why.")
-@json_option
-def status(failures: bool, as_json: bool) -> int:
-    """Say what the catalogue holds."""
-    with opened() as here:
-        failed = here.ledger.failures()
-        state = {
-            "home": str(here.settings.home),
-            "database": here.engine.url.render_as_string(hide_password=True),
-            "tracks": here.catalog.count(),
-            "spaces": [_space_state(here, name, versions) for name, versions in here.catalog.spaces().items()],
-            "failures": [asdict(failure) for failure in failed] if failures else len(failed),
-        }
-    if as_json:
-        print_json(state)
-    else:
-        tables.print_status(state, failed if failures else None)
-    return 0
-
-
-def _seed(here: Soundalike, key_or_file: str, space: str | None) -> Query:
-    path = Path(key_or_file).expanduser().absolute()
+def query(body: TextIO, as_json: bool) -> int:
+    """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
     try:
-        return Query(track=here.catalog.track(key_or_file).key, space=space)
+        search = SearchIn.model_validate(json.load(body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.ClickException(f"{field_path(first['loc']) or 'body'}: {first['msg']}") from error
+    except ValueError as error:
+        raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+    with opened() as here:
+        try:
+            answer = here.search.answer(search.as_query())
+        except QueryError as error:
+            raise search.as_sent(error) from error
+    _print(answer, body.name, as_json=as_json)
+    return 0
+
+
+@click.command()
+@click.argument("start")
+@click.argument("end")
+@click.option(
+    "-n", "--steps", type=click.IntRange(2, MAX_STEPS), default=10, show_default=True, help="How many tracks."
+)
+@space_option
+@json_option
+def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> int:
+    """Lead from one track to another by tracks that lie between them."""
+    with opened() as here:
+        found = playlist(here.search, start, end, steps, space=space)
+    if as_json:
+        print_json(_playlist_out(found))
+    else:
+        tables.print_playlist(found)
+    return 0
+
+
+def _seed(here: Soundalike, key_or_file: str, space: str | None, span_s: tuple[float, float] | None = None) -> Seed:
+    path = Path(key_or_file).expanduser().absolute()
+    start_s, end_s = span_s or (None, None)
+    try:
+        return Seed(here.catalog.track(key_or_file).key, start_s, end_s)
     except UnknownTrackError:
         if not path.is_file():
             raise
     stored = here.catalog.track_at(str(path))
     if stored is not None:
-        return Query(track=stored.key, space=space)
+        return Seed(stored.key, start_s, end_s)
     encoder = here.encoder(space or here.settings.space)
     audio = decode(path, sample_rates=[encoder.spec.sample_rate], limits=here.settings.media_limits)
-    return here.query_of(audio, encoder)
+    return here.seed_of(audio, encoder, span_s)
 
 
-def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[str, Any]:
-    index = here.search.space(name)
-    view = index.view()
-    manifest = view.snapshot.manifest if view.snapshot else None
-    return {
-        "space": name,
-        "tracks_by_version": versions,
-        "dim": view.dim,
-        "searchable": view.count,
-        "kind": manifest.kind if manifest else "delta only",
-        "recall_at_10": manifest.recall if manifest else 1.0,
-        "snapshot": current_name(index.directory),
-    }
+def _print(answer: Answer, title: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer_out(answer).model_dump())
+    else:
+        tables.print_answer(title, answer)
+
+
+def _playlist_out(found: Playlist) -> dict[str, Any]:
+    shown = asdict(found)
+    to_next = [*found.cosines, None]
+    shown["tracks"] = [
+        {"track": track.key, "cosine_to_next": cosine, "metadata": shown_metadata(track)}
+        for track, cosine in zip(found.tracks, to_next, strict=True)
+    ]
+    del shown["cosines"]
+    return shown

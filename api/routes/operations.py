@@ -5,13 +5,15 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
+from api.answers import JobOut, job_out
 from api.context import ENCODING_SLOTS, soundalike
-from api.problems import possible, problem
-from api.schemas import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, JobOut, job_out
+from api.problems import possible, problem, response_of
+from api.requests import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, MAX_PREVIOUS, MAX_SEARCHES
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.filters import MAX_CONDITIONS, MAX_DEPTH
-from retrieval.search import MAX_LIMIT
+from retrieval.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_LIMIT
+from retrieval.recommend import MAX_WEIGHT, MIN_WEIGHT
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 
@@ -29,7 +31,7 @@ def ready() -> dict[str, Any] | Response:
     try:
         view = soundalike().search.space().view()
     except (RetrievalError, EncoderError) as error:
-        return problem(503, "not-ready", "Not ready", str(error))
+        return response_of(problem(503, "not-ready", "Not ready", str(error)))
     return {
         "status": "ready",
         "space": soundalike().settings.space,
@@ -44,7 +46,14 @@ def limits() -> dict[str, float]:
     media = soundalike().settings.media_limits
     return {
         "max_limit": MAX_LIMIT,
+        "max_searches": MAX_SEARCHES,
+        "max_examples": MAX_EXAMPLES,
+        "min_weight": MIN_WEIGHT,
+        "max_weight": MAX_WEIGHT,
         "max_exclude": MAX_EXCLUDE,
+        "max_previous": MAX_PREVIOUS,
+        "max_gap": MAX_PREVIOUS,
+        "max_candidates": MAX_CANDIDATES,
         "max_vector_values": MAX_DIM,
         "max_key_characters": MAX_KEY_LENGTH,
         "max_filter_conditions": MAX_CONDITIONS,

@@ -1,41 +1,66 @@
 """`/v1/query`: one body for every kind of search."""
 
-from dataclasses import replace
+from typing import Any
 
 from apiflask import APIBlueprint
 
-from api.context import context
-from api.problems import possible
-from api.schemas import AnswerOut, AudioQueryForm, MediaQuery, TrackQuery, answer_out
+from api.answers import AnswerOut, BatchOut, answer_out
+from api.context import context, soundalike
+from api.problems import EXPECTED, Problem, possible, problem_of
+from api.requests import AudioSearchForm, BatchIn, MediaSearch, SearchIn
 from encoders.media import decode_untrusted
+from retrieval.errors import QueryError
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 
 
 @blueprint.post("/query")
-@blueprint.input(TrackQuery)
+@blueprint.input(SearchIn)
 @blueprint.output(AnswerOut)
-@blueprint.doc(responses=possible(400, 404, 409, 422, 503))
-def query(json_data: TrackQuery) -> AnswerOut:
-    """Tracks like a track, or like a vector."""
-    return answer_out(context().soundalike.search.answer(json_data.as_query()))
+@blueprint.doc(responses=possible(400, 404, 409, 410, 422, 503))
+def query(json_data: SearchIn) -> AnswerOut:
+    """Tracks like a track, like a part of one, like a vector, or like some examples and unlike others."""
+    return _answered(json_data)
+
+
+@blueprint.post("/query/batch")
+@blueprint.input(BatchIn)
+@blueprint.output(BatchOut)
+@blueprint.doc(responses=possible(400, 422))
+def query_batch(json_data: BatchIn) -> BatchOut:
+    """Several searches, each as in `/v1/query`; an error stays with its search."""
+    return BatchOut(answers=[_answer_or_problem(body) for body in json_data.searches])
 
 
 @blueprint.post("/query/audio")
-@blueprint.input(AudioQueryForm, location="form_and_files")
+@blueprint.input(AudioSearchForm, location="form_and_files")
 @blueprint.output(AnswerOut)
-@blueprint.doc(responses=possible(400, 404, 413, 415, 422, 503))
-def query_audio(form_and_files_data: AudioQueryForm) -> AnswerOut:
+@blueprint.doc(responses=possible(400, 404, 410, 413, 415, 422, 503))
+def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
-    options = MediaQuery.model_validate_json(form_and_files_data.body or "{}")
-    soundalike = context().soundalike
+    search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
+    here = soundalike()
     # The space before the encoder: a caller's name must never decide what is imported.
-    encoder = soundalike.encoder(soundalike.search.space(options.space).space)
+    encoder = here.encoder(here.search.space(search.space).space)
     with context().encoding():
         audio = decode_untrusted(
             form_and_files_data.file.read(),
             sample_rates=[encoder.spec.sample_rate],
-            limits=soundalike.settings.media_limits,
+            limits=here.settings.media_limits,
         )
-        by_audio = soundalike.query_of(audio, encoder)
-    return answer_out(soundalike.search.answer(replace(by_audio, **options.options() | {"space": by_audio.space})))
+        seed = here.seed_of(audio, encoder)
+    return answer_out(here.search.answer(search.query_for([seed])))
+
+
+def _answered(search: SearchIn) -> AnswerOut:
+    try:
+        return answer_out(soundalike().search.answer(search.as_query()))
+    except QueryError as error:
+        raise search.as_sent(error) from error
+
+
+def _answer_or_problem(body: Any) -> AnswerOut | Problem:
+    try:
+        return _answered(SearchIn.model_validate(body))
+    except EXPECTED as error:
+        return problem_of(error)

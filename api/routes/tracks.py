@@ -8,31 +8,33 @@ import numpy as np
 from apiflask import APIBlueprint
 from flask import Response, send_file
 
-from api.context import context, soundalike
-from api.problems import possible, problem
-from api.schemas import (
-    MAX_KEY_LENGTH,
+from api.answers import (
     AnswerOut,
-    BulkForm,
     EmbeddingOut,
     ItemOut,
     ItemsOut,
-    ListQuery,
-    SimilarQuery,
-    SpaceQuery,
     TagsOut,
-    TrackFields,
-    TrackForm,
     TrackOut,
     TrackPage,
     answer_out,
     track_out,
 )
+from api.context import context, soundalike
+from api.problems import possible, problem, response_of
+from api.requests import (
+    MAX_KEY_LENGTH,
+    BulkForm,
+    ListArguments,
+    SimilarArguments,
+    SpaceArguments,
+    TrackFields,
+    TrackForm,
+)
 from indexer.together import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters import parse_filter
-from retrieval.search import Query
+from retrieval.query import similar
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
@@ -40,10 +42,10 @@ PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of 
 
 
 @blueprint.get("/tracks")
-@blueprint.input(ListQuery, location="query")
+@blueprint.input(ListArguments, location="query")
 @blueprint.output(TrackPage)
 @blueprint.doc(responses=possible(422, 503))
-def list_tracks(query_data: ListQuery) -> TrackPage:
+def list_tracks(query_data: ListArguments) -> TrackPage:
     """The catalogue, page by page, under a filter."""
     only = None
     if query_data.filter is not None:
@@ -73,7 +75,8 @@ def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     outcome = _index(key, form_and_files_data.file, fields)
     if outcome.status == "failed":
         detail = f"{outcome.stage}: {outcome.reason}"
-        return problem(422, "track-failed", "The track cannot be indexed", detail, field="file", stage=outcome.stage)
+        title = "The track cannot be indexed"
+        return response_of(problem(422, "track-failed", title, detail, field="file", stage=outcome.stage))
     return _item(key, outcome)
 
 
@@ -115,10 +118,10 @@ def get_tags(key: str) -> TagsOut:
 
 
 @blueprint.get("/tracks/<path:key>/embedding")
-@blueprint.input(SpaceQuery, location="query")
+@blueprint.input(SpaceArguments, location="query")
 @blueprint.output(EmbeddingOut)
 @blueprint.doc(responses=possible(404, 409, 422, 503))
-def get_embedding(key: str, query_data: SpaceQuery) -> EmbeddingOut:
+def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
     space = query_data.space or soundalike().settings.space
     vector = soundalike().catalog.track_vector(soundalike().catalog.track(key).id, space)
@@ -131,17 +134,18 @@ def get_audio(key: str) -> Response:
     """The audio file; range requests are answered."""
     path = Path(soundalike().catalog.track(key).uri)
     if not path.is_file():
-        return problem(410, "audio-gone", "The audio file is gone", f"the file of track {key!r} is no longer there")
+        detail = f"the file of track {key!r} is no longer there"
+        return response_of(problem(410, "audio-gone", "The audio file is gone", detail))
     return send_file(path, conditional=True)
 
 
 @blueprint.get("/tracks/<path:key>/similar")
-@blueprint.input(SimilarQuery, location="query")
+@blueprint.input(SimilarArguments, location="query")
 @blueprint.output(AnswerOut)
 @blueprint.doc(responses=possible(404, 409, 422, 503))
-def get_similar(key: str, query_data: SimilarQuery) -> AnswerOut:
+def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
     """Tracks like this one."""
-    query = Query(track=key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)
+    query = similar(key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)
     return answer_out(soundalike().search.answer(query))
 
 

@@ -1,0 +1,330 @@
+"""Search engines behind one small interface: ours, raw FAISS, and libraries that hold an index in this process.
+
+A library that is not installed is no error here: its import stands in `build`, and the harness reports it. Every
+engine gets unit vectors and ranks by inner product. Each is given build settings from its own documentation, two
+threads, and a ladder of efforts that the harness climbs until recall suffices. Databases: `benchmarks.peer_databases`.
+"""
+
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import faiss
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from benchmarks.workload import Workload
+
+THREADS = 2
+M = 16
+EF_CONSTRUCTION = 200
+EFS = (10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096)
+NPROBES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)
+TRAINING_ROWS = 64
+MIN_ROWS_A_LIST = 39  # below, FAISS's clustering warns
+
+Ids = NDArray[np.int64]
+Queries = NDArray[np.float32]
+
+
+class Peer:
+    """One engine over one workload; row numbers are its ids.
+
+    Attributes
+    ----------
+    package : the distribution whose version is reported
+    settings : how the index was built, for the table
+    ladders : efforts in rising order, each ladder with something else held fixed; the fastest that suffices is taken
+    variants : ways to search with a filter that are measured apart
+    no_filter : why there is no filtered search; none where there is
+    effort, variant : what the next search uses
+    resources : closed in the end, however far the engine came
+    """
+
+    package: ClassVar[str]
+    settings: ClassVar[str]
+    ladders: ClassVar[Sequence[Sequence[Hashable]]] = (EFS,)
+    variants: ClassVar[Sequence[str]] = ("",)
+    no_filter: ClassVar[str | None] = None
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.effort: Any = None
+        self.variant = ""
+        self.resources = ExitStack()
+
+    def build(self, workload: Workload) -> None:
+        """Build the index over all vectors and labels."""
+        raise NotImplementedError
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """The nearest rows of a batch, int64 [n, k], −1 where fewer are found, with `label` only those that bear it."""
+        raise NotImplementedError
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """The same for one query, float32 [dim], by the call that suits one: int64 [≤ k]."""
+        return self.search(query[np.newaxis], k, label)[0]
+
+    def processes(self) -> list[psutil.Process]:
+        """Where the engine runs: this process, unless there is a server."""
+        return [psutil.Process()]
+
+    def version(self) -> str:
+        """Of what was built with."""
+        return version(self.package)
+
+
+class Ours(Peer):
+    """The product: a snapshot on disk, opened as it is served."""
+
+    package = "soundalike"
+    settings = "as shipped"
+    ladders = (("as tuned",),)
+    variants = ("", "filter compiled anew")
+
+    def build(self, workload: Workload) -> None:
+        """Write a snapshot and open it."""
+        from retrieval.delta import Delta
+        from retrieval.snapshots import Manifest, build_snapshot, open_snapshot
+        from retrieval.vector_index import IndexView
+
+        manifest = Manifest("benchmark", "track", "benchmark", workload.dim, revision=1)
+        track_ids = np.arange(workload.n, dtype=np.int64)
+        spans_s = np.zeros((workload.n, 2), np.float32)
+        build_snapshot(self.folder, manifest, track_ids, workload.all(), spans_s)
+        snapshot = open_snapshot(self.folder, space="benchmark")
+        self._view = IndexView("benchmark", workload.dim, 1, snapshot, delta=Delta.empty(workload.dim))
+        self._allowed = [np.flatnonzero(label) for label in workload.labels()]
+        self._selections: dict[int, Any] = {}
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """Search a view among all or among a selection, kept or made for this call."""
+        if label is None:
+            return self._view.search(queries, k).track_ids
+        if label not in self._selections or self.variant:
+            self._selections = {label: self._view.select(self._allowed[label])}
+        return self._view.search(queries, k, among=self._selections[label]).track_ids
+
+
+class Faiss(Peer):
+    """An index that FAISS's factory makes, with a bitmap as filter."""
+
+    package = "faiss-cpu"
+    threads_for_one: ClassVar[int] = 1
+
+    def factory(self, workload: Workload) -> str:
+        """What to build."""
+        raise NotImplementedError
+
+    def build(self, workload: Workload) -> None:
+        """Train on a sample and add."""
+        faiss.omp_set_num_threads(THREADS)
+        self._index = faiss.index_factory(workload.dim, self.factory(workload), faiss.METRIC_INNER_PRODUCT)
+        if not self._index.is_trained:
+            self._index.train(workload.sample(TRAINING_ROWS * faiss.extract_index_ivf(self._index).nlist))
+        for chunk in workload.chunks():
+            self._index.add(chunk)
+        self._bitmaps = [np.packbits(label, bitorder="little") for label in workload.labels()]
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """One call of the index."""
+        faiss.omp_set_num_threads(THREADS)
+        return self._search(queries, k, label)
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """One call; two threads wait longer for each other than they save, unless there is much to scan."""
+        faiss.omp_set_num_threads(self.threads_for_one)
+        return self._search(query[np.newaxis], k, label)[0]
+
+    def _search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        selector = None
+        if label is not None:
+            bitmap = self._bitmaps[label]
+            selector = faiss.IDSelectorBitmap(self._index.ntotal, faiss.swig_ptr(bitmap))
+        found: Ids = self._index.search(queries, k, params=self._parameters(selector))[1]
+        return found
+
+    def _parameters(self, selector: Any) -> Any:
+        raise NotImplementedError
+
+
+class FaissFlat(Faiss):
+    """Every vector compared: the exact answer."""
+
+    settings = "Flat, float32"
+    ladders = (("exact",),)
+    threads_for_one = THREADS
+
+    def factory(self, workload: Workload) -> str:
+        """No structure."""
+        return "Flat"
+
+    def _parameters(self, selector: Any) -> Any:
+        return faiss.SearchParameters(sel=selector)
+
+
+class FaissIvf(Faiss):
+    """Inverted lists of float16 vectors."""
+
+    settings = "IVF 4√n, SQfp16"
+    ladders = (NPROBES,)
+
+    def factory(self, workload: Workload) -> str:
+        """As FAISS's guide says for this many rows."""
+        return f"IVF{_lists(workload)},SQfp16"
+
+    def _parameters(self, selector: Any) -> Any:
+        return faiss.SearchParametersIVF(nprobe=self.effort, sel=selector)
+
+
+class FaissAsOurs(Faiss):
+    """The type of index that the product builds beyond a few rows (`retrieval.ann_tuning`), without the product.
+
+    Four-bit codes are scanned in registers, the best of them compared again in float16.
+    """
+
+    settings = "IVF 4√n, PQ dim/4 ×4 fast scan, refined in float16"
+    ladders = tuple(tuple((nprobe, factor) for nprobe in NPROBES) for factor in (2, 4, 8, 16, 32))
+
+    def factory(self, workload: Workload) -> str:
+        """As the product has it."""
+        return f"IVF{_lists(workload)},PQ{workload.dim // 4}x4fs,Refine(SQfp16)"
+
+    def _parameters(self, selector: Any) -> Any:
+        nprobe, factor = self.effort
+        self._lists = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # kept: FAISS holds no reference
+        return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=self._lists)
+
+
+def _lists(workload: Workload) -> int:
+    return max(1, min(int(4 * np.sqrt(workload.n)), workload.n // MIN_ROWS_A_LIST))
+
+
+class Scann(Peer):
+    """ScaNN: a tree of partitions, anisotropic codes, the best compared again in float32."""
+
+    package = "scann-core"
+    settings = "tree 2√n, score_ah(2, 0.2), reorder in float32"
+    ladders = tuple(tuple((leaves, reorder) for leaves in NPROBES) for reorder in (30, 60, 120, 300))
+    no_filter = "no filter in its Python interface"
+
+    def build(self, workload: Workload) -> None:
+        """Settings of its documentation for this many rows."""
+        from scann import scann_ops_pybind
+
+        leaves = int(2 * np.sqrt(workload.n))
+        builder = scann_ops_pybind.builder(workload.all(), 10, "dot_product").set_n_training_threads(THREADS)
+        builder = builder.tree(leaves, leaves // 10, training_sample_size=min(workload.n, 250_000))
+        self._searcher = builder.score_ah(2, anisotropic_quantization_threshold=0.2).reorder(100).build()
+        self._searcher.set_num_threads(THREADS)
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """In parallel over pieces of the batch."""
+        leaves, reorder = self.effort
+        found, distances = self._searcher.search_batched_parallel(queries, k, reorder, leaves)
+        # Its padding is row 0 with a distance that is not a number.
+        return np.where(np.isnan(distances), -1, found.astype(np.int64))
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """Its call for one query."""
+        leaves, reorder = self.effort
+        return self._searcher.search(query, k, reorder, leaves)[0].astype(np.int64)
+
+
+class Hnswlib(Peer):
+    """The original HNSW; its filter asks Python about every candidate."""
+
+    package = "hnswlib"
+    settings = f"M {M}, ef_construction {EF_CONSTRUCTION}, float32; filter: Python callback"
+
+    def build(self, workload: Workload) -> None:
+        """Add in pieces."""
+        import hnswlib
+
+        self._index = hnswlib.Index(space="ip", dim=workload.dim)
+        self._index.init_index(max_elements=workload.n, M=M, ef_construction=EF_CONSTRUCTION)
+        for chunk in workload.chunks():
+            self._index.add_items(chunk, num_threads=THREADS)
+        self._labels = workload.labels()
+        self._matching = self._labels.sum(axis=1).tolist()
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """In parallel; with a filter on one thread, as its documentation asks, for the lock of the interpreter."""
+        self._index.set_ef(self.effort)
+        if label is not None:
+            found = np.full((len(queries), k), -1, np.int64)
+            for row, query in zip(found, queries, strict=True):
+                answer = self.one(query, k, label)
+                row[: len(answer)] = answer
+            return found
+        return self._index.knn_query(queries, k, num_threads=THREADS)[0].astype(np.int64)
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """One query; it raises where it finds fewer than `k`, which is answered with none."""
+        if label is None:
+            return self._index.knn_query(query, k, num_threads=1)[0][0].astype(np.int64)
+        k = min(k, self._matching[label])
+        try:
+            found = self._index.knn_query(query, k, num_threads=1, filter=self._labels[label].item)[0][0]
+        except RuntimeError:
+            return np.full(k, -1, np.int64)
+        return found.astype(np.int64)
+
+
+class Usearch(Peer):
+    """HNSW over float16."""
+
+    package = "usearch"
+    settings = f"M {M}, expansion_add {EF_CONSTRUCTION}, float16"
+    no_filter = "no filter in its Python interface"
+
+    def build(self, workload: Workload) -> None:
+        """Add in pieces."""
+        from usearch.index import Index
+
+        self._index = Index(ndim=workload.dim, metric="ip", dtype="f16", connectivity=M, expansion_add=EF_CONSTRUCTION)
+        start = 0
+        for chunk in workload.chunks():
+            self._index.add(np.arange(start, start + len(chunk)), chunk, threads=THREADS)
+            start += len(chunk)
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """In parallel over the batch."""
+        self._index.expansion_search = self.effort
+        matches = self._index.search(queries, k, threads=THREADS)
+        found = matches.keys.astype(np.int64)
+        return np.where(np.arange(k) < np.asarray(matches.counts)[:, np.newaxis], found, -1)
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """Its call for one query."""
+        self._index.expansion_search = self.effort
+        return self._index.search(query, k, threads=1).keys.astype(np.int64)
+
+
+class Voyager(Peer):
+    """Spotify's HNSW."""
+
+    package = "voyager"
+    settings = f"M {M}, ef_construction {EF_CONSTRUCTION}, float32"
+    no_filter = "no filter"
+
+    def build(self, workload: Workload) -> None:
+        """Add in pieces."""
+        from voyager import Index, Space
+
+        self._index = Index(
+            Space.InnerProduct, workload.dim, M=M, ef_construction=EF_CONSTRUCTION, max_elements=workload.n
+        )
+        for chunk in workload.chunks():
+            self._index.add_items(chunk, num_threads=THREADS)
+
+    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
+        """In parallel over the batch."""
+        return self._index.query(queries, k, num_threads=THREADS, query_ef=self.effort)[0].astype(np.int64)
+
+    def one(self, query: Queries, k: int, label: int | None) -> Ids:
+        """Its call for one query."""
+        return self._index.query(query, k, query_ef=self.effort)[0].astype(np.int64)

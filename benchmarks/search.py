@@ -1,0 +1,223 @@
+"""Our search against every other engine, without and with filters, at equal recall.
+
+    python -m benchmarks.search --data clustered|segments [--vectors FILE] [--n 100000] [--dim 128] [--peer NAME ...]
+        [--only unfiltered|filtered] [--rounds 3] [--seconds 2]
+
+Every engine builds its index alone on the machine, in a process of its own; then its effort (ef, lists probed) is
+raised until recall@10 reaches 0.985, with a filter 0.99, or all that it has; then all engines are measured in turn,
+round by round, and medians are reported. Batch: 1,000 queries on two threads. Single: one query a call, as a caller
+would; p50 and p99 are its latencies. Whatever is slower than a thousand queries in `--seconds` is asked fewer.
+
+Data, queries, filters, and what counts as found: `benchmarks.vectors` and `benchmarks.workload`. Peers: the extra
+`bench`; one that is not installed gets a row that says so.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.engine_process import Engine, EngineError, Measured, Setting
+from benchmarks.machine import machine
+from benchmarks.peer_databases import Milvus, Pgvector, Qdrant
+from benchmarks.peers import FaissAsOurs, FaissFlat, FaissIvf, Hnswlib, Ours, Peer, Scann, Usearch, Voyager
+from benchmarks.vectors import Vectors, clustered, segments
+from benchmarks.workload import QUERIES, Case, K, Workload, cases, prepare
+
+TARGET = 0.985
+FILTERED_TARGET = 0.99
+MIB = 2**20
+PEERS: dict[str, type[Peer]] = {
+    "soundalike": Ours,
+    "faiss-as-ours": FaissAsOurs,
+    "faiss-flat": FaissFlat,
+    "faiss-ivf": FaissIvf,
+    "scann-core": Scann,
+    "hnswlib": Hnswlib,
+    "usearch": Usearch,
+    "voyager": Voyager,
+    "qdrant-edge": Qdrant,
+    "milvus-lite": Milvus,
+    "pgvector": Pgvector,
+}
+
+
+@dataclass
+class Row:
+    """An engine in one case: how it searches, and a measurement a round with its recall and whether one was short."""
+
+    engine: Engine
+    setting: Setting
+    rounds: list[tuple[Measured, float, bool]] = field(default_factory=list)
+
+    def measure(self, workload: Workload, seconds: float) -> None:
+        """Measure once more."""
+        measured = self.engine.measure(self.setting, K, seconds)
+        self.rounds.append((measured, *workload.recall(self.setting.case, measured.found)))
+
+    def __str__(self) -> str:
+        measured = [one for one, _, _ in self.rounds]
+        asked = min(len(one.found) for one in measured)
+        batch_qps = f"{statistics.median(one.batch_qps for one in measured):,.0f}"
+        cells = [
+            f"{self.setting.case.share * 100:g} %",
+            f"{self.engine.name}, {self.setting.variant}" if self.setting.variant else self.engine.name,
+            _shown(self.setting.effort),
+            f"{min(recall for _, recall, _ in self.rounds):.3f}",
+            batch_qps if asked == QUERIES else f"{batch_qps} (of {asked})",
+            f"{statistics.median(1 / one.single_s.mean() for one in measured):,.0f}",
+            f"{statistics.median(1e3 * np.quantile(one.single_s, 0.5) for one in measured):.2f}",
+            f"{statistics.median(1e3 * np.quantile(one.single_s, 0.99) for one in measured):.2f}",
+            "yes" if any(short for _, _, short in self.rounds) else "no",
+        ]
+        return f"| {' | '.join(cells)} |"
+
+
+def build(names: Sequence[str], workload: Workload, folder: Path) -> list[Engine]:
+    """Build one index after the other, and print what they cost."""
+    print("| engine | version | index | build, s | memory, MiB | peak while building, MiB |")
+    print("|---|---|---|---|---|---|")
+    engines = []
+    for name in names:
+        peer = PEERS[name]
+        own = folder / name
+        own.mkdir()
+        engine = Engine(name, peer, workload, own)
+        try:
+            built = engine.built()
+        except EngineError as error:
+            print(f"| {name} | – | {error} | – | – | – |", flush=True)
+            engine.close()
+            continue
+        peak = f"{built.peak_bytes / MIB:,.0f}" if built.peak_bytes else "–"
+        memory = f"{built.memory_bytes / MIB:,.0f}"
+        print(f"| {name} | {built.version} | {peer.settings} | {built.build_s:.1f} | {memory} | {peak} |", flush=True)
+        engines.append(engine)
+    return engines
+
+
+def choose(engine: Engine, workload: Workload, case: Case, variant: str, seconds: float) -> Setting:
+    """The least effort that reaches the target, of all ladders the fastest; or what finds most."""
+    target = TARGET if case.label is None else FILTERED_TARGET
+    reached: list[Setting] = []
+    best: tuple[float, Setting] | None = None
+    for ladder in engine.peer.ladders:
+        recalls: dict[int, float] = {}
+
+        def suffices(rung: int, ladder: Sequence[Hashable] = ladder, recalls: dict[int, float] = recalls) -> bool:
+            if rung not in recalls:
+                found = engine.search(Setting(case, variant, ladder[rung]), K, seconds)
+                recalls[rung] = workload.recall(case, found)[0]
+            return recalls[rung] >= target
+
+        rung = _least(len(ladder), suffices)
+        if rung is not None:
+            reached.append(Setting(case, variant, ladder[rung]))
+        most = max(recalls, key=lambda tried: (recalls[tried], -tried))
+        if best is None or recalls[most] > best[0]:
+            best = recalls[most], Setting(case, variant, ladder[most])
+    if not reached and best is not None:
+        return best[1]
+    if len(reached) == 1:
+        return reached[0]
+    return max(reached, key=lambda setting: engine.measure(setting, K, seconds / 4).batch_qps)
+
+
+def compare(engines: list[Engine], workload: Workload, case: Case, rounds: int, seconds: float) -> None:
+    """Measure all engines in turn in one case, and print their rows. An engine that fails is out from then on."""
+    rows: list[Row] = []
+    for engine in list(engines):
+        if case.label is not None and engine.peer.no_filter:
+            continue
+        variants = engine.peer.variants if case.label is not None else engine.peer.variants[:1]
+        with _surviving(engine, engines, case):
+            rows += [Row(engine, choose(engine, workload, case, variant, seconds)) for variant in variants]
+    for _ in range(rounds):
+        for row in rows:
+            if row.engine in engines:
+                with _surviving(row.engine, engines, case):
+                    row.measure(workload, seconds)
+    for row in rows:
+        if len(row.rounds) == rounds:
+            print(row, flush=True)
+
+
+@contextmanager
+def _surviving(engine: Engine, engines: list[Engine], case: Case) -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        print(f"| {case.share * 100:g} % | {engine.name} | {error} | – | – | – | – | – | – |", flush=True)
+        engine.close()
+        engines.remove(engine)
+
+
+def _least(count: int, suffices: Callable[[int], bool]) -> int | None:
+    """The lowest of `count` rungs that suffices, if none above a sufficient one fails: doubling steps, then halving."""
+    low, high = 0, min(1, count - 1)
+    while not suffices(high):
+        if high == count - 1:
+            return None
+        low, high = high + 1, min(2 * high + 1, count - 1)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle + 1, high)
+    return high
+
+
+def _shown(effort: Hashable) -> str:
+    return ", ".join(map(str, effort)) if isinstance(effort, tuple) else str(effort)
+
+
+def _table(kind: str, without_filter: Sequence[Engine]) -> None:
+    columns = ["matching", "engine", "effort", "recall@10", "batch, q/s", "single, q/s", "p50, ms", "p99, ms", "short"]
+    print(f"\n{kind}\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    for engine in without_filter:
+        print(f"| all | {engine.name} | {engine.peer.no_filter} | – | – | – | – | – | – |")
+
+
+def _vectors(arguments: argparse.Namespace) -> Vectors:
+    if arguments.data == "clustered":
+        return clustered(arguments.n, arguments.dim)
+    return segments(arguments.vectors, arguments.n)
+
+
+def main() -> None:
+    """Build, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=("clustered", "segments"), default="clustered")
+    parser.add_argument("--vectors", type=Path, help="float16 [rows, dim] as numpy saves it, for segments")
+    parser.add_argument("--n", type=int, default=100_000)
+    parser.add_argument("--dim", type=int, default=128, help="of clustered")
+    parser.add_argument("--peer", dest="peers", action="append", choices=PEERS)
+    parser.add_argument("--only", choices=("unfiltered", "filtered"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for one measurement, about")
+    arguments = parser.parse_args()
+    if arguments.data == "segments" and arguments.vectors is None:
+        parser.error("--data segments needs --vectors")
+    asked = [case for case in cases() if arguments.only != ("filtered" if case.label is None else "unfiltered")]
+    with tempfile.TemporaryDirectory(prefix="soundalike-bench-") as name:
+        workload = prepare(_vectors(arguments), Path(name))
+        print(machine())
+        print(f"{workload.n:,} × {workload.dim}, {arguments.data}; medians of {arguments.rounds} rounds\n", flush=True)
+        engines = build(arguments.peers or list(PEERS), workload, Path(name))
+        try:
+            for kind, group in itertools.groupby(asked, key=lambda case: case.kind):
+                filtered = kind != asked[0].kind or asked[0].label is not None
+                _table(kind, [engine for engine in engines if filtered and engine.peer.no_filter])
+                for case in group:
+                    compare(engines, workload, case, arguments.rounds, arguments.seconds)
+        finally:
+            for engine in engines:
+                engine.close()
+
+
+if __name__ == "__main__":
+    main()

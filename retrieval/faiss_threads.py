@@ -1,0 +1,107 @@
+"""FAISS, and how searches share a machine: a thread a core, each with a block of queries and memory of its own.
+
+FAISS's own threads, and those of the linear algebra below it and below numpy, wait for each other by spinning. As soon
+as something else wants a core too, which on a server is always, a search of half a millisecond takes ten. So each
+search has one thread, and a batch is cut into blocks. Building an index takes all threads, by `every_thread`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+try:
+    import faiss
+except ModuleNotFoundError as error:
+    raise ImportError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Found", "every_thread", "faiss", "in_blocks", "one_thread", "scratch"]
+
+Found = tuple["NDArray[np.int64]", "NDArray[np.float32]"]
+"""Rows int64 [n_queries, k], −1 where there are fewer, and their cosines float32 [n_queries, k], −inf there."""
+
+_BLOCK = 32
+_MAX_SCRATCH_VALUES = 1 << 23
+
+
+def in_blocks(search: Callable[[NDArray[np.float32]], Found], queries: NDArray[np.float32]) -> Found:
+    """Search for queries [n, dim] in blocks on all cores; returns rows and cosines [n, k], as `search` for a block."""
+    if len(queries) <= _BLOCK:
+        with one_thread():
+            return search(queries)
+    blocks = [queries[start : start + _BLOCK] for start in range(0, len(queries), _BLOCK)]
+    parts = list(_threads().map(search, blocks))
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([values for _, values in parts])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep FAISS within the calling thread."""
+    _keep_calm()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@contextmanager
+def every_thread() -> Iterator[None]:
+    """Let FAISS have all cores."""
+    cores = len(os.sched_getaffinity(0))
+    before = faiss.omp_get_max_threads()
+    with _pools().limit(limits=cores, user_api="blas"):
+        faiss.omp_set_num_threads(cores)
+        try:
+            yield
+        finally:
+            faiss.omp_set_num_threads(before)
+
+
+def scratch(name: str, shape: tuple[int, int], dtype: type) -> NDArray[Any]:
+    """Memory of this thread's own for what is read at once: fresh pages would cost more than what is done with them."""
+    size = shape[0] * shape[1]
+    if size > _MAX_SCRATCH_VALUES:
+        return np.empty(shape, dtype)
+    kept = _SCRATCH.arrays.get(name)
+    if kept is None or kept.size < size:
+        kept = _SCRATCH.arrays[name] = np.empty(size, dtype)
+    return kept[:size].reshape(shape)
+
+
+class _Scratch(threading.local):
+    def __init__(self) -> None:
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+
+_SCRATCH = _Scratch()
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@cache
+def _keep_calm() -> Any:
+    """Linear algebra in one thread from now on. It has one setting for the whole process, so there is no going back."""
+    return _pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    _keep_calm()
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "search", faiss.omp_set_num_threads, (1,))

@@ -1,0 +1,55 @@
+"""The exact index: every vector in memory, every one scored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrieval.faiss_threads import Found, faiss, in_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class FlatIndex:
+    """An index of float32 [count, dim] vectors of unit length; row i is the i-th vector that was added."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+        self.count, self.dim = int(index.ntotal), int(index.d)
+        self._vectors = faiss.rev_swig_ptr(index.get_xb(), self.count * self.dim).reshape(self.count, self.dim)
+
+    @property
+    def scan_rows(self) -> int:
+        """Rows of a subset up to which scoring every one is the way: all."""
+        return self.count
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of these rows, float32 [len(rows), dim]."""
+        vectors: NDArray[np.float32] = self._vectors[rows]
+        return vectors
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Found:
+        """The nearest rows."""
+        return scan(queries, self._vectors, k)
+
+
+def build_flat(vectors: NDArray[np.float32]) -> FlatIndex:
+    """An index of these vectors."""
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return FlatIndex(index)
+
+
+def scan(queries: NDArray[np.float32], vectors: NDArray[np.float32], k: int) -> Found:
+    """The nearest of these vectors [n, dim]: min(k, n) rows each."""
+    k = min(k, len(vectors))
+    if not k:
+        return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+
+    def search(block: NDArray[np.float32]) -> Found:
+        cosines, rows = faiss.knn(block, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+        return rows, cosines
+
+    return in_blocks(search, queries)

@@ -1,0 +1,82 @@
+"""Tracks that are kept are true: own writes show at once, others' soon, and a late reader brings nothing old back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, event
+
+import retrieval.track_cache
+import retrieval.watch
+from retrieval.catalog import Catalog
+from retrieval.errors import UnknownTrackError
+from retrieval.track_cache import TrackCache
+from tests.test_catalog import analysis
+
+
+@pytest.fixture
+def catalog(engine: Engine, rng: np.random.Generator) -> Catalog:
+    catalog = Catalog(engine)
+    catalog.store_many([analysis(key, rng) for key in "abc"])
+    return catalog
+
+
+def test_what_is_kept_is_not_read_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 1_000)
+    cache, statements = TrackCache(catalog), []
+    track = cache.track("a")
+    event.listen(catalog.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    assert cache.track("a") is track
+    assert cache.tracks([track.id]) == {track.id: track}
+    assert statements == []
+
+
+def test_own_writes_show_at_once(catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 1_000)
+    cache = TrackCache(catalog)
+    track_id = cache.track("a").id
+    catalog.store(replace(analysis("a", rng), title="new"))
+    assert cache.track("a").title == cache.tracks([track_id])[track_id].title == "new"
+    catalog.delete("a")
+    assert cache.tracks([track_id]) == {}
+    with pytest.raises(UnknownTrackError):
+        cache.track("a")
+
+
+def test_the_writes_of_others_show_when_it_looks(
+    catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = TrackCache(catalog)
+    cache.track("b")
+    Catalog(catalog.engine).store(replace(analysis("b", rng), title="new"))
+    monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 0)
+    assert cache.track("b").title == "new"
+
+
+def test_a_late_reader_brings_nothing_old_back(
+    catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads, is held up while another thread follows a change, and then keeps what it has read."""
+    cache = TrackCache(catalog)
+    track_id = cache.track("c").id
+    catalog.store(replace(analysis("c", rng), title="newer"))
+    read = Catalog.tracks_by_id
+
+    def held_up(self: Catalog, track_ids: list[int]) -> object:
+        found = read(self, track_ids)
+        monkeypatch.setattr(Catalog, "tracks_by_id", read)
+        catalog.store(replace(analysis("c", rng), title="newest"))
+        cache.tracks([])
+        return found
+
+    monkeypatch.setattr(Catalog, "tracks_by_id", held_up)
+    assert cache.tracks([track_id])[track_id].title == "newer"
+    assert cache.tracks([track_id])[track_id].title == "newest"
+
+
+def test_it_does_not_grow_for_ever(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval.track_cache, "KEPT", 2)
+    cache = TrackCache(catalog)
+    for key in "abcabc":
+        assert cache.track(key).key == key
+    assert len(cache._tracks) <= 2
