@@ -6,12 +6,12 @@ What is written together commits in one transaction (`retrieval.catalog_writing`
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, literal_column, select
 
 from retrieval import catalog_changes
 from retrieval.catalog_writing import VECTOR_DTYPE, delete_track, store_tracks
@@ -256,23 +256,39 @@ class Catalog:
     def index_changes(self, space: str, granularity: Granularity = "track", *, after: int) -> Iterator[IndexChange]:
         """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
         wanted = _whole_track(space) if granularity == "track" else _segments(space)
-        statement = (
+        changed = (
             select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
-            .add_columns(embeddings.c.vector, embeddings.c.encoder_version, embeddings.c.start_s, embeddings.c.end_s)
-            .outerjoin(embeddings, (embeddings.c.track_id == tracks.c.id) & wanted)
             .where(tracks.c.revision > after)
-            .order_by(tracks.c.revision, embeddings.c.segment_no)
+            .order_by(tracks.c.revision)
         )
-        for (track_id, revision, deleted), rows in groupby(self._stream(statement), key=lambda row: tuple(row[:3])):
-            found = [row for row in rows if row.vector is not None]
-            spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32).reshape(-1, 2)
-            if not found:
-                yield IndexChange(track_id, revision, deleted, None, None, spans_s)
-                continue
-            vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
-            if granularity == "segment":
-                vectors = _unit(vectors)
-            yield IndexChange(track_id, revision, deleted, vectors, found[0].encoder_version, spans_s)
+        # By the ids of a few thousand tracks at a time: a join of everything has been planned, right after a large
+        # ingest and before PostgreSQL had looked at it, in a way that takes hours.
+        stream = self._stream(changed)
+        while chunk := list(islice(stream, ROWS_A_FETCH)):
+            rows = self._rows_of([track.id for track in chunk], wanted)
+            for track in chunk:
+                found = rows.get(track.id)
+                if found is None:
+                    yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
+                    continue
+                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
+                spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32)
+                if granularity == "segment":
+                    vectors = _unit(vectors)
+                version = found[0].encoder_version
+                yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
+
+    def _rows_of(self, track_ids: Sequence[int], wanted: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
+        """Rows of `embeddings` by track, in order of segment."""
+        columns = ("track_id", "vector", "encoder_version", "start_s", "end_s")
+        statement = (
+            select(*(embeddings.c[name] for name in columns))
+            .where(embeddings.c.track_id == func.any(list(track_ids)), wanted)
+            .order_by(embeddings.c.track_id, embeddings.c.segment_no)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement)
+            return {track_id: list(own) for track_id, own in groupby(rows, key=lambda row: int(row.track_id))}
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

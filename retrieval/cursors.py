@@ -81,7 +81,7 @@ def read(query: Query, index_version: str) -> Position:
 
 def _digest(query: Query) -> str:
     """What makes two pages pages of one answer: everything but the cursor and how much is shown."""
-    plain = replace(query, positive=(), negative=(), cursor=None, limit=1, explain=False)
+    plain = replace(query, positive=(), negative=(), exclude=tuple(query.exclude), cursor=None, limit=1, explain=False)
     seeds = [
         (seed.track, seed.start_s, seed.end_s, seed.weight, None if seed.vector is None else seed.vector.tobytes())
         for seed in (*query.positive, *query.negative)

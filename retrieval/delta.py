@@ -73,19 +73,15 @@ class Delta:
 
     def search(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> Found:
         """The nearest of these rows, by default of all that live: at most k each."""
-        if rows is None and self.alive.all():
-            vectors, kept = self.vectors, np.arange(len(self))
-        else:
-            kept = np.flatnonzero(self.alive) if rows is None else rows
-            vectors = self.vectors[kept]
-        cosines = queries @ vectors.T
-        k = min(k, len(kept))
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k] if 0 < k < len(kept) else _every(cosines)
-        return kept[best], np.take_along_axis(cosines, best, 1)
-
-
-def _every(cosines: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+        count = self.count if rows is None else len(rows)
+        k = min(k, count)
+        if not k:
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        cosines = queries @ (self.vectors if rows is None else self.vectors[rows]).T
+        if rows is None and count < len(self):
+            cosines[:, ~self.alive] = -np.inf  # to copy those that live would take longer
+        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+        return best if rows is None else rows[best], np.take_along_axis(cosines, best, 1)
 
 
 def whole_tracks(track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Delta:
