@@ -50,6 +50,8 @@ class MelPower(MelSpectrogram):  # type: ignore[misc]
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into power [batch, n_mels, 1 + samples // hop_length]."""
+        if _one_by_one(waveform):
+            return torch.cat([self.forward(window) for window in torch.split(waveform, 1)])
         frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.spectrogram.window, return_complex=True)
         return _filtered(_power(frames), self.mel_scale.fb.T, self._groups)
 
@@ -127,9 +129,16 @@ class LogFrequency(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into dB [batch, n_bins, 1 + samples // hop_length]."""
+        if _one_by_one(waveform):
+            return torch.cat([self.forward(window) for window in torch.split(waveform, 1)])
         frames = torch.stft(waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True)
         decibels: Tensor = 10 * _filtered(_power(frames), self.filters, self._groups).clamp(min=1e-10).log10()
         return decibels
+
+
+def _one_by_one(waveform: Tensor) -> bool:
+    """Whether a batch is better cut up: the complex spectrogram of one window stays in a CPU core's cache."""
+    return waveform.device.type == "cpu" and len(waveform) > 1
 
 
 def _groups(filters: Tensor, *, size: int) -> list[Group]:

@@ -24,10 +24,11 @@ CANDIDATES_A_RESULT = (2, 4, 8, 16, 32)
 MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
 MAX_ROWS_TO_TRAIN_A_LIST = 64
 MAX_TRAINING_ROWS = 256_000
-DIMS_A_CODE = 4
+DIMS_A_CODE = 2
 _GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
 _FAR_QUERIES = 64
+_USUAL_SHARE = 0.02
 _SHARES = (1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 
 
@@ -77,7 +78,7 @@ def _tuned(held_out: _HeldOut, target: float) -> Tuning:
             if recall >= target:
                 break
     tuning = min(found, key=lambda choice: choice[:2])[2]
-    tuning = replace(tuning, near=held_out.gap(), far=held_out.far_gap())
+    tuning = replace(tuning, near=held_out.gap(), far=held_out.far_gap(), usual=held_out.usual())
     return replace(tuning, scan_rows=held_out.scan_rows(tuning))
 
 
@@ -126,6 +127,10 @@ class _HeldOut:
         kth = self._cosines[:, k - 1 : k]
         gaps = kth - np.take_along_axis(self._centroid_cosines, self._lists[:, :k], 1)
         return float(np.median(kth)), float(np.quantile(gaps, _GAP_COVERAGE))
+
+    def usual(self) -> float:
+        """`Tuning.usual`."""
+        return float(np.quantile(self._cosines[:, min(TUNING_KS[0], self._cosines.shape[1]) - 1], _USUAL_SHARE))
 
     def far_gap(self) -> tuple[float, float]:
         """`Tuning.far`: the same among the rows of the lists that lie in a query's far half."""

@@ -36,12 +36,15 @@ _BLOCK = 32
 _MAX_SCRATCH_VALUES = 1 << 23
 
 
-def in_blocks(search: Callable[[NDArray[np.float32]], Found], queries: NDArray[np.float32]) -> Found:
+def in_blocks(
+    search: Callable[[NDArray[np.float32]], Found], queries: NDArray[np.float32], *, at_most: int = _BLOCK
+) -> Found:
     """Search for queries [n, dim] in blocks on all cores; returns rows and cosines [n, k], as `search` for a block."""
     if len(queries) <= _BLOCK:
         with one_thread():
             return search(queries)
-    blocks = [queries[start : start + _BLOCK] for start in range(0, len(queries), _BLOCK)]
+    size = min(at_most, -(-len(queries) // _cores()))
+    blocks = [queries[start : start + size] for start in range(0, len(queries), size)]
     parts = list(_threads().map(search, blocks))
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([values for _, values in parts])
 
@@ -61,7 +64,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def every_thread() -> Iterator[None]:
     """Let FAISS have all cores."""
-    cores = len(os.sched_getaffinity(0))
+    cores = _cores()
     before = faiss.omp_get_max_threads()
     with _pools().limit(limits=cores, user_api="blas"):
         faiss.omp_set_num_threads(cores)
@@ -91,6 +94,11 @@ _SCRATCH = _Scratch()
 
 
 @cache
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@cache
 def _pools() -> ThreadpoolController:
     return ThreadpoolController()
 
@@ -104,4 +112,4 @@ def _keep_calm() -> Any:
 @cache
 def _threads() -> ThreadPoolExecutor:
     _keep_calm()
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "search", faiss.omp_set_num_threads, (1,))
+    return ThreadPoolExecutor(_cores(), "search", faiss.omp_set_num_threads, (1,))

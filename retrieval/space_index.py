@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
 from retrieval.catalog import Catalog
@@ -79,15 +80,14 @@ class SpaceIndex:
                 others += 1
                 continue
             rows.append(change)
-        manifest = Manifest(self.space, self.granularity, version, dim, revision)
         counts = [len(change.spans_s) for change in rows]
         track_ids = np.repeat(np.array([change.track_id for change in rows], np.int64), counts)
         vectors, spans_s = np.empty((len(track_ids), dim), np.float32), np.empty((len(track_ids), 2), np.float32)
         for change, end in zip(rows, np.cumsum(counts), strict=True):
             vectors[end - len(change.spans_s) : end] = change.vectors
             spans_s[end - len(change.spans_s) : end] = change.spans_s
-        complete = build_snapshot(self.directory, manifest, track_ids, vectors, spans_s, like=self._snapshot(version))
-        self._watch.forget()
+        like = self._snapshot(version)
+        complete = self._write(version, dim, revision, track_ids, vectors, spans_s, like=like)
         if others:
             logger.warning(
                 "space %s: %d tracks of another encoder version than %s left out; index them again",
@@ -96,6 +96,22 @@ class SpaceIndex:
                 version,
             )
         return RebuildReport(complete, others)
+
+    def _write(
+        self,
+        encoder_version: str,
+        dim: int,
+        revision: int,
+        track_ids: NDArray[np.int64],
+        vectors: NDArray[np.float32],
+        spans_s: NDArray[np.float32],
+        *,
+        like: Snapshot | None,
+    ) -> Manifest:
+        manifest = Manifest(self.space, self.granularity, encoder_version, dim, revision)
+        complete = build_snapshot(self.directory, manifest, track_ids, vectors, spans_s, like=like)
+        self._watch.forget()
+        return complete
 
     def merge_if_due(self) -> bool:
         """Rebuild when no snapshot is usable, its encoder changed, or the delta has grown; say whether it was done."""
@@ -117,14 +133,17 @@ class SpaceIndex:
         return view.snapshot if view is not None and view.encoder_version == encoder_version else None
 
     def _merge_in_background(self, view: IndexView) -> None:
-        """Rebuild beside the searches when the delta has grown; one at a time, and behind everything else."""
+        """Write a snapshot of a view whose delta has grown: one at a time, and behind everything else.
+
+        All of it is at hand. Reading it from PostgreSQL once more would take the interpreter from those who search.
+        """
         if view.snapshot is None or not self._has_grown(view) or not self._merging.acquire(blocking=False):
             return
 
         def merge() -> None:
             try:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _MERGE_NICENESS)
-                self.rebuild()
+                self._write(view.encoder_version, view.dim, view.revision, *view.living_rows(), like=view.snapshot)
             except (RetrievalError, SQLAlchemyError, OSError):
                 logger.exception("space %s: the index could not be merged; it goes on as it is", self.space)
             finally:

@@ -170,13 +170,20 @@ class IndexView:
         rows = np.concatenate([self._alive.rows, self._alive.delta_rows + self._snapshot_rows])
         return np.unique(self.track_ids(rows))
 
+    def living_rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2] of every row that can be found."""
+        rows = np.concatenate([self._alive.rows, self._alive.delta_rows + self._snapshot_rows])
+        return self.track_ids(rows), self.vectors(rows), self.spans_s(rows)
+
     def select(self, track_ids: NDArray[np.int64]) -> Selection:
         """The living rows of these tracks, int64 ascending."""
         rows = np.empty(0, np.int64)
         if self.snapshot is not None:
             rows = _rows_of(self.snapshot.track_ids, track_ids)
             rows = rows if self.dead is None else rows[~self.dead[rows]]
-        delta_rows = self.delta.rows_of(track_ids)
+        delta_rows = self.delta.rows_of(track_ids) if len(self.delta) else np.empty(0, np.int64)
+        if self._has_whole_tracks and not len(delta_rows):
+            return Selection(self, rows, delta_rows, len(rows))
         tracks = np.concatenate([self.track_ids(rows), self.delta.track_ids[delta_rows]])
         return Selection(self, rows, delta_rows, len(np.unique(tracks)))
 
@@ -191,8 +198,10 @@ class IndexView:
         among : rows that may be returned, selected from this view; none for all
         exact : score every matching vector, whatever it costs
         """
-        if among is None and not exact and self._is_plain and k <= self.count:
-            return self._plain_search(queries, k)
+        if self._is_plain and not exact and 0 < k <= (self.count if among is None else among.count):
+            plain = self._plain_search(queries, k, among)
+            if plain is not None:
+                return plain
         matching = self.count if among is None else among.matching
         scored = self._living_rows if among is None else among.count
         wanted, rows_a_track = min(k, matching), max(1, -(-scored // max(matching, 1)))
@@ -209,19 +218,27 @@ class IndexView:
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether the view is an approximate snapshot of whole tracks, with no change since."""
+        """Whether the view is a large snapshot of whole tracks, with no change since."""
         if self.snapshot is None or len(self.delta) or self.dead is not None:
             return False
-        return self._is_approximate(None) and self.snapshot.manifest.count == self._snapshot_rows
+        return isinstance(self.snapshot.index, AnnIndex) and self._has_whole_tracks
 
-    def _plain_search(self, queries: NDArray[np.float32], k: int) -> Neighbors:
-        """What `search` does, where there is nothing to merge: most queries of a large catalogue go this way."""
+    @cached_property
+    def _has_whole_tracks(self) -> bool:
+        return self.snapshot is None or self.snapshot.manifest.count == self._snapshot_rows
+
+    def _plain_search(self, queries: NDArray[np.float32], k: int, among: Selection | None) -> Neighbors | None:
+        """What `search` does, where there is nothing to merge: most queries of a large catalogue go this way.
+
+        None where the lists that were searched hold too few rows.
+        """
         assert self.snapshot is not None
-        assert isinstance(self.snapshot.index, AnnIndex)
-        rows, cosines = self.snapshot.index.search(queries, k)
-        if rows.min() < 0:  # too few in the lists that were searched
-            return self.search(queries, k, among=self._alive)
-        return Neighbors(self.snapshot.track_ids[rows], rows, cosines, self.count, self._snapshot_rows, "ivf")
+        approximate = self._is_approximate(among)
+        rows, cosines = (self._approximate if approximate else self._scanned)(queries, k, among)
+        if rows.min() < 0:
+            return None
+        count = self._snapshot_rows if among is None else among.count
+        return Neighbors(self.snapshot.track_ids[rows], rows, cosines, count, count, "ivf" if approximate else "exact")
 
     def _nearest_rows(self, queries: NDArray[np.float32], n: int, among: Selection | None, *, exact: bool) -> Found:
         """The nearest n living rows, of the snapshot and of the delta, best first."""

@@ -1,5 +1,7 @@
 """The approximate index finds what brute force finds, wherever a filter lies; and it knows when it has not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,3 +133,18 @@ def test_expected_misses_are_about_the_misses(few: int, rng: np.random.Generator
     )
     missed = K - (order < K).sum(axis=1)
     assert missed.mean() / 4 < expected.mean() < missed.mean() * 2
+
+
+def test_queries_unlike_all_rows_are_found_as_well(ann, vectors, rng: np.random.Generator) -> None:
+    """Their neighbours lie scattered over far more lists than those of the rows that the search was tuned by."""
+    strange = unit(rng.standard_normal((60, DIM)))
+    _, cosines = ann.search(strange, K)
+    assert recall(cosines, vectors, strange, np.arange(COUNT)) >= RECALL_TARGET
+    _, tuned_only = ann.tuned(replace(ann.tuning, usual=-1.0)).search(strange, K)
+    assert recall(tuned_only, vectors, strange, np.arange(COUNT)) < RECALL_TARGET
+    bits = ann.subset(np.arange(0, COUNT, 2)).bits
+    assert (ann.search(strange, K, bits=bits)[0] % 2 == 0).all()
+
+
+def test_a_short_search_is_the_head_of_a_long_one(ann, queries) -> None:
+    assert (ann.search(queries, 3)[0] == ann.search(queries, K)[0][:, :3]).all()
