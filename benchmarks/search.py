@@ -9,7 +9,7 @@ round by round, and medians are reported. Batch: 1,000 queries on two threads. S
 would; p50 and p99 are its latencies. Whatever is slower than a thousand queries in `--seconds` is asked fewer.
 
 Data, queries, filters, and what counts as found: `benchmarks.vectors` and `benchmarks.workload`. Peers: the extra
-`bench`; one that is not installed gets a row that says so.
+`peers`; one that is not installed gets a row that says so.
 """
 
 import argparse

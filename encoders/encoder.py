@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +69,9 @@ class Encoder:
         NonFiniteError
             If a sample is NaN or infinite.
         """
-        self._check(windows)
+        if windows.ndim != 2 or windows.shape[1] != self.spec.window_length:
+            wanted = f"[n, {self.spec.window_length}]"
+            raise ShapeError(f"{self.spec.name} takes windows of shape {wanted}, not {list(windows.shape)}")
         batch_size = batch_size or (self.spec.cpu_batch_size if self.device.type == "cpu" else _GPU_BATCH_SIZE)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
         tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)
@@ -77,6 +80,9 @@ class Encoder:
             rows = slice(start, start + batch_size)
             with torch.inference_mode():
                 batch = torch.tensor(windows[rows], dtype=torch.float32, device=self.device)
+                # A sum costs a third of asking every sample, and is not finite when one of them is not.
+                if not math.isfinite(float(batch.sum())) and not bool(batch.isfinite().all()):
+                    raise NonFiniteError(f"a window for {self.spec.name} holds NaN or infinity")
                 embedding, tag_logits = self._network(batch)
                 embeddings[rows] = embedding.cpu().numpy()
                 tag_scores[rows] = tag_logits.sigmoid().cpu().numpy()
@@ -104,10 +110,3 @@ class Encoder:
     def tags(self, encoding: Encoding) -> dict[str, float]:
         """Mean score in [0, 1] of each tag over the windows of an encoding; empty for an encoder that does not tag."""
         return dict(zip(self.spec.tags, encoding.tag_scores.mean(axis=0).tolist(), strict=True))
-
-    def _check(self, windows: NDArray[np.float32]) -> None:
-        if windows.ndim != 2 or windows.shape[1] != self.spec.window_length:
-            wanted = f"[n, {self.spec.window_length}]"
-            raise ShapeError(f"{self.spec.name} takes windows of shape {wanted}, not {list(windows.shape)}")
-        if not np.isfinite(windows).all():
-            raise NonFiniteError(f"a window for {self.spec.name} holds NaN or infinity")

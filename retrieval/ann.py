@@ -51,7 +51,7 @@ class Tuning:
     near, far : (cosine, gap): the median cosine of the k-th best row, and how much further from the query than that a
         centroid is for all but a two-hundredth of the rows that belong to the best; of all rows, and of the far half
     scan_rows : matching rows up to which all of them are scored, because that is faster
-    usual : cosine of the tenth best row that all but a fiftieth of the held-out queries reach
+    usual : cosine of the tenth best row that nearly every held-out query reaches
     recall : recall@10 reached on held-out queries
     """
 

@@ -28,8 +28,8 @@ DIMS_A_CODE = 2
 _GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
 _FAR_QUERIES = 64
-_USUAL_SHARE = 0.02
-_SHARES = (1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_USUAL_SHARE = 0.004
+_SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 
 
 def build(vectors: NDArray[np.float32], *, like: Any = None, seed: int = 0, target: float = RECALL_TARGET) -> AnnIndex:
@@ -147,12 +147,12 @@ class _HeldOut:
 
     def scan_rows(self, tuning: Tuning) -> int:
         """The largest subset of which all rows are scored faster than some are searched."""
-        ann, query, k = self.ann.tuned(tuning), self.queries[:1], TUNING_KS[0]
+        ann, queries, k = self.ann.tuned(tuning), self.queries[:32], TUNING_KS[0]
         for share in _SHARES:
             rows = np.arange(0, ann.count, round(1 / share))
             subset, vectors = ann.subset(rows), np.ascontiguousarray(self._vectors[rows])
-            every = _seconds(lambda v=vectors: scan(query, v, k))  # type: ignore[misc]
-            some = _seconds(lambda s=subset: ann.search_among(query, k, s))  # type: ignore[misc]
+            every = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
+            some = _seconds(lambda s=subset: ann.search_among(queries, k, s))  # type: ignore[misc]
             if every <= some:
                 return len(rows)
         return 0
