@@ -32,23 +32,24 @@ _USUAL_SHARE = 0.004
 _SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 
 
-def build(vectors: NDArray[np.float32], *, like: Any = None, seed: int = 0, target: float = RECALL_TARGET) -> AnnIndex:
+def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL_TARGET) -> AnnIndex:
     """Train on a sample of the vectors, float32 [count, dim], add them all, and tune the search to the target recall.
-
-    `like` is an index of FAISS over most of the same vectors, in memory of its own: its lists and codes are taken over
-    rather than trained anew, and what it holds is replaced.
 
     Queries to tune by are kept out of the training, and are not found while tuning: they are new to the index.
     """
     rng = np.random.default_rng(seed)
     held_out = np.sort(rng.choice(len(vectors), size=min(len(vectors) // 2, TUNING_QUERIES), replace=False))
     with every_thread():
-        if like is None:
-            ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
-        else:
-            like.reset()
-            ann = _filled(like, vectors)
+        ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
     return ann.tuned(_tuned(_HeldOut(ann, vectors, held_out), target))
+
+
+def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex:
+    """Put other vectors, most of them the same, into an index of FAISS with memory of its own; nothing is learnt."""
+    index.reset()
+    with every_thread():
+        index.add(vectors)
+    return AnnIndex(index, tuning)
 
 
 def _filled(index: Any, vectors: NDArray[np.float32]) -> AnnIndex:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from retrieval.ann import AnnIndex, Tuning
-from retrieval.ann_tuning import build
+from retrieval.ann_tuning import build, refill
 from retrieval.errors import IndexMismatchError
 from retrieval.faiss_threads import faiss
 from retrieval.flat import FlatIndex, build_flat
@@ -47,7 +47,7 @@ class Manifest:
     revision : the catalogue's revision up to which the snapshot follows it
     rows, count : rows, and tracks that they belong to
     trained_rows : rows that there were when the lists of an approximate index were trained
-    tuning : of an approximate index; its recall@10 was measured on held-out queries
+    tuning : of an approximate index, from when it was trained; its recall@10 was measured on held-out queries
     sha256 : of every other file, by name
     """
 
@@ -156,7 +156,8 @@ def _built(vectors: NDArray[np.float32], like: Snapshot | None) -> tuple[FlatInd
     if like is not None and isinstance(like.index, AnnIndex) and like.index.dim == vectors.shape[1]:
         trained = like.manifest.trained_rows
         if trained / RETRAIN_AFTER_GROWTH <= len(vectors) <= trained * RETRAIN_AFTER_GROWTH:
-            return build(vectors, like=faiss.read_index(str(like.path / "index.faiss"))), trained
+            index = faiss.read_index(str(like.path / "index.faiss"))
+            return refill(index, like.index.tuning, vectors), trained
     return build(vectors), len(vectors)
 
 
