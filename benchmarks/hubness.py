@@ -26,7 +26,7 @@ from benchmarks.metrics import (
     recall_at,
     relevance,
 )
-from benchmarks.spaces import EXCERPT_S, Halves, Labels, _files, embed, labels_of, table
+from benchmarks.spaces import EXCERPT_S, Halves, Labels, embed, files_of, labels_of, table
 from encoders.segments import pool
 from encoders.spec import load_encoder
 from retrieval.hubness import csls, local_density, mutual_proximity, sample_moments
@@ -129,7 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = read_settings()
     encoders = [load_encoder(name, weights_dir=settings.weights_dir) for name in arguments.spaces or [settings.space]]
-    files = [file for pack in arguments.packs or PACKS for file in _files(pack, settings)]
+    files = [file for pack in arguments.packs or PACKS for file in files_of(pack, settings)]
     found = embed(files, encoders, settings)
     labels = [labels_of(file) for file in files if file.key in found]
     rows: dict[str, Mapping[str, Estimate]] = {}

@@ -218,7 +218,7 @@ def main() -> None:
         mfcc_encoder(),
         *map(untrained_encoder, arguments.untrained or UNTRAINED),
     ]
-    files = [file for pack in arguments.packs or PACKS for file in _files(pack, settings)]
+    files = [file for pack in arguments.packs or PACKS for file in files_of(pack, settings)]
     found = embed(files, encoders, settings)
     labels = [labels_of(file) for file in files if file.key in found]
     rows = {}
@@ -233,7 +233,9 @@ def main() -> None:
     print(table(rows))
 
 
-def _files(pack: str, settings: Settings) -> list[ScannedFile]:
+def files_of(pack: str, settings: Settings) -> list[ScannedFile]:
+    """The music of a pack; what cannot be read is named on standard error."""
+
     def failed(uri: str, reason: str) -> None:
         print(f"left out: {uri}: {reason}", file=sys.stderr)
 

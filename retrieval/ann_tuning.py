@@ -52,11 +52,6 @@ def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex
     return AnnIndex(index, tuning)
 
 
-def _filled(index: Any, vectors: NDArray[np.float32]) -> AnnIndex:
-    index.add(vectors)
-    return AnnIndex(index, Tuning((1, 1, 1), 1))
-
-
 def _trained(vectors: NDArray[np.float32], training: NDArray[np.int64], rng: np.random.Generator) -> AnnIndex:
     count, dim = vectors.shape
     nlist = max(1, min(int(4 * np.sqrt(count)), len(training) // MIN_ROWS_TO_TRAIN_A_LIST))
@@ -64,7 +59,8 @@ def _trained(vectors: NDArray[np.float32], training: NDArray[np.int64], rng: np.
     index = faiss.index_factory(dim, f"IVF{nlist},PQ{codes}x4fs,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
     size = min(nlist * MAX_ROWS_TO_TRAIN_A_LIST, max(MAX_TRAINING_ROWS, nlist * MIN_ROWS_TO_TRAIN_A_LIST))
     index.train(vectors[np.sort(rng.choice(training, size=min(len(training), size), replace=False))])
-    return _filled(index, vectors)
+    index.add(vectors)
+    return AnnIndex(index, Tuning((1, 1, 1), 1))
 
 
 def _tuned(held_out: _HeldOut, target: float) -> Tuning:

@@ -20,11 +20,6 @@ class FlatIndex:
         self.count, self.dim = int(index.ntotal), int(index.d)
         self._vectors = faiss.rev_swig_ptr(index.get_xb(), self.count * self.dim).reshape(self.count, self.dim)
 
-    @property
-    def scan_rows(self) -> int:
-        """Rows of a subset up to which scoring every one is the way: all."""
-        return self.count
-
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these rows, float32 [len(rows), dim]."""
         vectors: NDArray[np.float32] = self._vectors[rows]

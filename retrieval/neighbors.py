@@ -58,8 +58,7 @@ def neighbor_blocks(
     first : block to begin with
     """
     selection = view.select(track_ids)
-    snapshot_rows = view.snapshot.manifest.rows if view.snapshot else 0
-    rows = np.concatenate([selection.rows, selection.delta_rows + snapshot_rows])
+    rows = selection.every_row
     rows = rows[np.argsort(view.track_ids(rows))]
     # A search among all needs no mask.
     among = None if len(rows) == view.count else selection

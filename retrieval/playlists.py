@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import recommend
-from retrieval.errors import MissingEmbeddingError, QueryError
+from retrieval.errors import QueryError
+from retrieval.search import vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +72,4 @@ def playlist(search: Search, start: str, end: str, steps: int, *, space: str | N
 
 
 def _stop(track: Track, view: IndexView) -> recommend.Stop:
-    vectors = view.vectors_of(track.id)
-    if not len(vectors):
-        raise MissingEmbeddingError(
-            f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
-        )
-    return recommend.Stop(track.id, vectors[0])
+    return recommend.Stop(track.id, vectors_of(track, view)[0])

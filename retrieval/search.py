@@ -160,11 +160,7 @@ class Search:
         track = seeds[seed.track]
         if seed.start_s is not None and seed.end_s is not None:
             return recommend.Example(self._span_vector(track, seed, path, space, view), seed.weight, track.key)
-        vectors = view.vectors_of(track.id)
-        if not len(vectors):
-            raise MissingEmbeddingError(
-                f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
-            )
+        vectors = vectors_of(track, view)
         vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
         return recommend.Example(vector, seed.weight, track.key)
 
@@ -280,6 +276,22 @@ class Search:
                 zip(page.track_ids.tolist(), page.scores.tolist(), spans, reasons, strict=True), start=first_rank
             )
         ]
+
+
+def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
+    """The track's rows in a view, float32 [n, dim], at least one.
+
+    Raises
+    ------
+    MissingEmbeddingError
+        If there is none.
+    """
+    vectors = view.vectors_of(track.id)
+    if not len(vectors):
+        raise MissingEmbeddingError(
+            f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
+        )
+    return vectors
 
 
 class _Clock:

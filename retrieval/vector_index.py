@@ -69,6 +69,11 @@ class Selection:
         """Rows to search among."""
         return len(self.rows) + len(self.delta_rows)
 
+    @property
+    def every_row(self) -> NDArray[np.int64]:
+        """Their numbers in the view, those of the delta behind those of the snapshot."""
+        return np.concatenate([self.rows, self.delta_rows + self._view.snapshot_rows])
+
     def count_of(self, track_ids: NDArray[np.int64]) -> int:
         """How many of these tracks (ascending) are among them."""
         theirs = self._view.select(track_ids)
@@ -143,16 +148,15 @@ class IndexView:
 
     def vectors_of(self, track_id: int) -> NDArray[np.float32]:
         """The track's rows, float32 [n, dim]: none when it is not in the view."""
-        rows = self.select(np.array([track_id], np.int64))
-        return self.vectors(np.concatenate([rows.rows, rows.delta_rows + self._snapshot_rows]))
+        return self.vectors(self.select(np.array([track_id], np.int64)).every_row)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these rows, float32 [n, dim]."""
-        in_delta = rows >= self._snapshot_rows
+        in_delta = rows >= self.snapshot_rows
         found = np.empty((len(rows), self.dim), np.float32)
         if self.snapshot is not None and not in_delta.all():
             found[~in_delta] = self.snapshot.index.vectors(rows[~in_delta])
-        found[in_delta] = self.delta.vectors[rows[in_delta] - self._snapshot_rows]
+        found[in_delta] = self.delta.vectors[rows[in_delta] - self.snapshot_rows]
         return found
 
     def track_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -167,12 +171,11 @@ class IndexView:
 
     def all_track_ids(self) -> NDArray[np.int64]:
         """The tracks that can be found, int64 ascending."""
-        rows = np.concatenate([self._alive.rows, self._alive.delta_rows + self._snapshot_rows])
-        return np.unique(self.track_ids(rows))
+        return np.unique(self.track_ids(self._alive.every_row))
 
     def living_rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2] of every row that can be found."""
-        rows = np.concatenate([self._alive.rows, self._alive.delta_rows + self._snapshot_rows])
+        rows = self._alive.every_row
         return self.track_ids(rows), self.vectors(rows), self.spans_s(rows)
 
     def select(self, track_ids: NDArray[np.int64]) -> Selection:
@@ -225,7 +228,7 @@ class IndexView:
 
     @cached_property
     def _has_whole_tracks(self) -> bool:
-        return self.snapshot is None or self.snapshot.manifest.count == self._snapshot_rows
+        return self.snapshot is None or self.snapshot.manifest.count == self.snapshot_rows
 
     def _plain_search(self, queries: NDArray[np.float32], k: int, among: Selection | None) -> Neighbors | None:
         """What `search` does, where there is nothing to merge: most queries of a large catalogue go this way.
@@ -237,13 +240,13 @@ class IndexView:
         rows, cosines = (self._approximate if approximate else self._scanned)(queries, k, among)
         if rows.min() < 0:
             return None
-        count = self._snapshot_rows if among is None else among.count
+        count = self.snapshot_rows if among is None else among.count
         return Neighbors(self.snapshot.track_ids[rows], rows, cosines, count, count, "ivf" if approximate else "exact")
 
     def _nearest_rows(self, queries: NDArray[np.float32], n: int, among: Selection | None, *, exact: bool) -> Found:
         """The nearest n living rows, of the snapshot and of the delta, best first."""
         parts = [self.delta.search(queries, n, None if among is None else among.delta_rows)]
-        parts[0] = parts[0][0] + self._snapshot_rows, parts[0][1]
+        parts[0] = parts[0][0] + self.snapshot_rows, parts[0][1]
         if self.snapshot is not None and n:
             if exact or not self._is_approximate(among):
                 parts.append(self._scanned(queries, n, among))
@@ -280,13 +283,14 @@ class IndexView:
         return index.search_among(queries, min(n, len(among.rows)), among.subset)
 
     @property
-    def _snapshot_rows(self) -> int:
+    def snapshot_rows(self) -> int:
+        """Rows of the snapshot: from there on they are the delta's."""
         return 0 if self.snapshot is None else self.snapshot.manifest.rows
 
     @cached_property
     def _alive(self) -> Selection:
         """Every living row."""
-        rows = np.arange(self._snapshot_rows)
+        rows = np.arange(self.snapshot_rows)
         rows = rows if self.dead is None else rows[~self.dead]
         return Selection(self, rows, np.flatnonzero(self.delta.alive), self.count)
 
@@ -297,13 +301,13 @@ class IndexView:
     @cached_property
     def _living_rows(self) -> int:
         dead = 0 if self.dead is None else int(self.dead.sum())
-        return self._snapshot_rows - dead + self.delta.count
+        return self.snapshot_rows - dead + self.delta.count
 
     def _looked_up(self, name: str, rows: NDArray[np.int64], missing: float) -> NDArray[Any]:
         of_delta = getattr(self.delta, name)
         found = np.full((*rows.shape, *of_delta.shape[1:]), missing, of_delta.dtype)
-        in_delta = rows >= self._snapshot_rows
-        found[in_delta] = of_delta[rows[in_delta] - self._snapshot_rows]
+        in_delta = rows >= self.snapshot_rows
+        found[in_delta] = of_delta[rows[in_delta] - self.snapshot_rows]
         if self.snapshot is not None:
             in_snapshot = (rows >= 0) & ~in_delta
             found[in_snapshot] = getattr(self.snapshot, name)[rows[in_snapshot]]
@@ -315,7 +319,7 @@ class IndexView:
         rows = _rows_of(self.snapshot.track_ids, np.sort(track_ids))
         if not len(rows):
             return self.dead
-        dead = np.zeros(self._snapshot_rows, bool) if self.dead is None else self.dead.copy()
+        dead = np.zeros(self.snapshot_rows, bool) if self.dead is None else self.dead.copy()
         dead[rows] = True
         return dead
 
