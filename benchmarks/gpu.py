@@ -2,8 +2,9 @@
 
     benchmarks/gpu.sh run OUT [--device cuda] [--steps 4000] [--hold-out GROUP ...] [--train NAME ...]
 
-Imports nothing but `encoders` and what it needs, so that it runs where only torch and torchaudio are installed. Windows
-are of the corpus. Weights and checkpoints go to OUT; the same call goes on with trainings that were cut short.
+The same call runs the tests marked gpu and `benchmarks.gpu_search` first. This imports nothing but `encoders` and what
+it needs, so that it runs where FAISS is not. Windows are of the corpus. Weights and checkpoints go to OUT; the same
+call goes on with trainings that were cut short.
 """
 
 import argparse

@@ -25,9 +25,27 @@ class FlatIndex:
         vectors: NDArray[np.float32] = self._vectors[rows]
         return vectors
 
-    def search(self, queries: NDArray[np.float32], k: int) -> Found:
-        """The nearest rows."""
-        return scan(queries, self._vectors, k)
+    @property
+    def scan_rows(self) -> int:
+        """All: there is no faster way than to keep the vectors of a subset and score them."""
+        return self.count
+
+    def subset(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """These rows, ascending, to search among."""
+        return rows
+
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+        """The nearest rows; `bits` leave out a few of them."""
+        if bits is None:
+            return scan(queries, self._vectors, k)
+        return self.scan(queries, k, np.flatnonzero(np.unpackbits(bits, count=self.count, bitorder="little")))
+
+    def scan(self, queries: NDArray[np.float32], k: int, subset: NDArray[np.int64]) -> Found:
+        """The nearest rows of a subset, by scoring every one."""
+        found, cosines = scan(queries, self._vectors[subset], k)
+        return subset[found], cosines
+
+    search_among = scan
 
 
 def build_flat(vectors: NDArray[np.float32]) -> FlatIndex:

@@ -3,16 +3,18 @@
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
+from retrieval.ann import AnnIndex
 from retrieval.catalog import Catalog
 from retrieval.delta import Delta
 from retrieval.errors import IndexMismatchError, IndexMissingError, RetrievalError
+from retrieval.gpu import on_gpu
 from retrieval.records import Granularity, IndexChange
 from retrieval.snapshots import Manifest, Snapshot, build_snapshot, current_name, open_snapshot
 from retrieval.vector_index import IndexView
@@ -168,8 +170,12 @@ class SpaceIndex:
         if name is None:
             version = newest_encoder_version(self.catalog, self.space)
             return IndexView(version, self.catalog.dim(self.space, version), revision=0)
+        if self._view is not None and self._view.snapshot is not None and self._view.snapshot.gpu is not None:
+            self._view.snapshot.gpu.release()  # there may be no room for both
         snapshot = open_snapshot(self.directory, space=self.space, granularity=self.granularity)
         manifest = snapshot.manifest
+        if isinstance(snapshot.index, AnnIndex):  # a small one is searched sooner than a GPU has been asked
+            snapshot = replace(snapshot, gpu=on_gpu(snapshot.index))
         return IndexView(
             manifest.encoder_version, manifest.dim, manifest.revision, snapshot, delta=Delta.empty(manifest.dim)
         )

@@ -5,6 +5,8 @@ the nearest row counts. Rows of the delta come after those of the snapshot. The 
 
 - ``exact``: every matching vector is scored. Always on a flat index, among few matching rows, or on demand.
 - ``ivf``: the approximate index of :mod:`retrieval.ann`, among a subset where a filter or a deletion leaves rows out.
+- ``gpu``: every matching vector is scored, on a GPU; ``gpu-ivf-pq`` and ``gpu-cagra``: an approximate index there, see
+  :mod:`retrieval.gpu`.
 
 Whatever comes back short is searched for more rows, in the end for all: an answer has as many tracks as match.
 """
@@ -17,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.ann import AnnIndex, Subset
 from retrieval.delta import Delta
-from retrieval.flat import FlatIndex, scan
+from retrieval.flat import scan
+from retrieval.protocol import IndexLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.faiss_threads import Found
+    from retrieval.protocol import VectorIndex
     from retrieval.records import IndexChange
     from retrieval.snapshots import Snapshot
 
@@ -44,7 +47,7 @@ class Neighbors:
     cosines : float32 [n_queries, k], −inf where fewer match
     matching : number of tracks that the search was about
     scored : number of rows that it was about
-    path : ``exact`` or ``ivf``
+    path : ``exact``, ``ivf``, ``gpu``, ``gpu-ivf-pq`` or ``gpu-cagra``
     """
 
     track_ids: NDArray[np.int64]
@@ -63,6 +66,7 @@ class Selection:
         self.delta_rows = delta_rows
         self.matching = matching
         self._view = view
+        self._subset: tuple[VectorIndex[Any], Any] | None = None
 
     @property
     def count(self) -> int:
@@ -87,12 +91,12 @@ class Selection:
         assert self._view.snapshot is not None  # there are rows
         return self._view.snapshot.index.vectors(self.rows)
 
-    @cached_property
-    def subset(self) -> Subset:
-        """These rows as the approximate index takes them."""
-        assert self._view.snapshot is not None
-        assert isinstance(self._view.snapshot.index, AnnIndex)
-        return self._view.snapshot.index.subset(self.rows)
+    def subset_for(self, index: VectorIndex[Any]) -> Any:
+        """These rows as the index takes them."""
+        kept = self._subset
+        if kept is None or kept[0] is not index:
+            kept = self._subset = index, index.subset(self.rows)
+        return kept[1]
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,13 @@ class IndexView:
         among : rows that may be returned, selected from this view; none for all
         exact : score every matching vector, whatever it costs
         """
+        try:
+            return self._search(queries, k, among, exact=exact)
+        except IndexLostError:
+            pass  # out of here, or the traceback would hold on to the memory that ran out
+        return self._search(queries, k, among, exact=exact)
+
+    def _search(self, queries: NDArray[np.float32], k: int, among: Selection | None, *, exact: bool) -> Neighbors:
         if self._is_plain and not exact and 0 < k <= (self.count if among is None else among.count):
             plain = self._plain_search(queries, k, among)
             if plain is not None:
@@ -216,7 +227,7 @@ class IndexView:
                 break
             n = min(n * _WIDEN, scored)
         track_ids, best, cosines = found
-        path = "exact" if exact or not self._is_approximate(among) else "ivf"
+        path = "exact" if exact else self._path(among)
         return Neighbors(track_ids, best, cosines, matching, scored, path)
 
     @cached_property
@@ -224,7 +235,7 @@ class IndexView:
         """Whether the view is a large snapshot of whole tracks, with no change since."""
         if self.snapshot is None or len(self.delta) or self.dead is not None:
             return False
-        return isinstance(self.snapshot.index, AnnIndex) and self._has_whole_tracks
+        return self.snapshot.manifest.kind != "flat" and self._has_whole_tracks
 
     @cached_property
     def _has_whole_tracks(self) -> bool:
@@ -236,51 +247,55 @@ class IndexView:
         None where the lists that were searched hold too few rows.
         """
         assert self.snapshot is not None
-        approximate = self._is_approximate(among)
-        rows, cosines = (self._approximate if approximate else self._scanned)(queries, k, among)
+        rows, cosines = (self._by_index if self._is_by_index(among) else self._scanned)(queries, k, among)
         if rows.min() < 0:
             return None
         count = self.snapshot_rows if among is None else among.count
-        return Neighbors(self.snapshot.track_ids[rows], rows, cosines, count, count, "ivf" if approximate else "exact")
+        return Neighbors(self.snapshot.track_ids[rows], rows, cosines, count, count, self._path(among))
 
     def _nearest_rows(self, queries: NDArray[np.float32], n: int, among: Selection | None, *, exact: bool) -> Found:
         """The nearest n living rows, of the snapshot and of the delta, best first."""
         parts = [self.delta.search(queries, n, None if among is None else among.delta_rows)]
         parts[0] = parts[0][0] + self.snapshot_rows, parts[0][1]
         if self.snapshot is not None and n:
-            if exact or not self._is_approximate(among):
+            if exact or not self._is_by_index(among):
                 parts.append(self._scanned(queries, n, among))
             else:
-                parts.append(self._approximate(queries, n, among))
+                parts.append(self._by_index(queries, n, among))
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :n]
         return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
 
-    def _is_approximate(self, among: Selection | None) -> bool:
-        if self.snapshot is None or not isinstance(self.snapshot.index, AnnIndex):
+    def _is_by_index(self, among: Selection | None) -> bool:
+        """Whether the index plans the search, rather than all that may match being scored here."""
+        if self.snapshot is None or self.snapshot.manifest.kind == "flat":
             return False
-        return among is None or len(among.rows) > self.snapshot.index.scan_rows
+        return among is None or len(among.rows) > self.snapshot.searched.scan_rows
+
+    def _path(self, among: Selection | None) -> str:
+        if self.snapshot is None or not self._is_by_index(among):
+            return "exact"
+        return self.snapshot.path_of(filtered=among is not None, deleted=self.dead is not None)
 
     def _scanned(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
         assert self.snapshot is not None
-        index = self.snapshot.index
-        if among is None and self.dead is None and isinstance(index, FlatIndex):
+        index = self.snapshot.searched
+        if among is None and self.dead is None and self.snapshot.manifest.kind == "flat":
             return index.search(queries, n)
         selection = self._alive if among is None else among
         if not len(selection.rows):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-        if isinstance(index, AnnIndex) and len(selection.rows) > index.scan_rows:
-            return index.scan(queries, n, selection.subset)  # too many to be kept decoded
+        if len(selection.rows) > index.scan_rows:
+            return index.scan(queries, n, selection.subset_for(index))  # too many to be kept decoded
         found, cosines = scan(queries, selection.vectors, n)
         return selection.rows[found], cosines
 
-    def _approximate(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
+    def _by_index(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
         assert self.snapshot is not None
-        index = self.snapshot.index
-        assert isinstance(index, AnnIndex)
+        index = self.snapshot.searched
         if among is None:
             return index.search(queries, n, bits=self._alive_bits)
-        return index.search_among(queries, min(n, len(among.rows)), among.subset)
+        return index.search_among(queries, min(n, len(among.rows)), among.subset_for(index))
 
     @property
     def snapshot_rows(self) -> int:
