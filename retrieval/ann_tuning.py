@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.ann import TUNING_KS, AnnIndex, Tuning
+from retrieval.ann import AnnIndex
+from retrieval.ann_stopping import TUNING_KS, Effort, Tuning
 from retrieval.faiss_threads import Found, every_thread, faiss
 from retrieval.flat import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
 RECALL_TARGET = 0.99
-TUNING_QUERIES = 256
-COVERAGES = (0.992, 0.995, 0.998)
-CANDIDATES_A_RESULT = (2, 4, 8, 16, 32)
+TUNING_QUERIES = 512
+COVERAGES = (0.985, 0.99, 0.993, 0.996, 0.999)
+CANDIDATES_A_RESULT = (3, 4, 6, 8, 12, 16, 24, 32)
 MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
 MAX_ROWS_TO_TRAIN_A_LIST = 64
 MAX_TRAINING_ROWS = 256_000
 DIMS_A_CODE = 2
-_GAP_COVERAGE = 0.995
+_GAP_COVERAGE = 0.98
+_FAR_GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
 _FAR_QUERIES = 64
-_USUAL_SHARE = 0.004
+_USUAL_SHARE = 0.002
+_USUAL_MARGIN = 0.5
+_STRATA = (0.5, 0.1, 0.01)
+_LEAST_QUERIES = 128
+_ROWS_OF_COVARIANCE = 4_096
 _SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 
 
@@ -41,7 +49,8 @@ def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL
     held_out = np.sort(rng.choice(len(vectors), size=min(len(vectors) // 2, TUNING_QUERIES), replace=False))
     with every_thread():
         ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
-    return ann.tuned(_tuned(_HeldOut(ann, vectors, held_out), target))
+    known = _Known(ann, vectors, np.concatenate([vectors[held_out], _strangers(vectors, rng)]), held_out)
+    return ann.tuned(_tuned(known, len(held_out), target))
 
 
 def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex:
@@ -56,66 +65,103 @@ def _trained(vectors: NDArray[np.float32], training: NDArray[np.int64], rng: np.
     count, dim = vectors.shape
     nlist = max(1, min(int(4 * np.sqrt(count)), len(training) // MIN_ROWS_TO_TRAIN_A_LIST))
     codes = next(size for size in range(-(-dim // DIMS_A_CODE), dim + 1) if dim % size == 0)
-    index = faiss.index_factory(dim, f"IVF{nlist},PQ{codes}x4fs,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(dim, f"IVF{nlist},PQ{codes}x4fsr,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
     size = min(nlist * MAX_ROWS_TO_TRAIN_A_LIST, max(MAX_TRAINING_ROWS, nlist * MIN_ROWS_TO_TRAIN_A_LIST))
     index.train(vectors[np.sort(rng.choice(training, size=min(len(training), size), replace=False))])
     index.add(vectors)
-    return AnnIndex(index, Tuning((1, 1, 1), 1))
+    return AnnIndex(index, Tuning((Effort(-1.0, (0.0, 0.0, 0.0), 1),)))
 
 
-def _tuned(held_out: _HeldOut, target: float) -> Tuning:
+def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Queries less and less like the rows: means of two and of four, and random ones with the rows' covariance."""
+    mixed = [vectors[rng.choice(len(vectors), (TUNING_QUERIES // 2, size))].sum(axis=1) for size in (2, 4)]
+    some = vectors[np.sort(rng.choice(len(vectors), size=min(len(vectors), _ROWS_OF_COVARIANCE), replace=False))]
+    mixed.append(rng.standard_normal((TUNING_QUERIES // 2, len(some)), np.float32) @ (some - some.mean(axis=0)))
+    queries = np.concatenate(mixed)
+    return np.asarray(queries / np.linalg.norm(queries, axis=1, keepdims=True), np.float32)
+
+
+def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
+    """The cheapest effort for each stratum of queries, by how near the nearest centroid is; rows come first."""
+    rows = known.of(np.arange(n_rows))
+    efforts = []
+    limits = [*np.quantile(rows.nearest, _STRATA).tolist(), -1.0]
+    for upper, lower in itertools.pairwise([1.0, *limits]):
+        inside = (known.nearest >= lower) & (known.nearest < upper)
+        # Where hardly any lie, those that lie nearest.
+        outside = np.maximum(lower - known.nearest, known.nearest - upper)
+        some = np.flatnonzero(inside) if inside.sum() >= _LEAST_QUERIES else np.argsort(outside)[:_LEAST_QUERIES]
+        if lower == limits[-1]:  # there are stranger ones than these
+            efforts.append(_least_effort(known.of(some), lower, COVERAGES[-1:], (1 + target) / 2))
+        else:
+            efforts.append(_least_effort(known.of(some), lower, COVERAGES, target))
+    tuning = Tuning(tuple(efforts), near=rows.gap(), far=rows.far_gap())
+    return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
+
+
+def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], target: float) -> Effort:
+    """The cheapest that reaches the target, or comes nearest to it."""
     found = []
-    for coverage in COVERAGES:
-        lists = tuple(held_out.lists_that_hold(k, coverage) for k in TUNING_KS)
+    for coverage in coverages:
+        reaches = tuple(known.reach(k, coverage) for k in TUNING_KS)
         for candidates in CANDIDATES_A_RESULT:
-            tuning = Tuning(lists, candidates)
-            recall = held_out.recall(tuning)
-            seconds = held_out.seconds(tuning)
-            found.append((max(0.0, target - recall), seconds, replace(tuning, recall=recall)))
+            effort = Effort(nearest, reaches, candidates)
+            recall, seconds = known.recall(Tuning((effort,))), known.seconds(Tuning((effort,)))
+            found.append((max(0.0, target - recall), seconds, effort))
             if recall >= target:
                 break
-    tuning = min(found, key=lambda choice: choice[:2])[2]
-    tuning = replace(tuning, near=held_out.gap(), far=held_out.far_gap(), usual=held_out.usual())
-    return replace(tuning, scan_rows=held_out.scan_rows(tuning))
+    return replace(min(found, key=lambda choice: choice[:2])[2], usual=known.usual())
 
 
-class _HeldOut:
-    """Queries that are left out of what they search, and their true neighbours, best first."""
+class _Known:
+    """Queries, rows that they are not to find, and their true neighbours among the others, best first."""
 
-    def __init__(self, ann: AnnIndex, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    def __init__(
+        self, ann: AnnIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], left_out: NDArray[np.int64]
+    ) -> None:
         self.ann = ann
-        self.queries = np.ascontiguousarray(vectors[rows])
+        self.queries = np.ascontiguousarray(queries)
         self._vectors = vectors
-        others = np.setdiff1d(np.arange(ann.count), rows)
+        others = np.setdiff1d(np.arange(ann.count), left_out)
         self._bits = ann.subset(others).bits
-        # Among more than are wanted, since the queries are among them.
-        most = min(TUNING_KS[-1] + len(rows), ann.count)
+        # Among more than are wanted, since those left out are among them.
+        most = min(TUNING_KS[-1] + len(left_out), ann.count)
         with every_thread():
             cosines, found = faiss.knn(self.queries, vectors, most, metric=faiss.METRIC_INNER_PRODUCT)
-        order = np.argsort(np.isin(found, rows), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
+        order = np.argsort(np.isin(found, left_out), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
         self._cosines = np.take_along_axis(cosines, order, 1)
         self._lists = ann.list_of_row[np.take_along_axis(found, order, 1)].astype(np.int64)
         self._centroid_cosines = ann.centroid_cosines(self.queries)
-        place = np.argsort(np.argsort(-self._centroid_cosines, axis=1), axis=1)
-        self._places = np.take_along_axis(place, self._lists, 1)
 
-    def search(self, tuning: Tuning) -> Found:
+    def of(self, some: NDArray[np.int64]) -> _Known:
+        """Some of the queries."""
+        other = copy(self)
+        for name in ("queries", "_cosines", "_lists", "_centroid_cosines"):
+            setattr(other, name, getattr(self, name)[some])
+        return other
+
+    @property
+    def nearest(self) -> NDArray[np.float32]:
+        """Cosine of the nearest centroid of each query."""
+        return np.asarray(self._centroid_cosines.max(axis=1), np.float32)
+
+    def search(self, tuning: Tuning, queries: NDArray[np.float32]) -> Found:
         """The ten nearest of the others."""
-        return self.ann.tuned(tuning).search(self.queries, TUNING_KS[0], bits=self._bits)
+        return self.ann.tuned(tuning).search(queries, TUNING_KS[0], bits=self._bits)
 
     def seconds(self, tuning: Tuning) -> float:
         """What a search costs: of so few queries that one thread runs it."""
-        ann, some = self.ann.tuned(tuning), self.queries[:32]
-        return _seconds(lambda: ann.search(some, TUNING_KS[0], bits=self._bits))
+        return _seconds(lambda: self.search(tuning, self.queries[:32]))
 
-    def lists_that_hold(self, k: int, share: float) -> int:
-        """How many of a query's nearest lists hold this share of its k nearest rows, over all queries."""
-        return int(np.ceil(np.quantile(self._places[:, :k], share))) + 1
+    def reach(self, k: int, share: float) -> float:
+        """How much further than a query's nearest centroid are those of this share of its k nearest rows."""
+        holding = np.take_along_axis(self._centroid_cosines, self._lists[:, :k], 1)
+        return float(np.quantile(self._centroid_cosines.max(axis=1, keepdims=True) - holding, share))
 
     def recall(self, tuning: Tuning) -> float:
         """Recall@10: rows that are as near as the true ones count, so that equal ones may stand for each other."""
         k = min(TUNING_KS[0], self._cosines.shape[1])
-        _, cosines = self.search(tuning)
+        _, cosines = self.search(tuning, self.queries)
         return float((cosines[:, :k] >= self._cosines[:, k - 1 : k] - 1e-4).mean())
 
     def gap(self) -> tuple[float, float]:
@@ -126,8 +172,10 @@ class _HeldOut:
         return float(np.median(kth)), float(np.quantile(gaps, _GAP_COVERAGE))
 
     def usual(self) -> float:
-        """`Tuning.usual`."""
-        return float(np.quantile(self._cosines[:, min(TUNING_KS[0], self._cosines.shape[1]) - 1], _USUAL_SHARE))
+        """`Effort.usual`: a little below what nearly every query reaches, for a second look costs as much as many."""
+        tenth = self._cosines[:, min(TUNING_KS[0], self._cosines.shape[1]) - 1]
+        least, median = np.quantile(tenth, (_USUAL_SHARE, 0.5))
+        return float(least - _USUAL_MARGIN * (median - least))
 
     def far_gap(self) -> tuple[float, float]:
         """`Tuning.far`: the same among the rows of the lists that lie in a query's far half."""
@@ -140,7 +188,7 @@ class _HeldOut:
             if len(best):
                 kths.append(cosines[best[-1]])
                 gaps.append(cosines[best[-1]] - near[self.ann.list_of_row[rows[best]]])
-        return float(np.median(kths)), float(np.quantile(np.concatenate(gaps), _GAP_COVERAGE))
+        return float(np.median(kths)), float(np.quantile(np.concatenate(gaps), _FAR_GAP_COVERAGE))
 
     def scan_rows(self, tuning: Tuning) -> int:
         """The largest subset of which all rows are scored faster than some are searched."""

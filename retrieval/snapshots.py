@@ -20,18 +20,22 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from retrieval.ann import AnnIndex, Tuning
+from retrieval.ann import AnnIndex
+from retrieval.ann_stopping import Tuning
 from retrieval.ann_tuning import build, refill
 from retrieval.errors import IndexMismatchError
 from retrieval.faiss_threads import faiss
 from retrieval.flat import FlatIndex, build_flat
+from retrieval.gpu import GpuCodes, GpuIndex
+from retrieval.protocol import VectorIndex
 
-FORMAT = 2
+FORMAT = 3
 FLAT_LIMIT = 20_000
 RETRAIN_AFTER_GROWTH = 2
 CURRENT = "CURRENT"
@@ -78,8 +82,10 @@ class Snapshot:
 
     Attributes
     ----------
+    index : as it is stored, the truth about the vectors
     track_ids : int64 [rows], ascending: the track of every row
     spans_s : float32 [rows, 2], from where to where it lasts
+    gpu : what searches in place of `index`, as long as the GPU lasts; none without one
     """
 
     path: Path
@@ -87,11 +93,23 @@ class Snapshot:
     index: FlatIndex | AnnIndex
     track_ids: NDArray[np.int64]
     spans_s: NDArray[np.float32]
+    gpu: GpuIndex | GpuCodes | None = None
 
     @property
     def name(self) -> str:
         """What `CURRENT` points to, while it is the current one."""
         return self.path.name
+
+    @property
+    def searched(self) -> VectorIndex[Any]:
+        """The index to search: not always the same."""
+        return self.index if self.gpu is None or self.gpu.is_lost else self.gpu
+
+    def path_of(self, *, filtered: bool, deleted: bool) -> str:
+        """How the index that is searched goes about it: `Neighbors.path`."""
+        if self.gpu is None or self.gpu.is_lost:
+            return "exact" if self.manifest.kind == "flat" else self.manifest.kind
+        return self.gpu.path_of(filtered=filtered, deleted=deleted)
 
     @cached_property
     def first_rows(self) -> NDArray[np.bool_]:

@@ -176,7 +176,7 @@ def test_another_space_and_another_format_are_named(tmp_path: Path, corpus) -> N
         open_snapshot(tmp_path, space="f")
     path = tmp_path / "CURRENT" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(IndexMismatchError, match="format 99, this version reads 2"):
+    with pytest.raises(IndexMismatchError, match="format 99, this version reads 3"):
         open_snapshot(tmp_path, space="e")
 
 

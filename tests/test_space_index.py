@@ -121,7 +121,7 @@ def test_an_index_of_an_older_format_is_built_anew_by_the_next_ingest(
     manifest = tmp_path / "e" / "track" / "CURRENT" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
     space = SpaceIndex(catalog, tmp_path, "e")
-    with pytest.raises(IndexMismatchError, match="format 1, this version reads 2: run `soundalike rebuild`"):
+    with pytest.raises(IndexMismatchError, match="format 1, this version reads 3: run `soundalike rebuild`"):
         space.view()
     assert space.merge_if_due()
     assert "format 1" in caplog.text

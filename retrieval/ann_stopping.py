@@ -1,0 +1,129 @@
+"""When a search of inverted lists has looked at enough: rules in cosines, measured on the index when it is built.
+
+All cosines are between a query and something: the centroid of a list, or a row. A list is given by its centroid.
+
+- *Reach*, before anything is found: lists whose centroid is further from the query than the nearest centroid by no more
+  than a reach hold the k nearest rows. A query amid one cluster has one such list, one between many clusters has many.
+- *Gap*, once k rows are found: no list is needed whose centroid is further away than the k-th of them by more than a
+  gap. It holds wherever the rows lie that may be found; a reach holds only where they lie as all rows do.
+- *Misses*: codes are coarse, so of the rows in the lists some were left out that belong to the best. How many, the
+  candidates' own errors tell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TUNING_KS = (10, 100, 1_000)
+_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the first look of a search takes.
+
+    Attributes
+    ----------
+    nearest : for queries whose nearest centroid has this cosine or more, and no effort above
+    reaches : the reach for each of `TUNING_KS`
+    candidates : rows to rank by their stored vectors, for each result
+    usual : cosine of the tenth best row that nearly every such query reaches
+    """
+
+    nearest: float
+    reaches: tuple[float, ...]
+    candidates: int
+    usual: float = -1.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a search needs to reach the recall that was asked for at build time; measured on the index itself.
+
+    Attributes
+    ----------
+    efforts : the nearer the nearest centroid is to a query, the less there is to look at; the last is for any query
+    near, far : (cosine, gap): the median cosine of the k-th best row, and the gap for nearly all of the rows that
+        belong to the best; of all rows, and of the far half
+    scan_rows : matching rows up to which all of them are scored, because that is faster
+    recall : recall@10 reached on held-out rows
+    """
+
+    efforts: tuple[Effort, ...]
+    near: tuple[float, float] = (1.0, 0.0)
+    far: tuple[float, float] = (0.0, 1.0)
+    scan_rows: int = 0
+    recall: float = 0.0
+
+    def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""
+        limits = np.array([effort.nearest for effort in self.efforts[:-1]], np.float32)
+        return np.asarray((nearest[:, None] < limits).sum(axis=1), np.int64)
+
+
+def reach(k: NDArray[np.float64], effort: Effort) -> NDArray[np.float32]:
+    """The reach for the nearest k rows: a line in log k between (and beyond) the measured ones."""
+    log_k, log_measured = np.log(k), np.log(TUNING_KS)
+    slope = (effort.reaches[-1] - effort.reaches[-2]) / (log_measured[-1] - log_measured[-2])
+    beyond = np.maximum(log_k - log_measured[-1], 0) * slope
+    return np.asarray(np.interp(log_k, log_measured, effort.reaches) + beyond, np.float32)
+
+
+@lru_cache(maxsize=1_024)
+def reach_of(k: int, effort: Effort) -> float:
+    """The reach for one k, kept: to interpolate takes a tenth as long as a search."""
+    return float(reach(np.array(float(k)), effort))
+
+
+def gap(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:
+    """How much further from a query than its k-th best row a centroid may be, and its list hold a better one."""
+    (far, far_gap), (near, near_gap) = sorted((tuning.far, tuning.near))
+    slope = (near_gap - far_gap) / max(near - far, 1e-6)
+    return np.asarray(far_gap + (np.minimum(kth, near) - far) * slope, np.float32)
+
+
+def candidates_needed(
+    approximate: NDArray[np.float32], cosines: NDArray[np.float32], kth: NDArray[np.float32], misses: float
+) -> NDArray[np.float64]:
+    """How many candidates there must be for no more misses to be expected, by what those that there are show.
+
+    A miss is a row of the same lists that is better than the k-th best known, and no candidate. Further down, rows
+    become more numerous as they do among the candidates, by a factor of e for every `scale` that the codes' cosine
+    falls; and each may be nearer than its code says, with the mean and the deviation that the candidates' errors have.
+
+    Parameters
+    ----------
+    approximate : float32 [n_queries, n], cosines of the candidates by the codes, best first
+    cosines : float32 [n_queries, n], by the stored vectors; −inf where there is no candidate, and so no miss
+    kth : float32 [n_queries]
+    misses : what may be missed, in rows a query
+
+    Returns
+    -------
+    float64 [n_queries], n where those that there are will do
+    """
+    n = approximate.shape[1]
+    every = np.asarray(np.isfinite(cosines).all(axis=1))
+    error = np.where(every[:, None], cosines - approximate, 0)
+    mean, deviation = error.mean(axis=1), error.std(axis=1) + 1e-9
+    last = np.where(every, approximate[:, -1], 0)
+    scale = (np.where(every, approximate[:, n // 2], 0) - last) / math.log(n / (n // 2 + 1)) + 1e-9
+    step = 0.5 * deviation[:, None]
+    below = np.arange(1, _STEPS + 1) * step
+    z = np.maximum((kth - last - mean)[:, None] + below, 0) / deviation[:, None]
+    # The normal distribution's upper tail, by an upper bound that is exact at 0 (Abramowitz & Stegun, 7.1.13).
+    tail = np.sqrt(2 / np.pi) * np.exp(-z * z / 2) / (z + np.sqrt(z * z + 8 / np.pi))
+    growth = np.exp(np.minimum(below / scale[:, None], 50))
+    missed = n / scale[:, None] * growth * step * tail
+    missed_from = np.cumsum(missed[:, ::-1], axis=1)[:, ::-1]
+    steps = (missed_from > misses).sum(axis=1)
+    needed = n * np.where(steps, np.take_along_axis(growth, np.maximum(steps - 1, 0)[:, None], 1)[:, 0], 1.0)
+    return np.asarray(np.where(every, needed, n), np.float64)
