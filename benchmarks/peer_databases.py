@@ -1,14 +1,17 @@
 """Vector databases behind the interface of `benchmarks.peers`: in this process, or PostgreSQL's own.
 
 Filters are what the database offers for a fixed attribute: an indexed payload or column, made when the data is loaded.
+What they build is on disk already, so none of them has anything to save.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from benchmarks.peers import EF_CONSTRUCTION, EFS, THREADS, Ids, M, Peer, Queries
@@ -30,7 +33,6 @@ class Qdrant(Peer):
         """Load, index the payload, build one graph."""
         import qdrant_edge as q
 
-        self._q = q
         config = q.EdgeConfig(
             vectors=q.EdgeVectorParams(workload.dim, q.Distance.Dot, datatype=q.VectorStorageDatatype.Float16),
             hnsw_config=q.HnswIndexConfig(
@@ -40,12 +42,32 @@ class Qdrant(Peer):
             max_search_threads=THREADS,
             wal_enabled=False,
         )
-        self._shard = self.resources.enter_context(closing(q.EdgeShard.create(str(self.folder / "shard"), config)))
-        self._shard.update(q.UpdateOperation.create_field_index("labels", q.PayloadSchemaType.Integer))
-        self._load(workload)
-        self._shard.flush()
-        while self._shard.optimize():
+        shard = self.resources.enter_context(closing(q.EdgeShard.create(self.file, config)))
+        shard.update(q.UpdateOperation.create_field_index("labels", q.PayloadSchemaType.Integer))
+        labels = workload.labels()
+        start = 0
+        for chunk in workload.chunks():
+            for first in range(0, len(chunk), PIECE):
+                points = [
+                    q.Point(
+                        id=start + row,
+                        vector=chunk[row].tolist(),
+                        payload={"labels": np.flatnonzero(labels[:, start + row]).tolist()},
+                    )
+                    for row in range(first, min(first + PIECE, len(chunk)))
+                ]
+                shard.update(q.UpdateOperation.upsert_points(points))
+            start += len(chunk)
+        shard.flush()
+        while shard.optimize():
             pass
+
+    def open(self, workload: Workload) -> None:
+        """Open the shard with the configuration that it holds."""
+        import qdrant_edge as q
+
+        self._q = q
+        self._shard = self.resources.enter_context(closing(q.EdgeShard.load(self.file)))
         self._threads = ThreadPoolExecutor(THREADS)
 
     def search(self, queries: Queries, k: int, label: int | None) -> Ids:
@@ -63,22 +85,6 @@ class Qdrant(Peer):
         """Its call for one query."""
         return np.array([point.id for point in self._shard.query(self._request(query, k, label))], np.int64)
 
-    def _load(self, workload: Workload) -> None:
-        labels = workload.labels()
-        start = 0
-        for chunk in workload.chunks():
-            for first in range(0, len(chunk), PIECE):
-                points = [
-                    self._q.Point(
-                        id=start + row,
-                        vector=chunk[row].tolist(),
-                        payload={"labels": np.flatnonzero(labels[:, start + row]).tolist()},
-                    )
-                    for row in range(first, min(first + PIECE, len(chunk)))
-                ]
-                self._shard.update(self._q.UpdateOperation.upsert_points(points))
-            start += len(chunk)
-
     def _request(self, query: Queries, k: int, label: int | None) -> Any:
         q = self._q
         wanted = None if label is None else q.Filter(must=[q.FieldCondition(key="labels", match=q.MatchValue(label))])
@@ -94,9 +100,9 @@ class Milvus(Peer):
 
     def build(self, workload: Workload) -> None:
         """Load, flush, index."""
-        from pymilvus import DataType, MilvusClient
+        from pymilvus import DataType
 
-        self._client = self.resources.enter_context(closing(MilvusClient(str(self.folder / "milvus.db"))))
+        self._connect()
         labels = workload.labels()
         schema = self._client.create_schema()
         schema.add_field("id", DataType.INT64, is_primary=True)
@@ -111,6 +117,11 @@ class Milvus(Peer):
         self._load(workload)
         self._client.flush("vectors")
         self._client.create_index("vectors", indexes)
+        self._client.load_collection("vectors")  # which builds the graphs
+
+    def open(self, workload: Workload) -> None:
+        """Load the collection with the indexes that lie beside it."""
+        self._connect()
         self._client.load_collection("vectors")
 
     def search(self, queries: Queries, k: int, label: int | None) -> Ids:
@@ -128,6 +139,11 @@ class Milvus(Peer):
         for row, hits in enumerate(answers):
             found[row, : len(hits)] = [hit["id"] for hit in hits]
         return found
+
+    def _connect(self) -> None:
+        from pymilvus import MilvusClient
+
+        self._client = self.resources.enter_context(closing(MilvusClient(str(self.folder / "milvus.db"))))
 
     def _load(self, workload: Workload) -> None:
         labels = workload.labels().T.astype(np.int8)
@@ -156,28 +172,18 @@ class Pgvector(Peer):
 
     def build(self, workload: Workload) -> None:
         """Copy in, build the graph, then the indexes of the columns."""
-        from pgvector import HalfVector
-        from pgvector.psycopg import register_vector
-
-        self._vector = HalfVector
-        with connected(None, embedded_dir=self.folder / "postgres") as engine:
+        with connected(None, embedded_dir=self._data) as engine:
             _execute(engine, f"ALTER SYSTEM SET shared_buffers = '{SHARED_BUFFERS}'", "ALTER SYSTEM SET jit = off")
         # The server stops with its last client, and starts with the new settings.
-        engine = self.resources.enter_context(connected(None, embedded_dir=self.folder / "postgres"))
+        self._connect()
         labels = workload.labels()
         columns = [f"label_{label}" for label in range(len(labels))]
-        declared = ", ".join(f"{column} boolean NOT NULL" for column in columns)
-        _execute(
-            engine,
-            "CREATE EXTENSION vector",
-            f"CREATE TABLE vectors (id integer NOT NULL, vector halfvec({workload.dim}) NOT NULL, {declared})",
-        )
-        self._connections = [self.resources.enter_context(closing(engine.raw_connection())) for _ in range(THREADS)]
-        for connection in self._connections:
-            register_vector(connection.driver_connection)
+        declared = ["id integer NOT NULL", f"vector halfvec({workload.dim}) NOT NULL"]
+        declared += [f"{column} boolean NOT NULL" for column in columns]
+        _execute(self._engine, "CREATE EXTENSION vector", f"CREATE TABLE vectors ({', '.join(declared)})")
         self._load(workload, labels)
         _execute(
-            engine,
+            self._engine,
             f"SET maintenance_work_mem = '{BUILD_MEMORY}'",
             f"SET max_parallel_maintenance_workers = {THREADS - 1}",
             "CREATE INDEX ON vectors USING hnsw (vector halfvec_ip_ops) "
@@ -185,12 +191,25 @@ class Pgvector(Peer):
             *(f"CREATE INDEX ON vectors (id) WHERE {column}" for column in columns),
             "VACUUM ANALYZE vectors",
         )
+
+    def open(self, workload: Workload) -> None:
+        """Connect once a thread."""
+        from pgvector import HalfVector
+        from pgvector.psycopg import register_vector
+
+        self._vector = HalfVector
+        self._connect()
         self._threads = ThreadPoolExecutor(THREADS)
+        self._connections = [
+            self.resources.enter_context(closing(self._engine.raw_connection())).driver_connection
+            for _ in range(THREADS)
+        ]
         for connection in self._connections:
-            connection.driver_connection.autocommit = True
-            connection.driver_connection.execute("SET hnsw.iterative_scan = relaxed_order")
-            connection.driver_connection.execute(f"SET hnsw.max_scan_tuples = {workload.n}")
-            connection.driver_connection.execute("SET max_parallel_workers_per_gather = 0")
+            register_vector(connection)
+            connection.autocommit = True
+            connection.execute("SET hnsw.iterative_scan = relaxed_order")
+            connection.execute(f"SET hnsw.max_scan_tuples = {workload.n}")
+            connection.execute("SET max_parallel_workers_per_gather = 0")
 
     def search(self, queries: Queries, k: int, label: int | None) -> Ids:
         """A prepared statement a query, one connection a thread."""
@@ -211,33 +230,45 @@ class Pgvector(Peer):
 
     def processes(self) -> list[psutil.Process]:
         """The server and all that it started."""
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-        server = psutil.Process(pid)
+        server = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
         return [server, *server.children(recursive=True)]
 
     def version(self) -> str:
         """Of the extension and of the server."""
         ask = "SELECT extversion, current_setting('server_version') FROM pg_extension WHERE extname = 'vector'"
-        extension, server = self._connections[0].driver_connection.execute(ask).fetchone()
+        with self._engine.connect() as connection:
+            extension, server = connection.execute(text(ask)).one()
         return f"{extension}, PostgreSQL {server}"
 
-    def _load(self, workload: Workload, labels: Any) -> None:
-        connection = self._connections[0].driver_connection
+    @property
+    def _data(self) -> Path:
+        return self.folder / "postgres"
+
+    def _connect(self) -> None:
+        self._engine = self.resources.enter_context(connected(None, embedded_dir=self._data))
+
+    def _load(self, workload: Workload, labels: NDArray[np.bool_]) -> None:
+        from pgvector import HalfVector
+        from pgvector.psycopg import register_vector
+
         start = 0
-        with connection.cursor() as cursor, cursor.copy("COPY vectors FROM STDIN WITH (FORMAT BINARY)") as copy:
-            copy.set_types(["int4", "halfvec", *["bool"] * len(labels)])
-            for chunk in workload.chunks():
-                for row, vector in enumerate(chunk, start):
-                    copy.write_row([row, self._vector(vector), *labels[:, row].tolist()])
-                start += len(chunk)
-        connection.commit()
+        with closing(self._engine.raw_connection()) as pooled:
+            connection = pooled.driver_connection
+            register_vector(connection)
+            with connection.cursor() as cursor, cursor.copy("COPY vectors FROM STDIN WITH (FORMAT BINARY)") as copy:
+                copy.set_types(["int4", "halfvec", *["bool"] * len(labels)])
+                for chunk in workload.chunks():
+                    for row, vector in enumerate(chunk, start):
+                        copy.write_row([row, HalfVector(vector), *labels[:, row].tolist()])
+                    start += len(chunk)
+            connection.commit()
 
     def _apply_effort(self, part: int) -> None:
-        self._connections[part].driver_connection.execute(f"SET hnsw.ef_search = {self.effort}")
+        self._connections[part].execute(f"SET hnsw.ef_search = {self.effort}")
 
     def _ask(self, part: int, query: Queries, k: int, label: int | None) -> Ids:
         where = "" if label is None else f"WHERE label_{label}"
-        rows = self._connections[part].driver_connection.execute(
+        rows = self._connections[part].execute(
             f"SELECT id FROM vectors {where} ORDER BY vector <#> %s LIMIT {k}",
             (self._vector(query),),
             prepare=True,

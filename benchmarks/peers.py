@@ -1,8 +1,8 @@
-"""Search engines behind one small interface: ours, raw FAISS, and libraries that hold an index in this process.
+"""Search engines behind one small interface; here ours and raw FAISS.
 
-A library that is not installed is no error here: its import stands in `build`, and the harness reports it. Every
-engine gets unit vectors and ranks by inner product. Each is given build settings from its own documentation, two
-threads, and a ladder of efforts that the harness climbs until recall suffices. Databases: `benchmarks.peer_databases`.
+An index is built and saved in one process and opened in another, perhaps much later. Every engine gets unit vectors and
+ranks by inner product. Each is given build settings from its own documentation, two threads, and a ladder of efforts
+that the harness climbs until recall suffices. The others: `benchmarks.peer_libraries`, `benchmarks.peer_databases`.
 """
 
 from collections.abc import Hashable, Sequence
@@ -40,6 +40,8 @@ class Peer:
     ladders : efforts in rising order, each ladder with something else held fixed; the fastest that suffices is taken
     variants : ways to search with a filter that are measured apart
     no_filter : why there is no filtered search; none where there is
+    kept : whether an index that was built before may be opened
+    file : where a library saves its index
     effort, variant : what the next search uses
     resources : closed in the end, however far the engine came
     """
@@ -49,15 +51,24 @@ class Peer:
     ladders: ClassVar[Sequence[Sequence[Hashable]]] = (EFS,)
     variants: ClassVar[Sequence[str]] = ("",)
     no_filter: ClassVar[str | None] = None
+    kept: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.file = str(folder / "index")
         self.effort: Any = None
         self.variant = ""
         self.resources = ExitStack()
 
     def build(self, workload: Workload) -> None:
         """Build the index over all vectors and labels."""
+        raise NotImplementedError
+
+    def save(self) -> None:
+        """Write the index; what builds it on disk has nothing to do."""
+
+    def open(self, workload: Workload) -> None:
+        """Make ready to search what was saved."""
         raise NotImplementedError
 
     def search(self, queries: Queries, k: int, label: int | None) -> Ids:
@@ -84,17 +95,23 @@ class Ours(Peer):
     settings = "as shipped"
     ladders = (("as tuned",),)
     variants = ("", "filter compiled anew")
+    kept = False  # its code is what is measured
 
     def build(self, workload: Workload) -> None:
-        """Write a snapshot and open it."""
-        from retrieval.delta import Delta
-        from retrieval.snapshots import Manifest, build_snapshot, open_snapshot
-        from retrieval.vector_index import IndexView
+        """Write a snapshot."""
+        from retrieval.snapshots import Manifest, build_snapshot
 
         manifest = Manifest("benchmark", "track", "benchmark", workload.dim, revision=1)
         track_ids = np.arange(workload.n, dtype=np.int64)
         spans_s = np.zeros((workload.n, 2), np.float32)
         build_snapshot(self.folder, manifest, track_ids, workload.all(), spans_s)
+
+    def open(self, workload: Workload) -> None:
+        """Open the snapshot."""
+        from retrieval.delta import Delta
+        from retrieval.snapshots import open_snapshot
+        from retrieval.vector_index import IndexView
+
         snapshot = open_snapshot(self.folder, space="benchmark")
         self._view = IndexView("benchmark", workload.dim, 1, snapshot, delta=Delta.empty(workload.dim))
         self._allowed = [np.flatnonzero(label) for label in workload.labels()]
@@ -127,6 +144,14 @@ class Faiss(Peer):
             self._index.train(workload.sample(TRAINING_ROWS * faiss.extract_index_ivf(self._index).nlist))
         for chunk in workload.chunks():
             self._index.add(chunk)
+
+    def save(self) -> None:
+        """One file."""
+        faiss.write_index(self._index, self.file)
+
+    def open(self, workload: Workload) -> None:
+        """Read it, and make bitmaps."""
+        self._index = faiss.read_index(self.file)
         self._bitmaps = [np.packbits(label, bitorder="little") for label in workload.labels()]
 
     def search(self, queries: Queries, k: int, label: int | None) -> Ids:
@@ -201,130 +226,3 @@ class FaissAsOurs(Faiss):
 
 def _lists(workload: Workload) -> int:
     return max(1, min(int(4 * np.sqrt(workload.n)), workload.n // MIN_ROWS_A_LIST))
-
-
-class Scann(Peer):
-    """ScaNN: a tree of partitions, anisotropic codes, the best compared again in float32."""
-
-    package = "scann-core"
-    settings = "tree 2√n, score_ah(2, 0.2), reorder in float32"
-    ladders = tuple(tuple((leaves, reorder) for leaves in NPROBES) for reorder in (30, 60, 120, 300))
-    no_filter = "no filter in its Python interface"
-
-    def build(self, workload: Workload) -> None:
-        """Settings of its documentation for this many rows."""
-        from scann import scann_ops_pybind
-
-        leaves = int(2 * np.sqrt(workload.n))
-        builder = scann_ops_pybind.builder(workload.all(), 10, "dot_product").set_n_training_threads(THREADS)
-        builder = builder.tree(leaves, leaves // 10, training_sample_size=min(workload.n, 250_000))
-        self._searcher = builder.score_ah(2, anisotropic_quantization_threshold=0.2).reorder(100).build()
-        self._searcher.set_num_threads(THREADS)
-
-    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
-        """In parallel over pieces of the batch."""
-        leaves, reorder = self.effort
-        found, distances = self._searcher.search_batched_parallel(queries, k, reorder, leaves)
-        # Its padding is row 0 with a distance that is not a number.
-        return np.where(np.isnan(distances), -1, found.astype(np.int64))
-
-    def one(self, query: Queries, k: int, label: int | None) -> Ids:
-        """Its call for one query."""
-        leaves, reorder = self.effort
-        return self._searcher.search(query, k, reorder, leaves)[0].astype(np.int64)
-
-
-class Hnswlib(Peer):
-    """The original HNSW; its filter asks Python about every candidate."""
-
-    package = "hnswlib"
-    settings = f"M {M}, ef_construction {EF_CONSTRUCTION}, float32; filter: Python callback"
-
-    def build(self, workload: Workload) -> None:
-        """Add in pieces."""
-        import hnswlib
-
-        self._index = hnswlib.Index(space="ip", dim=workload.dim)
-        self._index.init_index(max_elements=workload.n, M=M, ef_construction=EF_CONSTRUCTION)
-        for chunk in workload.chunks():
-            self._index.add_items(chunk, num_threads=THREADS)
-        self._labels = workload.labels()
-        self._matching = self._labels.sum(axis=1).tolist()
-
-    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
-        """In parallel; with a filter on one thread, as its documentation asks, for the lock of the interpreter."""
-        self._index.set_ef(self.effort)
-        if label is not None:
-            found = np.full((len(queries), k), -1, np.int64)
-            for row, query in zip(found, queries, strict=True):
-                answer = self.one(query, k, label)
-                row[: len(answer)] = answer
-            return found
-        return self._index.knn_query(queries, k, num_threads=THREADS)[0].astype(np.int64)
-
-    def one(self, query: Queries, k: int, label: int | None) -> Ids:
-        """One query; it raises where it finds fewer than `k`, which is answered with none."""
-        if label is None:
-            return self._index.knn_query(query, k, num_threads=1)[0][0].astype(np.int64)
-        k = min(k, self._matching[label])
-        try:
-            found = self._index.knn_query(query, k, num_threads=1, filter=self._labels[label].item)[0][0]
-        except RuntimeError:
-            return np.full(k, -1, np.int64)
-        return found.astype(np.int64)
-
-
-class Usearch(Peer):
-    """HNSW over float16."""
-
-    package = "usearch"
-    settings = f"M {M}, expansion_add {EF_CONSTRUCTION}, float16"
-    no_filter = "no filter in its Python interface"
-
-    def build(self, workload: Workload) -> None:
-        """Add in pieces."""
-        from usearch.index import Index
-
-        self._index = Index(ndim=workload.dim, metric="ip", dtype="f16", connectivity=M, expansion_add=EF_CONSTRUCTION)
-        start = 0
-        for chunk in workload.chunks():
-            self._index.add(np.arange(start, start + len(chunk)), chunk, threads=THREADS)
-            start += len(chunk)
-
-    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
-        """In parallel over the batch."""
-        self._index.expansion_search = self.effort
-        matches = self._index.search(queries, k, threads=THREADS)
-        found = matches.keys.astype(np.int64)
-        return np.where(np.arange(k) < np.asarray(matches.counts)[:, np.newaxis], found, -1)
-
-    def one(self, query: Queries, k: int, label: int | None) -> Ids:
-        """Its call for one query."""
-        self._index.expansion_search = self.effort
-        return self._index.search(query, k, threads=1).keys.astype(np.int64)
-
-
-class Voyager(Peer):
-    """Spotify's HNSW."""
-
-    package = "voyager"
-    settings = f"M {M}, ef_construction {EF_CONSTRUCTION}, float32"
-    no_filter = "no filter"
-
-    def build(self, workload: Workload) -> None:
-        """Add in pieces."""
-        from voyager import Index, Space
-
-        self._index = Index(
-            Space.InnerProduct, workload.dim, M=M, ef_construction=EF_CONSTRUCTION, max_elements=workload.n
-        )
-        for chunk in workload.chunks():
-            self._index.add_items(chunk, num_threads=THREADS)
-
-    def search(self, queries: Queries, k: int, label: int | None) -> Ids:
-        """In parallel over the batch."""
-        return self._index.query(queries, k, num_threads=THREADS, query_ef=self.effort)[0].astype(np.int64)
-
-    def one(self, query: Queries, k: int, label: int | None) -> Ids:
-        """Its call for one query."""
-        return self._index.query(query, k, query_ef=self.effort)[0].astype(np.int64)

@@ -1,12 +1,16 @@
 """Our search against every other engine, without and with filters, at equal recall.
 
     python -m benchmarks.search --data clustered|segments [--vectors FILE] [--n 100000] [--dim 128] [--peer NAME ...]
-        [--only unfiltered|filtered] [--rounds 3] [--seconds 2]
+        [--only unfiltered|filtered] [--rounds 3] [--seconds 2] [--keep FOLDER [--build-only]]
 
-Every engine builds its index alone on the machine, in a process of its own; then its effort (ef, lists probed) is
-raised until recall@10 reaches 0.985, with a filter 0.99, or all that it has; then all engines are measured in turn,
-round by round, and medians are reported. Batch: 1,000 queries on two threads. Single: one query a call, as a caller
-would; p50 and p99 are its latencies. Whatever is slower than a thousand queries in `--seconds` is asked fewer.
+Every engine builds its index alone on the machine, in a process of its own, and opens it in another. Then its effort
+(ef, lists probed) is raised until recall@10 reaches 0.985, with a filter 0.99, or all that it has; then all engines are
+measured in turn, round by round, and medians are reported. Batch: 1,000 queries on two threads. Single: one query a
+call, as a caller would; p50 and p99 are its latencies. Whatever is slower than a thousand queries in `--seconds` is
+asked fewer.
+
+Building may take hours. `--keep` has the workload and every index stay in a folder, with what they cost; a later run
+over the same data opens them. Ours alone is built anew each time, for its code is what is measured.
 
 Data, queries, filters, and what counts as found: `benchmarks.vectors` and `benchmarks.workload`. Peers: the extra
 `peers`; one that is not installed gets a row that says so.
@@ -23,12 +27,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.engine_process import Engine, EngineError, Measured, Setting
+from benchmarks.engine_process import Engine, EngineError, Measured, Setting, ready
 from benchmarks.machine import machine
 from benchmarks.peer_databases import Milvus, Pgvector, Qdrant
-from benchmarks.peers import FaissAsOurs, FaissFlat, FaissIvf, Hnswlib, Ours, Peer, Scann, Usearch, Voyager
+from benchmarks.peer_libraries import Hnswlib, Scann, Usearch, Voyager
+from benchmarks.peers import FaissAsOurs, FaissFlat, FaissIvf, Ours, Peer
 from benchmarks.vectors import Vectors, clustered, segments
-from benchmarks.workload import QUERIES, Case, K, Workload, cases, prepare
+from benchmarks.workload import QUERIES, Case, K, Workload, cases, kept_or_prepared
 
 TARGET = 0.985
 FILTERED_TARGET = 0.99
@@ -79,27 +84,28 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
 
-def build(names: Sequence[str], workload: Workload, folder: Path) -> list[Engine]:
-    """Build one index after the other, and print what they cost."""
-    print("| engine | version | index | build, s | memory, MiB | peak while building, MiB |")
-    print("|---|---|---|---|---|---|")
-    engines = []
+def opened(names: Sequence[str], workload: Workload, folder: Path) -> Iterator[Engine]:
+    """Yield one engine after the other with its index open, and print what it costs."""
+    columns = ["engine", "version", "index", "build, s", "build, CPU s", "memory, MiB", "peak while building, MiB"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for name in names:
         peer = PEERS[name]
-        own = folder / name
-        own.mkdir()
-        engine = Engine(name, peer, workload, own)
         try:
-            built = engine.built()
+            engine, built, now = ready(name, peer, workload, folder / name)
         except EngineError as error:
-            print(f"| {name} | – | {error} | – | – | – |", flush=True)
-            engine.close()
+            print(f"| {name} | – | {error} | – | – | – | – |", flush=True)
             continue
-        peak = f"{built.peak_bytes / MIB:,.0f}" if built.peak_bytes else "–"
-        memory = f"{built.memory_bytes / MIB:,.0f}"
-        print(f"| {name} | {built.version} | {peer.settings} | {built.build_s:.1f} | {memory} | {peak} |", flush=True)
-        engines.append(engine)
-    return engines
+        cells = [
+            name,
+            built.version,
+            peer.settings,
+            f"{built.build_s:.1f}",
+            f"{built.cpu_s:.1f}",
+            f"{now.memory_bytes / MIB:,.0f}",
+            f"{built.peak_bytes / MIB:,.0f}" if built.peak_bytes else "–",
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+        yield engine
 
 
 def choose(engine: Engine, workload: Workload, case: Case, variant: str, seconds: float) -> Setting:
@@ -199,24 +205,44 @@ def main() -> None:
     parser.add_argument("--only", choices=("unfiltered", "filtered"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="for one measurement, about")
+    parser.add_argument("--keep", type=Path, help="folder of a workload and its indexes, which later runs open")
+    parser.add_argument("--build-only", action="store_true", help="end when all are kept")
     arguments = parser.parse_args()
     if arguments.data == "segments" and arguments.vectors is None:
         parser.error("--data segments needs --vectors")
+    if arguments.build_only and arguments.keep is None:
+        parser.error("--build-only needs --keep")
+    if arguments.keep is None:
+        with tempfile.TemporaryDirectory(prefix="soundalike-bench-") as name:
+            run(arguments, Path(name))
+        return
+    if arguments.keep.exists() and any(arguments.keep.iterdir()) and not (arguments.keep / "workload").exists():
+        parser.error(f"--keep: {arguments.keep} holds something else, which would be overwritten")
+    run(arguments, arguments.keep.resolve())
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> None:
+    """Build or open below a folder, measure and print."""
     asked = [case for case in cases() if arguments.only != ("filtered" if case.label is None else "unfiltered")]
-    with tempfile.TemporaryDirectory(prefix="soundalike-bench-") as name:
-        workload = prepare(_vectors(arguments), Path(name))
-        print(machine())
-        print(f"{workload.n:,} × {workload.dim}, {arguments.data}; medians of {arguments.rounds} rounds\n", flush=True)
-        engines = build(arguments.peers or list(PEERS), workload, Path(name))
-        try:
-            for kind, group in itertools.groupby(asked, key=lambda case: case.kind):
-                filtered = kind != asked[0].kind or asked[0].label is not None
-                _table(kind, [engine for engine in engines if filtered and engine.peer.no_filter])
-                for case in group:
-                    compare(engines, workload, case, arguments.rounds, arguments.seconds)
-        finally:
-            for engine in engines:
-                engine.close()
+    filters = any(case.label is not None for case in asked)
+    workload = kept_or_prepared(_vectors(arguments), folder / "workload", filters=filters)
+    print(machine())
+    print(f"{workload.n:,} × {workload.dim}, {arguments.data}; medians of {arguments.rounds} rounds\n", flush=True)
+    ready_engines = opened(arguments.peers or list(PEERS), workload, folder)
+    if arguments.build_only:
+        for engine in ready_engines:
+            engine.close()
+        return
+    engines = list(ready_engines)
+    try:
+        for kind, group in itertools.groupby(asked, key=lambda case: case.kind):
+            filtered = kind != asked[0].kind or asked[0].label is not None
+            _table(kind, [engine for engine in engines if filtered and engine.peer.no_filter])
+            for case in group:
+                compare(engines, workload, case, arguments.rounds, arguments.seconds)
+    finally:
+        for engine in engines:
+            engine.close()
 
 
 if __name__ == "__main__":

@@ -9,10 +9,16 @@ A filter is a set of rows. For each share of all rows there are three kinds:
 
 The truth is a scan of the matching rows. A result counts when it matches the filter and its cosine is at least that of
 the true tenth less `TIE`, so engines that order equal cosines differently, or store float16, are judged alike.
+
+A workload stays in its folder and serves whoever asks for the same vectors; one with filters serves without as well.
 """
 
+import json
+import shutil
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import faiss
@@ -24,6 +30,7 @@ from benchmarks.vectors import CHUNK, Vectors
 K = 10
 QUERIES = 1_000
 TIE = 1e-4
+SAME = 1e-3  # values that differ by less are the same vector, rounded on another machine
 SHARES = (0.001, 0.01, 0.1, 0.5)
 KINDS = ("random", "near", "far")
 
@@ -59,11 +66,26 @@ def cases() -> list[Case]:
 
 @dataclass(frozen=True)
 class Workload:
-    """The files in `folder`: vectors float16 [n, dim], labels bool [filters, n], queries float32 [1000, dim]."""
+    """The files in `folder`: vectors float16 [n, dim], labels bool [filters, n], queries float32 [1000, dim].
+
+    Attributes
+    ----------
+    filters : whether it has them; without, there are no labels
+    prepared : when, which tells two workloads of one size apart
+    """
 
     folder: Path
     n: int
     dim: int
+    filters: bool
+    prepared: str
+
+    def __str__(self) -> str:
+        return f"{self.n:,} × {self.dim}, {'with' if self.filters else 'without'} filters, of {self.prepared}"
+
+    def cases(self) -> list[Case]:
+        """What can be asked."""
+        return [case for case in cases() if self.filters or case.label is None]
 
     def chunks(self) -> Iterator[NDArray[np.float32]]:
         """The vectors in pieces, float32 [≤ CHUNK, dim]; nothing of them stays mapped."""
@@ -112,19 +134,41 @@ class Workload:
         return float(np.sum(np.minimum(hits, wanted)) / wanted.sum()), bool(short.any())
 
 
-def prepare(vectors: Vectors, folder: Path) -> Workload:
-    """Write the files of a workload over these vectors."""
+def kept_or_prepared(vectors: Vectors, folder: Path, *, filters: bool) -> Workload:
+    """The workload that `folder` keeps, if it is over these vectors and has the filters; else one prepared anew."""
+    record = folder / "workload.json"
+    if record.exists():
+        kept = Workload(folder, **json.loads(record.read_text(encoding="utf-8")))
+        if _serves(kept, vectors, filters=filters):
+            return kept
+        print(f"the kept workload ({kept}) is another than asked for: prepared anew", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    workload = Workload(folder, vectors.n, vectors.dim, filters, datetime.now(UTC).isoformat())
+    _prepare(workload, vectors)
+    # Written last: what was interrupted is not kept.
+    described = {name: value for name, value in asdict(workload).items() if name != "folder"}
+    record.write_text(json.dumps(described), encoding="utf-8")
+    return workload
+
+
+def _serves(kept: Workload, vectors: Vectors, *, filters: bool) -> bool:
+    if (kept.n, kept.dim) != (vectors.n, vectors.dim) or (filters and not kept.filters):
+        return False
+    return np.allclose(next(kept.chunks()), next(vectors.chunks()), atol=SAME)
+
+
+def _prepare(workload: Workload, vectors: Vectors) -> None:
+    folder = workload.folder
     stored = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float16, (vectors.n, vectors.dim))
     for start, chunk in zip(range(0, vectors.n, CHUNK), vectors.chunks(), strict=True):
         stored[start : start + len(chunk)] = chunk
     stored.flush()
-    workload = Workload(folder, vectors.n, vectors.dim)
     everywhere, region, anchor = _queries(vectors)
     np.save(folder / "everywhere.npy", everywhere)
     np.save(folder / "region.npy", region)
     np.save(folder / "labels.npy", _labels(workload, anchor))
     _write_truth(workload)
-    return workload
 
 
 def _queries(vectors: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -139,6 +183,8 @@ def _queries(vectors: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32]
 
 
 def _labels(workload: Workload, anchor: NDArray[np.float32]) -> NDArray[np.bool_]:
+    if not workload.filters:
+        return np.zeros((0, workload.n), bool)
     rng = np.random.default_rng(1)
     order = {
         "random": rng.permutation(workload.n),
@@ -155,7 +201,7 @@ def _labels(workload: Workload, anchor: NDArray[np.float32]) -> NDArray[np.bool_
 def _write_truth(workload: Workload) -> None:
     """The cosines of the ten nearest matching rows, best first and −inf where fewer match, for every case."""
     labels = workload.labels()
-    best = {case: np.full((len(workload.queries(case)), K), -np.inf, np.float32) for case in cases()}
+    best = {case: np.full((len(workload.queries(case)), K), -np.inf, np.float32) for case in workload.cases()}
     for start, chunk in zip(range(0, workload.n, CHUNK), workload.chunks(), strict=True):
         for case, known in best.items():
             rows = chunk if case.label is None else chunk[labels[case.label, start : start + len(chunk)]]
