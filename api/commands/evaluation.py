@@ -1,0 +1,186 @@
+"""How good are the answers: `evaluate run`, `evaluate compare`, `evaluate ann`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import click
+
+from api import tables
+from api.commands.options import filter_of, filter_option, json_option, opened, print_json, space_option
+from retrieval.filters import Filter
+from retrieval.query import MAX_EXAMPLES, MAX_LIMIT
+from retrieval.records import Granularity
+
+if TYPE_CHECKING:
+    from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation
+
+a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+metric_option = click.option(
+    "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
+)
+granularity_option = click.option(
+    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The arguments of `evaluate run`."""
+
+    qrels: Path | None
+    interactions: Path | None
+    queries: Path | None
+    split: Literal["temporal", "leave-last-out"]
+    cut: str | None
+    history: int
+    half_life: float | None
+    unknown: Literal["exclude", "miss", "fail"]
+    metrics: Sequence[str]
+    depth: int
+    condition: Filter | None
+    space: str | None
+    granularity: Granularity
+    exact: bool
+    out: Path | None
+    seed: int
+    as_json: bool
+
+    def check(self) -> None:
+        """Refuse what does not go together."""
+        if (self.qrels is None) == (self.interactions is None):
+            raise click.UsageError("give either --qrels or --interactions")
+        if self.interactions is not None and self.queries is not None:
+            raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
+        if self.cut is not None and self.split != "temporal":
+            raise click.UsageError("--cut goes with --split temporal")
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure how good the answers are: against judgments, against another run, against exact search."""
+
+
+@evaluate.command()
+@click.option("--qrels", type=a_file, help="Judgments: TREC (also .gz), .json, or .parquet.")
+@click.option("--interactions", type=a_file, help="Parquet with user_id, item_id, timestamp, in place of --qrels.")
+@click.option("--queries", type=a_file, help="JSON Lines; without, each query id is a track's key.")
+@click.option("--split", type=click.Choice(["temporal", "leave-last-out"]), default="temporal", show_default=True)
+@click.option("--cut", help="The moment of the split, as the file has it or in ISO 8601 (default: 80 % lie before).")
+@click.option(
+    "--history",
+    type=click.IntRange(1, MAX_EXAMPLES),
+    default=MAX_EXAMPLES,
+    show_default=True,
+    help="How many of a user's last items are the query.",
+)
+@click.option("--half-life", type=click.FloatRange(0, min_open=True), help="Items after which a history counts half.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["exclude", "miss", "fail"]),
+    default="exclude",
+    show_default=True,
+    help="What becomes of ids that the space does not hold.",
+)
+@metric_option
+@click.option("--depth", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="Results a query.")
+@filter_option
+@space_option
+@granularity_option
+@click.option("--exact", is_flag=True, help="Score everything: what the index would be worth without approximation.")
+@out_option
+@seed_option
+@json_option
+def run(**given: Any) -> int:
+    """Ask the live index every query and compare its answers with judgments."""
+    wanted = Wanted(**given)
+    wanted.check()
+    from api.evaluation_inputs import inputs  # pyarrow and the evaluator: no other command waits for them
+    from retrieval.evaluation.files import write_outcome
+    from retrieval.evaluation.run import evaluate as evaluated
+
+    with opened() as here, tables.tracks_done("queries", quiet=wanted.as_json) as done:
+        qrels, asked, options = inputs(here, wanted)
+        outcome = evaluated(here.search, qrels, asked, options, on_done=done)
+        names = (
+            [] if wanted.out is None else _written(wanted.out, lambda out: write_outcome(out, outcome, here.catalog))
+        )
+    _print(outcome.evaluation, wanted.out, names, as_json=wanted.as_json)
+    return 0
+
+
+@evaluate.command()
+@click.argument("first", metavar="RUN_A", type=a_file)
+@click.argument("second", metavar="RUN_B", type=a_file)
+@click.option("--qrels", type=a_file, required=True, help="Judgments: TREC (also .gz), .json, or .parquet.")
+@metric_option
+@out_option
+@seed_option
+@json_option
+def compare(
+    first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
+) -> int:
+    """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
+    from retrieval.evaluation.comparison import compare_runs
+    from retrieval.evaluation.files import write_comparison
+    from retrieval.evaluation.formats import read_qrels, read_run
+    from retrieval.evaluation.metrics import DEFAULT
+
+    compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
+    names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
+    _print(compared.comparison, out, names, as_json=as_json)
+    return 0
+
+
+@evaluate.command()
+@click.option("-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Neighbours.")
+@click.option("--queries", type=click.IntRange(1), default=1_000, show_default=True, help="Tracks that ask.")
+@click.option("--timed", type=click.IntRange(1), default=300, show_default=True, help="Of these, asked one at a time.")
+@click.option("--share", "shares", type=float, multiple=True, help="Share of the tracks that match, drawn; repeatable.")
+@click.option("--filter", "conditions", multiple=True, help="A filter as JSON; repeatable.")
+@click.option("--epsilon", type=click.FloatRange(0), default=0.01, show_default=True)
+@space_option
+@granularity_option
+@out_option
+@seed_option
+@json_option
+def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+    """Measure what the approximate index loses against exact search, and how fast both are."""
+    from retrieval.evaluation.ann_recall import SHARES, evaluate_ann
+    from retrieval.evaluation.files import write_results
+
+    filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
+    with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
+        found = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
+def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
+    try:
+        return write(out)
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror or error}") from error
+
+
+def _print(
+    found: "Evaluation | Comparison | AnnEvaluation", out: Path | None, names: Sequence[str], *, as_json: bool
+) -> None:
+    from api import evaluation_tables
+    from retrieval.evaluation import report
+
+    if as_json:
+        print_json(report.as_json(found))
+        return
+    if isinstance(found, report.Evaluation):
+        evaluation_tables.print_evaluation(found)
+    elif isinstance(found, report.Comparison):
+        evaluation_tables.print_comparison(found)
+    else:
+        evaluation_tables.print_ann(found)
+    if out is not None:
+        evaluation_tables.print_files(out, names)

@@ -1,0 +1,127 @@
+"""What `soundalike evaluate` shows on a terminal."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation, Latency
+from retrieval.evaluation.significance import Interval
+
+LISTWISE = {
+    "diversity": "intra-list diversity",
+    "tail_share": "tail share",
+    "same_artist": "same artist",
+    "same_album": "same album",
+}
+OVERALL = {
+    "coverage": "item coverage",
+    "gini": "Gini index",
+    "entropy_bits": "entropy, bits",
+    "occurrence_skew": "k-occurrence skew",
+}
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """An evaluation as two tables: accuracy, and what is beyond it."""
+    subject, console = found.subject, Console()
+    exact = ", exact" if subject.exact else ""
+    title = (
+        f"{found.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
+        f"({subject.encoder_version}), by {subject.granularity}{exact}"
+    )
+    table = _table(title, "metric", "mean", "95 % interval", "queries")
+    for name, interval in found.metrics.items():
+        lower = " (lower is better)" if name in found.lower_is_better else ""
+        table.add_row(Text(name + lower), *_cells(interval))
+    console.print(table)
+    beyond = found.beyond_accuracy
+    table = _table(f"beyond accuracy, first {beyond.k} results", "measure", "value", "95 % interval", "queries")
+    for name, shown in OVERALL.items():
+        table.add_row(shown, _number(getattr(beyond, name)), "", "")
+    for name, shown in LISTWISE.items():
+        table.add_row(shown, *_cells(getattr(beyond, name)))
+    console.print(table)
+    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in found.seconds.items())
+    unjudged = "" if math.isnan(found.unjudged) else f"{found.unjudged:.1%} of the first {beyond.k} are unjudged; "
+    console.print(unjudged + seconds, highlight=False)
+    _print_warnings(found.warnings, console)
+
+
+def print_comparison(found: Comparison) -> None:
+    """Two runs side by side; a star where the corrected p is below 0.05."""
+    table = _table(
+        f"{found.second} against {found.first}, {found.queries} queries",
+        *("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses"),
+    )
+    for name, one in found.metrics.items():
+        interval, lower = one.difference, " (lower is better)" if name in found.lower_is_better else ""
+        table.add_row(
+            Text(name + lower),
+            _number(one.first_mean),
+            _number(one.second_mean),
+            f"{interval.mean:+.4f}{'*' if one.p_holm < 0.05 else ''}",
+            f"{interval.low:+.4f} – {interval.high:+.4f}",
+            _number(one.p),
+            _number(one.p_holm),
+            f"{one.effect_size:+.2f}",
+            f"{one.wins}/{one.ties}/{one.losses}",
+        )
+    console = Console()
+    console.print(table)
+    _print_warnings(found.warnings, console)
+
+
+def print_ann(found: AnnEvaluation) -> None:
+    """ANN recall by selectivity."""
+    subject = found.subject
+    title = (
+        f"recall@{found.k} of {subject.space} against its exact twin, {found.queries} queries, {subject.tracks} tracks"
+    )
+    times = "p50 / p95 / p99 ms"
+    names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + found.epsilon:g}×", "worst")
+    table = _table(title, *names, times, f"exact, {times}")
+    for row in found.rows:
+        among = row.among if row.among != "random" else f"random {row.share:.2%}"
+        recalls = (_number(one.mean) for one in (row.id_overlap, row.tie_safe, row.epsilon))
+        latencies = (_latency(one) for one in (row.latency, row.exact_latency))
+        table.add_row(Text(among), str(row.matching), row.path, *recalls, _number(row.worst), *latencies)
+    console = Console()
+    console.print(table)
+    _print_warnings(found.warnings, console)
+
+
+def print_files(folder: Path, names: Sequence[str]) -> None:
+    """What was written."""
+    Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
+
+
+def _print_warnings(warnings: Sequence[str], console: Console) -> None:
+    for warning in warnings:
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _cells(interval: Interval) -> tuple[str, str, str]:
+    bounds = "" if not interval.count else f"{interval.low:.4f} – {interval.high:.4f}"
+    return _number(interval.mean), bounds, str(interval.count)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _latency(latency: Latency) -> str:
+    if math.isnan(latency.p50_ms):
+        return "–"
+    return " / ".join(f"{value:.2f}" for value in (latency.p50_ms, latency.p95_ms, latency.p99_ms))

@@ -1,0 +1,204 @@
+"""One evaluation: judge → rank → look up → metrics → beyond accuracy → report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrieval.evaluation import metrics
+from retrieval.evaluation.judgments import Judgments, Unknown, judged, known_ids
+from retrieval.evaluation.listwise import LIST_LENGTH, listwise
+from retrieval.evaluation.queries import Asked, Where
+from retrieval.evaluation.ranking import Ranking, rank
+from retrieval.evaluation.report import Evaluation, Subject
+from retrieval.evaluation.significance import bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from retrieval.evaluation.metrics import Metric
+    from retrieval.evaluation.pairs import Pairs
+    from retrieval.search import Search
+    from retrieval.vector_index import IndexView
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate.
+
+    Attributes
+    ----------
+    metrics : by ir_measures' names
+    popularity : plays by key, for the tail; without, how often a track is judged relevant
+    seed : of the bootstrap
+    """
+
+    where: Where = field(default_factory=Where)
+    metrics: Sequence[str] = metrics.DEFAULT
+    unknown: Unknown = "exclude"
+    popularity: Mapping[str, int] | None = None
+    warnings: Sequence[str] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """An evaluation with what it was made from.
+
+    Attributes
+    ----------
+    query_ids : of the n queries
+    per_query : float64 [n] by metric, those of `listwise` among them; NaN where a query has no value
+    ranking : the answers
+    """
+
+    evaluation: Evaluation
+    query_ids: Sequence[str]
+    per_query: Mapping[str, NDArray[np.float64]]
+    relevant: NDArray[np.int64]
+    ranking: Ranking
+
+
+def evaluate(
+    search: Search,
+    qrels: Pairs,
+    asked: Sequence[Asked],
+    options: Options,
+    *,
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> Outcome:
+    """Evaluate the live index.
+
+    Parameters
+    ----------
+    asked : queries by the ids that the judgments use; those that nobody judged are not asked
+    on_done : called with how many queries are answered, of how many
+
+    Raises
+    ------
+    EvaluationError
+        For judgments that cannot be used, unknown metrics, and queries that cannot be answered.
+    IndexMissingError, IndexMismatchError, FilterError
+    """
+    clock = _Clock()
+    wanted = metrics.parsed(options.metrics, options.where.depth)
+    index = search.space(options.where.space, options.where.granularity)
+    view = index.view()
+    every_id = view.all_track_ids()
+    known = _known(search, qrels, asked, every_id)
+    examples = {one.id: ids for one in asked if (ids := _examples(one, known)) is not None}
+    judgments = judged(qrels, known, examples, unknown=options.unknown)
+    clock.lap("judge")
+    ranking = _ranked(search, view, asked, judgments, known, options.where, on_done)
+    clock.lap("search")
+    looked_up = metrics.ranked(ranking.track_ids, judgments.query_no, judgments.track_ids, judgments.relevance)
+    per_query = metrics.evaluate(looked_up, wanted)
+    clock.lap("metrics")
+    popularity = _popularity(judgments, known, options.popularity)
+    asked_for = [examples.get(query, ()) for query in judgments.query_ids]
+    beyond, by_list = listwise(search, view, ranking.track_ids, asked_for, popularity, seed=options.seed)
+    clock.lap("beyond_accuracy")
+    intervals = bootstrap(np.stack(list(per_query.values()), axis=1), seed=options.seed)
+    clock.lap("bootstrap")
+    first = looked_up.relevance[:, :LIST_LENGTH][ranking.track_ids[:, :LIST_LENGTH] >= 0]
+    evaluation = Evaluation(
+        _subject(index.space, view, options.where),
+        qrels.source,
+        len(judgments.query_ids),
+        len(judgments.relevance),
+        int((judgments.relevance > 0).sum()),
+        int((ranking.track_ids >= 0).sum()),
+        float((first == metrics.UNJUDGED).mean()) if len(first) else float("nan"),
+        dict(zip(per_query, intervals, strict=True)),
+        beyond,
+        judgments.left_out,
+        [metric.name for metric in wanted if metric.lower_is_better],
+        [*options.warnings, *_warnings(judgments, wanted)],
+        clock.seconds,
+    )
+    return Outcome(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
+
+
+def _known(search: Search, qrels: Pairs, asked: Sequence[Asked], every_id: NDArray[np.int64]) -> dict[str, int]:
+    keys = dict.fromkeys(qrels.document_ids)
+    for one in asked:
+        keys |= dict.fromkeys((*one.examples, *one.query.exclude))
+    return known_ids(search.catalog, list(keys), every_id)
+
+
+def _examples(asked: Asked, known: Mapping[str, int]) -> list[int] | None:
+    """Tracks that a query names; none when the space does not hold all of them."""
+    ids = [known.get(key, -1) for key in asked.examples]
+    return None if -1 in ids else ids
+
+
+def _ranked(
+    search: Search,
+    view: IndexView,
+    asked: Sequence[Asked],
+    judgments: Judgments,
+    known: Mapping[str, int],
+    where: Where,
+    on_done: Callable[[int, int], None],
+) -> Ranking:
+    """Answers in the order of the judgments' queries; an unknown query, counted as a miss, has none."""
+    by_id = {one.id: one for one in asked if _examples(one, known) is not None}
+    there = [number for number, query in enumerate(judgments.query_ids) if query in by_id]
+    found = rank(search, view, [by_id[judgments.query_ids[number]] for number in there], known, where, on_done=on_done)
+    if len(there) == len(judgments.query_ids):
+        return found
+    track_ids = np.full((len(judgments.query_ids), where.depth), -1, np.int64)
+    scores = np.zeros(track_ids.shape, np.float32)
+    track_ids[there], scores[there] = found.track_ids, found.scores
+    return Ranking(track_ids, scores, found.one_by_one, found.search_s)
+
+
+def _popularity(
+    judgments: Judgments, known: Mapping[str, int], plays: Mapping[str, int] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    if plays is None:
+        ids, counts = np.unique(
+            judgments.track_ids[(judgments.relevance > 0) & (judgments.track_ids >= 0)], return_counts=True
+        )
+        return ids, counts.astype(np.float64)
+    played = [(known[key], count) for key, count in plays.items() if key in known]
+    return np.array([one for one, _ in played], np.int64), np.array([count for _, count in played], np.float64)
+
+
+def _subject(space: str, view: IndexView, where: Where) -> Subject:
+    return Subject(space, where.granularity, view.encoder_version, view.version, view.count, where.depth, where.exact)
+
+
+def _warnings(judgments: Judgments, wanted: Sequence[Metric]) -> list[str]:
+    left_out, said = judgments.left_out, list[str]()
+    became = {"exclude": "left out", "miss": "counted as misses", "fail": ""}[left_out.unknown]
+    for ids, what in ((left_out.unknown_queries, "queries"), (left_out.unknown_documents, "documents")):
+        if ids:
+            some = ", ".join(map(repr, ids[:3])) + (", …" if len(ids) > 3 else "")
+            said.append(f"{len(ids)} {what} are unknown to the space and were {became}: {some}")
+    if left_out.without_relevant:
+        said.append(f"{len(left_out.without_relevant)} queries have no relevant track and do not count")
+    if left_out.own:
+        said.append(f"{left_out.own} judgments are of a query's own examples and do not count")
+    if left_out.not_asked:
+        said.append(f"{len(left_out.not_asked)} queries have no judgment and were not asked")
+    deep = [metric.name for metric in wanted if not metric.needs_depth]
+    if deep:
+        said.append(f"{', '.join(deep)}: over the results that were asked for, not over the whole catalogue")
+    return said
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
