@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from api.problems import Problem
 from retrieval.ledger import Failure, Job
-from retrieval.query import Answer, Result
+from retrieval.query import Answer, Explanation, Result
 from retrieval.records import Track
 
 
@@ -33,6 +33,23 @@ class SpanOut(BaseModel):
     end_s: float
 
 
+class SegmentMatchOut(BaseModel):
+    """A part of an example and one of the result that sound alike; `query` is null where the example is a vector."""
+
+    query: SpanOut | None
+    result: SpanOut
+    score: float
+
+
+class ExplanationOut(BaseModel):
+    """Why a result is one; a tempo delta is the result's less that of the example that drove it, in beats a minute."""
+
+    shared_tags: list[str]
+    tempo_delta: float | None
+    best_segments: list[SegmentMatchOut]
+    driven_by: str
+
+
 class ResultOut(BaseModel):
     """One neighbour; scores lie in [0, 1], higher is better."""
 
@@ -41,7 +58,7 @@ class ResultOut(BaseModel):
     rank: int
     metadata: dict[str, Any]
     span: SpanOut | None
-    explain: dict[str, Any] | None
+    explain: ExplanationOut | None
 
 
 class StatsOut(BaseModel):
@@ -180,14 +197,33 @@ def shown_metadata(track: Track) -> dict[str, Any]:
 
 
 def _result_out(result: Result) -> ResultOut:
-    span = None
-    if result.span_s is not None:
-        span = SpanOut(start_s=round(result.span_s[0], 3), end_s=round(result.span_s[1], 3))
     return ResultOut(
         track=result.track.key,
         score=round(result.score, 6),
         rank=result.rank,
         metadata=shown_metadata(result.track),
-        span=span,
-        explain=None if result.explain is None else dict(result.explain),
+        span=None if result.span_s is None else _span_out(result.span_s),
+        explain=None if result.explain is None else _explanation_out(result.explain),
     )
+
+
+def _explanation_out(explanation: Explanation) -> ExplanationOut:
+    matches = [
+        SegmentMatchOut(
+            query=None if match.query_s is None else _span_out(match.query_s),
+            result=_span_out(match.result_s),
+            score=round(match.score, 6),
+        )
+        for match in explanation.best_segments
+    ]
+    delta = None if explanation.tempo_delta is None else round(explanation.tempo_delta, 3)
+    return ExplanationOut(
+        shared_tags=list(explanation.shared_tags),
+        tempo_delta=delta,
+        best_segments=matches,
+        driven_by=explanation.driven_by,
+    )
+
+
+def _span_out(span_s: tuple[float, float]) -> SpanOut:
+    return SpanOut(start_s=round(span_s[0], 3), end_s=round(span_s[1], 3))

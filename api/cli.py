@@ -10,7 +10,7 @@ import sys
 import click
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from api.commands import exporting, indexing, listing, searching, serving
+from api.commands import continuing, evaluation, exporting, indexing, listing, searching, serving
 from api.commands.training import train
 from api.commands.weights import weights
 from api.settings import SettingsError
@@ -31,8 +31,9 @@ def soundalike(verbose: bool) -> None:
 
 
 for command in (
-    *(indexing.demo, indexing.index, searching.similar, searching.query, searching.path, serving.serve),
-    *(listing.status, listing.tracks, exporting.export_neighbors),
+    *(indexing.demo, indexing.index, searching.similar, searching.query, continuing.continue_playlist),
+    *(searching.path, serving.serve),
+    *(listing.status, listing.tracks, exporting.export_neighbors, evaluation.evaluate),
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)

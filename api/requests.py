@@ -8,9 +8,19 @@ import numpy as np
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from retrieval.errors import QueryError
+from retrieval.errors import QueryError, UnknownTrackError
 from retrieval.filters import Filter
-from retrieval.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_LIMIT, Diversity, Query, QueueContext, Seed
+from retrieval.query import (
+    HALF_LIFE,
+    MAX_CANDIDATES,
+    MAX_EXAMPLES,
+    MAX_LIMIT,
+    MAX_PLAYLIST,
+    Diversity,
+    Query,
+    QueueContext,
+    Seed,
+)
 from retrieval.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 from retrieval.records import Granularity
 
@@ -67,14 +77,23 @@ class RecommendationIn(In):
     strategy: Strategy = "average_vector"
 
 
+class ContinuationIn(In):
+    """A playlist to go on with: by its last tracks most, and none of it again."""
+
+    playlist: list[Name] = Field(min_length=1, max_length=MAX_PLAYLIST, description="keys of tracks, oldest first")
+    half_life: float = Field(default=HALF_LIFE, gt=0, description="tracks after which an example counts half")
+
+
 class QueryIn(ExampleIn):
-    """What to search by: exactly one of track, vector, recommend."""
+    """What to search by: exactly one of track, vector, recommend, continue."""
 
     recommend: RecommendationIn | None = None
+    continuation: ContinuationIn | None = Field(default=None, alias="continue")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _check_one(track=self.track, vector=self.vector, recommend=self.recommend)
+        kinds = {"track": self.track, "vector": self.vector, "recommend": self.recommend}
+        _check_one(**kinds, **{"continue": self.continuation})
         return self
 
 
@@ -129,13 +148,18 @@ class MediaSearch(In):
     exact: bool = False
 
     def query_for(
-        self, positive: Sequence[Seed], negative: Sequence[Seed] = (), strategy: Strategy = "average_vector"
+        self,
+        positive: Sequence[Seed],
+        negative: Sequence[Seed] = (),
+        strategy: Strategy = "average_vector",
+        half_life: float | None = None,
     ) -> Query:
         """The query as `retrieval` takes it, for these examples."""
         return Query(
             positive,
             negative,
             strategy,
+            half_life,
             space=self.space,
             granularity=self.granularity,
             filter=self.filter,
@@ -158,19 +182,20 @@ class SearchIn(MediaSearch):
 
     def as_query(self) -> Query:
         """The query as `retrieval` takes it."""
-        wanted = self.query.recommend
+        wanted, playlist = self.query.recommend, self.query.continuation
+        if playlist is not None:
+            return self.query_for([Seed(key) for key in playlist.playlist], half_life=playlist.half_life)
         if wanted is None:
             return self.query_for([self.query.as_seed()])
         positive, negative = ([example.as_seed() for example in side] for side in (wanted.positive, wanted.negative))
         return self.query_for(positive, negative, wanted.strategy)
 
-    def as_sent(self, error: QueryError) -> QueryError:
+    def as_sent(self, error: QueryError | UnknownTrackError) -> QueryError | UnknownTrackError:
         """The error with the path that the caller sent: a query for one example is the same, recommended or not."""
         step, _, rest = error.field.partition(".")
         if self.query.recommend is None or step != "query" or rest.startswith("recommend"):
             return error
-        path = ".".join(["query.recommend.positive[0]", *([rest] if rest else [])])
-        return QueryError(path, error.reason, error.accepted)
+        return error.at(".".join(["query.recommend.positive[0]", *([rest] if rest else [])]))
 
 
 class BatchIn(In):

@@ -136,7 +136,7 @@ def print_answer(title: str, answer: Answer) -> None:
         table.add_column("from – to", justify="right")
     table.add_column("shared tags")
     for result in answer.results:
-        shared = ", ".join((result.explain or {}).get("shared_tags", ()))
+        shared = ", ".join(result.explain.shared_tags if result.explain else ())
         span = ["" if result.span_s is None else " – ".join(map(_clock, result.span_s))] if spans else []
         table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, Text(shared))
     console = Console()

@@ -67,6 +67,10 @@ class DeviceError(EncoderError):
     """The asked torch device is not there."""
 
 
+class FingerprintError(EncoderError):
+    """Chromaprint is not installed, or failed."""
+
+
 class WeightsError(EncoderError):
     """Weights cannot be fetched, read or trusted."""
 

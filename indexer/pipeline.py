@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from encoders import fingerprint
 from encoders.errors import MediaError
 from encoders.media import DecodedAudio, MediaLimits, decode
 from encoders.segments import pool
@@ -58,6 +59,8 @@ def ingest(
         If the database is lost: that is no fault of the file.
     """
     stored = catalog.stored_tracks()
+    if not fingerprint.is_available():
+        logger.info("no fingerprints: pip install 'soundalike[fingerprints]', and libchromaprint from your system")
 
     def decode_file(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
         return decode(file.path, sample_rates=sample_rates, limits=limits)
@@ -83,15 +86,15 @@ def ingest(
 
 
 def is_current(known: StoredTrack, file: ScannedFile, encoders: Sequence[Encoder]) -> bool:
-    """Whether the file need not even be read: same place, size and time, and every encoder's version is stored."""
+    """Whether the file need not even be read: same place, size and time, and all that can be known of it is stored."""
     same_file = (known.uri, known.size_bytes, known.modified_ns) == (file.uri, file.size_bytes, file.modified_ns)
-    return same_file and not _missing(known, encoders)
+    return same_file and not _missing(known, encoders) and not _lacks_fingerprint(known)
 
 
 def prepare(
     file: ScannedFile, encoders: Sequence[Encoder], decoder: Decoder, *, known: StoredTrack | None = None
 ) -> Prepared:
-    """Hash, decode and segment one file for the encoders that it still needs.
+    """Hash, decode and segment one file for the encoders that it still needs, and take its fingerprint.
 
     Raises
     ------
@@ -102,16 +105,22 @@ def prepare(
     with _stage("scan", seconds):
         content_hash = sha256_file(file.path)
         tags = read_track_tags(file.path)
-    needed = _missing(known, encoders) if known is not None and known.content_hash == content_hash else encoders
-    if not needed and known is not None:
-        return Prepared(file, content_hash, tags, known.duration_s, {}, seconds)
+    same = known if known is not None and known.content_hash == content_hash else None
+    needed = encoders if same is None else _missing(same, encoders)
+    rates = {encoder.spec.sample_rate for encoder in needed}
+    if _lacks_fingerprint(same) and not rates:
+        rates.add(fingerprint.SAMPLE_RATE)
+    if same is not None and not rates:
+        return Prepared(file, content_hash, tags, same.duration_s, {}, seconds)
     with _stage("decode", seconds):
-        audio_by_rate = decoder(file, sorted({encoder.spec.sample_rate for encoder in needed}))
+        audio = decoder(file, sorted(rates))
     with _stage("segment", seconds):
-        segments = {
-            encoder.spec.name: encoder.segment(audio_by_rate.waveforms[encoder.spec.sample_rate]) for encoder in needed
-        }
-    return Prepared(file, content_hash, tags, audio_by_rate.duration_s, segments, seconds)
+        segments = {encoder.spec.name: encoder.segment(audio.waveforms[encoder.spec.sample_rate]) for encoder in needed}
+    words = None
+    if _lacks_fingerprint(same):
+        with _stage("fingerprint", seconds):
+            words = fingerprint.fingerprint(audio.waveforms[min(rates)], min(rates))
+    return Prepared(file, content_hash, tags, audio.duration_s, segments, seconds, words)
 
 
 def analyse(
@@ -163,8 +172,14 @@ def analyse(
         year=own.year,
         spaces=spaces,
         tags=tags,
+        fingerprint=prepared.fingerprint,
     )
     return analysis, seconds
+
+
+def analyses_anything(analysis: TrackAnalysis) -> bool:
+    """Whether there is anything in it that was not known of the audio."""
+    return bool(analysis.spaces) or analysis.fingerprint is not None
 
 
 def store(analysis: TrackAnalysis, catalog: Catalog, seconds: dict[str, float]) -> None:
@@ -185,12 +200,17 @@ def _finish(prepared: Prepared, encoders: Sequence[Encoder], catalog: Catalog, e
         store(analysis, catalog, seconds)
     except StageError as error:
         return Outcome(prepared.file, "failed", stage=error.stage, reason=error.reason)
-    status = "indexed" if analysis.spaces else "unchanged"
+    status = "indexed" if analyses_anything(analysis) else "unchanged"
     return Outcome(prepared.file, status, duration_s=prepared.duration_s, seconds=seconds)
 
 
 def _missing(known: StoredTrack, encoders: Sequence[Encoder]) -> list[Encoder]:
     return [encoder for encoder in encoders if known.encoder_versions.get(encoder.spec.name) != encoder.version]
+
+
+def _lacks_fingerprint(known: StoredTrack | None) -> bool:
+    """Whether there is one to compute; of tracks from before the library was installed, too."""
+    return fingerprint.is_available() and not (known is not None and known.has_fingerprint)
 
 
 def _check_key(file: ScannedFile, known: StoredTrack | None) -> None:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from encoders.encoder import Encoder, Encoding
     from encoders.segments import Segments
     from indexer.file_tags import FileTags
@@ -25,7 +28,12 @@ WINDOWS_TOGETHER = 64  # two batches of a GPU; three or four tracks in windows o
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file that is ready for the encoders: its windows by space; none of them when its audio is known already."""
+    """A file that is ready for the encoders: its windows by space; none of them when its audio is known already.
+
+    Attributes
+    ----------
+    fingerprint : int32 [n_words], or none where it is known already, or nothing is there to compute it
+    """
 
     file: ScannedFile
     content_hash: str
@@ -33,6 +41,7 @@ class Prepared:
     duration_s: float
     segments: Mapping[str, Segments]
     seconds: Mapping[str, float]
+    fingerprint: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from encoders.media import DecodedAudio, MediaLimits, decode_untrusted
 from indexer.errors import StageError
-from indexer.pipeline import analyse, prepare, store
+from indexer.pipeline import analyse, analyses_anything, prepare, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
 from indexer.together import Outcome
 
@@ -59,7 +59,7 @@ def index_upload(
             metadata=upload.metadata or {},
             **{name: value for name, value in said.items() if value is not None},
         )
-        if not analysis.spaces and _same_fields(analysis, catalog):
+        if not analyses_anything(analysis) and _same_fields(analysis, catalog):
             return Outcome(file, "unchanged", duration_s=prepared.duration_s)
         store(analysis, catalog, seconds)
     except StageError as error:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from retrieval import catalog_changes
-from retrieval.catalog_writing import VECTOR_DTYPE, delete_track, store_tracks
+from retrieval.catalog_writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
-from retrieval.models import embeddings, tags, tracks
+from retrieval.models import embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.records import Granularity, IndexChange, StoredTrack, Track, TrackAnalysis, TrackSegments
 
 ROWS_A_FETCH = 5_000
@@ -145,6 +146,23 @@ class Catalog:
                 scores[row.track_id][row.tag] = row.score
         return scores
 
+    def tempos_of(self, track_ids: Sequence[int]) -> dict[int, float]:
+        """Tempo in beats a minute, by track; tracks whose tempo is not known are absent."""
+        statement = select(rhythm.c.track_id, rhythm.c.tempo).where(
+            rhythm.c.track_id == func.any(list(track_ids)), rhythm.c.tempo.is_not(None)
+        )
+        with self.engine.connect() as connection:
+            return {row.track_id: row.tempo for row in connection.execute(statement)}
+
+    def fingerprints_of(self, track_ids: Sequence[int]) -> dict[int, NDArray[np.int32]]:
+        """Chromaprint fingerprints, int32 [≥ 1], by track; tracks without one, or too short for one, are absent."""
+        statement = select(fingerprints).where(
+            fingerprints.c.track_id == func.any(list(track_ids)), func.octet_length(fingerprints.c.words) > 0
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement)
+            return {row.track_id: np.frombuffer(row.words, WORD_DTYPE).astype(np.int32) for row in rows}
+
     def track_vector(self, track_id: int, space: str) -> NDArray[np.float32]:
         """The track's embedding, float32 [dim].
 
@@ -166,14 +184,29 @@ class Catalog:
         for track_id, rows in groupby(self._stream(statement), key=lambda row: int(row.track_id)):
             yield _track_segments(track_id, list(rows))
 
-    def segments_of(self, track_id: int, space: str, encoder_version: str) -> TrackSegments | None:
-        """The segments of one track in `space`; none when this version never encoded it."""
-        statement = _segments_of_tracks(space).where(
-            embeddings.c.track_id == track_id, embeddings.c.encoder_version == encoder_version
+    def segments_of(self, track_ids: Sequence[int], space: str, encoder_version: str) -> dict[int, TrackSegments]:
+        """The segments of these tracks in `space`; tracks that this version never encoded are absent."""
+        nothing: ColumnElement[bytes] = literal_column("''::bytea")
+        number = embeddings.c.segment_no
+        # A row a track: reading one a segment takes several times as long.
+        joined = func.string_agg(embeddings.c.vector, aggregate_order_by(nothing, number))
+        spans = (func.array_agg(aggregate_order_by(embeddings.c[name], number)) for name in ("start_s", "end_s"))
+        statement = (
+            select(embeddings.c.track_id, joined, *spans)
+            .where(embeddings.c.track_id == func.any(list(track_ids)), _segments(space))
+            .where(embeddings.c.encoder_version == encoder_version)
+            .group_by(embeddings.c.track_id)
         )
         with self.engine.connect() as connection:
-            rows = list(connection.execute(statement.order_by(embeddings.c.segment_no)))
-        return _track_segments(track_id, rows) if rows else None
+            return {
+                track_id: TrackSegments(
+                    track_id,
+                    np.array(starts_s),
+                    np.array(ends_s),
+                    np.frombuffer(vectors, VECTOR_DTYPE).reshape(len(starts_s), -1).astype(np.float32),
+                )
+                for track_id, vectors, starts_s, ends_s in connection.execute(statement)
+            }
 
     def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
         """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""
@@ -190,9 +223,13 @@ class Catalog:
             select(tracks.c.key, tracks.c.uri, tracks.c.content_hash, tracks.c.size_bytes, tracks.c.modified_ns)
             .add_columns(tracks.c.duration_s)
             .add_columns(func.coalesce(versions.c.versions, literal_column("'{}'::jsonb")).label("versions"))
+            .add_columns(fingerprints.c.track_id.is_not(None).label("has_fingerprint"))
             .outerjoin(versions, versions.c.track_id == tracks.c.id)
+            .outerjoin(fingerprints, fingerprints.c.track_id == tracks.c.id)
             .where(tracks.c.deleted_at.is_(None))
         )
+        if keys is not None:
+            statement = statement.where(tracks.c.key == func.any(list(keys)))
         with self.engine.connect() as connection:
             return {row.key: StoredTrack(*row[1:]) for row in connection.execute(statement)}
 

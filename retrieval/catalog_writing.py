@@ -13,13 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, TextClause, delete, func, select, text, update
 
-from retrieval.models import chords, embeddings, languages, loops, rhythm, sections, tags, track_revision, tracks
+from retrieval.models import (
+    chords,
+    embeddings,
+    fingerprints,
+    languages,
+    loops,
+    rhythm,
+    sections,
+    tags,
+    track_revision,
+    tracks,
+)
 from retrieval.records import SpaceEmbedding, TrackAnalysis
 
 VECTOR_DTYPE = np.dtype("<f2")
+WORD_DTYPE = np.dtype("<i4")
 REVISION_LOCK = 0x536F756E  # one key for every writer of revisions
 
-_ANALYSIS_TABLES = (embeddings, tags, languages, sections, loops, chords, rhythm)
+_ANALYSIS_TABLES = (embeddings, tags, languages, sections, loops, chords, rhythm, fingerprints)
 
 # What an analysis sets in its row of `tracks`, with the types of the arrays that carry a batch.
 _TRACK_TYPES = {
@@ -47,6 +59,7 @@ _EMBEDDING_TYPES = {
     "vector": "bytea",
 }
 _TAG_TYPES = {"track_id": "bigint", "tag": "text", "score": "double precision"}
+_FINGERPRINT_TYPES = {"track_id": "bigint", "words": "bytea"}
 
 
 def _unnested(types: Mapping[str, str]) -> str:
@@ -72,6 +85,9 @@ _DELETE_SPACES = text("""
     WHERE embeddings.track_id = old.track_id AND embeddings.space = old.space
 """)
 _INSERT_TAGS = text(_insert("tags", _TAG_TYPES))
+_SET_FINGERPRINTS = text(f"""
+    {_insert("fingerprints", _FINGERPRINT_TYPES)} ON CONFLICT (track_id) DO UPDATE SET words = EXCLUDED.words
+""")
 
 
 def store_tracks(connection: Connection, analyses: Sequence[TrackAnalysis]) -> int:
@@ -138,6 +154,8 @@ def _store_round(connection: Connection, analyses: Sequence[TrackAnalysis], revi
     kept = stored.keys() - changed
     _replace_embeddings(connection, analyses, ids, kept)
     _replace_tags(connection, analyses, ids, kept)
+    words = [(ids[one.key], _words(one.fingerprint)) for one in analyses if one.fingerprint is not None]
+    _execute(connection, _SET_FINGERPRINTS, _FINGERPRINT_TYPES, words)
 
 
 def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
@@ -199,6 +217,10 @@ def _execute(
 
 def _columns(names: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _words(fingerprint: NDArray[np.int32]) -> bytes:
+    return fingerprint.astype(WORD_DTYPE).tobytes()
 
 
 def _to_bytes(vector: NDArray[np.float32]) -> bytes:

@@ -16,13 +16,24 @@ class SchemaError(RetrievalError):
 
 
 class UnknownTrackError(RetrievalError):
-    """A track key that the catalogue does not hold."""
+    """A track key that the catalogue does not hold.
 
-    def __init__(self, key: str, nearest: Sequence[str] = ()) -> None:
+    Attributes
+    ----------
+    nearest : keys most like it
+    field : path of the key in a query, or empty
+    """
+
+    def __init__(self, key: str, nearest: Sequence[str] = (), field: str = "") -> None:
         self.key = key
         self.nearest = tuple(nearest)
+        self.field = field
         hint = f"; nearest keys: {', '.join(self.nearest)}" if self.nearest else ""
-        super().__init__(f"no track with key {key!r}{hint}")
+        super().__init__((f"{field}: " if field else "") + f"no track with key {key!r}{hint}")
+
+    def at(self, field: str) -> "UnknownTrackError":
+        """The same at another path."""
+        return UnknownTrackError(self.key, self.nearest, field)
 
 
 class MissingEmbeddingError(RetrievalError):
@@ -52,6 +63,10 @@ class QueryError(RetrievalError):
         self.reason = reason
         self.accepted = accepted
         super().__init__(f"{field}: {reason}" + (f"; accepted: {accepted}" if accepted else ""))
+
+    def at(self, field: str) -> "QueryError":
+        """The same at another path."""
+        return QueryError(field, self.reason, self.accepted)
 
 
 class StaleCursorError(RetrievalError):

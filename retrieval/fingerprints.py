@@ -1,11 +1,11 @@
 """Versions of one recording: the same sound under two names, twice in a catalogue.
 
 Two tracks are versions when their embeddings and durations agree, and, where both have one, their Chromaprint
-fingerprints too (acoustid.org/chromaprint; the bits of Haitsma & Kalker, A highly robust audio fingerprinting system,
-ISMIR 2002). A fingerprint is a row of 32-bit words, 8.08 a second, unpacked from its base64 form.
+fingerprints too (acoustid.org/chromaprint; compared by their bits as Haitsma & Kalker do, A highly robust audio
+fingerprinting system, ISMIR 2002). A fingerprint is a row of 32-bit words, 8.08 a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,14 @@ MIN_AGREEMENT = 1 - 10 / 32
 MAX_SHIFT = 80
 """Words, about 10 s: how much more silence, or introduction, a version may have before it."""
 
+Fingerprints = Callable[[NDArray[np.int64]], Sequence[NDArray[np.int32] | None]]
+"""Positions int64 [m] → their fingerprints, int32 [n_words] each, or none where a track has none."""
+
 
 def fold_duplicates(
     vectors: NDArray[np.float32],
     durations_s: NDArray[np.float64],
-    fingerprints: Sequence[NDArray[np.int32] | None] | None = None,
+    fingerprints: Fingerprints | None = None,
     *,
     min_cosine: float = MIN_COSINE,
     min_agreement: float = MIN_AGREEMENT,
@@ -38,23 +41,23 @@ def fold_duplicates(
     ----------
     vectors : float32 [n, dim], L2 norm 1, best candidate first
     durations_s : float64 [n]; versions differ by 2 s or 1 % at most, whichever is more
-    fingerprints : n of int32 [n_words], or none where a track has none; then sound and duration decide
+    fingerprints : asked once for those of the candidates that sound like another, if any do; without one on both
+        sides, sound and duration decide
 
     Returns
     -------
     int64 [n], positions; its own for a candidate that is a version of none
     """
     first = np.arange(len(vectors), dtype=np.int64)
-    for position in range(len(vectors)):
-        if first[position] != position:
-            continue
-        later = np.arange(position + 1, len(vectors))
-        later = later[first[later] == later]
-        later = later[_same_length(durations_s[later], durations_s[position])]
-        later = later[vectors[later] @ vectors[position] >= min_cosine]
-        if fingerprints is not None:
-            later = later[_same_bits(fingerprints, position, later, min_agreement)]
-        first[later] = position
+    alike = _alike(vectors, durations_s, min_cosine)
+    asked = np.unique(np.concatenate([*alike.values(), np.fromiter(alike, np.int64)]))
+    known = dict(zip(asked.tolist(), fingerprints(asked), strict=True)) if fingerprints and len(asked) else {}
+    for position, later in alike.items():
+        if first[position] == position:
+            free = later[first[later] == later]
+            ours = known.get(position)
+            same = [_same_bits(ours, known.get(other), min_agreement) for other in free.tolist()]
+            first[free[np.array(same, bool)]] = position
     return first
 
 
@@ -84,23 +87,25 @@ def agreement(first: NDArray[np.int32], second: NDArray[np.int32], *, max_shift:
     return best
 
 
+def _alike(
+    vectors: NDArray[np.float32], durations_s: NDArray[np.float64], min_cosine: float
+) -> dict[int, NDArray[np.int64]]:
+    """The later positions, int64 [≥ 1], that sound like an earlier one and last as long: by the earlier, ascending."""
+    alike = {}
+    for position in range(len(vectors)):
+        later = position + 1 + np.flatnonzero(_same_length(durations_s[position + 1 :], durations_s[position]))
+        later = later[vectors[later] @ vectors[position] >= min_cosine]
+        if len(later):
+            alike[position] = later
+    return alike
+
+
 def _same_length(durations_s: NDArray[np.float64], duration_s: float) -> NDArray[np.bool_]:
     tolerance_s = np.maximum(MAX_DIFFERENCE_S, MAX_DIFFERENCE_RATIO * np.maximum(durations_s, duration_s))
     same: NDArray[np.bool_] = np.abs(durations_s - duration_s) <= tolerance_s
     return same
 
 
-def _same_bits(
-    fingerprints: Sequence[NDArray[np.int32] | None],
-    position: int,
-    others: NDArray[np.int64],
-    min_agreement: float,
-) -> NDArray[np.bool_]:
-    """Which of the others [n] agree, or cannot be asked."""
-    ours = fingerprints[position]
-    same = np.ones(len(others), bool)
-    if ours is not None:
-        for row, other in enumerate(others.tolist()):
-            theirs = fingerprints[other]
-            same[row] = theirs is None or agreement(ours, theirs) >= min_agreement
-    return same
+def _same_bits(ours: NDArray[np.int32] | None, theirs: NDArray[np.int32] | None, min_agreement: float) -> bool:
+    """Whether two fingerprints agree, or cannot be asked."""
+    return ours is None or theirs is None or agreement(ours, theirs) >= min_agreement

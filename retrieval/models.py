@@ -139,6 +139,13 @@ rhythm = Table(
     Column("mode", Text),
 )
 
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    _track_id(),
+    Column("words", LargeBinary, nullable=False, comment="Chromaprint, little-endian int32; none in sound too short"),
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.scores import score_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,7 +71,7 @@ def neighbor_blocks(
         others = _others(found.track_ids, own)
         neighbor_ids = found.track_ids[others].reshape(len(own), k)
         cosines = found.cosines[others].reshape(len(own), k)
-        scores = np.where(neighbor_ids >= 0, np.clip((1 + cosines) / 2, 0, 1), 0).astype(np.float32)
+        scores = np.where(neighbor_ids >= 0, score_of(cosines), 0).astype(np.float32)
         yield NeighborBlock(number, own, neighbor_ids, scores)
 
 

@@ -44,9 +44,15 @@ class Candidates:
 
 
 def pick(
-    candidates: Candidates, tracks: Mapping[int, Track], view: IndexView, query: Query, catalog: Catalog
+    candidates: Candidates,
+    tracks: Mapping[int, Track],
+    view: IndexView,
+    query: Query,
+    catalog: Catalog,
+    *,
+    wanted: int,
 ) -> tuple[Candidates, dict[str, int]]:
-    """The candidates in the order in which they shall stand, and how many were dropped by which rule.
+    """The candidates in the order in which they shall stand, the first `wanted` at least, and what each rule dropped.
 
     In turn: hubs step back, then other versions of a track that is in already, too many of one artist or album,
     likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block change
@@ -59,9 +65,7 @@ def pick(
     if diversity is not None and diversity.csls:
         candidates = _hubs_behind(candidates, places // diversity.candidates, view)
     if diversity is not None and diversity.fold_duplicates:
-        durations = np.array([tracks[track_id].duration_s for track_id in candidates.track_ids.tolist()])
-        first = fold_duplicates(view.vectors(candidates.rows), durations)
-        originals = first == np.arange(len(first))
+        originals = _originals(candidates, tracks, view, catalog)
         dropped["duplicate"] = int((~originals).sum())
         candidates, places = candidates.at(originals), places[originals]
     if diversity is not None and diversity.max_per:
@@ -71,21 +75,44 @@ def pick(
         dropped |= {f"max_per.{name}": count for name, count in counts.items()}
         candidates, places = candidates.at(kept), places[kept]
     if diversity is not None and diversity.mmr:
-        candidates = candidates.at(_mixed(candidates, places // diversity.candidates, view, diversity.mmr))
+        # The gaps of a queue may need any of them.
+        enough = len(candidates) if query.context is not None else wanted
+        candidates = candidates.at(_mixed(candidates, places // diversity.candidates, view, diversity.mmr, enough))
     if query.context is not None:
         candidates, gaps = _queued(candidates, tracks, query, catalog)
         dropped |= gaps
     return candidates, dropped
 
 
-def _mixed(candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float) -> NDArray[np.int64]:
-    """The order of MMR, within each block (ascending numbers) for itself: positions, int64 [n]."""
-    order = [np.empty(0, np.int64)]
+def _originals(
+    candidates: Candidates, tracks: Mapping[int, Track], view: IndexView, catalog: Catalog
+) -> NDArray[np.bool_]:
+    """Which candidates are versions of none before them, bool [n]."""
+    durations_s = np.array([tracks[track_id].duration_s for track_id in candidates.track_ids.tolist()])
+
+    def fingerprints(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
+        track_ids = candidates.track_ids[positions].tolist()
+        known = catalog.fingerprints_of(track_ids)
+        return [known.get(track_id) for track_id in track_ids]
+
+    first = fold_duplicates(view.vectors(candidates.rows), durations_s, fingerprints)
+    originals: NDArray[np.bool_] = first == np.arange(len(first))
+    return originals
+
+
+def _mixed(
+    candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float, wanted: int
+) -> NDArray[np.int64]:
+    """The order of MMR, within each block (ascending numbers) for itself: the first `wanted` positions, int64."""
+    order = np.empty(0, np.int64)
     for block in np.unique(blocks):
+        if len(order) >= wanted:
+            break
         inside = np.flatnonzero(blocks == block)
         vectors = view.vectors(candidates.rows[inside])
-        order.append(inside[mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=len(inside))])
-    return np.concatenate(order)
+        picked = mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=wanted - len(order))
+        order = np.concatenate([order, inside[picked]])
+    return order
 
 
 def _hubs_behind(candidates: Candidates, blocks: NDArray[np.int64], view: IndexView) -> Candidates:
@@ -104,9 +131,9 @@ def _queued(
     candidates: Candidates, tracks: Mapping[int, Track], query: Query, catalog: Catalog
 ) -> tuple[Candidates, dict[str, int]]:
     assert query.context is not None  # pick
-    ids = catalog.ids_by_key(query.context.previous)
+    ids = catalog.ids_by_key(query.played)
     known = catalog.tracks_by_id(list(ids.values()))
-    previous = [known[ids[key]] for key in query.context.previous if key in ids]
+    previous = [known[ids[key]] for key in query.played if key in ids]
     context = Context(
         [(track.artist, track.album) for track in previous], query.context.artist_gap, query.context.album_gap
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrieval import recommend
 from retrieval.errors import QueryError
-from retrieval.search import vectors_of
+from retrieval.plan import vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_LIMIT = 1_000
 MAX_EXAMPLES = 100
 MAX_CANDIDATES = 10_000
+MAX_PLAYLIST = 1_000
+HALF_LIFE = 5.0
+"""Tracks of a playlist after which an example counts half, unless the caller says otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,11 @@ class Seed:
     tags: Mapping[str, float] = field(default_factory=dict)
     encoder_version: str | None = None
     weight: float = 1.0
+
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """The span of the track that is meant; none for the whole track, or a vector."""
+        return None if self.start_s is None or self.end_s is None else (self.start_s, self.end_s)
 
     def check(self, path: str) -> None:
         """Refuse what names no example, or two; `path` is where it stands in the query."""
@@ -89,6 +97,8 @@ class Query:
 
     Attributes
     ----------
+    half_life : the positives are a playlist to continue, oldest first: one that stands this many tracks before the last
+        counts half as much; none: age does not matter
     exclude : keys that must not come back; unknown ones are ignored
     include_seed : let the seeds come back as their own neighbours
     cursor : `Answer.next_cursor` of the page before
@@ -98,6 +108,7 @@ class Query:
     positive: Sequence[Seed]
     negative: Sequence[Seed] = ()
     strategy: Strategy = "average_vector"
+    half_life: float | None = None
     space: str | None = None
     granularity: Granularity = "track"
     filter: Filter | None = None
@@ -116,6 +127,12 @@ class Query:
         """Whether the order of the results is another than that of their scores."""
         return self.diversity is not None or self.context is not None
 
+    @property
+    def played(self) -> list[str]:
+        """Keys of what plays before the results, oldest first: a playlist to continue, then what the context names."""
+        playlist = [] if self.half_life is None else [seed.track for seed in self.positive if seed.track is not None]
+        return [*playlist, *(self.context.previous if self.context else ())]
+
     def check(self) -> None:
         """Refuse what cannot be run.
 
@@ -124,10 +141,12 @@ class Query:
         QueryError
             With the field and what it takes.
         """
+        if self.half_life is not None and not 1 <= len(self.positive) <= MAX_PLAYLIST:
+            raise QueryError("query.continue.playlist", f"has {len(self.positive)} tracks", f"1 to {MAX_PLAYLIST}")
         if not self.positive:
-            raise QueryError("query", "has no example", "track, vector, recommend.positive")
+            raise QueryError("query", "has no example", "track, vector, recommend.positive, continue.playlist")
         for name, seeds in (("positive", self.positive), ("negative", self.negative)):
-            if len(seeds) > MAX_EXAMPLES:
+            if len(seeds) > MAX_EXAMPLES and not self._is_playlist(name):
                 raise QueryError(f"query.recommend.{name}", f"has {len(seeds)} examples", f"at most {MAX_EXAMPLES}")
             for number, seed in enumerate(seeds):
                 seed.check(self.path_of(name, number))
@@ -142,7 +161,51 @@ class Query:
 
     def path_of(self, side: str, number: int) -> str:
         """Where an example of ``positive`` or ``negative`` stands in the query, for errors."""
+        if self._is_playlist(side):
+            return f"query.continue.playlist[{number}]"
         return f"query.recommend.{side}[{number}]" if len(self.positive) > 1 or self.negative else "query"
+
+    def key_path_of(self, side: str, number: int) -> str:
+        """Where the key of such an example stands."""
+        path = self.path_of(side, number)
+        return path if self._is_playlist(side) else f"{path}.track"
+
+    def _is_playlist(self, side: str) -> bool:
+        return side == "positive" and self.half_life is not None
+
+
+@dataclass(frozen=True)
+class SegmentMatch:
+    """A part of an example and one of a result that sound alike: start and end of each, in seconds.
+
+    Attributes
+    ----------
+    query_s : none where the example is a vector
+    score : in [0, 1]
+    """
+
+    query_s: tuple[float, float] | None
+    result_s: tuple[float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a result is one.
+
+    Attributes
+    ----------
+    shared_tags : with the positives, the surest first
+    tempo_delta : the result's tempo less that of the example that drove it, in beats a minute; none where one is not
+        known
+    best_segments : the parts of both that are most alike, best first, none used twice
+    driven_by : the positive that contributes most to the score: its key, or ``vector``
+    """
+
+    shared_tags: Sequence[str]
+    tempo_delta: float | None
+    best_segments: Sequence[SegmentMatch]
+    driven_by: str
 
 
 @dataclass(frozen=True)
@@ -153,7 +216,7 @@ class Result:
     score: float
     rank: int
     span_s: tuple[float, float] | None
-    explain: Mapping[str, Any] | None
+    explain: Explanation | None
 
 
 @dataclass(frozen=True)
@@ -184,3 +247,8 @@ class Answer:
 def similar(track: str, **options: Any) -> Query:
     """What is like one track."""
     return Query((Seed(track),), **options)
+
+
+def continued(playlist: Sequence[str], *, half_life: float = HALF_LIFE, **options: Any) -> Query:
+    """What goes on where a playlist ends, by keys, oldest first: like its last tracks most."""
+    return Query([Seed(key) for key in playlist], half_life=half_life, **options)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import QueryError
+from retrieval.scores import score_of
 
 Strategy = Literal["average_vector", "best_score", "sum_scores"]
 FIELD = "query.recommend"
@@ -131,25 +132,29 @@ def scores(
     direction = _direction(positives, negatives, strategy)
     if strategy == "average_vector":
         direction /= np.linalg.norm(direction)
-    similarity: NDArray[np.float64] = np.clip((1 + vectors @ direction) / 2, 0, 1)
-    return similarity
+    return score_of(vectors @ direction)
 
 
-def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strategy: Strategy) -> list[str]:
-    """Name, for every candidate, the positive that contributes most to its score; of equal ones the first.
+def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strategy: Strategy) -> NDArray[np.int64]:
+    """Find, for every candidate, the positive that contributes most to its score; of equal ones the first.
 
     That is the greatest w_i cos(p_i, x), or for ``best_score`` the one that decides, the least d(p_i, x) / w_i.
 
     Parameters
     ----------
     vectors : float32 [n, dim], L2 norm 1
+
+    Returns
+    -------
+    int64 [n], places in `positives`
     """
     _check(positives, (), strategy)
     if strategy == "best_score":
-        most = _scaled_distances(vectors, positives, 1.0).argmin(axis=1)
+        loss = _scaled_distances(vectors, positives, 1.0)
     else:
-        most = (_cosines(vectors, positives) * _weights(positives)).argmax(axis=1)
-    return [positives[number].name for number in most.tolist()]
+        loss = -_cosines(vectors, positives) * _weights(positives)
+    most: NDArray[np.int64] = loss.argmin(axis=1)
+    return most
 
 
 def continuation(n_tracks: int, half_life: float) -> list[float]:
@@ -170,7 +175,7 @@ def continuation(n_tracks: int, half_life: float) -> list[float]:
         If the half-life is not a number above 0.
     """
     if not (np.isfinite(half_life) and half_life > 0):
-        raise QueryError(f"{FIELD}.half_life", f"is {half_life}", "a number above 0")
+        raise QueryError("query.continue.half_life", f"is {half_life}", "a number above 0")
     return [2.0 ** -min(age / half_life, MAX_HALVINGS) for age in reversed(range(n_tracks))]
 
 

@@ -1,9 +1,9 @@
 """What goes into the catalogue and what comes out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,12 @@ class SpaceEmbedding:
 
 @dataclass(frozen=True)
 class TrackAnalysis:
-    """All that one analysis of one track writes."""
+    """All that one analysis of one track writes.
+
+    Attributes
+    ----------
+    fingerprint : Chromaprint's, int32 [n_words]; none: not computed, what is stored of the same audio stays
+    """
 
     key: str
     uri: str
@@ -49,6 +54,7 @@ class TrackAnalysis:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     spaces: Sequence[SpaceEmbedding] = ()
     tags: Mapping[str, float] | None = None
+    fingerprint: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class StoredTrack:
     modified_ns: int
     duration_s: float
     encoder_versions: Mapping[str, str]
+    has_fingerprint: bool
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,16 @@ class TrackSegments:
     starts_s: NDArray[np.float64]
     ends_s: NDArray[np.float64]
     vectors: NDArray[np.float32]
+
+    @property
+    def spans_s(self) -> list[tuple[float, float]]:
+        """Start and end of each."""
+        return list(zip(self.starts_s.tolist(), self.ends_s.tolist(), strict=True))
+
+    def touching(self, start_s: float, end_s: float) -> Self:
+        """Those that share some of the time from start to end."""
+        kept = (self.starts_s < end_s) & (self.ends_s > start_s)
+        return replace(self, starts_s=self.starts_s[kept], ends_s=self.ends_s[kept], vectors=self.vectors[kept])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import QueryError
+from retrieval.scores import score_of
 
 Groups = Sequence[str | None]
 Track = tuple[str | None, str | None]
@@ -86,27 +87,8 @@ def mmr(
         best = int(np.argmax(relevance - trade_off * likeness))
         picked[number] = best
         relevance[best] = -np.inf
-        np.maximum(likeness, (1 + vectors @ vectors[best]) / 2, out=likeness)
+        np.maximum(likeness, score_of(vectors @ vectors[best]), out=likeness)
     return picked
-
-
-def at_most(groups: Groups, limit_per_group: int) -> NDArray[np.bool_]:
-    """Keep the first so many candidates of every group.
-
-    Parameters
-    ----------
-    groups : of n candidates, best first; case does not matter, and none (or blank) belongs to no group
-
-    Returns
-    -------
-    bool [n]
-
-    Raises
-    ------
-    QueryError
-        If the limit is below 1.
-    """
-    return at_most_each({"group": groups}, {"group": limit_per_group})[0]
 
 
 def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tuple[NDArray[np.bool_], dict[str, int]]:

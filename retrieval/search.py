@@ -1,60 +1,39 @@
 """A query's way: resolve the examples, compile the filter, search the index, rank, pick, explain, answer.
 
-A score lies in [0, 1], higher is better; for one example it is ``(1 + cosine) / 2``, for several see
+A score lies in [0, 1], higher is better; for one example it is that of :mod:`retrieval.scores`, for several see
 :mod:`retrieval.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what was dropped.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrieval import cursors, recommend
-from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError
 from retrieval.explain import explanations
 from retrieval.picking import Candidates, pick
-from retrieval.query import MAX_CANDIDATES, Answer, Query, Result, Seed, Stats
-from retrieval.selections import Selections, ids_of
+from retrieval.plan import FEW_EXCLUDED, resolve, with_filter
+from retrieval.query import MAX_CANDIDATES, Answer, Query, Result, Stats
+from retrieval.scores import score_of
+from retrieval.selections import Selections
 from retrieval.space_index import SpaceIndex, newest_encoder_version
 from retrieval.track_cache import TrackCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from pyroaring import BitMap64
 
     from retrieval.catalog import Catalog
     from retrieval.filters import Filter
-    from retrieval.recommend import Example
+    from retrieval.plan import Plan
     from retrieval.records import Granularity, Track
-    from retrieval.vector_index import IndexView, Neighbors, Selection
+    from retrieval.vector_index import Neighbors
 
-FEW_EXCLUDED = 100
 _WIDEN = 4
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A query, resolved against one view of its space."""
-
-    query: Query
-    view: IndexView
-    positive: Sequence[Example]
-    negative: Sequence[Example]
-    seeds: Sequence[Track]
-    seed_ids: frozenset[int]
-    excluded: frozenset[int]
-    among: Selection | None
-
-    @property
-    def left_out(self) -> frozenset[int]:
-        """Tracks that must not come back."""
-        return self.excluded if self.query.include_seed else self.excluded | self.seed_ids
 
 
 class Search:
@@ -107,9 +86,9 @@ class Search:
         index = self.space(query.space, query.granularity)
         view = index.view()
         position = cursors.read(query, view.version)
-        plan = self._resolve(query, view, index.space)
+        plan = resolve(query, index, view, self.catalog, self.tracks)
         clock.lap("resolve")
-        plan = self._with_filter(plan, f"{index.space}/{index.granularity}")
+        plan = with_filter(plan, self.selections, f"{index.space}/{index.granularity}")
         clock.lap("filter")
         wanted = position.returned + query.limit
         while True:
@@ -121,7 +100,7 @@ class Search:
                 break
             clock.lap("rank")
             wanted *= _WIDEN
-        matching = found.matching - self._left_out_of(plan, found)
+        matching = found.matching - plan.matching_left_out
         more = position.returned + len(page) < matching and len(page) == query.limit
         results = self._results(plan, page, tracks, first_rank=position.returned + 1)
         clock.lap("rank")
@@ -134,60 +113,6 @@ class Search:
             Stats(matching, found.scored, len(results), found.path, dropped, _reason(page, matching, query, dropped)),
             clock.timing_ms(),
         )
-
-    # Resolve -------------------------------------------------------------------------------------------------------
-
-    def _resolve(self, query: Query, view: IndexView, space: str) -> Plan:
-        keys = [seed.track for seed in (*query.positive, *query.negative) if seed.track is not None]
-        seeds = {key: self.tracks.track(key) for key in dict.fromkeys(keys)}
-        positive, negative = (
-            [self._example(seed, query.path_of(name, number), seeds, view, space) for number, seed in enumerate(side)]
-            for name, side in (("positive", query.positive), ("negative", query.negative))
-        )
-        ids = frozenset(track.id for track in seeds.values())
-        excluded = frozenset(self.catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
-        return Plan(query, view, positive, negative, list(seeds.values()), ids, excluded, None)
-
-    def _example(self, seed: Seed, path: str, seeds: Mapping[str, Track], view: IndexView, space: str) -> Example:
-        if seed.track is None:
-            if seed.encoder_version not in (None, view.encoder_version):
-                raise IndexMismatchError(
-                    f"the query was encoded by {seed.encoder_version}, the index holds {view.encoder_version}: "
-                    "index the catalogue again with the new weights"
-                )
-            assert seed.vector is not None  # Seed.check
-            return recommend.Example(_unit(seed.vector, view.dim, path), seed.weight, "vector")
-        track = seeds[seed.track]
-        if seed.start_s is not None and seed.end_s is not None:
-            return recommend.Example(self._span_vector(track, seed, path, space, view), seed.weight, track.key)
-        vectors = vectors_of(track, view)
-        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
-        return recommend.Example(vector, seed.weight, track.key)
-
-    def _span_vector(self, track: Track, seed: Seed, path: str, space: str, view: IndexView) -> NDArray[np.float32]:
-        """The mean of the segments that the span touches."""
-        assert seed.start_s is not None
-        assert seed.end_s is not None
-        segments = self.catalog.segments_of(track.id, space, view.encoder_version)
-        if segments is None:
-            raise MissingEmbeddingError(
-                f"track {track.key!r} has no segments of {view.encoder_version} yet: index it in this space"
-            )
-        touched = (segments.starts_s < seed.end_s) & (segments.ends_s > seed.start_s)
-        if not touched.any():
-            last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
-            raise QueryError(
-                f"{path}.start_s", f"no segment of {track.key!r} lies in {seed.start_s}–{seed.end_s} s", last
-            )
-        return _unit(segments.vectors[touched].mean(axis=0), view.dim, path)
-
-    def _with_filter(self, plan: Plan, name: str) -> Plan:
-        query, left_out = plan.query, plan.left_out
-        among = None if query.filter is None else self.selections.of(query.filter, plan.view, name)
-        if len(left_out) > FEW_EXCLUDED:
-            ids = plan.view.all_track_ids() if query.filter is None else ids_of(self.selections.matching(query.filter))
-            among = plan.view.select(np.setdiff1d(ids, np.fromiter(left_out, np.int64, len(left_out))))
-        return replace(plan, among=among)
 
     # Search --------------------------------------------------------------------------------------------------------
 
@@ -217,8 +142,7 @@ class Search:
         query = plan.query
         if len(found.track_ids) == 1 and query.strategy == "average_vector":
             kept = found.track_ids[0] >= 0
-            scores = np.clip((1 + found.cosines[0].astype(np.float64)) / 2, 0, 1)
-            return Candidates(found.track_ids[0][kept], scores[kept], found.rows[0][kept])
+            return Candidates(found.track_ids[0][kept], score_of(found.cosines[0][kept]), found.rows[0][kept])
         rows = np.unique(found.rows[found.rows >= 0])
         scores = recommend.scores(plan.view.vectors(rows), plan.positive, plan.negative, query.strategy)
         track_ids = plan.view.track_ids(rows)
@@ -227,31 +151,21 @@ class Search:
         order = order[np.sort(first)]
         return Candidates(track_ids[order], scores[order], rows[order])
 
-    def _left_out_of(self, plan: Plan, found: Neighbors) -> int:
-        """How many of the tracks that the search counted must not come back."""
-        if len(plan.left_out) > FEW_EXCLUDED or not plan.left_out:
-            return 0
-        ids = np.sort(np.fromiter(plan.left_out, np.int64, len(plan.left_out)))
-        if plan.among is not None:
-            return plan.among.count_of(ids)
-        return plan.view.select(ids).matching
-
     # Rank ----------------------------------------------------------------------------------------------------------
 
     def _page(
         self, plan: Plan, candidates: Candidates, position: cursors.Position
     ) -> tuple[Candidates, dict[str, int], dict[int, Track]]:
         """What this page shows, what was dropped and why, and the tracks."""
-        query, dropped = plan.query, {}
-        excluded = len(plan.left_out) - (0 if query.include_seed else len(plan.seed_ids - plan.excluded))
-        dropped["exclude"] = excluded
+        query, dropped = plan.query, {"exclude": plan.dropped}
         above = candidates.scores >= (query.score_threshold or 0)
         dropped["score_threshold"] = int((~above)[: query.limit].sum())
         candidates = candidates.at(above)
         if query.picks:
             tracks = self.tracks.tracks(candidates.track_ids.tolist())
-            candidates, reasons = pick(candidates, tracks, plan.view, query, self.catalog)
-            page = candidates.at(slice(position.returned, position.returned + query.limit))
+            end = position.returned + query.limit
+            candidates, reasons = pick(candidates, tracks, plan.view, query, self.catalog, wanted=end)
+            page = candidates.at(slice(position.returned, end))
             dropped |= reasons
         else:
             below = candidates.scores < position.below + cursors.ROUNDING
@@ -269,29 +183,13 @@ class Search:
     def _results(self, plan: Plan, page: Candidates, tracks: Mapping[int, Track], *, first_rank: int) -> list[Result]:
         query = plan.query
         spans = plan.view.spans_s(page.rows).tolist() if query.granularity == "segment" else [None] * len(page)
-        reasons = explanations(plan, page, tracks, self.catalog) if query.explain else [None] * len(page)
+        reasons = explanations(plan, page, self.catalog) if query.explain else [None] * len(page)
         return [
             Result(tracks[track_id], score, rank, None if span is None else (span[0], span[1]), reason)
             for rank, (track_id, score, span, reason) in enumerate(
                 zip(page.track_ids.tolist(), page.scores.tolist(), spans, reasons, strict=True), start=first_rank
             )
         ]
-
-
-def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
-    """The track's rows in a view, float32 [n, dim], at least one.
-
-    Raises
-    ------
-    MissingEmbeddingError
-        If there is none.
-    """
-    vectors = view.vectors_of(track.id)
-    if not len(vectors):
-        raise MissingEmbeddingError(
-            f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
-        )
-    return vectors
 
 
 class _Clock:
@@ -307,15 +205,6 @@ class _Clock:
     def timing_ms(self) -> dict[str, float]:
         laps = self._laps | {"total": self._last - self._start}
         return {name: round(1000 * seconds, 3) for name, seconds in laps.items()}
-
-
-def _unit(vector: NDArray[np.float32], dim: int, path: str) -> NDArray[np.float32]:
-    if vector.shape != (dim,):
-        raise QueryError(f"{path}.vector", f"has {vector.size} values", f"{dim} finite numbers")
-    norm = float(np.linalg.norm(vector.astype(np.float64)))
-    if not np.isfinite(norm) or norm == 0:
-        raise QueryError(f"{path}.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
-    return np.asarray(vector / norm, dtype=np.float32)
 
 
 def _reason(page: Candidates, matching: int, query: Query, dropped: Mapping[str, int]) -> str | None:

@@ -27,21 +27,17 @@ class TrackCache:
         self._tracks: dict[int, Track] = {}
         self._ids: dict[str, int] = {}
 
-    def track(self, key: str) -> Track:
-        """The live track with this key.
-
-        Raises
-        ------
-        UnknownTrackError
-            If there is none; carries the nearest keys.
-        """
+    def by_key(self, keys: Sequence[str]) -> dict[str, Track]:
+        """Live tracks by key; keys that are unknown are absent."""
         revision = self._follow()
-        kept = self._tracks.get(self._ids.get(key, -1))
-        if kept is not None:
-            return kept
-        track = self._catalog.track(key)
-        self._keep([track], revision)
-        return track
+        kept = {key: track for key in keys if (track := self._tracks.get(self._ids.get(key, -1))) is not None}
+        missing = [key for key in keys if key not in kept]
+        if missing:
+            ids = self._catalog.ids_by_key(missing)
+            read = self._catalog.tracks_by_id(list(ids.values()))
+            self._keep(list(read.values()), revision)
+            kept |= {track.key: track for track in read.values()}
+        return kept
 
     def tracks(self, track_ids: Sequence[int]) -> dict[int, Track]:
         """Live tracks by id; ids that are unknown or deleted are absent."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from retrieval.catalog import Catalog
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 from retrieval.ledger import Ledger, UnknownJobError
-from retrieval.models import embeddings, languages, tags, tracks
+from retrieval.models import embeddings, fingerprints, languages, tags, tracks
 from retrieval.records import SpaceEmbedding, TrackAnalysis
 from tests.conftest import _database
 
@@ -277,7 +277,7 @@ def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator
         catalog.store_many([replace(one, content_hash=content) for one in batch])
         event.remove(catalog.engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts == [6, 8, 13]
+    assert counts == [6, 8, 14]
     assert rows(catalog, embeddings) == 400
 
 
@@ -303,6 +303,38 @@ def test_changed_audio_and_deletion_forget_the_voice(catalog: Catalog, rng: np.r
         assert (vocal_ratio(), rows(catalog, languages)) == (0.5, 1)
         forget()
         assert (vocal_ratio(), rows(catalog, languages)) == (None, 0)
+
+
+def test_a_fingerprint_is_of_the_audio(catalog: Catalog, rng: np.random.Generator) -> None:
+    words = rng.integers(-(2**31), 2**31, 50).astype(np.int32)
+    catalog.store_many([replace(analysis("a", rng), fingerprint=words), analysis("old", rng)])
+    catalog.store(replace(analysis("short", rng), fingerprint=np.empty(0, np.int32)))
+    ids = {key: catalog.track(key).id for key in ("a", "old", "short")}
+
+    def found() -> dict[int, list[int]]:
+        return {track_id: read.tolist() for track_id, read in catalog.fingerprints_of(list(ids.values())).items()}
+
+    assert found() == {ids["a"]: words.tolist()}
+    assert {key: known.has_fingerprint for key, known in catalog.stored_tracks().items()} == {
+        "a": True,
+        "old": False,
+        "short": True,
+    }
+    catalog.store(analysis("a", rng))  # the same audio, and nothing said of it
+    assert found() == {ids["a"]: words.tolist()}
+    catalog.store(replace(analysis("a", rng), fingerprint=words[:7]))
+    assert found() == {ids["a"]: words[:7].tolist()}
+    catalog.store(analysis("a", rng, content="b"))
+    assert found() == {}
+    catalog.store(replace(analysis("a", rng, content="b"), fingerprint=words))
+    catalog.delete("a")
+    assert rows(catalog, fingerprints) == 1  # that of the short one
+
+
+def test_known_tracks_are_asked_by_key(catalog: Catalog, rng: np.random.Generator) -> None:
+    catalog.store_many([analysis(key, rng) for key in "abc"])
+    assert set(catalog.stored_tracks()) == {"a", "b", "c"}
+    assert set(catalog.stored_tracks(["b", "nowhere"])) == {"b"}
 
 
 def test_written_is_the_newest_revision_of_this_catalogue(catalog: Catalog, rng: np.random.Generator) -> None:

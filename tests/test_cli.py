@@ -392,6 +392,59 @@ def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_pat
     assert len(answer["results"]) == 4
 
 
+def test_a_playlist_goes_on(
+    run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path, engine: Engine
+) -> None:
+    run("index", music)
+    low = [f"music/low/tone{n:02}.wav" for n in range(4)]
+    playlist = tmp_path / "road.m3u8"
+    playlist.write_text(f"#EXTM3U\n{low[0]}\nmusic/low/tone01.wav\n\nfile://{music}/low/tone02.wav\n{low[3]}\n")
+    found = results(run("continue", playlist, "--json", "-n", "8"))
+    assert len(found) == 8
+    assert not set(low) & set(found)
+    assert found == results(run("continue", *low, "--json", "-n", "8"))
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"query": {"continue": {"playlist": low, "half_life": 1}}, "limit": 8}))
+    short = run("continue", playlist, "--half-life", "1", "--json", "-n", "8")
+    assert results(short) == results(run("query", body, "--json"))
+    assert loaded(short)["results"][0]["explain"]["driven_by"] == low[3]
+    shown = run("continue", playlist, "-n", "2").stdout
+    assert shown.startswith(f"goes on after {low[3]}")
+
+    outside = write_wav(tmp_path / "outside.wav", tone(110 * 2, 3.3))  # tone03, from elsewhere
+    (tmp_path / "outside.m3u").write_text("outside.wav\n")
+    assert results(run("continue", tmp_path / "outside.m3u", "--json", "-n", "1")) == [low[3]]
+    assert results(run("continue", outside, "--json", "-n", "1")) == [low[3]]
+
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE tracks SET artist = right(key, 5) WHERE key LIKE 'music/high/%'"))
+        connection.execute(text("UPDATE tracks SET artist = 'A' WHERE key LIKE 'music/low/%'"))
+    gapped = results(run("continue", playlist, "--artist-gap", "3", "--json", "-n", "4"))
+    assert [key.startswith("music/low") for key in gapped] == [False, False, False, True]
+
+
+def test_a_playlist_that_cannot_go_on_says_why(run: Run, music: Path, tmp_path: Path) -> None:
+    run("index", music)
+    playlist = tmp_path / "road.m3u8"
+    for content, message in (
+        ("#EXTM3U\n", "road.m3u8: lists no track"),
+        (
+            "music/low/tone01.wav\n#\nmusic/low/tone99.wav\n",
+            "road.m3u8, line 3: no track with key 'music/low/tone99.wav'; ne",
+        ),
+        ("letter.mp3\n", "road.m3u8, line 1: "),
+        ("music/low/tone01.wav\n" * 1001, "the playlist has 1001 tracks; accepted: the last 1000 of it"),
+    ):
+        playlist.write_text(content)
+        (tmp_path / "letter.mp3").write_text("not a song")
+        assert message in run("continue", playlist, expect=1).stderr
+    assert "no track with key 'nowhere'" in run("continue", "nowhere", expect=1).stderr
+    assert "no such file" in run("continue", tmp_path / "none.m3u8", expect=1).stderr
+    run("continue", expect=2)
+    run("continue", playlist, "--half-life", "0", expect=2)
+    run("continue", playlist, "--half-life", "nan", expect=1)
+
+
 def test_tracks_without_two_windows_are_told(run: Run, music: Path, tmp_path: Path) -> None:
     run("train", "corpus", music, "--out", tmp_path / "corpus")
     for model, message in (

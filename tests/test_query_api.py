@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import delete, insert
 
 from api.answers import answer_out
 from api.app import create_app
 from api.requests import SearchIn
 from api.wiring import Soundalike
 from retrieval.filters import parse_filter
-from retrieval.query import Diversity, Query, QueueContext, Seed, similar
+from retrieval.models import embeddings, rhythm
+from retrieval.query import Diversity, Query, QueueContext, Seed, continued, similar
 from retrieval.recommend import Example, scores
 from retrieval.search import Search
 from tests.test_api import refused
@@ -92,6 +94,15 @@ def keys(answer: dict[str, Any]) -> list[str]:
             ),
         ),
         ({"query": {"recommend": {"positive": [{"track": "t4"}]}}}, similar("t4")),
+        ({"query": {"continue": {"playlist": ["t4"]}}}, continued(["t4"])),
+        (
+            {
+                "query": {"continue": {"playlist": ["t4", "t9", "t4"], "half_life": 0.5}},
+                "context": {"artist_gap": 2},
+                "explain": True,
+            },
+            continued(["t4", "t9", "t4"], half_life=0.5, context=QueueContext((), 2), explain=True),
+        ),
         (
             {"query": {"track": "t3"}, "granularity": "segment", "space": "e"},
             similar("t3", granularity="segment", space="e"),
@@ -149,12 +160,13 @@ def test_segments_answer_with_the_span_that_is_nearest(client: FlaskClient, here
     body = {"query": {"track": "t3", "start_s": 1.2, "end_s": 1.8}, "granularity": "segment", **EVERY}
     results = answered(client, body)["results"]
     assert len(results) == N_TRACKS - 1
-    segments = {key: here.catalog.segments_of(here.catalog.track(key).id, "e", "e-1") for key in ("t3", "t7", "t20")}
-    meant = segments["t3"].vectors[1]  # type: ignore[union-attr]
+    ids = {key: here.catalog.track(key).id for key in ("t3", "t7", "t20")}
+    by_id = here.catalog.segments_of(list(ids.values()), "e", "e-1")
+    segments = {key: by_id[track_id] for key, track_id in ids.items()}
+    meant = segments["t3"].vectors[1]
     by_key = {result["track"]: result for result in results}
     for key in ("t7", "t20"):
         theirs = segments[key]
-        assert theirs is not None
         cosines = theirs.vectors @ meant / np.linalg.norm(theirs.vectors, axis=1) / np.linalg.norm(meant)
         nearest = int(np.argmax(cosines))
         assert by_key[key]["span"] == {"start_s": nearest, "end_s": nearest + 1}
@@ -267,7 +279,7 @@ def test_a_batch_keeps_each_error_with_its_search(client: FlaskClient) -> None:
     assert [untimed(answers[n]) for n in (0, 5)] == [untimed(answered(client, body)) for body in good]
     problems = {n: (answers[n]["status"], answers[n]["type"], answers[n].get("field")) for n in (1, 2, 3, 4, 6)}
     assert problems == {
-        1: (404, "/problems/unknown-track", None),
+        1: (404, "/problems/unknown-track", "query.track"),
         2: (422, "/problems/invalid-request", "limits"),
         3: (422, "/problems/invalid-request", "body"),
         4: (422, "/problems/invalid-query", "query.recommend.positive[1].vector"),
@@ -318,6 +330,12 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"query": ONE, "diversity": {"max_per": {"genre": 1}}}, "invalid-request", "diversity.max_per.genre"),
     ({"query": ONE, "context": {"artist_gap": -1}}, "invalid-request", "context.artist_gap"),
     ({"query": ONE, "score_threshold": 1.5}, "invalid-request", "score_threshold"),
+    ({"query": {"continue": {"playlist": []}}}, "invalid-request", "query.continue.playlist"),
+    ({"query": {"continue": {"playlist": ["t1", ""]}}}, "invalid-request", "query.continue.playlist[1]"),
+    ({"query": {"continue": {"playlist": ["t1"], "half_life": 0}}}, "invalid-request", "query.continue.half_life"),
+    ({"query": {"continue": {"tracks": ["t1"]}}}, "invalid-request", "query.continue.playlist"),
+    ({"query": {"continuation": {"playlist": ["t1"]}}}, "invalid-request", "query.continuation"),
+    ({"query": {**ONE, "continue": {"playlist": ["t1"]}}}, "invalid-request", "query"),
     ({"query": {"track": "a\0b"}}, "invalid-request", "query.track"),
     ({"query": {"track": ""}}, "invalid-request", "query.track"),
     ({"query": {"track": "\ud800"}}, "invalid-request", "query.track"),
@@ -332,6 +350,119 @@ def test_problems_name_the_field_as_it_was_sent(client: FlaskClient) -> None:
         assert refused(client.post("/v1/query", json=body), 422, slug)["field"] == field, body
 
 
+def test_an_unknown_track_is_named_where_it_was_sent(client: FlaskClient) -> None:
+    for query, field in (
+        ({"track": "t99"}, "query.track"),
+        ({"recommend": {"positive": [{"track": "t99"}]}}, "query.recommend.positive[0].track"),
+        ({"recommend": {"positive": [ONE], "negative": [ONE, {"track": "t99"}]}}, "query.recommend.negative[1].track"),
+        ({"continue": {"playlist": ["t99"]}}, "query.continue.playlist[0]"),
+        ({"continue": {"playlist": ["t1", "t2", "t99"]}}, "query.continue.playlist[2]"),
+    ):
+        problem = refused(client.post("/v1/query", json={"query": query}), 404, "unknown-track")
+        assert problem["field"] == field
+        assert len(problem["nearest"]) == 3
+
+
+def test_a_playlist_goes_on_like_its_last_tracks(client: FlaskClient) -> None:
+    def goes_on(*playlist: str, **more: Any) -> Any:
+        return answered(client, {"query": {"continue": {"playlist": playlist, **more}}, **EVERY})
+
+    weighted = [{"track": key, "weight": 2.0**-age} for key, age in (("t7", 1.5), ("t1", 1), ("t2", 0.5), ("t3", 0))]
+    expected = answered(client, recommending(*weighted) | EVERY)
+    found = goes_on("t7", "t1", "t2", "t3", half_life=2)
+    assert found["results"] == expected["results"]
+    assert len(found["results"]) == N_TRACKS - 4
+    soon_forgotten = goes_on("t7", "t1", "t2", "t3", half_life=0.01)
+    alone = answered(client, {"query": {"track": "t3"}, "exclude": ["t7", "t1", "t2"], **EVERY})
+    assert keys(soon_forgotten) == keys(alone)
+    assert keys(found) != keys(alone)
+    assert keys(goes_on("t3", "t2", "t1", "t7", half_life=2)) != keys(found)
+
+
+def test_what_a_playlist_played_keeps_its_gap(client: FlaskClient) -> None:
+    """Track n is by artist n modulo 5: after t1 and t2 neither may come before two others have."""
+    body = {"query": {"continue": {"playlist": ["t1", "t2"]}}, "context": {"artist_gap": 2}, "limit": 8}
+    artists = [1, 2, *(int(key[1:]) % 5 for key in keys(answered(client, body)))]
+    assert all(artist not in artists[max(place - 2, 0) : place] for place, artist in enumerate(artists))
+    followed = answered(client, body | {"context": {"artist_gap": 4, "previous": ["t3", "t4"]}, "limit": 1})
+    assert int(keys(followed)[0][1:]) % 5 == 0  # after artists 1 and 2, and then 3 and 4
+
+
+def test_tempi_are_compared_with_the_example_that_drove(client: FlaskClient, here: Soundalike) -> None:
+    tempi = {"t1": 120.0, "t2": 90.5, "t7": 93.6, "t8": None}
+    with here.engine.begin() as connection:
+        for key, tempo in tempi.items():
+            connection.execute(insert(rhythm).values(track_id=here.catalog.track(key).id, tempo=tempo))
+
+    def deltas(query: Any) -> dict[str, tuple[str, float | None]]:
+        results = answered(client, {"query": query, "explain": True, **EVERY})["results"]
+        return {one["track"]: (one["explain"]["driven_by"], one["explain"]["tempo_delta"]) for one in results}
+
+    found = deltas({"track": "t2"})
+    assert (found["t1"], found["t7"], found["t8"], found["t9"]) == (
+        ("t2", 29.5),
+        ("t2", 3.1),
+        ("t2", None),
+        ("t2", None),
+    )
+    several = deltas({"recommend": {"positive": [{"track": "t1"}, {"track": "t2"}], "strategy": "best_score"}})
+    assert several["t7"] in {("t1", -26.4), ("t2", 3.1)}
+    assert {driver for driver, _ in several.values()} == {"t1", "t2"}
+    assert deltas({"track": "t8"})["t1"] == ("t8", None)
+    assert deltas({"vector": RATHER_ALONE.tolist()})["t1"] == ("vector", None)
+
+
+def all_pairs(here: Soundalike, one: str, other: str) -> list[tuple[float, int, int]]:
+    """Cosine and numbers of every two segments of two tracks, best first."""
+    ids = [here.catalog.track(key).id for key in (one, other)]
+    segments = here.catalog.segments_of(ids, "e", "e-1")
+    ours, theirs = (
+        segments[track_id].vectors / np.linalg.norm(segments[track_id].vectors, axis=1)[:, None] for track_id in ids
+    )
+    pairs = [(float(a @ b), i, j) for i, a in enumerate(ours) for j, b in enumerate(theirs)]
+    return sorted(pairs, reverse=True)
+
+
+def test_the_parts_that_sound_alike_are_shown(client: FlaskClient, here: Soundalike) -> None:
+    results = answered(client, {"query": {"track": "t3"}, "explain": True, **EVERY})["results"]
+    assert len(results) == N_TRACKS - 1
+    for result in results:
+        expected: list[tuple[float, int, int]] = []
+        for pair in all_pairs(here, "t3", result["track"]):
+            if all(pair[1] != other[1] and pair[2] != other[2] for other in expected):
+                expected.append(pair)
+        shown = result["explain"]["best_segments"]
+        assert [(one["query"]["start_s"], one["result"]["start_s"]) for one in shown] == [pair[1:] for pair in expected]
+        assert [one["score"] for one in shown] == pytest.approx([(1 + pair[0]) / 2 for pair in expected], abs=1e-5)
+        assert all(one["query"]["end_s"] == one["query"]["start_s"] + 1 for one in shown)
+
+
+def test_the_parts_of_a_span_and_of_a_vector(client: FlaskClient, here: Soundalike) -> None:
+    span = {"query": {"track": "t3", "start_s": 1.2, "end_s": 1.8}, "explain": True}
+    for result in answered(client, span | {"granularity": "segment"})["results"]:
+        (only,) = result["explain"]["best_segments"]
+        assert only["query"] == {"start_s": 1.0, "end_s": 2.0}
+        assert only["result"] == result["span"]
+        assert only["score"] == pytest.approx(result["score"], abs=1e-3)
+    for result in answered(client, {"query": {"vector": RATHER_ALONE.tolist()}, "explain": True})["results"]:
+        shown = result["explain"]["best_segments"]
+        assert [one["query"] for one in shown] == [None] * 3
+        assert sorted(one["result"]["start_s"] for one in shown) == [0, 1, 2]
+        assert [one["score"] for one in shown] == sorted((one["score"] for one in shown), reverse=True)
+
+
+def test_a_track_without_segments_is_explained_without(client: FlaskClient, here: Soundalike) -> None:
+    with here.engine.begin() as connection:
+        ids = [here.catalog.track(key).id for key in ("t5", "t6")]
+        connection.execute(
+            delete(embeddings).where(embeddings.c.track_id.in_(ids), embeddings.c.segment_no.is_not(None))
+        )
+    explained = answered(client, {"query": {"track": "t3"}, "explain": True, **EVERY})["results"]
+    assert {one["track"] for one in explained if not one["explain"]["best_segments"]} == {"t5", "t6"}
+    explained = answered(client, {"query": {"track": "t5"}, "explain": True})["results"]
+    assert [one["explain"]["best_segments"] for one in explained] == [[]] * 10
+
+
 def test_examples_that_cancel_out_are_told(client: FlaskClient) -> None:
     opposite = recommending({"vector": RATHER_ALONE.tolist()}, {"vector": (-RATHER_ALONE).tolist()})
     problem = refused(client.post("/v1/query", json=opposite), 422, "invalid-query")
@@ -343,6 +474,7 @@ LIMITED: list[tuple[str, Callable[[int], Any], str]] = [
     ("max_limit", lambda n: {"query": ONE, "limit": n}, "limit"),
     ("max_examples", lambda n: recommending(*[ONE] * n), "query.recommend.positive"),
     ("max_examples", lambda n: recommending(ONE, negative=[{"track": "t2"}] * n), "query.recommend.negative"),
+    ("max_playlist", lambda n: {"query": {"continue": {"playlist": ["t1"] * n}}}, "query.continue.playlist"),
     ("max_exclude", lambda n: {"query": ONE, "exclude": ["x"] * n}, "exclude"),
     ("max_previous", lambda n: {"query": ONE, "context": {"previous": ["x"] * n}}, "context.previous"),
     ("max_gap", lambda n: {"query": ONE, "context": {"album_gap": n}}, "context.album_gap"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import QueryError
 from retrieval.fingerprints import MAX_SHIFT, MIN_AGREEMENT, agreement, fold_duplicates
-from retrieval.rerank import Context, Track, at_most, at_most_each, mmr, queue
+from retrieval.rerank import Context, Track, at_most_each, mmr, queue
 
 NAMES = st.sampled_from([None, "", "A", "a", "B", "C"])
 TRACKS = st.lists(st.tuples(NAMES, NAMES), max_size=20)
@@ -51,6 +51,14 @@ def test_mmr_without_diversity_keeps_the_order(seed: int) -> None:
     assert mmr(vectors, scores, trade_off=0.0, limit=25).tolist() == list(range(25))
 
 
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(0, 30))
+@settings(deadline=None)
+def test_mmr_goes_on_as_it_began(seed: int, trade_off: float, limit: int) -> None:
+    vectors, scores = candidates(seed)
+    whole = mmr(vectors, scores, trade_off=trade_off, limit=len(vectors)).tolist()
+    assert mmr(vectors, scores, trade_off=trade_off, limit=limit).tolist() == whole[:limit]
+
+
 def test_mmr_by_diversity_alone_starts_with_the_best_and_goes_far() -> None:
     angles = np.radians([0, 5, 10, 180, 90])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
@@ -72,14 +80,15 @@ def test_mmr_trades_between_0_and_1(trade_off: float) -> None:
 
 
 @given(st.lists(NAMES, max_size=30), st.integers(1, 4))
-def test_at_most_keeps_the_first_of_every_group(groups: list[str | None], limit: int) -> None:
-    kept = at_most(groups, limit)
+def test_a_limit_keeps_the_first_of_every_group(groups: list[str | None], limit: int) -> None:
+    kept, dropped = at_most_each({"artist": groups}, {"artist": limit})
     assert kept.dtype == np.bool_
     expected = [
         fold(name) is None or sum(fold(other) == fold(name) for other in groups[:row]) < limit
         for row, name in enumerate(groups)
     ]
     assert kept.tolist() == expected
+    assert sum(dropped.values()) == expected.count(False)
 
 
 def test_what_one_limit_drops_takes_no_room_in_another() -> None:
@@ -97,7 +106,7 @@ def test_no_limit_keeps_all() -> None:
     kept, dropped = at_most_each({"artist": ["A", "A"]}, {})
     assert kept.tolist() == [True, True]
     assert dropped == {}
-    assert at_most([], 1).shape == (0,)
+    assert at_most_each({"artist": []}, {"artist": 1})[0].shape == (0,)
 
 
 def test_limits_are_checked() -> None:
@@ -176,7 +185,12 @@ def folded(
 ) -> list[int]:
     """Candidates in one plane, at these cosines to the first."""
     vectors = np.array([at_cosine(cosine) for cosine in cosines], np.float32)
-    return list(fold_duplicates(vectors, np.array(durations_s, np.float64), fingerprints))
+
+    def known(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
+        assert fingerprints is not None
+        return [fingerprints[position] for position in positions]
+
+    return list(fold_duplicates(vectors, np.array(durations_s, np.float64), known if fingerprints else None))
 
 
 @pytest.mark.parametrize(
@@ -203,6 +217,19 @@ def test_fingerprints_decide_where_both_have_one(rng: np.random.Generator) -> No
     one, other = (rng.integers(-(2**31), 2**31, 400).astype(np.int32) for _ in range(2))
     assert folded([1.0] * 4, [100.0] * 4, [one, other, one, None]) == [0, 1, 0, 0]
     assert folded([1.0] * 3, [100.0] * 3, [None, other, one]) == [0, 0, 0]
+
+
+def test_fingerprints_are_asked_once_and_only_of_what_sounds_alike() -> None:
+    asked: list[list[int]] = []
+
+    def known(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
+        asked.append(positions.tolist())
+        return [None] * len(positions)
+
+    vectors = np.array([at_cosine(cosine) for cosine in (1.0, 0.5, 0.999, 0.0, 0.501)], np.float32)
+    assert fold_duplicates(vectors, np.full(5, 100.0), known).tolist() == [0, 1, 0, 3, 1]
+    assert fold_duplicates(vectors[[0, 1, 3]], np.full(3, 100.0), known).tolist() == [0, 1, 2]
+    assert asked == [[0, 1, 2, 4]]
 
 
 def test_agreement_is_the_share_of_equal_bits(rng: np.random.Generator) -> None:

@@ -63,6 +63,23 @@ def test_a_filter_fills_or_explains(search: Search, limit: int) -> None:
     assert (answer.stats.reason is None) == (limit <= 13)
 
 
+@pytest.mark.parametrize("n_excluded", [5, 130])
+def test_only_what_would_have_come_counts_as_excluded(
+    search: Search, rng: np.random.Generator, n_excluded: int
+) -> None:
+    """Up to a hundred tracks are left out of what was found, more of what is searched: nobody shall see which."""
+    search.catalog.store_many([replace(analysis(f"u{n}", rng), year=1900 + n % 3) for n in range(n_excluded)])
+    search.catalog.store(replace(analysis("elsewhere", rng), year=2010, spaces=()))
+    excluded = [f"u{n}" for n in range(n_excluded)] + ["t36", "t37", "nowhere", "elsewhere"]
+    recent = parse_filter({"must": [{"key": "year", "range": {"gte": 2005}}]})
+    answer = search.answer(similar("t39", filter=recent, exclude=excluded, limit=N_TRACKS))
+    assert (answer.stats.matching, answer.stats.dropped) == (12, {"exclude": 2})
+    answer = search.answer(similar("t39", filter=recent, exclude=["t39", *excluded], include_seed=True, limit=N_TRACKS))
+    assert (answer.stats.matching, answer.stats.dropped) == (12, {"exclude": 3})
+    everything = search.answer(similar("t39", exclude=excluded, limit=N_TRACKS))
+    assert (everything.stats.matching, everything.stats.dropped) == (37, {"exclude": n_excluded + 2})
+
+
 def test_a_filter_that_matches_nothing_says_so(search: Search) -> None:
     none = parse_filter({"must": [{"key": "year", "match": {"value": 1800}}]})
     answer = search.answer(similar("t1", filter=none))
@@ -81,7 +98,7 @@ def test_shared_tags_explain(search: Search) -> None:
     result = search.answer(similar("t39", limit=1, explain=True, exclude=["t0", "t1", "t2", "t3", "t4"])).results[0]
     assert result.explain is not None
     expected = ["rock", "jazz"] if int(result.track.key[1:]) / N_TRACKS > 0.5 else ["jazz", "rock"]
-    assert result.explain["shared_tags"] == expected
+    assert result.explain.shared_tags == expected
 
 
 def test_a_deleted_track_is_gone_at_once(search: Search) -> None:
@@ -95,7 +112,11 @@ def test_a_deleted_track_is_gone_at_once(search: Search) -> None:
 @pytest.mark.parametrize(
     ("query", "error", "message"),
     [
-        (Query([]), QueryError, "query: has no example; accepted: track, vector, recommend.positive"),
+        (
+            Query([]),
+            QueryError,
+            "query: has no example; accepted: track, vector, recommend.positive, continue.playlist",
+        ),
         (Query([Seed()]), QueryError, "query: needs exactly one example; accepted: track, vector"),
         (Query([Seed("t1", vector=np.ones(DIM, np.float32))]), QueryError, "exactly one example"),
         (
@@ -106,7 +127,7 @@ def test_a_deleted_track_is_gone_at_once(search: Search) -> None:
         (Query([Seed(vector=np.full(DIM, np.nan, np.float32))]), QueryError, r"query.vector: has norm nan"),
         (Query([Seed(vector=np.zeros(DIM, np.float32))]), QueryError, "not all zero"),
         (similar("t1", limit=0), QueryError, "limit: is 0; accepted: 1 to 1000"),
-        (similar("t99"), UnknownTrackError, "no track with key 't99'; nearest keys: t"),
+        (similar("t99"), UnknownTrackError, "query.track: no track with key 't99'; nearest keys: t"),
         (similar("t1", space="f"), IndexMissingError, "space 'f' holds no track; spaces that do: e"),
         (
             Query([Seed(vector=np.ones(DIM, np.float32), encoder_version="e-2")]),

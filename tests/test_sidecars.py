@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from encoders.media import DecodedAudio
 from indexer import sidecars
 from indexer.file_tags import FileTags
 from indexer.pipeline import prepare
-from indexer.scan import scan
+from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags, sidecars_in
 from tests.conftest import tone
 
@@ -134,6 +134,9 @@ def test_a_folder_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pyt
 def test_the_pipeline_reads_what_lies_beside(music: Path) -> None:
     written(music / "low", "song.ini", "[song]\nname = Low\n")
     files = scan(music, on_error=lambda uri, reason: None)
-    titles = {prepare(file, [], lambda file, rates: DecodedAudio({}, 1.0)).tags.title for file in files[-6:]}
-    assert titles == {"Low"}
-    assert prepare(files[0], [], lambda file, rates: DecodedAudio({}, 1.0)).tags.title is None
+
+    def decoded(file: ScannedFile, rates: Sequence[int]) -> DecodedAudio:
+        return DecodedAudio({rate: tone(220, 1.0, sample_rate=rate) for rate in rates}, 1.0)
+
+    assert {prepare(file, [], decoded).tags.title for file in files[-6:]} == {"Low"}
+    assert prepare(files[0], [], decoded).tags.title is None

@@ -9,7 +9,6 @@ from sqlalchemy import Engine, event
 import retrieval.track_cache
 import retrieval.watch
 from retrieval.catalog import Catalog
-from retrieval.errors import UnknownTrackError
 from retrieval.track_cache import TrackCache
 from tests.test_catalog import analysis
 
@@ -24,9 +23,9 @@ def catalog(engine: Engine, rng: np.random.Generator) -> Catalog:
 def test_what_is_kept_is_not_read_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 1_000)
     cache, statements = TrackCache(catalog), []
-    track = cache.track("a")
+    track = cache.by_key(["a"])["a"]
     event.listen(catalog.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-    assert cache.track("a") is track
+    assert cache.by_key(["a"])["a"] is track
     assert cache.tracks([track.id]) == {track.id: track}
     assert statements == []
 
@@ -34,23 +33,22 @@ def test_what_is_kept_is_not_read_again(catalog: Catalog, monkeypatch: pytest.Mo
 def test_own_writes_show_at_once(catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 1_000)
     cache = TrackCache(catalog)
-    track_id = cache.track("a").id
+    track_id = cache.by_key(["a"])["a"].id
     catalog.store(replace(analysis("a", rng), title="new"))
-    assert cache.track("a").title == cache.tracks([track_id])[track_id].title == "new"
+    assert cache.by_key(["a"])["a"].title == cache.tracks([track_id])[track_id].title == "new"
     catalog.delete("a")
     assert cache.tracks([track_id]) == {}
-    with pytest.raises(UnknownTrackError):
-        cache.track("a")
+    assert list(cache.by_key(["a", "b"])) == ["b"]
 
 
 def test_the_writes_of_others_show_when_it_looks(
     catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = TrackCache(catalog)
-    cache.track("b")
+    cache.by_key(["b"])
     Catalog(catalog.engine).store(replace(analysis("b", rng), title="new"))
     monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 0)
-    assert cache.track("b").title == "new"
+    assert cache.by_key(["b"])["b"].title == "new"
 
 
 def test_a_late_reader_brings_nothing_old_back(
@@ -58,7 +56,7 @@ def test_a_late_reader_brings_nothing_old_back(
 ) -> None:
     """It reads, is held up while another thread follows a change, and then keeps what it has read."""
     cache = TrackCache(catalog)
-    track_id = cache.track("c").id
+    track_id = cache.by_key(["c"])["c"].id
     catalog.store(replace(analysis("c", rng), title="newer"))
     read = Catalog.tracks_by_id
 
@@ -78,5 +76,5 @@ def test_it_does_not_grow_for_ever(catalog: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(retrieval.track_cache, "KEPT", 2)
     cache = TrackCache(catalog)
     for key in "abcabc":
-        assert cache.track(key).key == key
+        assert cache.by_key([key])[key].key == key
     assert len(cache._tracks) <= 2

@@ -11,14 +11,26 @@ from pydantic import ValidationError
 
 from api import tables
 from api.answers import answer_out, shown_metadata
-from api.commands.options import filter_option, json_option, opened, print_json, space_option
+from api.commands.options import (
+    diversity_of,
+    exclude_option,
+    filter_option,
+    fold_duplicates_option,
+    json_option,
+    limit_option,
+    max_per_option,
+    mmr_option,
+    opened,
+    print_json,
+    space_option,
+)
 from api.requests import SearchIn
 from api.wiring import Soundalike
 from encoders.media import decode
 from retrieval.errors import QueryError, UnknownTrackError
 from retrieval.filters import Filter, field_path
 from retrieval.playlists import MAX_STEPS, Playlist, playlist
-from retrieval.query import MAX_LIMIT, Answer, Diversity, Query, Seed
+from retrieval.query import Answer, Query, Seed
 from retrieval.recommend import Strategy
 from retrieval.records import Granularity
 
@@ -57,13 +69,6 @@ class Asked:
         return self.from_s, self.to_s
 
     @property
-    def diversity(self) -> Diversity | None:
-        """How unlike each other the results shall be."""
-        if not (self.mmr or self.max_per or self.fold_duplicates):
-            return None
-        return Diversity(mmr=self.mmr, max_per=self.max_per, fold_duplicates=self.fold_duplicates)
-
-    @property
     def title(self) -> str:
         """What a table of the answer is called."""
         unlike = f", unlike {', '.join(self.unlike)}" if self.unlike else ""
@@ -73,28 +78,18 @@ class Asked:
         """The query that was asked for."""
         span_s = self.span_s
         return Query(
-            [_seed(here, name, self.space, span_s) for name in self.keys_or_files],
-            [_seed(here, name, self.space) for name in self.unlike],
+            [seed_of(here, name, Path(name), self.space, span_s) for name in self.keys_or_files],
+            [seed_of(here, name, Path(name), self.space) for name in self.unlike],
             self.strategy,
             space=self.space,
             granularity=self.granularity,
             filter=self.condition,
             exclude=self.exclude,
-            diversity=self.diversity,
+            diversity=diversity_of(self.mmr, self.max_per, fold_duplicates=self.fold_duplicates),
             limit=self.limit,
             exact=self.exact,
             explain=True,
         )
-
-
-def _max_per(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, int]:
-    limits = {}
-    for raw in given:
-        group, _, limit = raw.partition("=")
-        if group not in ("artist", "album") or not limit.isdecimal() or int(limit) < 1:
-            raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
-        limits[group] = int(limit)
-    return limits
 
 
 @click.command()
@@ -109,16 +104,12 @@ def _max_per(_context: click.Context, _option: click.Parameter, given: Sequence[
 )
 @click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
 @click.option("--to-s", type=float)
-@click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many.")
+@limit_option
 @filter_option
-@click.option("--exclude", metavar="KEY", multiple=True, help="A track that must not come; may be repeated.")
-@click.option(
-    "--max-per", metavar="artist=N", multiple=True, callback=_max_per, help="At most N of an artist or album."
-)
-@click.option(
-    "--mmr", type=click.FloatRange(0, 1), default=0.0, help="Prefer what is unlike the results before: 0 to 1."
-)
-@click.option("--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording.")
+@exclude_option
+@max_per_option
+@mmr_option
+@fold_duplicates_option
 @click.option(
     "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
@@ -130,7 +121,7 @@ def similar(**given: Any) -> int:
     asked = Asked(**given)
     with opened() as here:
         answer = here.search.answer(asked.query(here))
-    _print(answer, asked.title, as_json=asked.as_json)
+    print_found(answer, asked.title, as_json=asked.as_json)
     return 0
 
 
@@ -149,9 +140,9 @@ def query(body: TextIO, as_json: bool) -> int:
     with opened() as here:
         try:
             answer = here.search.answer(search.as_query())
-        except QueryError as error:
+        except (QueryError, UnknownTrackError) as error:
             raise search.as_sent(error) from error
-    _print(answer, body.name, as_json=as_json)
+    print_found(answer, body.name, as_json=as_json)
     return 0
 
 
@@ -174,11 +165,22 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
     return 0
 
 
-def _seed(here: Soundalike, key_or_file: str, space: str | None, span_s: tuple[float, float] | None = None) -> Seed:
-    path = Path(key_or_file).expanduser().absolute()
+def seed_of(
+    here: Soundalike, key: str, path: Path, space: str | None, span_s: tuple[float, float] | None = None
+) -> Seed:
+    """The example that a name means: a track by its key or by where its file lies, or else any audio file.
+
+    Raises
+    ------
+    UnknownTrackError
+        If it is none of these.
+    MediaError
+        If the file cannot be decoded.
+    """
+    path = path.expanduser().absolute()
     start_s, end_s = span_s or (None, None)
     try:
-        return Seed(here.catalog.track(key_or_file).key, start_s, end_s)
+        return Seed(here.catalog.track(key).key, start_s, end_s)
     except UnknownTrackError:
         if not path.is_file():
             raise
@@ -190,7 +192,8 @@ def _seed(here: Soundalike, key_or_file: str, space: str | None, span_s: tuple[f
     return here.seed_of(audio, encoder, span_s)
 
 
-def _print(answer: Answer, title: str, *, as_json: bool) -> None:
+def print_found(answer: Answer, title: str, *, as_json: bool) -> None:
+    """Print an answer, for people or for programs."""
     if as_json:
         print_json(answer_out(answer).model_dump())
     else:

@@ -12,7 +12,7 @@ from api.requests import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, MAX_PREVIOUS, MAX
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.filters import MAX_CONDITIONS, MAX_DEPTH
-from retrieval.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_LIMIT
+from retrieval.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_LIMIT, MAX_PLAYLIST
 from retrieval.recommend import MAX_WEIGHT, MIN_WEIGHT
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
@@ -48,6 +48,7 @@ def limits() -> dict[str, float]:
         "max_limit": MAX_LIMIT,
         "max_searches": MAX_SEARCHES,
         "max_examples": MAX_EXAMPLES,
+        "max_playlist": MAX_PLAYLIST,
         "min_weight": MIN_WEIGHT,
         "max_weight": MAX_WEIGHT,
         "max_exclude": MAX_EXCLUDE,

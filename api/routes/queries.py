@@ -9,7 +9,7 @@ from api.context import context, soundalike
 from api.problems import EXPECTED, Problem, possible, problem_of
 from api.requests import AudioSearchForm, BatchIn, MediaSearch, SearchIn
 from encoders.media import decode_untrusted
-from retrieval.errors import QueryError
+from retrieval.errors import QueryError, UnknownTrackError
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 
@@ -19,7 +19,7 @@ blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 @blueprint.output(AnswerOut)
 @blueprint.doc(responses=possible(400, 404, 409, 410, 422, 503))
 def query(json_data: SearchIn) -> AnswerOut:
-    """Tracks like a track, like a part of one, like a vector, or like some examples and unlike others."""
+    """Tracks like a track, a part of one, or a vector; like some examples and unlike others; or after a playlist."""
     return _answered(json_data)
 
 
@@ -55,7 +55,7 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
 def _answered(search: SearchIn) -> AnswerOut:
     try:
         return answer_out(soundalike().search.answer(search.as_query()))
-    except QueryError as error:
+    except (QueryError, UnknownTrackError) as error:
         raise search.as_sent(error) from error
 
 
