@@ -211,12 +211,12 @@ class FaissAsOurs(Faiss):
     Four-bit codes are scanned in registers, the best of them compared again in float16.
     """
 
-    settings = "IVF 4√n, PQ dim/2 ×4 fast scan, refined in float16"
+    settings = "IVF 4√n, PQ dim/2 ×4 fast scan of residuals, refined in float16"
     ladders = tuple(tuple((nprobe, factor) for nprobe in NPROBES) for factor in (2, 4, 8, 16, 32))
 
     def factory(self, workload: Workload) -> str:
         """As the product has it."""
-        return f"IVF{_lists(workload)},PQ{workload.dim // 2}x4fs,Refine(SQfp16)"
+        return f"IVF{_lists(workload)},PQ{workload.dim // 2}x4fsr,Refine(SQfp16)"
 
     def _parameters(self, selector: Any) -> Any:
         nprobe, factor = self.effort

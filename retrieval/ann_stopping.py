@@ -111,11 +111,14 @@ def candidates_needed(
     float64 [n_queries], n where those that there are will do
     """
     n = approximate.shape[1]
-    every = np.asarray(np.isfinite(cosines).all(axis=1))
-    error = np.where(every[:, None], cosines - approximate, 0)
-    mean, deviation = error.mean(axis=1), error.std(axis=1) + 1e-9
-    last = np.where(every, approximate[:, -1], 0)
-    scale = (np.where(every, approximate[:, n // 2], 0) - last) / math.log(n / (n // 2 + 1)) + 1e-9
+    every = np.isfinite(cosines[:, -1])
+    if not every.all():
+        approximate, cosines = (np.where(every[:, None], values, 0) for values in (approximate, cosines))
+    error = cosines - approximate
+    mean = error.sum(axis=1) / n
+    deviation = np.sqrt(np.maximum((error * error).sum(axis=1) / n - mean * mean, 0)) + 1e-6
+    last = approximate[:, -1]
+    scale = (approximate[:, n // 2] - last) / math.log(n / (n // 2 + 1)) + 1e-9
     step = 0.5 * deviation[:, None]
     below = np.arange(1, _STEPS + 1) * step
     z = np.maximum((kth - last - mean)[:, None] + below, 0) / deviation[:, None]

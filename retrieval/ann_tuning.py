@@ -32,12 +32,13 @@ _GAP_COVERAGE = 0.98
 _FAR_GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
 _FAR_QUERIES = 64
+_FAR_ROWS = 100_000
 _USUAL_SHARE = 0.002
 _USUAL_MARGIN = 0.5
 _STRATA = (0.5, 0.1, 0.01)
 _LEAST_QUERIES = 128
 _ROWS_OF_COVARIANCE = 4_096
-_SHARES = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 
 
 def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL_TARGET) -> AnnIndex:
@@ -179,28 +180,31 @@ class _Known:
 
     def far_gap(self) -> tuple[float, float]:
         """`Tuning.far`: the same among the rows of the lists that lie in a query's far half."""
+        sample = np.arange(0, self.ann.count, max(1, self.ann.count // _FAR_ROWS))
+        vectors, lists = self._vectors[sample], self.ann.list_of_row[sample]
         kths, gaps = [], []
         for query, near in zip(self.queries[:_FAR_QUERIES], self._centroid_cosines, strict=False):
-            far = near <= np.quantile(near, _FAR_SHARE)
-            rows = np.flatnonzero(far[self.ann.list_of_row])
-            cosines = self._vectors[rows] @ query
+            rows = np.flatnonzero((near <= np.quantile(near, _FAR_SHARE))[lists])
+            cosines = vectors[rows] @ query
             best = np.argsort(-cosines)[: TUNING_KS[0]]
             if len(best):
                 kths.append(cosines[best[-1]])
-                gaps.append(cosines[best[-1]] - near[self.ann.list_of_row[rows[best]]])
+                gaps.append(cosines[best[-1]] - near[lists[rows[best]]])
         return float(np.median(kths)), float(np.quantile(np.concatenate(gaps), _FAR_GAP_COVERAGE))
 
     def scan_rows(self, tuning: Tuning) -> int:
         """The largest subset of which all rows are scored faster than some are searched."""
         ann, queries, k = self.ann.tuned(tuning), self.queries[:32], TUNING_KS[0]
+        largest = 0
         for share in _SHARES:
             rows = np.arange(0, ann.count, round(1 / share))
             subset, vectors = ann.subset(rows), np.ascontiguousarray(self._vectors[rows])
             every = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
             some = _seconds(lambda s=subset: ann.search_among(queries, k, s))  # type: ignore[misc]
-            if every <= some:
-                return len(rows)
-        return 0
+            if every > some:
+                break
+            largest = len(rows)
+        return largest
 
 
 def _seconds(function: Callable[[], object]) -> float:
