@@ -138,8 +138,10 @@ def build_snapshot(
     spans_s : float32 [rows, 2], start and end
     like : the snapshot before, whose training is good enough for up to twice the rows that it was made on
     """
-    order = np.argsort(track_ids, kind="stable")
-    track_ids, vectors = track_ids[order], np.ascontiguousarray(vectors[order], dtype=np.float32)
+    if (np.diff(track_ids) < 0).any():  # else a copy of everything is spared
+        order = np.argsort(track_ids, kind="stable")
+        track_ids, vectors, spans_s = track_ids[order], vectors[order], spans_s[order]
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     with _exclusive(directory):
         _remove_unfinished(directory)
         name = f"r{manifest.revision:012d}-{uuid.uuid4().hex[:8]}"
@@ -148,7 +150,7 @@ def build_snapshot(
         index, trained_rows = _built(vectors, like)
         faiss.write_index(index.index, str(building / "index.faiss"))
         np.save(building / "track_ids.npy", track_ids)
-        np.save(building / "spans_s.npy", spans_s[order].astype(np.float32))
+        np.save(building / "spans_s.npy", spans_s.astype(np.float32))
         complete = replace(
             manifest,
             rows=len(track_ids),
