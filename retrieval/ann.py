@@ -94,10 +94,11 @@ class AnnIndex:
         self.ivf.implem = _QUERY_BY_QUERY
         stored = faiss.downcast_index(index.refine_index)
         self.count, self.dim, self.nlist = int(index.ntotal), int(index.d), int(self.ivf.nlist)
+        # As bytes, and the centroids as a copy: in a mapped file numbers need not lie where numpy and FAISS want them,
+        # and each use would copy them all.
         codes = faiss.rev_swig_ptr(stored.codes.data(), self.count * stored.code_size)
-        self._halves = codes.view(np.float16).reshape(self.count, self.dim)
-        centroids = faiss.downcast_index(self.ivf.quantizer)
-        self._centroids = faiss.rev_swig_ptr(centroids.get_xb(), self.nlist * self.dim).reshape(self.nlist, self.dim)
+        self._codes = codes.reshape(self.count, stored.code_size)
+        self._centroids = self.ivf.quantizer.reconstruct_n(0, self.nlist)
 
     def tuned(self, tuning: Tuning) -> AnnIndex:
         """The same index with another tuning."""
@@ -128,9 +129,10 @@ class AnnIndex:
         return self._decoded(rows, np.empty((len(rows), self.dim), np.float32))
 
     def _decoded(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> NDArray[np.float32]:
-        halves = scratch("halves", (len(rows), self.dim), np.float16)
+        codes = scratch("codes", (len(rows), self._codes.shape[1]), np.uint8)
         # To clip is faster than to check, and gives candidates that are none some row.
-        return widen(np.take(self._halves, rows, axis=0, out=halves, mode="clip"), into)
+        np.take(self._codes, rows, axis=0, out=codes, mode="clip")
+        return widen(codes.view(np.float16), into)
 
     def centroid_cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of queries [n, dim] with the centroids of all lists, float32 [n, nlist]."""
