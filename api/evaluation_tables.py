@@ -1,15 +1,17 @@
 """What `soundalike evaluate` shows on a terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation, Latency
-from retrieval.evaluation.significance import Interval
+from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation, Latency, Subject
+from retrieval.evaluation.significance import Difference, Interval
+from retrieval.evaluation.space_report import CatalogueEvaluation, LargestHub, ModelsComparison
 
 LISTWISE = {
     "diversity": "intra-list diversity",
@@ -25,6 +27,13 @@ OVERALL = {
 }
 
 
+@singledispatch
+def print_result(found: object) -> None:
+    """Show any result of an evaluation."""
+    raise TypeError(f"{type(found).__name__} is no result of an evaluation")
+
+
+@print_result.register
 def print_evaluation(found: Evaluation) -> None:
     """An evaluation as two tables: accuracy, and what is beyond it."""
     subject, console = found.subject, Console()
@@ -51,30 +60,16 @@ def print_evaluation(found: Evaluation) -> None:
     _print_warnings(found.warnings, console)
 
 
+@print_result.register
 def print_comparison(found: Comparison) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
-    table = _table(
-        f"{found.second} against {found.first}, {found.queries} queries",
-        *("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses"),
-    )
-    for name, one in found.metrics.items():
-        interval, lower = one.difference, " (lower is better)" if name in found.lower_is_better else ""
-        table.add_row(
-            Text(name + lower),
-            _number(one.first_mean),
-            _number(one.second_mean),
-            f"{interval.mean:+.4f}{'*' if one.p_holm < 0.05 else ''}",
-            f"{interval.low:+.4f} – {interval.high:+.4f}",
-            _number(one.p),
-            _number(one.p_holm),
-            f"{one.effect_size:+.2f}",
-            f"{one.wins}/{one.ties}/{one.losses}",
-        )
+    title = f"{found.second} against {found.first}, {found.queries} queries"
     console = Console()
-    console.print(table)
+    console.print(_differences(title, "first", "second", found.metrics, found.lower_is_better))
     _print_warnings(found.warnings, console)
 
 
+@print_result.register
 def print_ann(found: AnnEvaluation) -> None:
     """ANN recall by selectivity."""
     subject = found.subject
@@ -94,9 +89,77 @@ def print_ann(found: AnnEvaluation) -> None:
     _print_warnings(found.warnings, console)
 
 
+@print_result.register
+def print_catalogue(found: CatalogueEvaluation) -> None:
+    """A space, by what needs no judgments."""
+    subject = found.subject
+    title = (
+        f"{subject.space} ({subject.encoder_version}) without judgments, {subject.tracks} tracks, {found.queries} ask"
+    )
+    table = _table(title, "metric", "value", "95 % interval", "by chance", "queries")
+    for name, interval in found.metrics.items():
+        lower = " (lower is better)" if name in found.lower_is_better else ""
+        value, bounds, count = _cells(interval)
+        table.add_row(Text(name + lower), value, bounds, _number(found.chance[name]), count)
+    console = Console()
+    console.print(table)
+    console.print(Text(_hub(subject, found.largest_hub)), soft_wrap=True)
+    _print_warnings(found.warnings, console)
+
+
+@print_result.register
+def print_models(found: ModelsComparison) -> None:
+    """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
+    blue, green = found.blue, found.green
+    title = (
+        f"{green.space} ({green.encoder_version}) against {blue.space} ({blue.encoder_version}), "
+        f"{found.tracks} tracks, {found.queries} ask"
+    )
+    console = Console()
+    console.print(_differences(title, blue.space, green.space, found.metrics, found.lower_is_better))
+    table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
+    table.add_row(f"overlap@{blue.depth}", *_cells(found.overlap))
+    table.add_row("rank-biased overlap, p = 0.9", *_cells(found.rank_biased_overlap))
+    console.print(table)
+    for subject, hub in zip((blue, green), found.largest_hubs, strict=True):
+        console.print(Text(_hub(subject, hub)), soft_wrap=True)
+    console.print(Text(found.verdict, style="bold"), soft_wrap=True)
+    _print_warnings(found.warnings, console)
+
+
 def print_files(folder: Path, names: Sequence[str]) -> None:
     """What was written."""
     Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
+
+
+def _differences(
+    title: str, first: str, second: str, metrics: Mapping[str, Difference], lower_is_better: Sequence[str]
+) -> Table:
+    names = ("metric", first, second, "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses")
+    table = _table(title, *names)
+    for name, one in metrics.items():
+        lower = " (lower is better)" if name in lower_is_better else ""
+        means = _number(one.first_mean), _number(one.second_mean)
+        table.add_row(Text(name + lower), *means, *_difference(one), _number(one.p), _number(one.p_holm), *_effect(one))
+    return table
+
+
+def _difference(one: Difference) -> tuple[str, str]:
+    interval = one.difference
+    if math.isnan(interval.mean):
+        return "–", ""
+    return f"{interval.mean:+.4f}{'*' if one.p_holm < 0.05 else ''}", f"{interval.low:+.4f} – {interval.high:+.4f}"
+
+
+def _effect(one: Difference) -> tuple[str, str]:
+    """Effect size, and wins, ties and losses; a metric of no single query has none."""
+    if math.isnan(one.effect_size):
+        return "–", "–"
+    return f"{one.effect_size:+.2f}", f"{one.wins}/{one.ties}/{one.losses}"
+
+
+def _hub(subject: Subject, hub: LargestHub) -> str:
+    return f"largest hub of {subject.space}: {hub.track}, in {hub.lists} of {hub.of} lists of {subject.depth}"
 
 
 def _print_warnings(warnings: Sequence[str], console: Console) -> None:

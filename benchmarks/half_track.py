@@ -3,8 +3,8 @@
     python -m benchmarks.half_track [--space musicnn] [--pack NAME ...]
 
 The packs are indexed by the real pipeline first (what is there already is not encoded again), and the segments that it
-stored are measured. A half is the pooled segments that lie in it wholly; the baseline in the same run is a random
-ranking. Intervals are 95 % bootstrap over queries.
+stored are measured, as `soundalike evaluate catalogue` does (`retrieval.evaluation.half_tracks`); the baseline in the
+same run is a random ranking. Intervals are 95 % bootstrap over queries.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from api.settings import read_settings
 from api.wiring import Soundalike, open_soundalike
 from benchmarks.machine import machine
 from benchmarks.metrics import ranks_of_own_half, recall_at
-from encoders.segments import pool
 from indexer.packs import fetch_pack
+from retrieval.evaluation.half_tracks import read_halves
 
 PACKS = ("naev-data", "nexuiz-music", "supertux-data")
 """Kept out of the training of every encoder that is shipped."""
@@ -28,16 +28,11 @@ KS = (1, 10)
 
 def halves(here: Soundalike, space: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
     """Package, first half float32 [n, dim] and second half float32 [n, dim] of every track that has both."""
-    keys = {track.id: track.key for track in here.catalog.list_tracks(after_id=0, limit=10**6)}
-    packages, first, second = [], [], []
-    for segments in here.catalog.segments(space):
-        middle_s = segments.ends_s[-1] / 2
-        before, after = segments.ends_s <= middle_s, segments.starts_s >= middle_s
-        if before.any() and after.any():
-            packages.append(keys[segments.track_id].partition("/")[0])
-            first.append(pool(segments.vectors[before]))
-            second.append(pool(segments.vectors[after]))
-    return packages, np.stack(first), np.stack(second)
+    view = here.search.space(space).view()
+    found = read_halves(here.catalog, space, view.encoder_version, view.all_track_ids())
+    tracks = here.catalog.tracks_by_id(found.track_ids.tolist())
+    packages = [tracks[track_id].key.partition("/")[0] for track_id in found.track_ids.tolist()]
+    return packages, found.first, found.second
 
 
 def main() -> None:

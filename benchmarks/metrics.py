@@ -1,13 +1,8 @@
-"""What a space is worth, from its vectors and the labels of its tracks alone.
+"""What a space is worth, from its vectors and the labels of its tracks alone, as Markdown tables print it.
 
-Every ranking comes from the search that serves queries, on its exact path: equal cosines rank in the order of tracks.
-
-- Recall@k of half-track retrieval: the share of second halves that find their own first half among the first k.
-- Average precision: mean over a query's relevant tracks of the precision at their ranks (Manning et al., Introduction
-  to Information Retrieval, 2008, section 8.4). A query without relevant tracks does not count.
-- Hubness: skewness of how often tracks occur among the k nearest of the others (Radovanović et al., JMLR 11, 2010).
-
-A level "by chance" is what a random ranking of the same tracks gives, in closed form.
+Measures, their levels by chance and their sources: `retrieval.evaluation.half_tracks`, `same_label` and `hubs`, as
+`soundalike evaluate catalogue` has them. Every ranking comes from the search that serves queries, on its exact path:
+equal cosines rank in the order of tracks.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.delta import whole_tracks
+from retrieval.evaluation import half_tracks, hubs, same_label
+from retrieval.evaluation.beyond_accuracy import skewnesses as skewness
+from retrieval.evaluation.half_tracks import ranks_of_own_half
+from retrieval.evaluation.same_label import average_precision_by_chance
+from retrieval.evaluation.significance import bounds
 from retrieval.vector_index import IndexView
 
-RESAMPLES = 2_000
+__all__ = [
+    "Estimate",
+    "average_precision",
+    "average_precision_by_chance",
+    "estimate",
+    "hubness",
+    "mean_average_precision",
+    "ranking",
+    "ranking_of_others",
+    "ranks_of_own_half",
+    "recall_at",
+    "relevance",
+    "skewness",
+]
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -44,14 +57,6 @@ def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return average
 
 
-def skewness(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Third standardised moment of [..., n] over its last axis; 0 where all values are equal."""
-    centred = values - values.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((centred**2).mean(axis=-1))
-    skew: NDArray[np.float64] = (centred**3).mean(axis=-1) / np.where(spread > 0, spread, np.inf) ** 3
-    return skew
-
-
 def estimate(values: NDArray[np.float64], *, chance: float, statistic: Statistic = mean) -> Estimate:
     """Bootstrap a statistic over queries; the resamples of equally many values are the same in every call.
 
@@ -61,9 +66,8 @@ def estimate(values: NDArray[np.float64], *, chance: float, statistic: Statistic
     """
     if not len(values):
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0)
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(statistic(values[drawn]), [0.025, 0.975])
-    return Estimate(float(statistic(values)), float(low), float(high), chance, len(values))
+    low, high = bounds(lambda rows: statistic(values[rows]), len(values))
+    return Estimate(float(statistic(values)), low, high, chance, len(values))
 
 
 def ranking(queries: NDArray[np.float32], catalogue: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -82,16 +86,9 @@ def ranking_of_others(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
     return others
 
 
-def ranks_of_own_half(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Rank, from 1, of every track's own first half [n, dim] for its second half [n, dim]: int64 [n]."""
-    own = ranking(second, first) == np.arange(len(first))[:, np.newaxis]
-    ranks: NDArray[np.int64] = np.argmax(own, axis=1) + 1
-    return ranks
-
-
 def recall_at(k: int, ranks: NDArray[np.int64]) -> Estimate:
     """Recall@k from the rank, int64 [n], of the one relevant track among n."""
-    return estimate((ranks <= k).astype(np.float64), chance=min(k / max(len(ranks), 1), 1.0))
+    return estimate((ranks <= k).astype(np.float64), chance=half_tracks.recall_by_chance(k, len(ranks)))
 
 
 def relevance(
@@ -119,18 +116,7 @@ def relevance(
 
 def average_precision(relevant: NDArray[np.bool_]) -> float:
     """Average precision of one ranking, bool [n_ranked], best first, at least one true."""
-    ranks = np.flatnonzero(relevant) + 1
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
-
-
-def average_precision_by_chance(relevant: int, ranked: int) -> float:
-    """Expected average precision when `relevant` of `ranked` tracks lie at random.
-
-    A relevant track at rank r (any rank is as likely) has on average (r - 1) (relevant - 1) / (ranked - 1) relevant
-    tracks before it; the mean of (1 + that) / r over all r.
-    """
-    harmonic = float(np.sum(1 / np.arange(1, ranked + 1)))
-    return (harmonic + (ranked - harmonic) * (relevant - 1) / max(ranked - 1, 1)) / ranked
+    return same_label.average_precision(np.flatnonzero(relevant) + 1)
 
 
 def mean_average_precision(rows: Sequence[NDArray[np.bool_]]) -> Estimate:
@@ -143,16 +129,10 @@ def mean_average_precision(rows: Sequence[NDArray[np.bool_]]) -> Estimate:
 def hubness(others: NDArray[np.int64], k: int = 10) -> Estimate:
     """Skewness of the k-occurrence of n tracks, bootstrapped over tracks.
 
-    By chance, a track is among the k nearest of each of the n - 1 others with probability p = k / (n - 1): a binomial
-    distribution, with skewness (1 - 2p) / sqrt((n - 1) p (1 - p)).
-
     Parameters
     ----------
     others : int64 [n, n - 1], the ranking of the other tracks
     """
-    trials = others.shape[1]
     occurrences = np.bincount(others[:, :k].ravel(), minlength=len(others)).astype(np.float64)
-    p = min(k / max(trials, 1), 1.0)
-    deviation = np.sqrt(trials * p * (1 - p))
-    chance = float((1 - 2 * p) / deviation) if deviation > 0 else 0.0
+    chance, _ = hubs.by_chance(len(others), len(others), k)
     return estimate(occurrences, chance=chance, statistic=skewness)

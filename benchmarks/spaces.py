@@ -53,10 +53,10 @@ from encoders.spec import load_encoder
 from indexer.packs import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
+from retrieval.evaluation import tracks as named
 
 EXCERPT_S = 60
 UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")
-NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", "various artists"})
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def labels_of(file: ScannedFile) -> Labels:
     """The labels that the file's place and tags give it, in lower case."""
     package = file.key.partition("/")[0]
     tags = read_track_tags(file.path)
-    artist = (tags.artist or "").casefold()
-    return Labels(package, "" if artist in NO_ARTIST else artist, (tags.album or package).casefold())
+    own = named.Labels(file.key, tags.artist, tags.album)
+    return Labels(package, named.named_artist(own), named.named_album(own) or package.casefold())
 
 
 def standardised(tracks: Sequence[Halves]) -> list[Halves]:

@@ -178,12 +178,6 @@ class Catalog:
             raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
         return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
 
-    def segments(self, space: str) -> Iterator[TrackSegments]:
-        """The segments of every track in `space`, in order of track."""
-        statement = _segments_of_tracks(space).order_by(embeddings.c.track_id, embeddings.c.segment_no)
-        for track_id, rows in groupby(self._stream(statement), key=lambda row: int(row.track_id)):
-            yield _track_segments(track_id, list(rows))
-
     def segments_of(self, track_ids: Sequence[int], space: str, encoder_version: str) -> dict[int, TrackSegments]:
         """The segments of these tracks in `space`; tracks that this version never encoded are absent."""
         nothing: ColumnElement[bytes] = literal_column("''::bytea")
@@ -370,17 +364,6 @@ class Catalog:
     def _tracks(self, statement: Select[Any]) -> list[Track]:
         with self.engine.connect() as connection:
             return [Track(*row) for row in connection.execute(statement)]
-
-
-def _segments_of_tracks(space: str) -> Select[Any]:
-    columns = (embeddings.c.track_id, embeddings.c.start_s, embeddings.c.end_s, embeddings.c.vector)
-    return select(*columns).where(_segments(space))
-
-
-def _track_segments(track_id: int, rows: Sequence[Row[Any]]) -> TrackSegments:
-    vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in rows]).astype(np.float32)
-    starts_s, ends_s = (np.array([getattr(row, name) for row in rows]) for name in ("start_s", "end_s"))
-    return TrackSegments(track_id, starts_s, ends_s, vectors)
 
 
 def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:

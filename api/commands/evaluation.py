@@ -1,4 +1,4 @@
-"""How good are the answers: `evaluate run`, `evaluate compare`, `evaluate ann`."""
+"""How good are the answers: `evaluate run`, `compare`, `ann`; and the spaces: `evaluate catalogue`, `models`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from api import tables
+from api.commands.evaluation_report import report
 from api.commands.options import filter_of, filter_option, json_option, opened, print_json, space_option
 from retrieval.filters import Filter
 from retrieval.query import MAX_EXAMPLES, MAX_LIMIT
 from retrieval.records import Granularity
 
 if TYPE_CHECKING:
-    from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation
+    from _typeshed import DataclassInstance
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
 seed_option = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
 metric_option = click.option(
     "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
+)
+sample_option = click.option(
+    "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
 )
 granularity_option = click.option(
     "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
@@ -61,7 +65,10 @@ class Wanted:
 
 @click.group()
 def evaluate() -> None:
-    """Measure how good the answers are: against judgments, against another run, against exact search."""
+    """Measure how good the answers are: against judgments, another run, exact search, or another space."""
+
+
+evaluate.add_command(report)
 
 
 @evaluate.command()
@@ -160,27 +167,66 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
     return 0
 
 
+@evaluate.command()
+@space_option
+@sample_option
+@out_option
+@seed_option
+@json_option
+def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
+    """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
+    from retrieval.evaluation.catalogue import evaluate_catalogue
+    from retrieval.evaluation.files import write_results
+
+    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+        found = evaluate_catalogue(here.search, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
+@evaluate.command()
+@click.argument("blue")
+@click.argument("green")
+@click.option("--qrels", "judgments", type=a_file, help="Judgments, too: TREC (also .gz), .json, or .parquet.")
+@metric_option
+@sample_option
+@out_option
+@seed_option
+@json_option
+def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+    """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
+    if metrics and judgments is None:
+        raise click.UsageError("--metric goes with --qrels")
+    from retrieval.evaluation.files import write_results
+    from retrieval.evaluation.formats import read_qrels
+    from retrieval.evaluation.metrics import DEFAULT
+    from retrieval.evaluation.models import evaluate_models
+
+    qrels = None if judgments is None else read_qrels(judgments)
+    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+        found = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
 def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
+    from api.web.evaluation_page import PAGE, write_page
+
     try:
-        return write(out)
+        return [*write(out), write_page([out], out / PAGE)]
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
 
 
-def _print(
-    found: "Evaluation | Comparison | AnnEvaluation", out: Path | None, names: Sequence[str], *, as_json: bool
-) -> None:
+def _print(found: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
     from api import evaluation_tables
     from retrieval.evaluation import report
 
     if as_json:
         print_json(report.as_json(found))
         return
-    if isinstance(found, report.Evaluation):
-        evaluation_tables.print_evaluation(found)
-    elif isinstance(found, report.Comparison):
-        evaluation_tables.print_comparison(found)
-    else:
-        evaluation_tables.print_ann(found)
+    evaluation_tables.print_result(found)
     if out is not None:
         evaluation_tables.print_files(out, names)

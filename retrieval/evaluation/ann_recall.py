@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
-from retrieval.evaluation.ranking import track_vectors
+from retrieval.evaluation.ranking import nearest_others, track_vectors
 from retrieval.evaluation.report import AnnEvaluation, AnnRecall, Latency, Subject
 from retrieval.evaluation.significance import Interval, bootstrap
 from retrieval.selections import ids_of
@@ -39,7 +39,6 @@ SHARES = (0.001, 0.01, 0.1, 0.5)
 EPSILON = 0.01
 ROUNDING = 1e-5
 """Of a cosine: float32 sums in another order differ by less."""
-BLOCK = 256
 
 
 def evaluate_ann(
@@ -147,7 +146,7 @@ def _measured(
         nothing, never = Interval(nan, nan, nan, 0), Latency(nan, nan, nan)
         return AnnRecall(name, 0, 0.0, "exact", nothing, nothing, nothing, nan, never, never)
     path = view.search(vectors[:1], k + 1, among=among).path
-    found, true = (_neighbors(view, among, asking, vectors, k, exact=exact) for exact in (False, True))
+    found, true = (nearest_others(view, asking, vectors, k, among=among, exact=exact) for exact in (False, True))
     tie_safe = near_enough(found[1], true[1])
     values = (id_overlap(found[0], true[0]), tie_safe, near_enough(found[1], true[1], epsilon=epsilon))
     overlap, within_ties, within_epsilon = bootstrap(np.stack(values, axis=1))
@@ -163,35 +162,6 @@ def _measured(
         _latency(view, vectors[:timed], k, among, exact=False),
         _latency(view, vectors[:timed], k, among, exact=True),
     )
-
-
-def _neighbors(
-    view: IndexView,
-    among: Selection | None,
-    asking: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-    k: int,
-    *,
-    exact: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Tracks and cosines [n, k] that the tracks `asking` find besides themselves."""
-    parts = []
-    for start in range(0, len(asking), BLOCK):
-        block = slice(start, start + BLOCK)
-        answer = view.search(vectors[block], k + 1, among=among, exact=exact)
-        parts.append(_others(answer.track_ids, answer.cosines, asking[block]))
-    ids, cosines = zip(*parts, strict=True)
-    return np.concatenate(ids), np.concatenate(cosines)
-
-
-def _others(
-    track_ids: NDArray[np.int64], cosines: NDArray[np.float32], own: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """All [n, k + 1] but the track that asks, or but the last one: [n, k]."""
-    itself = track_ids == own[:, np.newaxis]
-    itself[~itself.any(axis=1), -1] = True
-    shape = len(own), track_ids.shape[1] - 1
-    return track_ids[~itself].reshape(shape), cosines[~itself].reshape(shape).astype(np.float64)
 
 
 def _latency(view: IndexView, vectors: NDArray[np.float32], k: int, among: Selection | None, *, exact: bool) -> Latency:

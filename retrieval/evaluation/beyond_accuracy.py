@@ -58,6 +58,21 @@ def gini(counts: NDArray[np.int64]) -> float:
     return float((weights * np.sort(counts).astype(np.float64)).sum() / (n * total))
 
 
+def lorenz(counts: NDArray[np.int64], steps: int = 100) -> NDArray[np.float64]:
+    """Lorenz curve of counts int64 [n_tracks]: what share of all recommendations the least recommended tracks hold.
+
+    Returns
+    -------
+    float64 [steps + 1] at equal steps of their share of the tracks, from 0 to 1; empty when nothing was recommended.
+    The Gini index is 1 − twice the area below the curve through all n_tracks.
+    """
+    total, n = int(counts.sum()), len(counts)
+    if total == 0:
+        return np.empty(0)
+    held = np.concatenate([[0], np.cumsum(np.sort(counts))]) / total
+    return np.interp(np.linspace(0, 1, steps + 1), np.arange(n + 1) / n, held)
+
+
 def entropy(counts: NDArray[np.int64]) -> float:
     """Shannon entropy of counts int64 [n_tracks], in bits; NaN when nothing was recommended."""
     shown = counts[counts > 0].astype(np.float64)
@@ -69,11 +84,17 @@ def entropy(counts: NDArray[np.int64]) -> float:
 
 def skewness(counts: NDArray[np.int64]) -> float:
     """Third standardised moment of counts int64 [n_tracks]; 0 where all are equal, NaN without any."""
-    if not len(counts):
-        return float("nan")
-    centred = counts - counts.mean()
-    spread = float(np.sqrt((centred**2).mean()))
-    return float((centred**3).mean()) / spread**3 if spread > 0 else 0.0
+    return float(skewnesses(counts.astype(np.float64))) if len(counts) else float("nan")
+
+
+def skewnesses(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Third standardised moment of float64 [..., n ≥ 1] over its last axis; 0 where all values are equal."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    squared = centred * centred
+    spread = np.sqrt(squared.mean(axis=-1))
+    # A power of 3 takes ten times as long as a product.
+    skew: NDArray[np.float64] = (squared * centred).mean(axis=-1) / np.where(spread > 0, spread, np.inf) ** 3
+    return skew
 
 
 def short_head(track_ids: NDArray[np.int64], popularity: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from _typeshed import DataclassInstance
     from numpy.typing import NDArray
 
     from retrieval.catalog import Catalog
     from retrieval.evaluation.comparison import Compared
-    from retrieval.evaluation.report import AnnEvaluation, Comparison, Evaluation
     from retrieval.evaluation.run import Outcome
 
 RESULTS = "results.json"
@@ -62,12 +62,17 @@ def write_comparison(folder: Path, compared: Compared) -> list[str]:
     return [PER_QUERY, RESULTS]
 
 
-def write_results(folder: Path, result: Evaluation | Comparison | AnnEvaluation) -> list[str]:
+def write_results(folder: Path, result: DataclassInstance) -> list[str]:
     """Write a result alone; the name of the file."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(as_json(result), indent=1, ensure_ascii=False, allow_nan=False)
-    _put(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    write_text(folder / RESULTS, text + "\n")
     return [RESULTS]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all."""
+    _put(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:

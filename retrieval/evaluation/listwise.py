@@ -10,13 +10,14 @@ from retrieval.evaluation import beyond_accuracy
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.report import BeyondAccuracy
 from retrieval.evaluation.significance import bootstrap
-from retrieval.evaluation.tracks import Labels, labels_by_id
+from retrieval.evaluation.tracks import labels_by_id, named_album, named_artist
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from retrieval.evaluation.tracks import Labels
     from retrieval.search import Search
     from retrieval.vector_index import IndexView
 
@@ -51,8 +52,8 @@ def listwise(
     by_list = {
         "tail_share": beyond_accuracy.tail_share(lists, head) if len(head) else np.full(len(lists), np.nan),
         "diversity": _diversity(view, lists, shown),
-        "same_artist": _same_label(lists, examples, labels, "artist"),
-        "same_album": _same_label(lists, examples, labels, "album"),
+        "same_artist": _same_label(lists, examples, labels, named_artist),
+        "same_album": _same_label(lists, examples, labels, named_album),
     }
     counts = beyond_accuracy.occurrences(lists, every_id)
     intervals = bootstrap(np.stack(list(by_list.values()), axis=1), seed=seed)
@@ -63,6 +64,7 @@ def listwise(
         beyond_accuracy.entropy(counts),
         beyond_accuracy.skewness(counts),
         **dict(zip(by_list, intervals, strict=True)),
+        lorenz=beyond_accuracy.lorenz(counts).round(6).tolist(),
     )
     return report, by_list
 
@@ -81,10 +83,13 @@ def _diversity(view: IndexView, lists: NDArray[np.int64], shown: NDArray[np.int6
 
 
 def _same_label(
-    lists: NDArray[np.int64], examples: Sequence[Sequence[int]], labels: Mapping[int, Labels], name: str
+    lists: NDArray[np.int64],
+    examples: Sequence[Sequence[int]],
+    labels: Mapping[int, Labels],
+    named: Callable[[Labels], str],
 ) -> NDArray[np.float64]:
     ids = np.array(sorted(labels), np.int64)
-    names = [(getattr(labels[track_id], name) or "").strip().casefold() for track_id in ids.tolist()]
+    names = [named(labels[track_id]) for track_id in ids.tolist()]
     numbers = {label: number for number, label in enumerate(dict.fromkeys(names))} | {"": -1}
     of = np.array([numbers[label] for label in names] + [-1], np.int64)  # the last: of no track
 

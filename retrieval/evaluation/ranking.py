@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from retrieval.evaluation.queries import Asked, Where
     from retrieval.query import Query
     from retrieval.search import Search
-    from retrieval.vector_index import IndexView
+    from retrieval.vector_index import IndexView, Selection
 
 BLOCK_QUERIES = 4_096
+BLOCK_TRACKS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,36 @@ def rank(
     return Ranking(track_ids, scores, len(alone), time.perf_counter() - start)
 
 
+def nearest_others(
+    view: IndexView,
+    asking: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    k: int,
+    *,
+    among: Selection | None = None,
+    exact: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What tracks find besides themselves.
+
+    Parameters
+    ----------
+    asking : int64 [n], tracks
+    vectors : float32 [n, dim], theirs
+    among : rows that may be found; by default all
+
+    Returns
+    -------
+    Tracks int64 [n, k], best first, −1 behind the last, and their cosines float64 [n, k], −inf behind the last.
+    """
+    parts = [(np.empty((0, k), np.int64), np.empty((0, k)))]
+    for start in range(0, len(asking), BLOCK_TRACKS):
+        block = slice(start, start + BLOCK_TRACKS)
+        answer = view.search(vectors[block], k + 1, among=among, exact=exact)
+        parts.append(_others(answer.track_ids, answer.cosines, asking[block]))
+    ids, cosines = zip(*parts, strict=True)
+    return np.concatenate(ids), np.concatenate(cosines)
+
+
 def track_vectors(view: IndexView, track_ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """One unit vector a track, float32 [n, dim]: its own, or the direction of the mean of its segments.
 
@@ -114,6 +145,16 @@ def track_vectors(view: IndexView, track_ids: NDArray[np.int64]) -> NDArray[np.f
     norms = np.linalg.norm(mean.astype(np.float64), axis=1, keepdims=True)
     unit: NDArray[np.float32] = np.where(count[:, np.newaxis] == 1, mean, mean / norms).astype(np.float32)
     return unit
+
+
+def _others(
+    track_ids: NDArray[np.int64], cosines: NDArray[np.float32], own: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """All [n, k + 1] but the track that asks, or but the last one: [n, k]."""
+    itself = track_ids == own[:, np.newaxis]
+    itself[~itself.any(axis=1), -1] = True
+    shape = len(own), track_ids.shape[1] - 1
+    return track_ids[~itself].reshape(shape), cosines[~itself].reshape(shape).astype(np.float64)
 
 
 def _is_plain(query: Query) -> bool:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from _typeshed import DataclassInstance
+
     from retrieval.evaluation.judgments import LeftOut
     from retrieval.evaluation.significance import Difference, Interval
 
 FORMAT = 1
+
+
+def now() -> str:
+    """The time of day in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class BeyondAccuracy:
-    """What `retrieval.evaluation.beyond_accuracy` says of the first `k` results; NaN where nothing is known."""
+    """What `retrieval.evaluation.beyond_accuracy` says of the first `k` results; NaN where nothing is known.
+
+    Attributes
+    ----------
+    lorenz : `beyond_accuracy.lorenz` in hundredths; empty when nothing was recommended
+    """
 
     k: int
     coverage: float
@@ -41,6 +54,7 @@ class BeyondAccuracy:
     diversity: Interval
     same_artist: Interval
     same_album: Interval
+    lorenz: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ class Evaluation:
     lower_is_better: Sequence[str] = ()
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    created: str = field(default_factory=now)
     format: int = FORMAT
     kind: str = "run"
 
@@ -99,6 +114,7 @@ class Comparison:
     metrics: Mapping[str, Difference]
     lower_is_better: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    created: str = field(default_factory=now)
     format: int = FORMAT
     kind: str = "comparison"
 
@@ -148,11 +164,12 @@ class AnnEvaluation:
     timed_queries: int
     rows: Sequence[AnnRecall]
     warnings: Sequence[str] = ()
+    created: str = field(default_factory=now)
     format: int = FORMAT
     kind: str = "ann"
 
 
-def as_json(result: Evaluation | Comparison | AnnEvaluation) -> dict[str, Any]:
+def as_json(result: DataclassInstance) -> dict[str, Any]:
     """The result in JSON's own types; what is no number (NaN, infinite) is null."""
     plain: dict[str, Any] = _plain(asdict(result))
     return plain

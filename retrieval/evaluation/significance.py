@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from numpy.typing import NDArray
 
 RESAMPLES = 2_000
@@ -85,6 +87,25 @@ def bootstrap(values: NDArray[np.float64], *, seed: int = 0, resamples: int = RE
     return [intervals[column] for column in range(values.shape[1])]
 
 
+def bounds(
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]], n: int, *, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """The 95 % interval of any statistic of n values, from the resamples that `bootstrap` draws; NaN without any.
+
+    Parameters
+    ----------
+    statistic : of rows drawn with replacement, int64 [m, n]: float64 [m]
+    """
+    if not n:
+        return float("nan"), float("nan")
+    rng, chunk = np.random.default_rng(seed), max(1, _SIGNS_AT_ONCE // n)
+    found = [
+        statistic(rng.integers(n, size=(min(chunk, resamples - start), n))) for start in range(0, resamples, chunk)
+    ]
+    low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def compare(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int = 0) -> list[Difference]:
     """Compare two runs metric by metric.
 
@@ -116,23 +137,51 @@ def compare(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: in
     ]
 
 
+def paired(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int = 0) -> Difference:
+    """Compare one metric, float64 [n] each, over the queries that have a value in both; p is not corrected yet.
+
+    NaN, with the number of such queries, where there are fewer than two.
+    """
+    both = ~(np.isnan(first) | np.isnan(second))
+    if both.sum() < 2:
+        nan, count = float("nan"), int(both.sum())
+        return Difference(nan, nan, Interval(nan, nan, nan, count), nan, nan, nan, 0, 0, 0)
+    return compare(first[both, np.newaxis], second[both, np.newaxis], seed=seed)[0]
+
+
+def holm_corrected(differences: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Correct the p of comparisons for all of them that have one."""
+    tested = [name for name, one in differences.items() if not np.isnan(one.p)]
+    corrected = dict(zip(tested, holm(np.array([differences[name].p for name in tested])).tolist(), strict=True))
+    return {name: replace(one, p_holm=corrected.get(name, one.p)) for name, one in differences.items()}
+
+
 def randomisation_test(differences: NDArray[np.float64], *, seed: int = 0, rounds: int = ROUNDS) -> NDArray[np.float64]:
     """Two-sided p of the mean difference of each column of float64 [n, m]: float64 [m], above 0."""
     n, total = len(differences), differences.sum(axis=0)
     # Sums in another order round otherwise: what is as large must count as such.
     bound = np.abs(total) - 1e-9 * np.abs(differences).sum(axis=0)
+    reached = np.zeros(differences.shape[1])
+    for signs in choices(n, seed=seed, rounds=rounds):
+        reached += (np.abs(2 * (signs @ differences) - total) >= bound).sum(axis=0)
+    return np.array([p_of(count, n, rounds=rounds) for count in reached])
+
+
+def choices(n: int, *, seed: int = 0, rounds: int = ROUNDS) -> Iterator[NDArray[np.float64]]:
+    """Which of n pairs change places, 1 or 0, float64 [m, n] at a time: every choice of few pairs, `rounds` of many."""
     if n <= EVERY_SIGN:
-        bits = (np.arange(2**n)[:, np.newaxis] >> np.arange(n)) & 1
-        share: NDArray[np.float64] = (np.abs(2 * (bits @ differences) - total) >= bound).mean(axis=0)
-        return share
-    rng, reached = np.random.default_rng(seed), np.ones(differences.shape[1])
-    chunk = max(1, _SIGNS_AT_ONCE // n)
+        yield ((np.arange(2**n)[:, np.newaxis] >> np.arange(n)) & 1).astype(np.float64)
+        return
+    rng, chunk = np.random.default_rng(seed), max(1, _SIGNS_AT_ONCE // n)
     for start in range(0, rounds, chunk):
         size = min(chunk, rounds - start)
         packed = np.frombuffer(rng.bytes(size * -(-n // 8)), np.uint8).reshape(size, -1)
-        signs = np.unpackbits(packed, axis=1, count=n).astype(np.float64)
-        reached += (np.abs(2 * (signs @ differences) - total) >= bound).sum(axis=0)
-    return reached / (rounds + 1)
+        yield np.unpackbits(packed, axis=1, count=n).astype(np.float64)
+
+
+def p_of(reached: float, n: int, *, rounds: int = ROUNDS) -> float:
+    """P, from how many of the `choices` of n pairs came to as much: the observed one is among all, or comes on top."""
+    return reached / 2**n if n <= EVERY_SIGN else (reached + 1) / (rounds + 1)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

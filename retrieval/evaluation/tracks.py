@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from retrieval.catalog import Catalog
 
 IDS_A_QUERY = 50_000
+NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", "various artists"})
+"""What files say that name none."""
 
 
 class Labels(NamedTuple):
@@ -35,3 +37,14 @@ def labels_by_id(catalog: Catalog, track_ids: NDArray[np.int64]) -> dict[int, La
             for row in connection.execute(columns.where(tracks.c.id == func.any(wanted))):
                 found[row[0]] = Labels(row[1], row[2], row[3])
     return found
+
+
+def named_artist(labels: Labels) -> str:
+    """The artist in lower case, so that spellings that differ in case are one; empty for none."""
+    artist = (labels.artist or "").strip().casefold()
+    return "" if artist in NO_ARTIST else artist
+
+
+def named_album(labels: Labels) -> str:
+    """The album in lower case; empty for none."""
+    return (labels.album or "").strip().casefold()
