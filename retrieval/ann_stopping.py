@@ -51,15 +51,14 @@ class Tuning:
     Attributes
     ----------
     efforts : the nearer the nearest centroid is to a query, the less there is to look at; the last is for any query
-    near, far : (cosine, gap): the median cosine of the k-th best row, and the gap for nearly all of the rows that
-        belong to the best; of all rows, and of the far half
+    gaps : (cosine, gap), cosines ascending: the median cosine of a k-th best row, and the gap for nearly all of the
+        rows that belong to the best k; for each of `TUNING_KS`, and for the best rows of a query's far half
     scan_rows : matching rows up to which all of them are scored, because that is faster
     recall : recall@10 reached on held-out rows
     """
 
     efforts: tuple[Effort, ...]
-    near: tuple[float, float] = (1.0, 0.0)
-    far: tuple[float, float] = (0.0, 1.0)
+    gaps: tuple[tuple[float, float], ...] = ((0.0, 1.0), (1.0, 0.0))
     scan_rows: int = 0
     recall: float = 0.0
 
@@ -85,9 +84,8 @@ def reach_of(k: int, effort: Effort) -> float:
 
 def gap(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:
     """How much further from a query than its k-th best row a centroid may be, and its list hold a better one."""
-    (far, far_gap), (near, near_gap) = sorted((tuning.far, tuning.near))
-    slope = (near_gap - far_gap) / max(near - far, 1e-6)
-    return np.asarray(far_gap + (np.minimum(kth, near) - far) * slope, np.float32)
+    cosines, gaps = zip(*tuning.gaps, strict=True)
+    return np.asarray(np.interp(kth, cosines, gaps), np.float32)
 
 
 def candidates_needed(

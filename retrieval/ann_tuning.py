@@ -96,7 +96,8 @@ def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
             efforts.append(_least_effort(known.of(some), lower, COVERAGES[-1:], (1 + target) / 2))
         else:
             efforts.append(_least_effort(known.of(some), lower, COVERAGES, target))
-    tuning = Tuning(tuple(efforts), near=rows.gap(), far=rows.far_gap())
+    gaps = sorted([rows.far_gap(), *(rows.gap(k) for k in TUNING_KS)])
+    tuning = Tuning(tuple(efforts), gaps=tuple(gaps))
     return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
 
 
@@ -166,10 +167,9 @@ class _Known:
         _, cosines = self.search(tuning, self.queries)
         return float((cosines[:, :k] >= self._cosines[:, k - 1 : k] - 1e-4).mean())
 
-    def gap(self) -> tuple[float, float]:
-        """`Tuning.near`."""
-        k = min(TUNING_KS[0], self._cosines.shape[1])
-        kth = self._cosines[:, k - 1 : k]
+    def gap(self, k: int) -> tuple[float, float]:
+        """The median cosine of the k-th best row, and how much further from the query the centroids of the best are."""
+        kth = self._cosines[:, :k][:, -1:]
         gaps = kth - np.take_along_axis(self._centroid_cosines, self._lists[:, :k], 1)
         return float(np.median(kth)), float(np.quantile(gaps, _GAP_COVERAGE))
 
@@ -180,7 +180,7 @@ class _Known:
         return float(least - _USUAL_MARGIN * (median - least))
 
     def far_gap(self) -> tuple[float, float]:
-        """`Tuning.far`: the same among the rows of the lists that lie in a query's far half."""
+        """The same among the rows of the lists that lie in a query's far half."""
         sample = np.arange(0, self.ann.count, max(1, self.ann.count // _FAR_ROWS))
         vectors, lists = self._vectors[sample], self.ann.list_of_row[sample]
         kths, gaps = [], []
