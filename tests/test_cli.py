@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,9 @@ def test_ctrl_c_leaves_everything_consistent(
     for number in range(40):
         write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 60 * 16_000).astype(np.float32))
     command = [Path(sys.executable).with_name("soundalike"), "index", tmp_path / "many"]
-    started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs ignore the signal, and hand that down to whatever they start.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
     while soundalike.catalog.count() < 2:
         assert started.poll() is None
     started.send_signal(signal.SIGINT)
