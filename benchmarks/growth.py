@@ -1,6 +1,6 @@
 """How the index grows: build time, size, memory and query time by number of vectors, and a plot of them.
 
-    python -m benchmarks.growth PLOT.png [--sizes 10000 100000 1000000] [--dim 128] [--queries 1000]
+    python -m benchmarks.growth PLOT.png [--sizes 10000 100000 1000000 10000000] [--dim 128] [--queries 1000]
 
 Each size is built and opened in a process of its own, as `soundalike rebuild` and a server do. Memory: what opening the
 snapshot and answering the queries adds to the process; a large index is memory-mapped, so this counts pages that other
@@ -115,7 +115,7 @@ def main() -> None:
     """Measure, print and plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plot", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--queries", type=int, default=1_000)
     arguments = parser.parse_args()
