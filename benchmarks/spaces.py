@@ -53,6 +53,7 @@ from encoders.spec import load_encoder
 from indexer.packs import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
+from retrieval import records
 from retrieval.evaluation import tracks as named
 
 EXCERPT_S = 60
@@ -137,7 +138,7 @@ def labels_of(file: ScannedFile) -> Labels:
     """The labels that the file's place and tags give it, in lower case."""
     package = file.key.partition("/")[0]
     tags = read_track_tags(file.path)
-    own = named.Labels(file.key, tags.artist, tags.album)
+    own = records.Labels(file.key, tags.artist, tags.album)
     return Labels(package, named.named_artist(own), named.named_album(own) or package.casefold())
 
 

@@ -18,9 +18,10 @@ from retrieval import catalog_changes
 from retrieval.catalog_writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 from retrieval.models import embeddings, fingerprints, rhythm, tags, tracks
-from retrieval.records import Granularity, IndexChange, StoredTrack, Track, TrackAnalysis, TrackSegments
+from retrieval.records import Granularity, IndexChange, Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 
 ROWS_A_FETCH = 5_000
+IDS_A_QUERY = 50_000
 
 TRACK_FIELDS = tuple(Track.__annotations__)
 _TRACK_COLUMNS = tuple(tracks.c[name] for name in TRACK_FIELDS)
@@ -114,6 +115,17 @@ class Catalog:
         )
         with self.engine.connect() as connection:
             return {row.key: row.id for row in connection.execute(statement)}
+
+    def labels(self, track_ids: NDArray[np.int64]) -> dict[int, Labels]:
+        """Labels of these tracks by id, deleted ones included: they may have been found a moment ago."""
+        found: dict[int, Labels] = {}
+        columns = select(tracks.c.id, tracks.c.key, tracks.c.artist, tracks.c.album)
+        with self.engine.connect() as connection:
+            for start in range(0, len(track_ids), IDS_A_QUERY):
+                wanted = track_ids[start : start + IDS_A_QUERY].tolist()
+                for row in connection.execute(columns.where(tracks.c.id == func.any(wanted))):
+                    found[row[0]] = Labels(row[1], row[2], row[3])
+        return found
 
     def list_tracks(self, *, after_id: int, limit: int, only: Sequence[int] | None = None) -> list[Track]:
         """Live tracks in order of id, from the one after `after_id`; `only` narrows to these ids."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,14 @@ class Track:
     content_hash: str
     metadata: Mapping[str, Any]
     indexed_at: datetime
+
+
+class Labels(NamedTuple):
+    """A track's key, and its artist and album where it names them."""
+
+    key: str
+    artist: str | None
+    album: str | None
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from retrieval.evaluation.hubs import Hubs, by_chance, skewness_interval
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.report import as_json
 from retrieval.evaluation.significance import bootstrap, bounds
-from retrieval.evaluation.tracks import Labels, named_album, named_artist
-from retrieval.records import SpaceEmbedding, TrackAnalysis, TrackSegments
+from retrieval.evaluation.tracks import named_album, named_artist
+from retrieval.records import Labels, SpaceEmbedding, TrackAnalysis, TrackSegments
 from retrieval.search import Search
 from tests.test_cli import Run, environment, loaded, run  # noqa: F401
 

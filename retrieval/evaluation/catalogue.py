@@ -19,7 +19,7 @@ from retrieval.evaluation.ranking import nearest_others, track_vectors
 from retrieval.evaluation.report import Subject
 from retrieval.evaluation.significance import bootstrap
 from retrieval.evaluation.space_report import CatalogueEvaluation, LargestHub, WithoutHalves
-from retrieval.evaluation.tracks import labels_by_id, named_album, named_artist
+from retrieval.evaluation.tracks import named_album, named_artist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from retrieval.catalog import Catalog
     from retrieval.evaluation.half_tracks import HalfTracks
     from retrieval.evaluation.significance import Interval
-    from retrieval.evaluation.tracks import Labels
+    from retrieval.records import Labels
     from retrieval.search import Search
     from retrieval.vector_index import IndexView
 
@@ -137,7 +137,7 @@ def asking_of(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed:
     rows = np.arange(n)
     if sample < n:
         rows = np.sort(np.random.default_rng(seed).choice(n, size=sample, replace=False))
-    labels = labels_by_id(catalog, track_ids)
+    labels = catalog.labels(track_ids)
     own = [labels.get(track_id) for track_id in track_ids.tolist()]
     return Asking(track_ids, rows, _numbered(own, named_artist), _numbered(own, named_album))
 
@@ -218,7 +218,7 @@ def subject_of(space: str, view: IndexView, depth: int) -> Subject:
 def largest_hub(catalog: Catalog, found: hubs.Hubs) -> LargestHub:
     """The largest hub by its key."""
     track_id, count = found.largest
-    labels = labels_by_id(catalog, np.array([track_id], np.int64))
+    labels = catalog.labels(np.array([track_id], np.int64))
     return LargestHub(labels[track_id].key, count, len(found.lists))
 
 

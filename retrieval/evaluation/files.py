@@ -16,7 +16,6 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from retrieval.evaluation.report import as_json
-from retrieval.evaluation.tracks import labels_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +90,7 @@ def _write_run(folder: Path, outcome: Outcome, catalog: Catalog) -> str:
     track_ids = outcome.ranking.track_ids
     queries, ranks = np.nonzero(track_ids >= 0)
     distinct, numbers = np.unique(track_ids[queries, ranks], return_inverse=True)
-    labels = labels_by_id(catalog, distinct)
+    labels = catalog.labels(distinct)
     keys = [labels[track_id].key if track_id in labels else f"deleted:{track_id}" for track_id in distinct.tolist()]
     query_ids = list(outcome.query_ids)
     scores = descending(outcome.ranking.scores)[queries, ranks]

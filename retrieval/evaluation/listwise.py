@@ -10,14 +10,14 @@ from retrieval.evaluation import beyond_accuracy
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.report import BeyondAccuracy
 from retrieval.evaluation.significance import bootstrap
-from retrieval.evaluation.tracks import labels_by_id, named_album, named_artist
+from retrieval.evaluation.tracks import named_album, named_artist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.tracks import Labels
+    from retrieval.records import Labels
     from retrieval.search import Search
     from retrieval.vector_index import IndexView
 
@@ -45,9 +45,7 @@ def listwise(
     lists = rankings[:, :LIST_LENGTH]
     every_id = view.all_track_ids()
     shown = np.intersect1d(np.unique(lists[lists >= 0]), every_id)
-    labels = labels_by_id(
-        search.catalog, np.union1d(shown, np.fromiter((i for own in examples for i in own), np.int64))
-    )
+    labels = search.catalog.labels(np.union1d(shown, np.fromiter((i for own in examples for i in own), np.int64)))
     head = beyond_accuracy.short_head(*popularity)
     by_list = {
         "tail_share": beyond_accuracy.tail_share(lists, head) if len(head) else np.full(len(lists), np.nan),
