@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, gap, reach, reach_of
+from retrieval.centroids import Centroids, Lists
 from retrieval.faiss_threads import Found, faiss, in_blocks, one_thread, scratch
 from retrieval.halves import widen
 
@@ -40,6 +41,7 @@ _SORTED_AT_ONCE = 256
 _VALUES_AT_ONCE = 1 << 18
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
+_ONE = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ class AnnIndex:
         # and each use would copy them all.
         codes = faiss.rev_swig_ptr(stored.codes.data(), self.count * stored.code_size)
         self._codes = codes.reshape(self.count, stored.code_size)
-        self._centroids = self.ivf.quantizer.reconstruct_n(0, self.nlist)
+        self._centroids = Centroids(self.ivf.quantizer.reconstruct_n(0, self.nlist), tuning.screen)
 
     def tuned(self, tuning: Tuning) -> AnnIndex:
         """The same index with another tuning."""
         other = copy(self)
         other.tuning = tuning
+        other._centroids = self._centroids.screened(tuning.screen)
         return other
 
     @property
@@ -136,12 +139,13 @@ class AnnIndex:
 
     def centroid_cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of queries [n, dim] with the centroids of all lists, float32 [n, nlist]."""
-        # Not numpy's product: its threads spin as FAISS's do, and there is no calling them off.
         with one_thread():
-            products: NDArray[np.float32] = faiss.pairwise_distances(
-                queries, self._centroids, metric=faiss.METRIC_INNER_PRODUCT
-            )
-        return products
+            return self._centroids.cosines(queries)
+
+    def seen_cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same as a search first sees them."""
+        with one_thread():
+            return self._centroids.seen(queries, usual=-1.0).cosines
 
     def subset(self, rows: NDArray[np.int64]) -> Subset:
         """These rows, ascending, to search among."""
@@ -162,71 +166,68 @@ class AnnIndex:
         return rows[:, :k], cosines[:, :k]
 
     def _search_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
-        centroid_cosines = self.centroid_cosines(queries)
         if subset.in_list is not None:
-            return self._search_filtered(queries, k, centroid_cosines, subset)
-        if len(queries) == 1:
-            effort = self.tuning.efforts[self.tuning.effort_of(centroid_cosines.max(axis=1))[0]]
-            return self._search_all(queries, k, effort, centroid_cosines, subset)
+            return self._search_filtered(queries, k, subset)
+        seen = self._centroids.seen(queries, self.tuning.usual_nearest)
+        reaches, efforts = np.empty(len(queries), np.float32), list(self._by_effort(seen.nearest))
+        for some, effort in efforts:
+            reaches[some] = reach_of(k, effort)
+        lists = self._centroids.within(queries, seen, reaches)
         rows, cosines = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-        for some, effort in self._by_effort(centroid_cosines):
-            rows[some], cosines[some] = self._search_all(queries[some], k, effort, centroid_cosines[some], subset)
+        for some, effort in efforts:
+            its_lists = lists.of(some, len(queries))
+            rows[some], cosines[some] = self._search_all(queries[some], k, effort, its_lists, subset)
         return rows, cosines
 
-    def _by_effort(self, centroid_cosines: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
-        """The queries of each effort that any needs."""
-        numbers = self.tuning.effort_of(centroid_cosines.max(axis=1))
+    def _by_effort(self, nearest: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
+        """The queries of each effort that any needs, by the cosine of the nearest centroid [n_queries]."""
+        numbers = self.tuning.effort_of(nearest)
+        if len(numbers) == 1:
+            yield _ONE, self.tuning.efforts[numbers[0]]
+            return
         for number, effort in enumerate(self.tuning.efforts):
             some = np.flatnonzero(numbers == number)
             if len(some):
                 yield some, effort
 
-    def _search_all(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        effort: Effort,
-        centroid_cosines: NDArray[np.float32],
-        subset: Subset,
-    ) -> Found:
+    def _search_all(self, queries: NDArray[np.float32], k: int, effort: Effort, lists: Lists, subset: Subset) -> Found:
         """The nearest of all rows, or of nearly all."""
-        near = centroid_cosines >= centroid_cosines.max(axis=1, keepdims=True) - reach_of(k, effort)
-        look = self._look(queries, k * effort.candidates, near, centroid_cosines, subset)
+        look = self._look(queries, k * effort.candidates, lists, subset)
         rows, cosines = _best(look.rows, look.cosines, k)
         unsure = np.flatnonzero((cosines[:, min(k, TUNING_KS[0]) - 1] < effort.usual) | (rows[:, -1] < 0))
         if len(unsure):
-            again = self._second_look(
-                queries[unsure], k, centroid_cosines[unsure], near[unsure], look.of(unsure), subset
-            )
+            near = lists.mask((len(queries), self.nlist))[unsure]
+            again = self._second_look(queries[unsure], k, near, look.of(unsure), subset)
             rows[unsure], cosines[unsure] = again
         return rows, cosines
 
-    def _search_filtered(
-        self, queries: NDArray[np.float32], k: int, centroid_cosines: NDArray[np.float32], subset: Subset
-    ) -> Found:
+    def _search_filtered(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         assert subset.in_list is not None
+        centroid_cosines = self.centroid_cosines(queries)
         centroid_cosines[:, subset.in_list == 0] = -np.inf
         near = np.empty(centroid_cosines.shape, bool)
         sizes = np.stack([self._list_sizes, subset.in_list], axis=1)
-        for some, effort in self._by_effort(centroid_cosines):
+        for some, effort in self._by_effort(centroid_cosines.max(axis=1)):
             nearest = centroid_cosines[some].max(axis=1, keepdims=True)
             first = centroid_cosines[some] >= nearest - reach_of(k, effort)
             # Where a third of the rows match, the k-th best match is about the 3k-th best row.
             of_all, matching = (first.astype(np.float32) @ sizes).T
             near[some] = centroid_cosines[some] >= nearest - reach(k * of_all / matching, effort)[:, None]
-        look = self._look(queries, self._candidates(k, near), near, centroid_cosines, subset)
-        return self._second_look(queries, k, centroid_cosines, near, look, subset)
+        look = self._look(queries, self._candidates(k, near), Lists.marked(near, centroid_cosines), subset)
+        return self._second_look(queries, k, near, look, subset, centroid_cosines)
 
     def _second_look(
         self,
         queries: NDArray[np.float32],
         k: int,
-        centroid_cosines: NDArray[np.float32],
         near: NDArray[np.bool_],
         first: _Look,
         subset: Subset,
+        centroid_cosines: NDArray[np.float32] | None = None,
     ) -> Found:
         """What is found in the lists that may hold better rows, and among as many candidates as may be better."""
+        if centroid_cosines is None:
+            centroid_cosines = self.centroid_cosines(queries)
         found = _best(first.rows, first.cosines, k)
         n = first.rows.shape[1]
         lists = centroid_cosines >= _limit(found[1][:, -1], self.tuning)[:, None]
@@ -234,7 +235,8 @@ class AnnIndex:
         more = np.flatnonzero((lists & ~near).any(axis=1))
         if len(more):
             further = (lists & ~near)[more]
-            beyond = self._look(queries[more], self._candidates(k, further), further, centroid_cosines[more], subset)
+            due_lists = Lists.marked(further, centroid_cosines[more])
+            beyond = self._look(queries[more], self._candidates(k, further), due_lists, subset)
             _keep_best(found, more, beyond)
             needed[more] = candidates_needed(*beyond.codes, found[1][more, -1], _MISSES_ALLOWED * k)
             needed[more] -= beyond.rows.shape[1]
@@ -248,7 +250,7 @@ class AnnIndex:
                 break
             at = np.flatnonzero((due > n // 2) & (due <= n))
             if len(at):
-                look = self._look(queries[at], n, (lists | near)[at], centroid_cosines[at], subset)
+                look = self._look(queries[at], n, Lists.marked((lists | near)[at], centroid_cosines[at]), subset)
                 found[0][at], found[1][at] = _best(look.rows, look.cosines, k)
                 due[at] = np.minimum(candidates_needed(*look.codes, found[1][at, -1], _MISSES_ALLOWED * k), _LEAP * n)
         return found
@@ -278,16 +280,9 @@ class AnnIndex:
         rows = float((lists @ self._list_sizes).mean())
         return max(k * self.tuning.efforts[0].candidates, round(rows / _ROWS_A_CANDIDATE))
 
-    def _look(
-        self,
-        queries: NDArray[np.float32],
-        n: int,
-        lists: NDArray[np.bool_],
-        centroid_cosines: NDArray[np.float32],
-        subset: Subset,
-    ) -> _Look:
-        """The nearest n rows by their codes, of these lists [n_queries, nlist]."""
-        numbers, near = self._padded(lists, centroid_cosines)
+    def _look(self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset) -> _Look:
+        """The nearest n rows by their codes, of these lists."""
+        numbers, near = lists.padded(len(queries))
         queries = np.ascontiguousarray(queries)
         approximate, rows = np.empty((len(queries), n), np.float32), np.empty((len(queries), n), np.int64)
         params = self._parameters(numbers.shape[1], subset.bits)
@@ -295,19 +290,6 @@ class AnnIndex:
         # The wrapper that takes arrays takes no parameters.
         self.ivf.search_preassigned_c(len(queries), faiss.swig_ptr(queries), n, *arrays, False, params, None)
         return _Look(approximate, rows, self._cosines(queries, rows))
-
-    def _padded(
-        self, lists: NDArray[np.bool_], centroid_cosines: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The numbers of the lists, [n_queries, most], padded with −1, and their cosines."""
-        at = lists.ravel().nonzero()[0]
-        if len(lists) == 1:
-            return at[np.newaxis], centroid_cosines[:, at]
-        counts = lists.sum(axis=1)
-        place = np.arange(counts.max()) < counts[:, None]
-        numbers, cosines = np.full(place.shape, -1, np.int64), np.zeros(place.shape, np.float32)
-        numbers[place], cosines[place] = at % self.nlist, centroid_cosines.ravel()[at]
-        return numbers, cosines
 
     def _parameters(self, nprobe: int, bits: NDArray[np.uint8] | None) -> Any:
         if bits is not None:
@@ -344,7 +326,8 @@ def _best(rows: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> Foun
         among = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
         rows, cosines = np.take_along_axis(rows, among, 1), np.take_along_axis(cosines, among, 1)
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
+    order += np.arange(len(rows))[:, None] * rows.shape[1]
+    return rows.take(order), cosines.take(order)
 
 
 def _keep_best(found: Found, queries: NDArray[np.int64], look: _Look) -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.centroids import NO_SCREEN, Screen
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -55,12 +57,19 @@ class Tuning:
         rows that belong to the best k; for each of `TUNING_KS`, and for the best rows of a query's far half
     scan_rows : matching rows up to which all of them are scored, because that is faster
     recall : recall@10 reached on held-out rows
+    screen : how centroids are compared
     """
 
     efforts: tuple[Effort, ...]
     gaps: tuple[tuple[float, float], ...] = ((0.0, 1.0), (1.0, 0.0))
     scan_rows: int = 0
     recall: float = 0.0
+    screen: Screen = NO_SCREEN
+
+    @property
+    def usual_nearest(self) -> float:
+        """The cosine of the nearest centroid that queries have unless they take the last effort."""
+        return min((effort.nearest for effort in self.efforts[:-1]), default=-1.0)
 
     def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
         """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from retrieval.ann import AnnIndex
 from retrieval.ann_stopping import TUNING_KS, Effort, Tuning
+from retrieval.centroids import NO_SCREEN, Screen
 from retrieval.faiss_threads import Found, every_thread, faiss
 from retrieval.flat import scan
 
@@ -23,19 +24,22 @@ if TYPE_CHECKING:
 RECALL_TARGET = 0.99
 TUNING_QUERIES = 512
 COVERAGES = (0.985, 0.99, 0.993, 0.996, 0.999)
-CANDIDATES_A_RESULT = (3, 4, 6, 8, 12, 16, 24, 32)
+CANDIDATES_A_RESULT = (3, 4, 5, 6, 8, 12, 16, 24, 32)
 MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
 MAX_ROWS_TO_TRAIN_A_LIST = 64
 MAX_TRAINING_ROWS = 256_000
 DIMS_A_CODE = 2
+AXES_PARTS = (2, 4)
 _GAP_COVERAGE = 0.98
 _FAR_GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
 _FAR_QUERIES = 64
 _FAR_ROWS = 100_000
+_SLACK_COVERAGE = 0.99
 _USUAL_SHARE = 0.002
 _USUAL_MARGIN = 0.5
 _STRATA = (0.5, 0.1, 0.01)
+_LAST_MISSES = 0.75
 _LEAST_QUERIES = 128
 _ROWS_OF_COVARIANCE = 4_096
 _SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
@@ -51,7 +55,7 @@ def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL
     with every_thread():
         ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
     known = _Known(ann, vectors, np.concatenate([vectors[held_out], _strangers(vectors, rng)]), held_out)
-    return ann.tuned(_tuned(known, len(held_out), target))
+    return ann.tuned(_tuned(_screened(known, len(held_out)), len(held_out), target))
 
 
 def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex:
@@ -82,6 +86,17 @@ def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArra
     return np.asarray(queries / np.linalg.norm(queries, axis=1, keepdims=True), np.float32)
 
 
+def _screened(known: _Known, n_rows: int) -> _Known:
+    """The same with the fastest way to compare centroids; rows come first."""
+    rows, found = known.of(np.arange(n_rows)), []
+    effort = Effort(-1.0, tuple(rows.reach(k, RECALL_TARGET) for k in TUNING_KS), CANDIDATES_A_RESULT[2])
+    for axes in (0, *(known.ann.dim // part for part in AXES_PARTS)):
+        screen = Screen(axes, rows.slack(axes, effort.reaches[0])) if axes else NO_SCREEN
+        trial = rows.screened(screen)
+        found.append((trial.seconds(replace(trial.ann.tuning, efforts=(effort,))), screen))
+    return known.screened(min(found, key=lambda choice: choice[0])[1])
+
+
 def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
     """The cheapest effort for each stratum of queries, by how near the nearest centroid is; rows come first."""
     rows = known.of(np.arange(n_rows))
@@ -93,11 +108,12 @@ def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
         outside = np.maximum(lower - known.nearest, known.nearest - upper)
         some = np.flatnonzero(inside) if inside.sum() >= _LEAST_QUERIES else np.argsort(outside)[:_LEAST_QUERIES]
         if lower == limits[-1]:  # there are stranger ones than these
-            efforts.append(_least_effort(known.of(some), lower, COVERAGES[-1:], (1 + target) / 2))
+            last_target = 1 - _LAST_MISSES * (1 - target)
+            efforts.append(_least_effort(known.of(some), lower, COVERAGES[-2:], last_target))
         else:
             efforts.append(_least_effort(known.of(some), lower, COVERAGES, target))
     gaps = sorted([rows.far_gap(), *(rows.gap(k) for k in TUNING_KS)])
-    tuning = Tuning(tuple(efforts), gaps=tuple(gaps))
+    tuning = replace(known.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps))
     return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
 
 
@@ -108,7 +124,8 @@ def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], tar
         reaches = tuple(known.reach(k, coverage) for k in TUNING_KS)
         for candidates in CANDIDATES_A_RESULT:
             effort = Effort(nearest, reaches, candidates)
-            recall, seconds = known.recall(Tuning((effort,))), known.seconds(Tuning((effort,)))
+            trial = replace(known.ann.tuning, efforts=(effort,))
+            recall, seconds = known.recall(trial), known.seconds(trial)
             found.append((max(0.0, target - recall), seconds, effort))
             if recall >= target:
                 break
@@ -142,6 +159,12 @@ class _Known:
             setattr(other, name, getattr(self, name)[some])
         return other
 
+    def screened(self, screen: Screen) -> _Known:
+        """The same, of an index that compares its centroids in this way."""
+        other = copy(self)
+        other.ann = self.ann.tuned(replace(self.ann.tuning, screen=screen))
+        return other
+
     @property
     def nearest(self) -> NDArray[np.float32]:
         """Cosine of the nearest centroid of each query."""
@@ -158,8 +181,18 @@ class _Known:
 
     def reach(self, k: int, share: float) -> float:
         """How much further than a query's nearest centroid are those of this share of its k nearest rows."""
-        holding = np.take_along_axis(self._centroid_cosines, self._lists[:, :k], 1)
-        return float(np.quantile(self._centroid_cosines.max(axis=1, keepdims=True) - holding, share))
+        return float(np.quantile(self._behind(self._centroid_cosines, k), share))
+
+    def slack(self, axes: int, reach: float) -> float:
+        """How much further behind the nearest seem those lists of the ten nearest rows that lie within a reach."""
+        seen = self.screened(Screen(axes)).ann.seen_cosines(self.queries)
+        seems, lies = (self._behind(cosines) for cosines in (seen, self._centroid_cosines))
+        return max(0.0, float(np.quantile((seems - lies)[lies <= reach], _SLACK_COVERAGE)))
+
+    def _behind(self, cosines: NDArray[np.float32], k: int = TUNING_KS[0]) -> NDArray[np.float32]:
+        """How much further than a query's nearest centroid are those of its k nearest rows [n_queries, k]."""
+        behind = cosines.max(axis=1, keepdims=True) - np.take_along_axis(cosines, self._lists[:, :k], 1)
+        return np.asarray(behind, np.float32)
 
     def recall(self, tuning: Tuning) -> float:
         """Recall@10: rows that are as near as the true ones count, so that equal ones may stand for each other."""
