@@ -7,6 +7,7 @@ import ir_measures
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from retrieval.evaluation import metrics
 from retrieval.evaluation.beyond_accuracy import (
@@ -33,30 +34,39 @@ from retrieval.evaluation.significance import (
 )
 
 TREC_EVAL = Path(__file__).parent / "fixtures" / "trec_eval"
-PRINTED = [line.split() for line in (TREC_EVAL / "out.302.test").read_text().splitlines()]
-NAMES = {"map": "AP", "Rprec": "Rprec"}
+QUERIES = ("301", "302", "303")
+WHOLE = {"map": "AP", "Rprec": "Rprec", "recip_rank": "RR", "ndcg": "nDCG"}
 FAMILIES = {"P": "P", "recall": "R", "ndcg_cut": "nDCG", "map_cut": "AP", "success": "Success"}
 
 
-def our_name(printed: str) -> str:
-    if printed in NAMES:
-        return NAMES[printed]
-    if printed in ("recip_rank", "ndcg"):
-        return {"recip_rank": "RR", "ndcg": "nDCG"}[printed]
+def our_name(printed: str) -> str | None:
+    """What we call a measure that trec_eval prints, None for one that we do not compute."""
     family, _, cutoff = printed.rpartition("_")
-    return f"{FAMILIES[family]}@{cutoff}"
+    return f"{FAMILIES[family]}@{cutoff}" if family in FAMILIES else WHOLE.get(printed)
+
+
+def counted(rankings: metrics.Ranked) -> dict[str, NDArray[np.int64]]:
+    """What trec_eval counts, of every query."""
+    return {
+        "num_ret": rankings.returned,
+        "num_rel": rankings.relevant,
+        "num_rel_ret": (rankings.relevance > 0).sum(axis=1),
+        "num_nonrel_judged_ret": (rankings.relevance == 0).sum(axis=1),
+    }
 
 
 def test_trec_eval_prints_the_same_of_its_own_files() -> None:
-    qrels, run = read_qrels(TREC_EVAL / "qrels.302.test"), read_run(TREC_EVAL / "results.302.test")
-    rankings = ranked_run(run, qrels, ["302"])
-    counted = {"num_ret": rankings.returned[0], "num_rel": rankings.relevant[0]}
-    counted["num_rel_ret"] = (rankings.relevance > 0).sum()
-    found = evaluate(rankings, parsed([our_name(name) for name, _, _ in PRINTED if name not in counted], 1_000))
-    assert len(found) + len(counted) == len(PRINTED) == 41
-    for printed, _, value in PRINTED:
-        got = f"{counted[printed]}" if printed in counted else f"{found[our_name(printed)][0]:.4f}"
-        assert got == value, printed
+    lines = [line.split() for line in (TREC_EVAL / "out.test.aq").read_text().splitlines()]
+    qrels, run = read_qrels(TREC_EVAL / "qrels.test.gz"), read_run(TREC_EVAL / "results.test.gz")
+    rankings = ranked_run(run, qrels, QUERIES)
+    names = {name: ours for name, query, _ in lines if query == "all" and (ours := our_name(name))}
+    found, counts = evaluate(rankings, parsed(list(names.values()), 1_000)), counted(rankings)
+    got = {name: [f"{value:.4f}" for value in (*found[ours], found[ours].mean())] for name, ours in names.items()}
+    got |= {name: [str(count) for count in (*numbers, numbers.sum())] for name, numbers in counts.items()}
+    printed = {(name, query): value for name, query, value in lines}
+    expected = {name: [printed[name, query] for query in (*QUERIES, "all")] for name in got}
+    assert got == expected
+    assert len(got) == 47
 
 
 def test_worked_by_hand() -> None:
