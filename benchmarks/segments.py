@@ -1,4 +1,4 @@
-"""Segment embeddings of a corpus with overlapping windows, for `benchmarks.search --data segments`.
+"""Segment embeddings of a corpus with overlapping windows, for `benchmarks.search --data segments|strangers`.
 
     python -m benchmarks.segments --corpus DIR --out FILE.npy [--space soundalike] [--hop-s 1.0]
 

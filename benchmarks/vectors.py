@@ -79,14 +79,22 @@ class Clustered:
 
 @dataclass(frozen=True)
 class FileVectors:
-    """The first `n` rows of a file of embeddings, float16 [rows, dim]; its last tenth is held out."""
+    """`n` rows of a file of embeddings, float16 [rows, dim], in the file's order.
+
+    Attributes
+    ----------
+    strangers : whether the last tenth of the file is held out, music of which no row is, rather than a tenth drawn from
+        all over the file, music of which most is among the rows
+    """
 
     path: Path
     n: int
+    strangers: bool = False
 
     def __post_init__(self) -> None:
-        if self.n > self._rows - self._held_out:
-            raise ValueError(f"{self.path}: {self._rows} rows, less {self._held_out} held out, are fewer than {self.n}")
+        rows, held_out = len(np.load(self.path, mmap_mode="r")), self._held_out.sum()
+        if self.n > rows - held_out:
+            raise ValueError(f"{self.path}: {rows} rows, less {held_out} held out, are fewer than {self.n}")
 
     @property
     def dim(self) -> int:
@@ -95,24 +103,24 @@ class FileVectors:
 
     def chunks(self) -> Iterator[NDArray[np.float16]]:
         """The rows in order, in pieces of at most `CHUNK`."""
-        return self._read(0, self.n)
+        return self._read(np.flatnonzero(~self._held_out)[: self.n])
 
     def held_out(self) -> Iterator[NDArray[np.float16]]:
         """Rows of the same kind that are not among these, in pieces."""
-        return self._read(self._rows - self._held_out, self._rows)
+        return self._read(np.flatnonzero(self._held_out))
 
     @property
-    def _rows(self) -> int:
-        return len(np.load(self.path, mmap_mode="r"))
+    def _held_out(self) -> NDArray[np.bool_]:
+        rows = len(np.load(self.path, mmap_mode="r"))
+        order = np.arange(rows) if self.strangers else np.random.default_rng(0).permutation(rows)
+        held_out = np.zeros(rows, bool)
+        held_out[order[rows - min(int(rows * HELD_OUT_SHARE), MAX_HELD_OUT) :]] = True
+        return held_out
 
-    @property
-    def _held_out(self) -> int:
-        return min(int(self._rows * HELD_OUT_SHARE), MAX_HELD_OUT)
-
-    def _read(self, start: int, stop: int) -> Iterator[NDArray[np.float16]]:
-        rows = np.load(self.path, mmap_mode="r")
-        for first in range(start, stop, CHUNK):
-            yield _unit(rows[first : min(first + CHUNK, stop)].astype(np.float32))
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float16]]:
+        every = np.load(self.path, mmap_mode="r")
+        for start in range(0, len(rows), CHUNK):
+            yield _unit(every[rows[start : start + CHUNK]].astype(np.float32))
 
 
 def clustered(n: int, dim: int, seed: int = 0) -> Clustered:
@@ -120,9 +128,9 @@ def clustered(n: int, dim: int, seed: int = 0) -> Clustered:
     return Clustered(n, dim, seed)
 
 
-def segments(path: Path, n: int) -> FileVectors:
-    """The first `n` embeddings of a file that numpy reads."""
-    return FileVectors(path, n)
+def segments(path: Path, n: int, *, strangers: bool = False) -> FileVectors:
+    """`n` embeddings of a file that numpy reads; as strangers, its queries are of other music."""
+    return FileVectors(path, n, strangers)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
