@@ -122,7 +122,9 @@ class DiversityIn(In):
     mmr: float = Field(default=0.0, ge=0, le=1, description="0 for relevance alone, 1 for unlikeness alone")
     candidates: int = Field(default=500, ge=1, le=MAX_CANDIDATES, description="of which the results are picked")
     max_per: MaxPerIn = Field(default_factory=MaxPerIn)
-    fold_duplicates: bool = Field(default=False, description="leave out other versions of a track that is in already")
+    fold_duplicates: bool = Field(
+        default=False, description="leave out other versions of a track that is in already, or an example"
+    )
     csls: bool = Field(default=False, description="rank tracks lower that are near everything")
 
     def as_diversity(self) -> Diversity:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog import Catalog
+    from retrieval.plan import Plan
     from retrieval.query import Query
     from retrieval.records import Track
     from retrieval.vector_index import IndexView
@@ -44,28 +45,22 @@ class Candidates:
 
 
 def pick(
-    candidates: Candidates,
-    tracks: Mapping[int, Track],
-    view: IndexView,
-    query: Query,
-    catalog: Catalog,
-    *,
-    wanted: int,
+    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, wanted: int
 ) -> tuple[Candidates, dict[str, int]]:
     """The candidates in the order in which they shall stand, the first `wanted` at least, and what each rule dropped.
 
-    In turn: hubs step back, then other versions of a track that is in already, too many of one artist or album,
-    likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block change
-    nothing before them, so that pages follow each other.
+    In turn: hubs step back, then other versions of a track that is in already or was an example, too many of one artist
+    or album, likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block
+    change nothing before them, so that pages follow each other.
     """
-    dropped: dict[str, int] = {}
+    query, view, dropped = plan.query, plan.view, dict[str, int]()
     candidates = candidates.at(np.array([track_id in tracks for track_id in candidates.track_ids.tolist()], bool))
     diversity = query.diversity
     places = np.arange(len(candidates))
     if diversity is not None and diversity.csls:
         candidates = _hubs_behind(candidates, places // diversity.candidates, view)
     if diversity is not None and diversity.fold_duplicates:
-        originals = _originals(candidates, tracks, view, catalog)
+        originals = _originals(candidates, tracks, plan, catalog)
         dropped["duplicate"] = int((~originals).sum())
         candidates, places = candidates.at(originals), places[originals]
     if diversity is not None and diversity.max_per:
@@ -84,19 +79,22 @@ def pick(
     return candidates, dropped
 
 
-def _originals(
-    candidates: Candidates, tracks: Mapping[int, Track], view: IndexView, catalog: Catalog
-) -> NDArray[np.bool_]:
-    """Which candidates are versions of none before them, bool [n]."""
-    durations_s = np.array([tracks[track_id].duration_s for track_id in candidates.track_ids.tolist()])
+def _originals(candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog) -> NDArray[np.bool_]:
+    """Which candidates are versions of none before them, nor of an example that is left out: bool [n]."""
+    examples = {} if plan.query.include_seed else {seed.id: seed for seed in plan.seeds.values()}
+    of_examples = plan.view.select(np.array(sorted(examples), np.int64)).every_row
+    rows = np.concatenate([of_examples, candidates.rows])
+    track_ids = np.concatenate([plan.view.track_ids(of_examples), candidates.track_ids])
+    known = {**tracks, **examples}
+    durations_s = np.array([known[track_id].duration_s for track_id in track_ids.tolist()])
 
     def fingerprints(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
-        track_ids = candidates.track_ids[positions].tolist()
-        known = catalog.fingerprints_of(track_ids)
-        return [known.get(track_id) for track_id in track_ids]
+        asked = track_ids[positions].tolist()
+        found = catalog.fingerprints_of(list(dict.fromkeys(asked)))
+        return [found.get(track_id) for track_id in asked]
 
-    first = fold_duplicates(view.vectors(candidates.rows), durations_s, fingerprints)
-    originals: NDArray[np.bool_] = first == np.arange(len(first))
+    first = fold_duplicates(plan.view.vectors(rows), durations_s, fingerprints)
+    originals: NDArray[np.bool_] = (first == np.arange(len(first)))[len(of_examples) :]
     return originals
 
 

@@ -71,7 +71,7 @@ class Diversity:
     mmr : 0 for relevance alone, 1 for unlikeness alone
     candidates : how many of the nearest the results are picked from; once all of them are placed, the next so many
     max_per : at most so many results of one ``artist`` or ``album``
-    fold_duplicates : leave out other versions of a track that is in already
+    fold_duplicates : leave out other versions of a track that is in already, or is an example
     csls : rank tracks lower that are near everything (see :mod:`retrieval.hubness`); scores bunch about the middle
     """
 

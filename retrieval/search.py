@@ -164,7 +164,7 @@ class Search:
         if query.picks:
             tracks = self.tracks.tracks(candidates.track_ids.tolist())
             end = position.returned + query.limit
-            candidates, reasons = pick(candidates, tracks, plan.view, query, self.catalog, wanted=end)
+            candidates, reasons = pick(candidates, tracks, plan, self.catalog, wanted=end)
             page = candidates.at(slice(position.returned, end))
             dropped |= reasons
         else:

@@ -78,8 +78,9 @@ def stored(here: Soundalike) -> dict[str, NDArray[np.int32]]:
     return {Path(track.key).name: found[track.id] for track in tracks if track.id in found}
 
 
-def without_versions(here: Soundalike) -> tuple[list[str], dict[str, int]]:
-    query = similar("versions/one.wav", space="bands", include_seed=True, diversity=Diversity(fold_duplicates=True))
+def without_versions(here: Soundalike, *, include_seed: bool = True) -> tuple[list[str], dict[str, int]]:
+    diversity = Diversity(fold_duplicates=True)
+    query = similar("versions/one.wav", space="bands", include_seed=include_seed, diversity=diversity)
     answer = here.search.answer(query)
     return sorted(Path(result.track.key).name for result in answer.results), dict(answer.stats.dropped)
 
@@ -119,6 +120,7 @@ def test_ingest_keeps_them_and_versions_are_folded_by_them(
         np.testing.assert_array_equal(kept[name], of_file(versions / name))
     # All three sound alike, note for note, and last as long: the order of the notes tells them apart.
     assert without_versions(soundalike) == (["one.wav", "two.wav"], {"duplicate": 1})
+    assert without_versions(soundalike, include_seed=False) == (["two.wav"], {"duplicate": 1})
     assert run(versions, soundalike, bands).counts["unchanged"] == 3
 
 
