@@ -25,6 +25,9 @@ OVERALL = {
     "entropy_bits": "entropy, bits",
     "occurrence_skew": "k-occurrence skew",
 }
+_NAME_WIDTH = 16
+"""Characters that a name has at least, to stand on few lines."""
+_BETWEEN = 3
 
 
 @singledispatch
@@ -55,8 +58,8 @@ def print_evaluation(found: Evaluation) -> None:
         table.add_row(shown, *_cells(getattr(beyond, name)))
     console.print(table)
     seconds = ", ".join(f"{name} {value:.2f} s" for name, value in found.seconds.items())
-    unjudged = "" if math.isnan(found.unjudged) else f"{found.unjudged:.1%} of the first {beyond.k} are unjudged; "
-    console.print(unjudged + seconds, highlight=False)
+    unjudged = f"{100 * found.unjudged:.1f} % of the first {beyond.k} are unjudged; "
+    console.print(("" if math.isnan(found.unjudged) else unjudged) + seconds, highlight=False)
     _print_warnings(found.warnings, console)
 
 
@@ -65,7 +68,7 @@ def print_comparison(found: Comparison) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
     title = f"{found.second} against {found.first}, {found.queries} queries"
     console = Console()
-    console.print(_differences(title, "first", "second", found.metrics, found.lower_is_better))
+    _print_differences(console, title, ("first", "second"), found.metrics, found.lower_is_better)
     _print_warnings(found.warnings, console)
 
 
@@ -74,18 +77,19 @@ def print_ann(found: AnnEvaluation) -> None:
     """ANN recall by selectivity."""
     subject = found.subject
     title = (
-        f"recall@{found.k} of {subject.space} against its exact twin, {found.queries} queries, {subject.tracks} tracks"
+        f"recall@{found.k} of {subject.space} against its exact twin, {found.queries} queries, "
+        f"{subject.tracks} tracks, by {subject.granularity}"
     )
     times = "p50 / p95 / p99 ms"
     names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + found.epsilon:g}×", "worst")
-    table = _table(title, *names, times, f"exact, {times}")
+    rows = []
     for row in found.rows:
-        among = row.among if row.among != "random" else f"random {row.share:.2%}"
+        among = row.among if row.among != "random" else f"random {100 * row.share:.3g}\N{NO-BREAK SPACE}%"
         recalls = (_number(one.mean) for one in (row.id_overlap, row.tie_safe, row.epsilon))
         latencies = (_latency(one) for one in (row.latency, row.exact_latency))
-        table.add_row(Text(among), str(row.matching), row.path, *recalls, _number(row.worst), *latencies)
+        rows.append([among, str(row.matching), row.path, *recalls, _number(row.worst), *latencies])
     console = Console()
-    console.print(table)
+    _print_wide(console, title, [*names, times, f"exact, {times}"], rows)
     _print_warnings(found.warnings, console)
 
 
@@ -116,7 +120,7 @@ def print_models(found: ModelsComparison) -> None:
         f"{found.tracks} tracks, {found.queries} ask"
     )
     console = Console()
-    console.print(_differences(title, blue.space, green.space, found.metrics, found.lower_is_better))
+    _print_differences(console, title, (blue.space, green.space), found.metrics, found.lower_is_better)
     table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
     table.add_row(f"overlap@{blue.depth}", *_cells(found.overlap))
     table.add_row("rank-biased overlap, p = 0.9", *_cells(found.rank_biased_overlap))
@@ -132,16 +136,36 @@ def print_files(folder: Path, names: Sequence[str]) -> None:
     Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
 
 
-def _differences(
-    title: str, first: str, second: str, metrics: Mapping[str, Difference], lower_is_better: Sequence[str]
-) -> Table:
-    names = ("metric", first, second, "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses")
-    table = _table(title, *names)
+def _print_differences(
+    console: Console,
+    title: str,
+    sides: tuple[str, str],
+    metrics: Mapping[str, Difference],
+    lower_is_better: Sequence[str],
+) -> None:
+    rows = []
     for name, one in metrics.items():
         lower = " (lower is better)" if name in lower_is_better else ""
         means = _number(one.first_mean), _number(one.second_mean)
-        table.add_row(Text(name + lower), *means, *_difference(one), _number(one.p), _number(one.p_holm), *_effect(one))
-    return table
+        rows.append([name + lower, *means, *_difference(one), _number(one.p), _number(one.p_holm), *_effect(one)])
+    names = ["metric", *sides, "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses"]
+    _print_wide(console, title, names, rows)
+
+
+def _print_wide(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table none of whose figures is cut off: where it would not fit, two of them stand below each other."""
+    longest, *figures = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    fits = min(longest, _NAME_WIDTH) + sum(figures) + _BETWEEN * len(names) <= console.width
+    table = _table(title, *(names if fits else _in_pairs(names)), show_lines=not fits)
+    for row in rows:
+        first, *others = row if fits else _in_pairs(row)
+        table.add_row(Text(first), *others)
+    console.print(table)
+
+
+def _in_pairs(row: Sequence[str]) -> list[str]:
+    """The first cell, and every two of the others as the lines of one."""
+    return [row[0], *map("\n".join, zip(row[1::2], row[2::2], strict=True))]
 
 
 def _difference(one: Difference) -> tuple[str, str]:
@@ -167,11 +191,11 @@ def _print_warnings(warnings: Sequence[str], console: Console) -> None:
         console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Table:
+    table = Table(title=Text(title), title_justify="left", pad_edge=False, show_lines=show_lines)
     table.add_column(first, overflow="fold")
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

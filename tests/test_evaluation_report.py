@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from api.commands.evaluation_report import report
+from api.evaluation_tables import print_result
 from api.web.evaluation_page import page, read_result, write_page
 from api.web.evaluation_parts import Result
 from api.web.latency_plots import Speed, recall_against_latency
@@ -26,7 +27,16 @@ from retrieval.evaluation.comparison import compare_runs
 from retrieval.evaluation.errors import EvaluationFileError
 from retrieval.evaluation.files import write_comparison, write_outcome, write_results
 from retrieval.evaluation.formats import read_qrels, read_run
-from retrieval.evaluation.report import AnnEvaluation, AnnRecall, Latency, Subject, as_json
+from retrieval.evaluation.report import (
+    AnnEvaluation,
+    AnnRecall,
+    Comparison,
+    FoundTrack,
+    Latency,
+    Subject,
+    WorstQuery,
+    as_json,
+)
 from retrieval.evaluation.significance import Difference, Interval
 from retrieval.evaluation.space_report import CatalogueEvaluation, LargestHub, ModelsComparison, WithoutHalves
 from retrieval.search import Search
@@ -158,6 +168,43 @@ def test_the_worst_queries_come_first(folders: Mapping[str, Path]) -> None:
     assert re.findall('<th scope="row"><bdi>(.*?)</bdi>', table[0]) == worst
 
 
+def test_the_worst_queries_say_what_they_found(folders: Mapping[str, Path]) -> None:
+    found: dict[str, list[str]] = {}
+    for line in (folders["run"] / "run.trec").read_text().splitlines():
+        query, _, key, *_ = line.split()
+        found.setdefault(query, []).append(key)
+    relevant = {tuple(line.split()[0:3:2]) for line in (folders["run"].parent / "q.qrels").read_text().splitlines()}
+    result = read_result(folders["run"])
+    assert len(result.found["worst"]) == 20
+    for one in result.found["worst"]:
+        keys = [track["key"] for track in one["found"]]
+        assert keys == found[one["query"]][:3]
+        assert [track["relevant"] for track in one["found"]] == [(one["query"], key) in relevant for key in keys]
+    html = page([result])
+    listed = re.findall('<li(?: class="marked")?><bdi>(.*?)</bdi>', html.split("<tbody>")[1])[:60]
+    assert listed == [track["key"] for one in result.found["worst"] for track in one["found"]]
+    before = replace(result, found={name: value for name, value in result.found.items() if name != "worst"})
+    assert "found first" in checked(html).text
+    assert "shown are the first" not in html
+    same = replace(result, columns={**result.columns, "nDCG@10": np.zeros(len(result.query_ids))})
+    assert f"{len(result.query_ids)} queries have nDCG@10 0.0000: shown are the first 20." in page([same])
+    assert "found first" not in checked(page([before])).text
+
+
+def test_a_track_that_was_found_is_named(search: Search, tmp_path: Path) -> None:  # noqa: F811
+    outcome = evaluated(search, judgments("t3 t4 1\nt5 t6 1"), metrics=["RR"])
+    tracks = FoundTrack("k1", HOSTILE, "Song", relevant=True), FoundTrack("k2", "Artist", None, relevant=False)
+    worst = [WorstQuery("t3", tracks), WorstQuery("t5", ())]
+    write_outcome(tmp_path, replace(outcome, evaluation=replace(outcome.evaluation, worst=worst)), search.catalog)
+    html = page([read_result(tmp_path)])
+    said = HOSTILE.replace("\x01", "\N{REPLACEMENT CHARACTER}")
+    assert f"{said} – Song k2" in checked(html).text
+    assert re.search(r"<bdi>t5</bdi></th>.*<td>–</td></tr>", html)
+    assert html.count('<li class="marked">') == 1
+    assert "In bold: judged relevant." in html
+    assert "<script" not in html
+
+
 def test_histograms_count_every_query(folders: Mapping[str, Path]) -> None:
     result = read_result(folders["run"])
     html = page([result])
@@ -225,8 +272,8 @@ def test_what_is_missing_is_left_out(circle: Search, tmp_path: Path) -> None:  #
 def test_spaces_without_judgments(tmp_path: Path) -> None:
     high, skew = Interval(0.8, 0.7, 0.9, 9), Interval(3.5, 3.0, 4.0, 9)
     hub = LargestHub(HOSTILE, 7, 9)
-    metrics = {"half R@1": high, "hubness skewness@10": skew}
-    chance = {"half R@1": 0.001, "hubness skewness@10": math.nan}
+    metrics = {"half R@1": high, "hubness skewness@10": skew, "same album mAP": high}
+    chance = {"half R@1": 0.001, "hubness skewness@10": math.nan, "same album mAP": 0.5}
     without = WithoutHalves(0, 0, 0)
     catalogue = CatalogueEvaluation(SUBJECT, 9, metrics, chance, ["hubness skewness@10"], hub, without, 0, 0)
     write_results(tmp_path / "catalogue", catalogue)
@@ -234,13 +281,18 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     text = checked(html).text
     assert "half R@1 0.8000 0.7000 – 0.9000; by chance 0.0010" in text
     assert "hubness skewness@10 3.5000 3.0000 – 4.0000; lower is better" in text
+    (picture,) = pictures(html)
+    assert picture[0].text == "Tracks of the same album"
+    (chance_line,) = (one for one in picture.iter("line") if one.get("class") == "chance")
+    (mark,) = (one for one in picture.iter("circle") if one.get("class") == "mark")
+    assert 0 < float(chance_line.get("x1") or 0) < float(mark.get("cx") or 0)
     gain = Difference(0.5, 0.6, Interval(0.1, 0.05, 0.15, 9), 0.001, 0.002, 0.7, 6, 2, 1)
     unknown = Interval(math.nan, math.nan, math.nan, 0)
     unmeasured = Difference(math.nan, math.nan, unknown, math.nan, math.nan, math.nan, 0, 0, 0)
-    both = {"half R@1": gain, "same artist R@1": unmeasured}
+    both = {"half R@1": gain, "same artist R@1": unmeasured, "never listed": gain}
     green = replace(SUBJECT, space="next")
     models = ModelsComparison(
-        SUBJECT, green, 9, 1, 2, 9, both, {}, [], high, high, (hub, hub), "next better on half R@1"
+        SUBJECT, green, 9, 1, 2, 9, both, {}, ["never listed"], high, high, (hub, hub), "next better on half R@1"
     )
     write_results(tmp_path / "models", models)
     html = page([read_result(tmp_path / "models")])
@@ -248,7 +300,26 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     assert "next against space" in text
     assert "next better on half R@1" in text
     assert "half R@1 0.5000 0.6000 +0.1000* +0.0500 – +0.1500 0.0010 0.0020 +0.70 6/2/1" in text
-    assert [one[0].text for one in pictures(html)] == ["Mean differences"]
+    (picture,) = pictures(html)
+    assert picture[0].text == "Mean differences"
+    assert [one.text for one in picture.iter("text") if one.get("class") == "label halo"] == ["half R@1"]
+
+
+@pytest.mark.parametrize("width", [80, 107, 200])
+def test_no_figure_is_cut_on_a_narrow_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    gain = Difference(0.5123, 0.3821, Interval(-0.1302, -0.2204, -0.0417, 99), 0.0012, 0.0234, -0.71, 12, 34, 53)
+    print_result(Comparison("a", "b", "q", 99, (0, 0), (0, 0), [], {"same artist on other albums R-precision": gain}))
+    high, latency = Interval(0.9876, 0.9765, 0.9987, 99), Latency(10.123, 20.234, 30.345)
+    row = AnnRecall('{"must": []}', 1_234, 0.5, "exact", high, high, high, 0.6543, latency, latency)
+    print_result(AnnEvaluation(SUBJECT, 10, 0.01, 99, 99, [row]))
+    shown = capsys.readouterr().out
+    for figure in ("-0.1302*", "-0.2204 – -0.0417", "0.0234", "12/34/53", "0.6543", "10.12 / 20.23 / 30.34"):
+        assert figure in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
 
 
 def test_results_that_cannot_be_shown(tmp_path: Path) -> None:
@@ -326,6 +397,22 @@ def test_points_that_would_cover_each_other_are_lifted() -> None:
     heights = sorted(float(one.get("cy") or 0) for one in marks)
     assert len(marks) == 4
     assert np.diff(heights).min() >= 14
+
+
+@pytest.mark.parametrize("slowest_ms", [2.0, 500.0])
+def test_the_name_of_exact_search_covers_no_point(slowest_ms: float) -> None:
+    times = np.geomspace(0.1, slowest_ms, 12).tolist()
+    rows = [Speed(f"random {n} %", (0.9, 0.8, 0.95), (0.1, 0.1, 0.1), (ms, ms, ms)) for n, ms in enumerate(times)]
+    rows.append(Speed("all tracks", (0.9, 0.8, 0.95), (0.1, 10.0, 600.0), (1.0, 1.0, 1.0)))
+    (picture,) = pictures(recall_against_latency("p", rows, 10))
+    (name,) = (one for one in picture.iter("text") if one.text == "exact search")
+    x, y = float(name.get("x") or 0), float(name.get("y") or 0)
+    left = x - 84 if name.get("text-anchor") == "end" else x
+    points = [one for one in picture.iter("circle") if one.get("class") == "mark twin"]
+    assert len(points) == 13
+    for point in points:
+        clear_by = float(point.get("cx") or 0) + 4.5 <= left or float(point.get("cx") or 0) - 4.5 >= left + 84
+        assert clear_by or float(point.get("cy") or 0) + 4.5 <= y - 10
 
 
 def test_lorenz_curve(circle: Search) -> None:  # noqa: F811

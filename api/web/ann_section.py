@@ -34,7 +34,8 @@ def ann_section(result: Result, name: str) -> Section:
     table = Table(
         "By selectivity", columns, [_ann_row(row) for row in found["rows"]], "Milliseconds are p50 / p95 / p99."
     )
-    counts = [("queries", f"{found['queries']:,}, {found['timed_queries']:,} of them timed one at a time")]
+    some = "" if found["timed_queries"] == found["queries"] else f"{found['timed_queries']:,} of them "
+    counts = [("queries", f"{found['queries']:,}, {some}timed one at a time")]
     cards = [card(_among(row), row["tie_safe"]) for row in found["rows"] if row["matching"]]
     return Section(
         "the index against exact search",

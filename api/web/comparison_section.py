@@ -74,11 +74,12 @@ def models_section(result: Result, name: str) -> Section:
 
 
 def _means(found: Mapping[str, Any], name: str, what: str) -> list[Figure]:
-    """The differences of what lies between 0 and 1: counts and skewness would hide them."""
+    """The differences of what lies between 0 and 1, the more the better: they share a scale, and a direction."""
+    lower = found.get("lower_is_better", ())
     shown = {
         metric: one
         for metric, one in found["metrics"].items()
-        if all(0 <= number(one[side]) <= 1 for side in ("first_mean", "second_mean"))
+        if metric not in lower and all(0 <= number(one[side]) <= 1 for side in ("first_mean", "second_mean"))
     }
     rows = [_difference(metric, one) for metric, one in shown.items()]
     rows = [row for row in rows if not math.isnan(row.low)]
@@ -109,7 +110,8 @@ def _gain(result: Result, metric: str) -> NDArray[np.float64]:
 def _verdict(one: Mapping[str, Any]) -> str:
     gain = one["difference"]
     bounds = f"{signed(gain['low'])} to {signed(gain['high'])}"
-    return f"{signed(gain['mean'])}, 95 % interval {bounds}; p {decimals(one['p'])}, by Holm {decimals(one['p_holm'])}."
+    sure = f"p {decimals(one['p'])}, by Holm {decimals(one['p_holm'])}.".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{signed(gain['mean'])}, 95 % interval {bounds}; {sure}"
 
 
 def _difference(metric: str, one: Mapping[str, Any]) -> Estimate:

@@ -47,13 +47,22 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """One of several names in a cell; a marked one stands out."""
+
+    name: str
+    marked: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
-    """Rows of text, the first column of which names the row."""
+    """Rows of text, the first column of which names the row; the last one may list names."""
 
     title: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Sequence[Listed]]]
     note: str = ""
+    lists: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,8 @@ def card(name: str, interval: Mapping[str, Any], *notes: str) -> Card:
         return Card(name, "–", "of no query")
     bounds = [] if math.isnan(low) else [f"{decimals(low)} – {decimals(high)}"]
     span = (100 * low, 100 * (high - low), 100 * mean) if low >= 0 and high <= 1 else None
-    return Card(name, decimals(mean), "; ".join([*bounds, *filter(None, notes)]), span)
+    whole = [note.replace(" ", "\N{NO-BREAK SPACE}") for note in (*bounds, *notes) if note]
+    return Card(name, decimals(mean), "; ".join(whole), span)
 
 
 def estimate(label: str, interval: Mapping[str, Any]) -> Estimate:

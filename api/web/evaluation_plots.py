@@ -6,6 +6,7 @@ design, 2008), which people with any colour vision tell apart. Where a colour ma
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,14 @@ BARS = 240
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with the bounds of its interval; `shown` is what stands beside it."""
+    """A mean with the bounds of its interval; `shown` is what stands beside it; `chance` is NaN where none is known."""
 
     label: str
     mean: float
     low: float
     high: float
     shown: str
+    chance: float = math.nan
 
 
 def histogram(name: str, metric: str, values: NDArray[np.float64], estimate: Estimate) -> Markup:
@@ -72,7 +74,7 @@ def differences(
     gains = -values if lower_is_better else values
     order = np.argsort(gains, kind="stable")
     ordered = values[order]
-    reach = nice_end(float(np.abs(ordered).max()), 2)
+    reach = nice_end(float(np.abs(ordered).max()))
     x = Scale(0, len(ordered), AREA.left, AREA.right)
     y = Scale(-reach, reach, *((AREA.top, AREA.bottom) if lower_is_better else (AREA.bottom, AREA.top)))
     losses, wins = int((gains < 0).sum()), int((gains > 0).sum())
@@ -126,8 +128,11 @@ def estimates(name: str, title: str, rows: Sequence[Estimate], label: str, *, ze
         parts.append(line(x(0), area.top, x(0), area.bottom, "base"))
     for number, row in enumerate(rows):
         at = area.top + step * number + 14
-        parts += [text(area.left, at, row.label), text(area.right, at, row.shown, anchor="end", class_="label strong")]
+        parts.append(text(area.left, at, row.label, class_="label halo"))
+        parts.append(text(area.right, at, row.shown, anchor="end", class_="label strong halo"))
         parts.append(line(x(row.low), at + 9, x(row.high), at + 9, "interval"))
+        if not math.isnan(row.chance):
+            parts.append(line(x(row.chance), at + 4, x(row.chance), at + 14, "chance"))
         parts.append(dot(x(row.mean), at + 9, "mark", title=f"{row.label}: {row.shown}"))
     said = "; ".join(f"{row.label} {row.shown}" for row in rows)
     return picture(name, title, said, (WIDTH, area.bottom + 38), parts)

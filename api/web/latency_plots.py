@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH = 400.0
 LIFT = 15.0
 TIME = "milliseconds a query, p50 – p95 – p99"
+EXACT = "exact search"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
     for row in rows:
         title = f"exact, {row.label}: {row.exact_ms[0]:.3g} ms"
         parts.append(dot(x(row.exact_ms[0]), y(1), "mark twin", title=title))
-    slowest = max(x(row.exact_ms[0]) for row in rows)
-    parts.append(_beside(slowest + 10, slowest - 10, y(1) + 4, "exact search"))
+    right, below, anchor = _exact_label(rows, x)
+    parts.append(text(right, y(1) + below, EXACT, anchor=anchor, class_="label halo"))
     for row, up in zip(rows, lifts, strict=True):
         parts += _point(row, x, y, up)
     said = "; ".join(f"{row.label}: recall {row.recall[0]:.4f} at {row.index_ms[0]:.3g} ms" for row in rows)
@@ -66,7 +67,8 @@ def latencies(name: str, rows: Sequence[Speed]) -> Markup:
     parts = x_axis(x, area, TIME)
     for number, row in enumerate(rows):
         at, factor = area.top + step * number + 14, row.times_as_fast
-        faster = f"{factor:.1f} × as fast" if factor >= 1 else f"{1 / factor:.1f} × as slow"
+        times = f"{max(factor, 1 / factor):.1f}"
+        faster = "as fast" if times == "1.0" else f"{times} × as {'fast' if factor > 1 else 'slow'}"
         parts += [
             text(area.left, at, row.label),
             text(area.right, at, faster, anchor="end", class_="label strong halo"),
@@ -114,10 +116,18 @@ def _milliseconds(values: tuple[float, float, float]) -> str:
     return " / ".join(f"{value:.3g}" for value in values) + " ms"
 
 
+def _exact_label(rows: Sequence[Speed], x: Scale) -> tuple[float, float, str]:
+    """Where exact search is named, x and the way down from its line: right of its points, or else under the last."""
+    slowest = max(x(row.exact_ms[0]) for row in rows)
+    return (slowest + 10, 4, "start") if _fits(slowest + 10, EXACT) else (slowest + 6, 20, "end")
+
+
 def _lifts(rows: Sequence[Speed], x: Scale, y: Scale) -> list[float]:
     """How far up each row is lifted."""
     lifts: list[float] = []
-    placed: list[Rect] = []
+    right, below, anchor = _exact_label(rows, x)
+    left = right - CHARACTER * len(EXACT) if anchor == "end" else right
+    placed = [Rect(left, y(1) + below - LIFT, left + CHARACTER * len(EXACT), y(1) + below)]
     for row in rows:
         up = LIFT if y(row.recall[0]) - y(1) < LIFT else 0.0  # the line of exact search stays free
         while any(one.meets(_reach(row, x, y(row.recall[0]) - up)) for one in placed):

@@ -10,6 +10,7 @@ import numpy as np
 from api.web import evaluation_plots as plots
 from api.web.evaluation_parts import (
     Figure,
+    Listed,
     Named,
     Result,
     Section,
@@ -20,13 +21,13 @@ from api.web.evaluation_parts import (
     number,
     subject_facts,
 )
+from retrieval.evaluation.worst import metric_of_worst, worst_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-WORST = 20
 NAMED = 12
 PLOTTED = 4
 """Metrics whose values by query are drawn: the first ones."""
@@ -48,7 +49,7 @@ def run_section(result: Result, name: str) -> Section:
     ]
     unjudged = number(found.get("unjudged"))
     if not math.isnan(unjudged):
-        counts.append(("unjudged", f"{unjudged:.0%} of the first {found['beyond_accuracy']['k']}"))
+        counts.append(("unjudged", f"{100 * unjudged:.0f} % of the first {found['beyond_accuracy']['k']}"))
     lower = found.get("lower_is_better", ())
     return Section(
         "the live index against judgments",
@@ -94,25 +95,47 @@ def _beyond(beyond: Mapping[str, Any], name: str) -> list[Figure]:
 
 
 def _worst(result: Result) -> list[Table]:
-    metrics = list(result.found["metrics"])
-    by = next((metric for metric in metrics if metric.startswith("nDCG")), metrics[0] if metrics else "")
-    if by not in result.columns:
+    metrics = [metric for metric in result.found["metrics"] if metric in result.columns]
+    if not metrics:
         return []
-    values = result.columns[by]
+    by = metric_of_worst(metrics)
     lower = by in result.found.get("lower_is_better", ())
-    order = np.argsort(-values if lower else values, kind="stable")[:WORST]
-    shown = [by, *(metric for metric in metrics if metric != by and metric in result.columns)][:5]
+    rows = worst_rows(result.columns[by], lower_is_better=lower)
+    title = f"The {len(rows)} queries with the {'highest' if lower else 'lowest'} {by}"
+    notes = _equal(result.columns[by], rows, by)
+    shown = [by, *(metric for metric in metrics if metric != by)][:5]
     relevant = result.columns.get("relevant")
-    rows = [
-        [
-            result.query_ids[number],
-            *([] if relevant is None else [f"{relevant[number]:,.0f}"]),
-            *(decimals(result.columns[metric][number]) for metric in shown),
-        ]
-        for number in order.tolist()
-    ]
     columns = ["query", *([] if relevant is None else ["relevant"]), *shown]
-    return [Table(f"The {len(rows)} queries with the {'highest' if lower else 'lowest'} {by}", columns, rows)]
+    cells: list[list[str | Sequence[Listed]]] = [
+        [
+            result.query_ids[row],
+            *([] if relevant is None else [f"{relevant[row]:,.0f}"]),
+            *(decimals(result.columns[metric][row]) for metric in shown),
+        ]
+        for row in rows
+    ]
+    found = {one["query"]: _found(one["found"]) for one in result.found.get("worst", ())}
+    if not found:  # written before they were kept
+        return [Table(title, columns, cells, " ".join(notes))]
+    for cell in cells:
+        cell.append(found.get(str(cell[0])) or "–")
+    if any(one.marked for names in found.values() for one in names):
+        notes.append("In bold: judged relevant.")
+    return [Table(title, [*columns, "found first"], cells, " ".join(notes), lists=True)]
+
+
+def _equal(values: NDArray[np.float64], rows: Sequence[int], metric: str) -> list[str]:
+    """What must be said where more queries are as bad as the last one that is shown."""
+    last = values[rows[-1]] if rows else math.nan
+    equal, shown = int((values == last).sum()), int((values[rows] == last).sum())
+    return [f"{equal:,} queries have {metric} {decimals(last)}: shown are the first {shown}."] if equal > shown else []
+
+
+def _found(tracks: Sequence[Mapping[str, Any]]) -> list[Listed]:
+    return [
+        Listed(f"{one['artist']} – {one['title']}" if one["artist"] and one["title"] else one["key"], one["relevant"])
+        for one in tracks
+    ]
 
 
 def _left_out(left_out: Mapping[str, Any]) -> list[Named]:

@@ -58,6 +58,24 @@ class BeyondAccuracy:
 
 
 @dataclass(frozen=True)
+class FoundTrack:
+    """A track that was found, and whether it was judged relevant."""
+
+    key: str
+    artist: str | None
+    title: str | None
+    relevant: bool
+
+
+@dataclass(frozen=True)
+class WorstQuery:
+    """A query that was answered worse than most, and the first tracks that it found."""
+
+    query: str
+    found: Sequence[FoundTrack]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One run of queries against the live index.
 
@@ -70,6 +88,7 @@ class Evaluation:
     unjudged : share of the first 10 results that nobody judged
     metrics : by name, over queries
     lower_is_better : metrics of which less is more
+    worst : the queries that `retrieval.evaluation.worst` picks, the worst first
     seconds : by step
     """
 
@@ -84,6 +103,7 @@ class Evaluation:
     beyond_accuracy: BeyondAccuracy
     left_out: LeftOut
     lower_is_better: Sequence[str] = ()
+    worst: Sequence[WorstQuery] = ()
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     created: str = field(default_factory=now)

@@ -15,6 +15,7 @@ from retrieval.evaluation.queries import Asked, Where
 from retrieval.evaluation.ranking import Ranking, rank
 from retrieval.evaluation.report import Evaluation, Subject
 from retrieval.evaluation.significance import bootstrap
+from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,9 @@ def evaluate(
     clock.lap("beyond_accuracy")
     intervals = bootstrap(np.stack(list(per_query.values()), axis=1), seed=options.seed)
     clock.lap("bootstrap")
+    lower = [metric.name for metric in wanted if metric.lower_is_better]
+    by = metric_of_worst(list(per_query))
+    rows = worst_rows(per_query[by], lower_is_better=by in lower)
     first = looked_up.relevance[:, :LIST_LENGTH][ranking.track_ids[:, :LIST_LENGTH] >= 0]
     evaluation = Evaluation(
         _subject(index.space, view, options.where),
@@ -117,7 +121,8 @@ def evaluate(
         dict(zip(per_query, intervals, strict=True)),
         beyond,
         judgments.left_out,
-        [metric.name for metric in wanted if metric.lower_is_better],
+        lower,
+        worst_queries(search.catalog, judgments.query_ids, rows, ranking.track_ids, looked_up.relevance),
         [*options.warnings, *_warnings(judgments, wanted)],
         clock.seconds,
     )
