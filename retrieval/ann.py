@@ -59,6 +59,20 @@ class Subset:
     bits: NDArray[np.uint8] | None
     in_list: NDArray[np.float32] | None = None
 
+    def parameters(self, nprobe: int) -> Any:
+        """FAISS's, for a search of so many lists; kept, for making them takes as long as half a search."""
+        if nprobe not in self._kept_parameters:
+            self._kept_parameters[nprobe] = faiss.SearchParametersIVF(nprobe=nprobe, sel=self._selector)
+        return self._kept_parameters[nprobe]
+
+    @cached_property
+    def _kept_parameters(self) -> dict[int, Any]:
+        return {}
+
+    @cached_property
+    def _selector(self) -> Any:
+        return None if self.bits is None else faiss.IDSelectorBitmap(len(self.bits), faiss.swig_ptr(self.bits))
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -91,7 +105,6 @@ class AnnIndex:
     def __init__(self, index: Any, tuning: Tuning) -> None:
         self.index = index
         self.tuning = tuning
-        self._kept_parameters: dict[int, Any] = {}
         self.ivf = faiss.downcast_index(index.base_index)
         self.ivf.implem = _QUERY_BY_QUERY
         stored = faiss.downcast_index(index.refine_index)
@@ -113,6 +126,10 @@ class AnnIndex:
     def scan_rows(self) -> int:
         """Rows of a subset up to which scoring every one is faster than `search_among`."""
         return self.tuning.scan_rows
+
+    @cached_property
+    def _everything(self) -> Subset:
+        return Subset(self.count, None)
 
     @cached_property
     def list_of_row(self) -> NDArray[np.int32]:
@@ -156,7 +173,7 @@ class AnnIndex:
 
     def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
         """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_among`."""
-        return self.search_among(queries, k, Subset(self.count, bits))
+        return self.search_among(queries, k, self._everything if bits is None else Subset(self.count, bits))
 
     def search_among(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         """The nearest rows of a subset, as many as it has."""
@@ -206,14 +223,15 @@ class AnnIndex:
         centroid_cosines = self.centroid_cosines(queries)
         centroid_cosines[:, subset.in_list == 0] = -np.inf
         near = np.empty(centroid_cosines.shape, bool)
-        sizes = np.stack([self._list_sizes, subset.in_list], axis=1)
         for some, effort in self._by_effort(centroid_cosines.max(axis=1)):
             nearest = centroid_cosines[some].max(axis=1, keepdims=True)
             first = centroid_cosines[some] >= nearest - reach_of(k, effort)
             # Where a third of the rows match, the k-th best match is about the 3k-th best row.
-            of_all, matching = (first.astype(np.float32) @ sizes).T
+            query, number = first.nonzero()
+            of_all, matching = (np.bincount(query, sizes[number]) for sizes in (self._list_sizes, subset.in_list))
             near[some] = centroid_cosines[some] >= nearest - reach(k * of_all / matching, effort)[:, None]
-        look = self._look(queries, self._candidates(k, near), Lists.marked(near, centroid_cosines), subset)
+        lists = Lists.marked(near, centroid_cosines)
+        look = self._look(queries, self._candidates(k, lists, len(queries)), lists, subset)
         return self._second_look(queries, k, near, look, subset, centroid_cosines)
 
     def _second_look(
@@ -235,8 +253,8 @@ class AnnIndex:
         more = np.flatnonzero((lists & ~near).any(axis=1))
         if len(more):
             further = (lists & ~near)[more]
-            due_lists = Lists.marked(further, centroid_cosines[more])
-            beyond = self._look(queries[more], self._candidates(k, further), due_lists, subset)
+            its_lists = Lists.marked(further, centroid_cosines[more])
+            beyond = self._look(queries[more], self._candidates(k, its_lists, len(more)), its_lists, subset)
             _keep_best(found, more, beyond)
             needed[more] = candidates_needed(*beyond.codes, found[1][more, -1], _MISSES_ALLOWED * k)
             needed[more] -= beyond.rows.shape[1]
@@ -275,9 +293,9 @@ class AnnIndex:
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         return _best(rows, cosines, k)
 
-    def _candidates(self, k: int, lists: NDArray[np.bool_]) -> int:
+    def _candidates(self, k: int, lists: Lists, n_queries: int) -> int:
         """So many that to look once more for others would cost more than they do."""
-        rows = float((lists @ self._list_sizes).mean())
+        rows = float(self._list_sizes[lists.number].sum()) / n_queries
         return max(k * self.tuning.efforts[0].candidates, round(rows / _ROWS_A_CANDIDATE))
 
     def _look(self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset) -> _Look:
@@ -285,19 +303,11 @@ class AnnIndex:
         numbers, near = lists.padded(len(queries))
         queries = np.ascontiguousarray(queries)
         approximate, rows = np.empty((len(queries), n), np.float32), np.empty((len(queries), n), np.int64)
-        params = self._parameters(numbers.shape[1], subset.bits)
+        params = subset.parameters(numbers.shape[1])
         arrays = [faiss.swig_ptr(array) for array in (numbers, near, approximate, rows)]
         # The wrapper that takes arrays takes no parameters.
         self.ivf.search_preassigned_c(len(queries), faiss.swig_ptr(queries), n, *arrays, False, params, None)
         return _Look(approximate, rows, self._cosines(queries, rows))
-
-    def _parameters(self, nprobe: int, bits: NDArray[np.uint8] | None) -> Any:
-        if bits is not None:
-            selector = faiss.IDSelectorBitmap(self.count, faiss.swig_ptr(bits))
-            return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
-        if nprobe not in self._kept_parameters:  # making them takes as long as half a search
-            self._kept_parameters[nprobe] = faiss.SearchParametersIVF(nprobe=nprobe)
-        return self._kept_parameters[nprobe]
 
     def _cosines(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosines [n_queries, n] of candidates by their stored vectors; −inf where there is none."""
