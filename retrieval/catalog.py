@@ -3,25 +3,31 @@
 What is written together commits in one transaction (`retrieval.catalog_writing`). Revisions: see `retrieval.models`.
 """
 
+import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
-from itertools import groupby, islice
-from typing import Any
+from itertools import chain, groupby, islice
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, literal_column, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, Select, Text, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from retrieval import catalog_changes
 from retrieval.catalog_writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
-from retrieval.models import embeddings, fingerprints, rhythm, tags, tracks
+from retrieval.models import KEY_TEXT, embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.records import Granularity, IndexChange, Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 
 ROWS_A_FETCH = 5_000
-IDS_A_QUERY = 50_000
+ASKED_AT_ONCE = 100_000
+CONNECTIONS_AT_ONCE = 2
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TRACK_FIELDS = tuple(Track.__annotations__)
 _TRACK_COLUMNS = tuple(tracks.c[name] for name in TRACK_FIELDS)
@@ -110,22 +116,30 @@ class Catalog:
 
     def ids_by_key(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of live tracks by key; unknown keys are absent."""
-        statement = select(tracks.c.key, tracks.c.id).where(
-            tracks.c.key == func.any(list(keys)), tracks.c.deleted_at.is_(None)
-        )
-        with self.engine.connect() as connection:
-            return {row.key: row.id for row in connection.execute(statement)}
+
+        def read(some: Sequence[str]) -> Iterable[tuple[str, int]]:
+            # JSON both ways: an array of texts takes psycopg as long to write as PostgreSQL to find them.
+            asked = func.json_array_elements_text(cast(json.dumps(some), Text).cast(JSON)).table_valued("value")
+            array = cast(select(func.array_agg(asked.c.value)).scalar_subquery(), ARRAY(Text))
+            statement = select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text)).where(
+                tracks.c.key == func.any(array), tracks.c.deleted_at.is_(None)
+            )
+            with self.engine.connect() as connection:
+                found: dict[str, int] = json.loads(connection.execute(statement).scalar() or "{}")
+            return found.items()
+
+        return dict(_in_pieces(read, list(keys)))
 
     def labels(self, track_ids: NDArray[np.int64]) -> dict[int, Labels]:
         """Labels of these tracks by id, deleted ones included: they may have been found a moment ago."""
-        found: dict[int, Labels] = {}
         columns = select(tracks.c.id, tracks.c.key, tracks.c.artist, tracks.c.album)
-        with self.engine.connect() as connection:
-            for start in range(0, len(track_ids), IDS_A_QUERY):
-                wanted = track_ids[start : start + IDS_A_QUERY].tolist()
-                for row in connection.execute(columns.where(tracks.c.id == func.any(wanted))):
-                    found[row[0]] = Labels(row[1], row[2], row[3])
-        return found
+
+        def read(some: Sequence[int]) -> Sequence[Any]:
+            with self.engine.connect() as connection:
+                return connection.execute(columns.where(tracks.c.id == func.any(some))).all()
+
+        rows = _in_pieces(read, track_ids.tolist())
+        return {track_id: Labels(key, artist, album) for track_id, key, artist, album in rows}
 
     def list_tracks(self, *, after_id: int, limit: int, only: Sequence[int] | None = None) -> list[Track]:
         """Live tracks in order of id, from the one after `after_id`; `only` narrows to these ids."""
@@ -139,7 +153,7 @@ class Catalog:
         statement = (
             select(tracks.c.key)
             .where(tracks.c.deleted_at.is_(None))
-            .order_by(tracks.c.key.op("<->")(key), tracks.c.key)
+            .order_by(KEY_TEXT.op("<->")(key), tracks.c.key)
             .limit(limit)
         )
         with self.engine.connect() as connection:
@@ -376,6 +390,15 @@ class Catalog:
     def _tracks(self, statement: Select[Any]) -> list[Track]:
         with self.engine.connect() as connection:
             return [Track(*row) for row in connection.execute(statement)]
+
+
+def _in_pieces(read: Callable[[Sequence[T]], Iterable[R]], asked: Sequence[T]) -> Iterator[R]:
+    """What is read of some, piece by piece: PostgreSQL looks for the next while Python takes one in."""
+    pieces = [asked[start : start + ASKED_AT_ONCE] for start in range(0, len(asked), ASKED_AT_ONCE)]
+    if len(pieces) <= 1:
+        return chain.from_iterable(map(read, pieces))
+    with ThreadPoolExecutor(CONNECTIONS_AT_ONCE) as pool:
+        return chain.from_iterable(list(pool.map(read, pieces)))
 
 
 def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
