@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import cursors, recommend
+from retrieval.ascending import distinct
 from retrieval.explain import explanations
 from retrieval.picking import Candidates, pick
 from retrieval.plan import FEW_EXCLUDED, resolve, with_filter
@@ -143,7 +144,7 @@ class Search:
         if len(found.track_ids) == 1 and query.strategy == "average_vector":
             kept = found.track_ids[0] >= 0
             return Candidates(found.track_ids[0][kept], score_of(found.cosines[0][kept]), found.rows[0][kept])
-        rows = np.unique(found.rows[found.rows >= 0])
+        rows = distinct(found.rows[found.rows >= 0])
         scores = recommend.scores(plan.view.vectors(rows), plan.positive, plan.negative, query.strategy)
         track_ids = plan.view.track_ids(rows)
         order = np.lexsort((track_ids, -scores))

@@ -29,6 +29,7 @@ from pydantic import TypeAdapter
 from retrieval.ann import AnnIndex
 from retrieval.ann_stopping import Tuning
 from retrieval.ann_tuning import build, refill
+from retrieval.ascending import distinct
 from retrieval.errors import IndexMismatchError
 from retrieval.faiss_threads import faiss
 from retrieval.flat import FlatIndex, build_flat
@@ -154,7 +155,7 @@ def build_snapshot(
         complete = replace(
             manifest,
             rows=len(track_ids),
-            count=len(np.unique(track_ids)),
+            count=len(distinct(track_ids)),
             kind="ivf" if isinstance(index, AnnIndex) else "flat",
             trained_rows=trained_rows,
             tuning=index.tuning if isinstance(index, AnnIndex) else None,

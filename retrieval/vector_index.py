@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrieval.ascending import contained, distinct
 from retrieval.delta import Delta
 from retrieval.flat import scan
 from retrieval.protocol import IndexLostError
@@ -81,9 +82,9 @@ class Selection:
     def count_of(self, track_ids: NDArray[np.int64]) -> int:
         """How many of these tracks (ascending) are among them."""
         theirs = self._view.select(track_ids)
-        rows = theirs.rows[_contained(theirs.rows, self.rows)]
-        delta_rows = theirs.delta_rows[_contained(theirs.delta_rows, self.delta_rows)]
-        return len(np.unique(np.concatenate([self._view.track_ids(rows), self._view.delta.track_ids[delta_rows]])))
+        rows = theirs.rows[contained(theirs.rows, self.rows)]
+        delta_rows = theirs.delta_rows[contained(theirs.delta_rows, self.delta_rows)]
+        return len(distinct(np.concatenate([self._view.track_ids(rows), self._view.delta.track_ids[delta_rows]])))
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
@@ -118,7 +119,7 @@ class IndexView:
     @cached_property
     def count(self) -> int:
         """Number of tracks that can be found."""
-        in_delta = len(np.unique(self.delta.track_ids[self.delta.alive]))
+        in_delta = len(distinct(self.delta.track_ids[self.delta.alive]))
         if self.snapshot is None:
             return in_delta
         # A track's rows die together.
@@ -175,7 +176,7 @@ class IndexView:
 
     def all_track_ids(self) -> NDArray[np.int64]:
         """The tracks that can be found, int64 ascending."""
-        return np.unique(self.track_ids(self._alive.every_row))
+        return distinct(self.track_ids(self._alive.every_row))
 
     def living_rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2] of every row that can be found."""
@@ -192,7 +193,7 @@ class IndexView:
         if self._has_whole_tracks and not len(delta_rows):
             return Selection(self, rows, delta_rows, len(rows))
         tracks = np.concatenate([self.track_ids(rows), self.delta.track_ids[delta_rows]])
-        return Selection(self, rows, delta_rows, len(np.unique(tracks)))
+        return Selection(self, rows, delta_rows, len(distinct(tracks)))
 
     def search(
         self, queries: NDArray[np.float32], k: int, *, among: Selection | None = None, exact: bool = False
@@ -360,14 +361,6 @@ def _rows_of(track_ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray
     counts = np.searchsorted(track_ids, wanted, side="right") - first
     ends = np.cumsum(counts)
     return np.repeat(first - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
-
-
-def _contained(some: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of `some` stand in `among`, which ascends."""
-    if not len(among):
-        return np.zeros(len(some), bool)
-    contained: NDArray[np.bool_] = np.take(among, np.searchsorted(among, some), mode="clip") == some
-    return contained
 
 
 def _by_track(

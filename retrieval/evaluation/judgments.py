@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from retrieval.ascending import contained
 from retrieval.evaluation.errors import EvaluationError, EvaluationFileError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from retrieval.evaluation.pairs import Pairs
 
 Unknown = Literal["exclude", "miss", "fail"]
-KEYS_A_QUERY = 50_000
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ def known_ids(catalog: Catalog, keys: Sequence[str], track_ids: NDArray[np.int64
     ----------
     track_ids : int64 ascending, all of the space
     """
-    found: dict[str, int] = {}
-    for start in range(0, len(keys), KEYS_A_QUERY):
-        found |= catalog.ids_by_key(keys[start : start + KEYS_A_QUERY])
+    found = catalog.ids_by_key(keys)
     ids = np.fromiter(found.values(), np.int64, len(found))
-    return {key: track_id for (key, track_id), kept in zip(found.items(), np.isin(ids, track_ids), strict=True) if kept}
+    return {
+        key: track_id for (key, track_id), kept in zip(found.items(), contained(ids, track_ids), strict=True) if kept
+    }
 
 
 def judged(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.ascending import contained, distinct
 from retrieval.evaluation import beyond_accuracy
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.report import BeyondAccuracy
@@ -17,20 +18,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from retrieval.catalog import Catalog
     from retrieval.records import Labels
-    from retrieval.search import Search
     from retrieval.vector_index import IndexView
 
 LIST_LENGTH = 10
 _BLOCK = 1_024
 
 
+def labels_of(catalog: Catalog, rankings: NDArray[np.int64], examples: Sequence[Sequence[int]]) -> dict[int, Labels]:
+    """Labels of the first results int64 [n, depth] and of what the queries name, by track."""
+    shown = rankings[:, :LIST_LENGTH]
+    named = np.fromiter((one for own in examples for one in own), np.int64)
+    return catalog.labels(distinct(np.concatenate([shown[shown >= 0], named])))
+
+
 def listwise(
-    search: Search,
     view: IndexView,
     rankings: NDArray[np.int64],
     examples: Sequence[Sequence[int]],
     popularity: tuple[NDArray[np.int64], NDArray[np.float64]],
+    labels: Mapping[int, Labels],
     *,
     seed: int = 0,
 ) -> tuple[BeyondAccuracy, dict[str, NDArray[np.float64]]]:
@@ -41,11 +49,12 @@ def listwise(
     rankings : int64 [n, depth], tracks, −1 behind the last
     examples : tracks that each query names
     popularity : tracks int64, and how often each was played, or judged relevant
+    labels : what `labels_of` reads
     """
     lists = rankings[:, :LIST_LENGTH]
     every_id = view.all_track_ids()
-    shown = np.intersect1d(np.unique(lists[lists >= 0]), every_id)
-    labels = search.catalog.labels(np.union1d(shown, np.fromiter((i for own in examples for i in own), np.int64)))
+    shown = distinct(lists[lists >= 0])
+    shown = shown[contained(shown, every_id)]
     head = beyond_accuracy.short_head(*popularity)
     by_list = {
         "tail_share": beyond_accuracy.tail_share(lists, head) if len(head) else np.full(len(lists), np.nan),
@@ -68,7 +77,7 @@ def listwise(
 
 
 def _diversity(view: IndexView, lists: NDArray[np.int64], shown: NDArray[np.int64]) -> NDArray[np.float64]:
-    there = np.isin(lists, shown)
+    there = contained(lists, shown)
     if not len(shown):
         return np.full(len(lists), np.nan)
     vectors = track_vectors(view, shown)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import recommend
+from retrieval.ascending import distinct
 from retrieval.errors import MissingEmbeddingError, RetrievalError
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.scores import score_of
@@ -168,7 +169,7 @@ def _block(
     view: IndexView, queries: Sequence[Query], known: Mapping[str, int], where: Where
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     seeds = [[known[seed.track or ""] for seed in (*query.positive, *query.negative)] for query in queries]
-    ids = np.unique(np.fromiter((one for own in seeds for one in own), np.int64))
+    ids = distinct(np.fromiter((one for own in seeds for one in own), np.int64))
     vectors = track_vectors(view, ids)
     of = dict(zip(ids.tolist(), vectors, strict=True))
 
