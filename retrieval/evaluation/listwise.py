@@ -14,7 +14,7 @@ from retrieval.evaluation.significance import bootstrap
 from retrieval.evaluation.tracks import named_album, named_artist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,7 +58,7 @@ def listwise(
     head = beyond_accuracy.short_head(*popularity)
     by_list = {
         "tail_share": beyond_accuracy.tail_share(lists, head) if len(head) else np.full(len(lists), np.nan),
-        "diversity": _diversity(view, lists, shown),
+        "diversity": _diversity(view, lists, contained(lists, shown)),
         "same_artist": _same_label(lists, examples, labels, named_artist),
         "same_album": _same_label(lists, examples, labels, named_album),
     }
@@ -76,16 +76,13 @@ def listwise(
     return report, by_list
 
 
-def _diversity(view: IndexView, lists: NDArray[np.int64], shown: NDArray[np.int64]) -> NDArray[np.float64]:
-    there = contained(lists, shown)
-    if not len(shown):
-        return np.full(len(lists), np.nan)
-    vectors = track_vectors(view, shown)
+def _diversity(view: IndexView, lists: NDArray[np.int64], there: NDArray[np.bool_]) -> NDArray[np.float64]:
     unlike = np.empty(len(lists))
     for start in range(0, len(lists), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        place = np.minimum(np.searchsorted(shown, lists[rows]), len(shown) - 1)
-        unlike[rows] = beyond_accuracy.diversity(vectors[place], there[rows])
+        shown = distinct(lists[rows][there[rows]])
+        vectors = np.concatenate([track_vectors(view, shown), np.zeros((1, view.dim), np.float32)])  # none is the last
+        unlike[rows] = beyond_accuracy.diversity(vectors[np.searchsorted(shown, lists[rows])], there[rows])
     return unlike
 
 
@@ -95,16 +92,19 @@ def _same_label(
     labels: Mapping[int, Labels],
     named: Callable[[Labels], str],
 ) -> NDArray[np.float64]:
-    ids = np.array(sorted(labels), np.int64)
-    names = [named(labels[track_id]) for track_id in ids.tolist()]
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(names))} | {"": -1}
-    of = np.array([numbers[label] for label in names] + [-1], np.int64)  # the last: of no track
+    ids = np.fromiter(labels, np.int64, len(labels))
+    order = np.argsort(ids)
+    ids, of = ids[order], np.append(_numbered(map(named, labels.values()))[order], -1)  # the last: of no track
 
     def looked_up(track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        place = np.minimum(np.searchsorted(ids, track_ids), max(len(ids) - 1, 0))
-        found: NDArray[np.int64] = of[np.where(ids[place] == track_ids, place, -1)] if len(ids) else track_ids * 0 - 1
-        return found
+        return np.asarray(of[np.where(contained(track_ids, ids), np.searchsorted(ids, track_ids), -1)], np.int64)
 
     query_no = np.repeat(np.arange(len(examples)), [len(own) for own in examples])
     asked = np.fromiter((one for own in examples for one in own), np.int64)
     return beyond_accuracy.same_label_rate(looked_up(lists), query_no, looked_up(asked))
+
+
+def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
+    """A number for each name, −1 for none."""
+    numbers = {"": -1}
+    return np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), np.int64)

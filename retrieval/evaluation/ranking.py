@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import recommend
-from retrieval.ascending import distinct
+from retrieval.ascending import contained, distinct
 from retrieval.errors import MissingEmbeddingError, RetrievalError
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.scores import score_of
@@ -212,7 +212,7 @@ def _without(
     gone = np.fromiter((one for own in left_out for one in own), np.int64)
     stride = int(max(track_ids.max(initial=0), gone.max(initial=0))) + 1
     rows = np.arange(len(track_ids))[:, np.newaxis]
-    dropped = np.isin(rows * stride + track_ids, numbers * stride + gone) | (track_ids < 0)
+    dropped = contained(rows * stride + track_ids, np.sort(numbers * stride + gone)) | (track_ids < 0)
     order = np.argsort(dropped, axis=1, kind="stable")[:, :depth]
     kept = ~np.take_along_axis(dropped, order, 1)
     scores = score_of(np.take_along_axis(cosines, order, 1))

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,16 +115,15 @@ def evaluate(
     ranking = _ranked(search, view, asked, judgments, known, options.where, on_done)
     clock.lap("search")
     asked_for = [examples.get(query, ()) for query in judgments.query_ids]
-    with ThreadPoolExecutor(1) as reader:
-        labels = reader.submit(labels_of, search.catalog, ranking.track_ids, asked_for)
+    with ThreadPoolExecutor(1) as beside:
+        labels = beside.submit(labels_of, search.catalog, ranking.track_ids, asked_for)
         looked_up = metrics.ranked(ranking.track_ids, judgments.query_no, judgments.track_ids, judgments.relevance)
         per_query = metrics.evaluate(looked_up, wanted)
-    clock.lap("metrics")
-    popularity = _popularity(judgments, known, options.popularity)
-    beyond, by_list = listwise(view, ranking.track_ids, asked_for, popularity, labels.result(), seed=options.seed)
+        intervals = beside.submit(bootstrap, np.stack(list(per_query.values()), axis=1), seed=options.seed)
+        clock.lap("metrics")
+        popularity = _popularity(judgments, known, options.popularity)
+        beyond, by_list = listwise(view, ranking.track_ids, asked_for, popularity, labels.result(), seed=options.seed)
     clock.lap("beyond_accuracy")
-    intervals = bootstrap(np.stack(list(per_query.values()), axis=1), seed=options.seed)
-    clock.lap("bootstrap")
     lower = [metric.name for metric in wanted if metric.lower_is_better]
     by = metric_of_worst(list(per_query))
     rows = worst_rows(per_query[by], lower_is_better=by in lower)
@@ -136,7 +136,7 @@ def evaluate(
         int((judgments.relevance > 0).sum()),
         int((ranking.track_ids >= 0).sum()),
         float((first == metrics.UNJUDGED).mean()) if len(first) else float("nan"),
-        dict(zip(per_query, intervals, strict=True)),
+        dict(zip(per_query, intervals.result(), strict=True)),
         beyond,
         judgments.left_out,
         lower,
@@ -148,9 +148,8 @@ def evaluate(
 
 
 def _known(search: Search, qrels: Pairs, asked: Sequence[Asked], every_id: NDArray[np.int64]) -> dict[str, int]:
-    keys = dict.fromkeys(qrels.document_ids)
-    for one in asked:
-        keys |= dict.fromkeys((*one.examples, *one.query.exclude))
+    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in asked)
+    keys = dict.fromkeys(chain(qrels.document_ids, named))
     return known_ids(search.catalog, list(keys), every_id)
 
 
