@@ -132,10 +132,10 @@ def diversity(vectors: NDArray[np.float32], shown: NDArray[np.bool_]) -> NDArray
     -------
     float64 [n], 0 to 2; NaN for fewer than two results
     """
-    kept = np.where(shown[..., np.newaxis], vectors, 0)
+    kept = vectors if shown.all() else np.where(shown[..., np.newaxis], vectors, 0)
     count = shown.sum(axis=1).astype(np.float64)
-    total = kept.sum(axis=1, dtype=np.float64)
-    norms = np.einsum("nkd,nkd->n", kept, kept, dtype=np.float64)
+    total = np.einsum("nkd->nd", kept).astype(np.float64)
+    norms = np.einsum("nkd,nkd->nk", kept, kept).sum(axis=1, dtype=np.float64)
     pairs = np.where(count > 1, count * (count - 1), np.nan)
     unlike: NDArray[np.float64] = 1 - (np.einsum("nd,nd->n", total, total) - norms) / pairs
     return unlike

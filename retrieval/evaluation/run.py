@@ -119,11 +119,12 @@ def evaluate(
         labels = beside.submit(labels_of, search.catalog, ranking.track_ids, asked_for)
         looked_up = metrics.ranked(ranking.track_ids, judgments.query_no, judgments.track_ids, judgments.relevance)
         per_query = metrics.evaluate(looked_up, wanted)
-        intervals = beside.submit(bootstrap, np.stack(list(per_query.values()), axis=1), seed=options.seed)
-        clock.lap("metrics")
-        popularity = _popularity(judgments, known, options.popularity)
-        beyond, by_list = listwise(view, ranking.track_ids, asked_for, popularity, labels.result(), seed=options.seed)
+    clock.lap("metrics")
+    popularity = _popularity(judgments, known, options.popularity)
+    beyond, by_list = listwise(view, ranking.track_ids, asked_for, popularity, labels.result(), seed=options.seed)
     clock.lap("beyond_accuracy")
+    intervals = bootstrap(np.stack(list(per_query.values()), axis=1), seed=options.seed)
+    clock.lap("bootstrap")
     lower = [metric.name for metric in wanted if metric.lower_is_better]
     by = metric_of_worst(list(per_query))
     rows = worst_rows(per_query[by], lower_is_better=by in lower)
@@ -136,7 +137,7 @@ def evaluate(
         int((judgments.relevance > 0).sum()),
         int((ranking.track_ids >= 0).sum()),
         float((first == metrics.UNJUDGED).mean()) if len(first) else float("nan"),
-        dict(zip(per_query, intervals.result(), strict=True)),
+        dict(zip(per_query, intervals, strict=True)),
         beyond,
         judgments.left_out,
         lower,
