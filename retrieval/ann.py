@@ -214,7 +214,8 @@ class AnnIndex:
         unsure = np.flatnonzero((cosines[:, min(k, TUNING_KS[0]) - 1] < effort.usual) | (rows[:, -1] < 0))
         if len(unsure):
             near = lists.mask((len(queries), self.nlist))[unsure]
-            again = self._second_look(queries[unsure], k, near, look.of(unsure), subset)
+            centroid_cosines = self.centroid_cosines(queries[unsure])
+            again = self._second_look(queries[unsure], k, centroid_cosines, near, look.of(unsure), subset)
             rows[unsure], cosines[unsure] = again
         return rows, cosines
 
@@ -232,20 +233,18 @@ class AnnIndex:
             near[some] = centroid_cosines[some] >= nearest - reach(k * of_all / matching, effort)[:, None]
         lists = Lists.marked(near, centroid_cosines)
         look = self._look(queries, self._candidates(k, lists, len(queries)), lists, subset)
-        return self._second_look(queries, k, near, look, subset, centroid_cosines)
+        return self._second_look(queries, k, centroid_cosines, near, look, subset)
 
     def _second_look(
         self,
         queries: NDArray[np.float32],
         k: int,
+        centroid_cosines: NDArray[np.float32],
         near: NDArray[np.bool_],
         first: _Look,
         subset: Subset,
-        centroid_cosines: NDArray[np.float32] | None = None,
     ) -> Found:
         """What is found in the lists that may hold better rows, and among as many candidates as may be better."""
-        if centroid_cosines is None:
-            centroid_cosines = self.centroid_cosines(queries)
         found = _best(first.rows, first.cosines, k)
         n = first.rows.shape[1]
         lists = centroid_cosines >= _limit(found[1][:, -1], self.tuning)[:, None]

@@ -8,6 +8,7 @@ them by reason.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,12 +114,12 @@ def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tup
             raise QueryError(f"diversity.max_per.{name}", "is not known", ", ".join(groups))
         if limit < 1:
             raise QueryError(f"diversity.max_per.{name}", f"is {limit}", "1 or more")
-    folded = {name: list(map(_folded, groups[name])) for name in limits}
+    group_of = {name: list(map(folded, groups[name])) for name in limits}
     kept = np.ones(len(next(iter(groups.values()), ())), bool)
     taken: Counter[tuple[str, str]] = Counter()
     dropped: Counter[str] = Counter()
     for position in range(len(kept)):
-        own = [(name, group) for name in limits if (group := folded[name][position])]
+        own = [(name, group) for name in limits if (group := group_of[name][position])]
         full = next((name for name, group in own if taken[name, group] >= limits[name]), None)
         if full is None:
             taken.update(own)
@@ -146,8 +147,8 @@ def queue(candidates: Sequence[Track], context: Context, *, limit: int) -> Queue
     for name, gap in (("artist_gap", context.artist_gap), ("album_gap", context.album_gap)):
         if gap < 0:
             raise QueryError(f"context.{name}", f"is {gap}", "0 or more")
-    tracks = [(_folded(artist), _folded(album)) for artist, album in candidates]
-    played = [(_folded(artist), _folded(album)) for artist, album in context.previous]
+    tracks = [(folded(artist), folded(album)) for artist, album in candidates]
+    played = [(folded(artist), folded(album)) for artist, album in context.previous]
     remaining, positions, refused = list(range(len(tracks))), list[int](), dict[int, str]()
     while len(positions) < limit:
         artists = {artist for artist, _ in _last(played, context.artist_gap)} - {None}
@@ -170,6 +171,7 @@ def _last(tracks: Sequence[Track], count: int) -> Sequence[Track]:
     return tracks[max(len(tracks) - count, 0) :]
 
 
-def _folded(name: str | None) -> str | None:
+@lru_cache(1 << 14)  # tracks of one artist, or album, come together
+def folded(name: str | None) -> str | None:
     """What decides whether two names are the same; none for a blank one."""
     return (name or "").strip().casefold() or None

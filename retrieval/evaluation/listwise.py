@@ -53,12 +53,10 @@ def listwise(
     """
     lists = rankings[:, :LIST_LENGTH]
     every_id = view.all_track_ids()
-    shown = distinct(lists[lists >= 0])
-    shown = shown[contained(shown, every_id)]
     head = beyond_accuracy.short_head(*popularity)
     by_list = {
         "tail_share": beyond_accuracy.tail_share(lists, head) if len(head) else np.full(len(lists), np.nan),
-        "diversity": _diversity(view, lists, contained(lists, shown)),
+        "diversity": _diversity(view, lists, contained(lists, every_id)),
         "same_artist": _same_label(lists, examples, labels, named_artist),
         "same_album": _same_label(lists, examples, labels, named_album),
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from retrieval.rerank import folded
 
 if TYPE_CHECKING:
     from retrieval.records import Labels
@@ -14,15 +15,10 @@ NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", 
 
 def named_artist(labels: Labels) -> str:
     """The artist in lower case, so that spellings that differ in case are one; empty for none."""
-    artist = _folded(labels.artist)
+    artist = folded(labels.artist) or ""
     return "" if artist in NO_ARTIST else artist
 
 
 def named_album(labels: Labels) -> str:
     """The album in lower case; empty for none."""
-    return _folded(labels.album)
-
-
-@lru_cache(1 << 14)  # tracks of one artist, or album, come together
-def _folded(name: str | None) -> str:
-    return (name or "").strip().casefold()
+    return folded(labels.album) or ""
