@@ -14,6 +14,7 @@ that is near looks as far as it must.
 
 from __future__ import annotations
 
+import itertools
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, gap, reach, reach_of
+from retrieval import kernels
+from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, for_k, gap
 from retrieval.centroids import Centroids, Lists
 from retrieval.faiss_threads import Found, faiss, in_blocks, one_thread, scratch
 from retrieval.halves import widen
@@ -35,13 +37,12 @@ _LEAP = 8
 _ROWS_A_CANDIDATE = 256
 _MISSES_ALLOWED = 0.003
 _SCAN_FROM = 8
-_QUERIES_AT_ONCE = 256
+_QUERIES_AT_ONCE = 512
 _SCANNED_AT_ONCE = 1 << 12
 _SORTED_AT_ONCE = 256
-_VALUES_AT_ONCE = 1 << 18
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
-_ONE = np.zeros(1, np.int64)
+_ALL = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,14 @@ class _Look:
         """What shows the error of the codes."""
         return self.approximate, self.cosines
 
-    def of(self, queries: NDArray[np.int64]) -> _Look:
-        """Of some of the queries."""
-        return _Look(self.approximate[queries], self.rows[queries], self.cosines[queries])
+
+@dataclass(frozen=True)
+class _Limits:
+    """What the efforts of a tuning come to for one k, float32 [n_efforts] each; see `Effort`."""
+
+    reaches: NDArray[np.float32]
+    gaps: NDArray[np.float32]
+    usual: NDArray[np.float32]
 
 
 class AnnIndex:
@@ -114,12 +120,14 @@ class AnnIndex:
         codes = faiss.rev_swig_ptr(stored.codes.data(), self.count * stored.code_size)
         self._codes = codes.reshape(self.count, stored.code_size)
         self._centroids = Centroids(self.ivf.quantizer.reconstruct_n(0, self.nlist), tuning.screen)
+        self._kept_limits: dict[int, _Limits] = {}
 
     def tuned(self, tuning: Tuning) -> AnnIndex:
         """The same index with another tuning."""
         other = copy(self)
         other.tuning = tuning
         other._centroids = self._centroids.screened(tuning.screen)
+        other._kept_limits = {}
         return other
 
     @property
@@ -135,14 +143,30 @@ class AnnIndex:
     def list_of_row(self) -> NDArray[np.int32]:
         """The list of every row, int32 [count]."""
         found = np.empty(self.count, np.int32)
-        lists = self.ivf.invlists
-        for number in range(self.nlist):
-            found[faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number))] = number
+        found[self._members] = np.repeat(np.arange(self.nlist, dtype=np.int32), np.diff(self._list_starts))
         return found
 
     @cached_property
+    def _list_starts(self) -> NDArray[np.int64]:
+        sizes = [self.ivf.invlists.list_size(number) for number in range(self.nlist)]
+        return np.cumsum([0, *sizes], dtype=np.int64)
+
+    @cached_property
     def _list_sizes(self) -> NDArray[np.float32]:
-        return np.array([self.ivf.invlists.list_size(number) for number in range(self.nlist)], np.float32)
+        return np.diff(self._list_starts).astype(np.float32)
+
+    @cached_property
+    def _members(self) -> NDArray[np.int32]:
+        """The rows of one list after the other, int32 [count]."""
+        found = np.empty(self.count, np.int32)
+        for number, (start, end) in enumerate(itertools.pairwise(self._list_starts.tolist())):
+            found[start:end] = faiss.rev_swig_ptr(self.ivf.invlists.get_ids(number), end - start)
+        return found
+
+    @cached_property
+    def _halves(self) -> NDArray[np.uint16]:
+        halves: NDArray[np.uint16] = self._codes.view(np.uint16)
+        return halves
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [len(rows), dim]."""
@@ -179,6 +203,7 @@ class AnnIndex:
         """The nearest rows of a subset, as many as it has."""
         # Ten at least, by which a query is known to be like others.
         n = min(max(k, TUNING_KS[0]), subset.count)
+        queries = np.ascontiguousarray(queries, np.float32)
         rows, cosines = in_blocks(lambda block: self._search_block(block, n, subset), queries, at_most=_QUERIES_AT_ONCE)
         return rows[:, :k], cosines[:, :k]
 
@@ -186,74 +211,77 @@ class AnnIndex:
         if subset.in_list is not None:
             return self._search_filtered(queries, k, subset)
         seen = self._centroids.seen(queries, self.tuning.usual_nearest)
-        reaches, efforts = np.empty(len(queries), np.float32), list(self._by_effort(seen.nearest))
-        for some, effort in efforts:
-            reaches[some] = reach_of(k, effort)
-        lists = self._centroids.within(queries, seen, reaches)
-        rows, cosines = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-        for some, effort in efforts:
-            its_lists = lists.of(some, len(queries))
-            rows[some], cosines[some] = self._search_all(queries[some], k, effort, its_lists, subset)
-        return rows, cosines
-
-    def _by_effort(self, nearest: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
-        """The queries of each effort that any needs, by the cosine of the nearest centroid [n_queries]."""
-        numbers = self.tuning.effort_of(nearest)
-        if len(numbers) == 1:
-            yield _ONE, self.tuning.efforts[numbers[0]]
-            return
-        for number, effort in enumerate(self.tuning.efforts):
-            some = np.flatnonzero(numbers == number)
-            if len(some):
-                yield some, effort
-
-    def _search_all(self, queries: NDArray[np.float32], k: int, effort: Effort, lists: Lists, subset: Subset) -> Found:
-        """The nearest of all rows, or of nearly all."""
-        look = self._look(queries, k * effort.candidates, lists, subset)
-        rows, cosines = _best(look.rows, look.cosines, k)
-        unsure = np.flatnonzero((cosines[:, min(k, TUNING_KS[0]) - 1] < effort.usual) | (rows[:, -1] < 0))
+        efforts = self.tuning.effort_of(seen.nearest)
+        limits = self._limits(k)
+        lists = self._centroids.within(queries, seen, limits.reaches[efforts])
+        rows, cosines, left = self._best_of_lists(queries, k, lists, limits.gaps[efforts], subset)
+        for some, effort in self._by_effort(efforts, left):
+            _, candidates = self._candidates(queries[some], k * effort.candidates, lists.of(some), subset)
+            rows[some], cosines[some] = kernels.best_of(queries[some], self._halves, candidates, k)
+        tenth = cosines[:, min(k, TUNING_KS[0]) - 1]
+        unsure = np.flatnonzero((tenth < limits.usual[efforts]) | (rows[:, -1] < 0))
         if len(unsure):
-            near = lists.mask((len(queries), self.nlist))[unsure]
-            centroid_cosines = self.centroid_cosines(queries[unsure])
-            again = self._second_look(queries[unsure], k, centroid_cosines, near, look.of(unsure), subset)
+            n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
+            near = lists.of(unsure)
+            again = self._search_on(queries[unsure], k, n, near, self.centroid_cosines(queries[unsure]), subset)
             rows[unsure], cosines[unsure] = again
         return rows, cosines
+
+    def _limits(self, k: int) -> _Limits:
+        """Those for this k, kept: to interpolate takes as long as a search."""
+        if k not in self._kept_limits:
+            efforts, at = self.tuning.efforts, np.array(float(k))
+            reaches = np.array([for_k(at, effort.reaches) for effort in efforts], np.float32)
+            gaps = np.array([for_k(at, effort.gaps) for effort in efforts], np.float32)
+            usual = np.array([effort.usual for effort in efforts], np.float32)
+            self._kept_limits[k] = _Limits(reaches, gaps, usual)
+        return self._kept_limits[k]
+
+    def _by_effort(
+        self, efforts: NDArray[np.int64], queries: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Effort]]:
+        """Some of the queries by the effort that each needs, of those efforts that any does."""
+        for number, effort in enumerate(self.tuning.efforts if len(queries) else ()):
+            some = queries[efforts[queries] == number]
+            if len(some):
+                yield some, effort
 
     def _search_filtered(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         assert subset.in_list is not None
         centroid_cosines = self.centroid_cosines(queries)
         centroid_cosines[:, subset.in_list == 0] = -np.inf
         near = np.empty(centroid_cosines.shape, bool)
-        for some, effort in self._by_effort(centroid_cosines.max(axis=1)):
+        efforts = self.tuning.effort_of(centroid_cosines.max(axis=1))
+        for some, effort in self._by_effort(efforts, np.arange(len(queries))):
             nearest = centroid_cosines[some].max(axis=1, keepdims=True)
-            first = centroid_cosines[some] >= nearest - reach_of(k, effort)
+            first = centroid_cosines[some] >= nearest - for_k(np.array(float(k)), effort.reaches)
             # Where a third of the rows match, the k-th best match is about the 3k-th best row.
             query, number = first.nonzero()
             of_all, matching = (np.bincount(query, sizes[number]) for sizes in (self._list_sizes, subset.in_list))
-            near[some] = centroid_cosines[some] >= nearest - reach(k * of_all / matching, effort)[:, None]
+            near[some] = centroid_cosines[some] >= nearest - for_k(k * of_all / matching, effort.reaches)[:, None]
         lists = Lists.marked(near, centroid_cosines)
-        look = self._look(queries, self._candidates(k, lists, len(queries)), lists, subset)
-        return self._second_look(queries, k, centroid_cosines, near, look, subset)
+        n = self._enough(k, lists, len(queries))
+        return self._search_on(queries, k, n, lists, centroid_cosines, subset)
 
-    def _second_look(
+    def _search_on(
         self,
         queries: NDArray[np.float32],
         k: int,
+        n: int,
+        first_lists: Lists,
         centroid_cosines: NDArray[np.float32],
-        near: NDArray[np.bool_],
-        first: _Look,
         subset: Subset,
     ) -> Found:
-        """What is found in the lists that may hold better rows, and among as many candidates as may be better."""
+        """A first look at these lists, for n candidates, and then at all that may hold better rows."""
+        first = self._look(queries, n, first_lists, subset)
         found = _best(first.rows, first.cosines, k)
-        n = first.rows.shape[1]
+        near = first_lists.mask(self.nlist)
         lists = centroid_cosines >= _limit(found[1][:, -1], self.tuning)[:, None]
         needed = np.zeros(len(queries))
         more = np.flatnonzero((lists & ~near).any(axis=1))
         if len(more):
-            further = (lists & ~near)[more]
-            its_lists = Lists.marked(further, centroid_cosines[more])
-            beyond = self._look(queries[more], self._candidates(k, its_lists, len(more)), its_lists, subset)
+            its_lists = Lists.marked((lists & ~near)[more], centroid_cosines[more])
+            beyond = self._look(queries[more], self._enough(k, its_lists, len(more)), its_lists, subset)
             _keep_best(found, more, beyond)
             needed[more] = candidates_needed(*beyond.codes, found[1][more, -1], _MISSES_ALLOWED * k)
             needed[more] -= beyond.rows.shape[1]
@@ -292,34 +320,48 @@ class AnnIndex:
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         return _best(rows, cosines, k)
 
-    def _candidates(self, k: int, lists: Lists, n_queries: int) -> int:
-        """So many that to look once more for others would cost more than they do."""
-        rows = float(self._list_sizes[lists.number].sum()) / n_queries
+    def _enough(self, k: int, lists: Lists, n_queries: int) -> int:
+        """So many candidates that to look once more for others would cost more than they do."""
+        rows = float(self._list_sizes[lists.numbers].sum()) / n_queries
         return max(k * self.tuning.efforts[0].candidates, round(rows / _ROWS_A_CANDIDATE))
 
     def _look(self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset) -> _Look:
-        """The nearest n rows by their codes, of these lists."""
-        numbers, near = lists.padded(len(queries))
-        queries = np.ascontiguousarray(queries)
+        """The best n rows of these lists: of few by their vectors, of many by their codes."""
+        rows, cosines, left = self._best_of_lists(queries, n, lists, np.full(len(queries), np.inf, np.float32), subset)
+        approximate = cosines.copy()
+        if len(left):
+            approximate[left], rows[left] = self._candidates(queries[left], n, lists.of(left), subset)
+            cosines[left] = kernels.cosines_of(queries[left], self._halves, rows[left])
+        return _Look(approximate, rows, cosines)
+
+    def _best_of_lists(
+        self, queries: NDArray[np.float32], k: int, lists: Lists, gaps: NDArray[np.float32], subset: Subset
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Rows and cosines [n_queries, k], and which queries have lists of too many rows for that."""
+        if not self.tuning.direct_rows:
+            return (*_nothing(len(queries), k), np.arange(len(queries)))
+        stored = self._halves, self._list_starts, self._members
+        bits = _ALL if subset.bits is None else subset.bits
+        found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] = kernels.best_of_lists(
+            queries, *stored, lists.starts, lists.numbers, lists.cosines, bits, gaps, k, self.tuning.direct_rows
+        )
+        return found
+
+    def _candidates(
+        self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The best n rows of these lists by their codes: cosines by these and rows [n_queries, n], best first."""
+        numbers, near = lists.padded()
         approximate, rows = np.empty((len(queries), n), np.float32), np.empty((len(queries), n), np.int64)
         params = subset.parameters(numbers.shape[1])
         arrays = [faiss.swig_ptr(array) for array in (numbers, near, approximate, rows)]
         # The wrapper that takes arrays takes no parameters.
         self.ivf.search_preassigned_c(len(queries), faiss.swig_ptr(queries), n, *arrays, False, params, None)
-        return _Look(approximate, rows, self._cosines(queries, rows))
+        return approximate, rows
 
-    def _cosines(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Cosines [n_queries, n] of candidates by their stored vectors; −inf where there is none."""
-        cosines = np.empty(rows.shape, np.float32)
-        # As many at once as stay in a core's cache until they are multiplied.
-        step = max(1, _VALUES_AT_ONCE // (rows.shape[1] * self.dim))
-        for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            into = scratch("vectors", (some.size, self.dim), np.float32)
-            vectors = self._decoded(some.ravel(), into).reshape(*some.shape, self.dim)
-            np.matmul(vectors, queries[start : start + step, :, None], out=cosines[start : start + step, :, None])
-        cosines[rows < 0] = -np.inf
-        return cosines
+
+def _nothing(n_queries: int, k: int) -> Found:
+    return np.empty((n_queries, k), np.int64), np.empty((n_queries, k), np.float32)
 
 
 def _limit(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +35,7 @@ class Effort:
     ----------
     nearest : for queries whose nearest centroid has this cosine or more, and no effort above
     reaches : the reach for each of `TUNING_KS`
+    gaps : likewise, how much further than the k-th best row so far a centroid may be, the nearest lists coming first
     candidates : rows to rank by their stored vectors, for each result
     usual : cosine of the tenth best row that nearly every such query reaches
     """
@@ -44,6 +44,7 @@ class Effort:
     reaches: tuple[float, ...]
     candidates: int
     usual: float = -1.0
+    gaps: tuple[float, ...] = (2.0, 2.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Tuning:
     scan_rows : matching rows up to which all of them are scored, because that is faster
     recall : recall@10 reached on held-out rows
     screen : how centroids are compared
+    direct_rows : rows of a query's lists up to which they are compared by their vectors at once, without the codes
     """
 
     efforts: tuple[Effort, ...]
@@ -65,6 +67,7 @@ class Tuning:
     scan_rows: int = 0
     recall: float = 0.0
     screen: Screen = NO_SCREEN
+    direct_rows: int = 0
 
     @property
     def usual_nearest(self) -> float:
@@ -77,18 +80,12 @@ class Tuning:
         return np.asarray((nearest[:, None] < limits).sum(axis=1), np.int64)
 
 
-def reach(k: NDArray[np.float64], effort: Effort) -> NDArray[np.float32]:
-    """The reach for the nearest k rows: a line in log k between (and beyond) the measured ones."""
+def for_k(k: NDArray[np.float64], measured: tuple[float, ...]) -> NDArray[np.float32]:
+    """What was measured for `TUNING_KS`, for other k: a line in log k between (and beyond) them."""
     log_k, log_measured = np.log(k), np.log(TUNING_KS)
-    slope = (effort.reaches[-1] - effort.reaches[-2]) / (log_measured[-1] - log_measured[-2])
+    slope = (measured[-1] - measured[-2]) / (log_measured[-1] - log_measured[-2])
     beyond = np.maximum(log_k - log_measured[-1], 0) * slope
-    return np.asarray(np.interp(log_k, log_measured, effort.reaches) + beyond, np.float32)
-
-
-@lru_cache(maxsize=1_024)
-def reach_of(k: int, effort: Effort) -> float:
-    """The reach for one k, kept: to interpolate takes a tenth as long as a search."""
-    return float(reach(np.array(float(k)), effort))
+    return np.asarray(np.interp(log_k, log_measured, measured) + beyond, np.float32)
 
 
 def gap(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.faiss_threads import faiss
+from retrieval import kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_VALUES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -57,54 +55,49 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lists:
-    """Lists of queries: pairs, in the order of the queries.
+    """Lists of queries, those of one query after those of the other.
 
     Attributes
     ----------
-    query, number : int64 [pairs], which query and which list
-    cosine : float32 [pairs], of the list's centroid
+    starts : int64 [n_queries + 1], where those of each query begin
+    numbers : int64 [m], which lists
+    cosines : float32 [m], of their centroids
     """
 
-    query: NDArray[np.int64]
-    number: NDArray[np.int64]
-    cosine: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    cosines: NDArray[np.float32]
 
     @classmethod
     def marked(cls, lists: NDArray[np.bool_], cosines: NDArray[np.float32]) -> Lists:
         """Those of a mask over cosines [n_queries, nlist]."""
         at = lists.ravel().nonzero()[0]
-        query, number = np.divmod(at, lists.shape[1])
-        return cls(query, number, cosines.ravel()[at])
+        return cls(_starts(lists.sum(axis=1)), at % lists.shape[1], cosines.ravel()[at])
 
-    def where(self, pairs: NDArray[np.bool_]) -> Lists:
-        """Some of the pairs."""
-        return Lists(self.query[pairs], self.number[pairs], self.cosine[pairs])
-
-    def of(self, queries: NDArray[np.int64], n_queries: int) -> Lists:
+    def of(self, queries: NDArray[np.int64]) -> Lists:
         """Those of some of the queries, which are numbered anew."""
-        if len(queries) == n_queries:
-            return self
-        place = np.full(n_queries, -1)
-        place[queries] = np.arange(len(queries))
-        query = place[self.query]
-        pairs = query >= 0
-        return Lists(query[pairs], self.number[pairs], self.cosine[pairs])
+        counts = self._counts[queries]
+        starts = _starts(counts)
+        at = np.arange(starts[-1]) + np.repeat(self.starts[queries] - starts[:-1], counts)
+        return Lists(starts, self.numbers[at], self.cosines[at])
 
-    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """True at the pairs, bool [n_queries, nlist]."""
-        mask = np.zeros(shape, bool)
-        mask[self.query, self.number] = True
+    def mask(self, nlist: int) -> NDArray[np.bool_]:
+        """True at the lists, bool [n_queries, nlist]."""
+        mask = np.zeros((len(self.starts) - 1, nlist), bool)
+        mask[np.repeat(np.arange(len(mask)), self._counts), self.numbers] = True
         return mask
 
-    def padded(self, n_queries: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The numbers [n_queries, most], padded with −1, and their cosines."""
-        if n_queries == 1:
-            return self.number[np.newaxis], self.cosine[np.newaxis]
-        counts = np.bincount(self.query, minlength=n_queries)
+        counts = self._counts
         place = np.arange(counts.max()) < counts[:, None]
         numbers, cosines = np.full(place.shape, -1, np.int64), np.zeros(place.shape, np.float32)
-        numbers[place], cosines[place] = self.number, self.cosine
+        numbers[place], cosines[place] = self.numbers, self.cosines
         return numbers, cosines
+
+    @property
+    def _counts(self) -> NDArray[np.int64]:
+        return np.diff(self.starts)
 
 
 class Centroids:
@@ -132,8 +125,9 @@ class Centroids:
             nearest = cosines.max(axis=1)
             return Seen(cosines, nearest, nearest, np.ones(len(queries), bool))
         cosines = _products(_products(queries, self._axes), self._along)
-        place = np.arange(len(queries)), cosines.argmax(axis=1)
-        greatest, nearest = cosines[place], self._cosines_of(queries, *place)
+        numbers = cosines.argmax(axis=1)
+        greatest = cosines[np.arange(len(queries)), numbers]
+        nearest = kernels.cosines_with(queries, self._vectors, numbers)
         exact = nearest < usual
         if exact.any():
             cosines[exact] = self.cosines(queries[exact])
@@ -142,31 +136,16 @@ class Centroids:
 
     def within(self, queries: NDArray[np.float32], seen: Seen, reaches: NDArray[np.float32]) -> Lists:
         """The lists whose centroid is further from a query than the nearest by no more than its reach [n]."""
-        about = seen.cosines >= (seen.greatest - reaches - self._screen.slack * ~seen.exact)[:, None]
-        lists = Lists.marked(about, seen.cosines)
-        if seen.exact.all():
-            return lists
-        inexact = np.flatnonzero(~seen.exact[lists.query]) if seen.exact.any() else slice(None)
-        lists.cosine[inexact] = self._cosines_of(queries, lists.query[inexact], lists.number[inexact])
-        starts = np.searchsorted(lists.query, np.arange(len(queries)))
-        nearest = np.maximum.reduceat(lists.cosine, starts)  # every query has the one that seemed nearest
-        return lists.where(lists.cosine >= (nearest - reaches)[lists.query])
-
-    def _cosines_of(
-        self, queries: NDArray[np.float32], query: NDArray[np.int64], number: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Cosines of pairs of a query and a list."""
-        if len(queries) == 1:
-            return np.asarray(self._vectors[number] @ queries[0], np.float32)
-        cosines = np.empty(len(query), np.float32)
-        step = max(1, _VALUES_AT_ONCE // queries.shape[1])
-        for start in range(0, len(query), step):
-            some = slice(start, start + step)
-            np.einsum("nd,nd->n", queries[query[some]], self._vectors[number[some]], out=cosines[some])
-        return cosines
+        shown = seen.cosines, seen.greatest, seen.exact
+        return Lists(*kernels.lists_within(queries, self._vectors, *shown, reaches, self._screen.slack))
 
 
 def _products(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Not numpy's product: its threads spin as FAISS's do, and there is no calling them off.
-    products: NDArray[np.float32] = faiss.pairwise_distances(some, others, metric=faiss.METRIC_INNER_PRODUCT)
+    products: NDArray[np.float32] = kernels.products(some, others) if len(some) == 1 else some @ others.T
     return products
+
+
+def _starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts

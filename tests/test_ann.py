@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.ann import AnnIndex
-from retrieval.ann_stopping import TUNING_KS, Effort, candidates_needed, reach, reach_of
+from retrieval.ann_stopping import candidates_needed, for_k
 from retrieval.ann_tuning import RECALL_TARGET, build
 
 DIM = 32
@@ -112,12 +112,23 @@ def test_scanning_is_brute_force(ann, vectors, queries) -> None:
 
 
 def test_more_rows_need_a_longer_reach() -> None:
-    effort = Effort(-1.0, (0.1, 0.2, 0.5), candidates=4)
     ks = np.array([1.0, 10, 30, 100, 1_000, 10_000])
-    reaches = reach(ks, effort)
+    reaches = for_k(ks, (0.1, 0.2, 0.5))
     np.testing.assert_allclose(reaches[[0, 1, 3, 4, 5]], [0.1, 0.1, 0.2, 0.5, 0.8], rtol=1e-6)
     assert (np.diff(reaches[1:]) > 0).all()
-    assert reach_of(TUNING_KS[1], effort) == pytest.approx(0.2)
+
+
+def test_few_rows_are_compared_without_the_codes(ann, vectors, queries) -> None:
+    """That finds at least what is found by codes, where nothing else stops it."""
+    efforts = tuple(replace(effort, gaps=(2.0, 2.0, 2.0)) for effort in ann.tuning.efforts)
+    by_codes, at_once = (ann.tuned(replace(ann.tuning, efforts=efforts, direct_rows=rows)) for rows in (0, COUNT))
+    rows, cosines = at_once.search(queries, K)
+    np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-6)
+    assert (cosines >= by_codes.search(queries, K)[1] - 1e-6).all()
+    subset = ann.subset(np.arange(0, COUNT, 3))
+    rows, cosines = at_once.search_among(queries, K, subset)
+    assert (rows % 3 == 0).all()
+    assert recall(cosines, vectors, queries, np.arange(0, COUNT, 3)) >= RECALL_TARGET
 
 
 @pytest.mark.parametrize(("few", "factor"), [(40, 8), (100, 4)])
@@ -149,7 +160,7 @@ def test_no_candidate_is_no_miss() -> None:
 @pytest.mark.parametrize("mixed", [0, 2, 4], ids=["noise", "two rows", "four rows"])
 def test_queries_unlike_all_rows_are_found_as_well(ann, vectors, mixed: int, rng: np.random.Generator) -> None:
     """Their neighbours lie scattered over far more lists than those of the rows that the search was tuned by."""
-    strange = unit(vectors[rng.integers(COUNT, size=(60, mixed))].sum(axis=1) if mixed else noise(rng))
+    strange = unit(vectors[rng.integers(COUNT, size=(400, mixed))].sum(axis=1) if mixed else noise(rng))
     _, cosines = ann.search(strange, K)
     assert recall(cosines, vectors, strange, np.arange(COUNT)) >= RECALL_TARGET - 0.01
     bits = ann.subset(np.arange(0, COUNT, 2)).bits
@@ -164,7 +175,7 @@ def test_what_is_tuned_by_rows_alone_misses_what_strangers_are_like(ann, vectors
 
 
 def noise(rng: np.random.Generator) -> NDArray[np.float64]:
-    return rng.standard_normal((60, DIM))
+    return rng.standard_normal((400, DIM))
 
 
 def test_as_many_as_there_are(ann, queries) -> None:

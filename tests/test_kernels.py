@@ -1,0 +1,129 @@
+"""The compiled inner loops find what numpy finds."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from retrieval import kernels
+from retrieval.compiled import FLOAT, compiled
+
+COUNT, DIM, NLIST, QUERIES = 600, 24, 30, 7
+EVERY_ROW, NO_GAP = np.zeros(0, np.uint8), np.full(QUERIES, np.inf, np.float32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> NDArray[np.float16]:
+    return np.random.default_rng(1).standard_normal((COUNT, DIM)).astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def queries() -> NDArray[np.float32]:
+    return np.random.default_rng(2).standard_normal((QUERIES, DIM)).astype(np.float32)
+
+
+def bits_of(vectors: NDArray[np.float16]) -> NDArray[np.uint16]:
+    return vectors.view(np.uint16)
+
+
+def at_an_odd_address(array: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    start = 1 - memory.ctypes.data % 2
+    memory[start : start + array.nbytes] = array.view(np.uint8).ravel()
+    moved = memory[start : start + array.nbytes].view(np.uint16).reshape(array.shape)
+    assert not moved.flags.aligned
+    return moved
+
+
+def test_inner_products(queries) -> None:
+    np.testing.assert_allclose(kernels.products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
+    numbers = np.array([3, 3, 0, 6, 1, 2, 5])
+    expected = (queries * queries[numbers]).sum(axis=1)
+    np.testing.assert_allclose(kernels.cosines_with(queries, queries, numbers), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_finite_half_is_widened_exactly() -> None:
+    halves = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
+    halves = np.ascontiguousarray(halves[np.isfinite(halves)])[:, np.newaxis]
+    rows = np.arange(len(halves))[np.newaxis]
+    found = kernels.cosines_of(np.ones((1, 1), np.float32), bits_of(halves), rows)
+    np.testing.assert_array_equal(found[0], halves[:, 0].astype(np.float32))
+
+
+@pytest.mark.parametrize("place", [np.ascontiguousarray, at_an_odd_address])
+def test_candidates_are_ranked(vectors, queries, place, rng: np.random.Generator) -> None:
+    candidates = np.stack([rng.choice(COUNT, 40, replace=False) for _ in queries])
+    candidates[0, 5:] = -1
+    candidates[1] = -1
+    stored = place(bits_of(vectors))
+    expected = np.einsum("qcd,qd->qc", vectors.astype(np.float32)[candidates], queries)
+    expected[candidates < 0] = -np.inf
+    np.testing.assert_allclose(kernels.cosines_of(queries, stored, candidates), expected, rtol=1e-5, atol=1e-5)
+    rows, cosines = kernels.best_of(queries, stored, candidates, 10)
+    order = np.argsort(-expected, axis=1, kind="stable")[:, :10]
+    np.testing.assert_array_equal(rows, np.take_along_axis(candidates, order, 1))
+    np.testing.assert_allclose(cosines, np.take_along_axis(expected, order, 1), rtol=1e-5, atol=1e-5)
+
+
+def test_equal_cosines_are_in_order_of_rows(queries) -> None:
+    same = np.ones((50, DIM), np.float16)
+    candidates = np.random.default_rng(3).permutation(50)[np.newaxis].repeat(QUERIES, axis=0)
+    rows, _ = kernels.best_of(queries, bits_of(same), candidates, 12)
+    np.testing.assert_array_equal(rows, np.arange(12)[np.newaxis].repeat(QUERIES, axis=0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 60), at_most=st.integers(0, COUNT), filtered=st.booleans())
+def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: bool, vectors, queries) -> None:
+    rng = np.random.default_rng(seed)
+    list_of_row, allowed = rng.integers(NLIST, size=COUNT), rng.random(COUNT) < rng.random()
+    members, list_starts = np.argsort(list_of_row, kind="stable").astype(np.int32), starts_of(list_of_row)
+    near = rng.random((QUERIES, NLIST)) < rng.random()
+    starts, numbers = np.concatenate([[0], near.sum(axis=1).cumsum()]), np.tile(np.arange(NLIST), QUERIES)[near.ravel()]
+    bits = np.packbits(allowed, bitorder="little") if filtered else EVERY_ROW
+    of_lists = starts, numbers, rng.standard_normal(len(numbers)).astype(np.float32)
+    stored = bits_of(vectors), list_starts, members
+    rows, cosines, left = kernels.best_of_lists(queries, *stored, *of_lists, bits, NO_GAP, k, at_most)
+    for query in range(QUERIES):
+        inside = np.flatnonzero(near[query][list_of_row] & (allowed | (not filtered)))
+        assert (query in left) == (len(inside) > at_most)
+        if query in left:
+            continue
+        expected = vectors.astype(np.float32)[inside] @ queries[query]
+        best = np.argsort(-expected, kind="stable")[:k]
+        np.testing.assert_array_equal(rows[query, : len(best)], inside[best])
+        np.testing.assert_allclose(cosines[query, : len(best)], expected[best], rtol=1e-5, atol=1e-5)
+        assert (rows[query, len(best) :] == -1).all()
+        assert (cosines[query, len(best) :] == -np.inf).all()
+
+
+def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
+    """Two lists of one axis each: what the nearer one holds decides whether the further one may hold better."""
+    vectors = np.array([[0.9], [0.8], [1.0], [0.1]], np.float16)
+    stored = bits_of(vectors), np.array([0, 2, 4]), np.arange(4, dtype=np.int32)
+    of_lists = np.array([0, 2]), np.array([1, 0]), np.array([0.3, 0.9], np.float32)  # row 2 lies in the further one
+    query = np.ones((1, 1), np.float32)
+
+    def found(k: int, gap: float) -> list[int]:
+        gaps = np.array([gap], np.float32)
+        rows, _, _ = kernels.best_of_lists(query, *stored, *of_lists, EVERY_ROW, gaps, k, 4)
+        return rows[0].tolist()
+
+    assert found(1, 0.5) == [0]
+    assert found(1, 0.7) == [2]
+    assert found(3, 0.5) == [2, 0, 1]  # until there are as many as are wanted, nothing stops it
+
+
+def starts_of(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.bincount(numbers, minlength=NLIST).cumsum()])
+
+
+def test_what_can_be_kept_nowhere_is_compiled_all_the_same() -> None:
+    place: dict[str, Any] = {}
+    exec("def doubled(value):\n    return 2 * value", place)  # it has no file, so there is none beside it
+    doubled = compiled(FLOAT)(place["doubled"])
+    assert doubled(1.5) == 3
+    assert len(doubled.signatures) == 1
