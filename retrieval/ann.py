@@ -37,7 +37,7 @@ _LEAP = 8
 _ROWS_A_CANDIDATE = 256
 _MISSES_ALLOWED = 0.003
 _SCAN_FROM = 8
-_QUERIES_AT_ONCE = 512
+_QUERIES_AT_ONCE = 256
 _SCANNED_AT_ONCE = 1 << 12
 _SORTED_AT_ONCE = 256
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.

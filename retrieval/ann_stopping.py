@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,15 +70,18 @@ class Tuning:
     screen: Screen = NO_SCREEN
     direct_rows: int = 0
 
-    @property
+    @cached_property
     def usual_nearest(self) -> float:
         """The cosine of the nearest centroid that queries have unless they take the last effort."""
         return min((effort.nearest for effort in self.efforts[:-1]), default=-1.0)
 
     def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
         """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""
-        limits = np.array([effort.nearest for effort in self.efforts[:-1]], np.float32)
-        return np.asarray((nearest[:, None] < limits).sum(axis=1), np.int64)
+        return np.asarray((nearest[:, None] < self._nearest).sum(axis=1), np.int64)
+
+    @cached_property
+    def _nearest(self) -> NDArray[np.float32]:
+        return np.array([effort.nearest for effort in self.efforts[:-1]], np.float32)
 
 
 def for_k(k: NDArray[np.float64], measured: tuple[float, ...]) -> NDArray[np.float32]:

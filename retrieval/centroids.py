@@ -125,9 +125,8 @@ class Centroids:
             nearest = cosines.max(axis=1)
             return Seen(cosines, nearest, nearest, np.ones(len(queries), bool))
         cosines = _products(_products(queries, self._axes), self._along)
-        numbers = cosines.argmax(axis=1)
-        greatest = cosines[np.arange(len(queries)), numbers]
-        nearest = kernels.cosines_with(queries, self._vectors, numbers)
+        greatest = cosines.max(axis=1)
+        nearest = kernels.nearest_cosines(queries, self._vectors, cosines, greatest)
         exact = nearest < usual
         if exact.any():
             cosines[exact] = self.cosines(queries[exact])

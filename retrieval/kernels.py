@@ -145,12 +145,17 @@ def products(some: Floats, others: Floats) -> Floats:
     return found
 
 
-@compiled(FLOATS_2D, FLOATS_2D, INTS)
-def cosines_with(queries: Floats, others: Floats, numbers: Ints) -> Floats:
-    """Cosine of each query [n] with its one of the others."""
+@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, FLOATS)
+def nearest_cosines(queries: Floats, centroids: Floats, seen: Floats, greatest: Floats) -> Floats:
+    """The true cosine [n] of the centroid that is seen as the nearest [n, nlist], at the greatest cosine [n]."""
     cosines = np.empty(len(queries), np.float32)
     for query in range(len(queries)):
-        cosines[query] = _dot(queries[query], others, numbers[query])
+        number = 0
+        while not _any_from(greatest[query], seen[query, number : number + _AT_ONCE]):
+            number += _AT_ONCE
+        while seen[query, number] < greatest[query]:
+            number += 1
+        cosines[query] = _dot(queries[query], centroids, number)
     return cosines
 
 

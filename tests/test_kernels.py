@@ -40,9 +40,11 @@ def at_an_odd_address(array: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 def test_inner_products(queries) -> None:
     np.testing.assert_allclose(kernels.products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
-    numbers = np.array([3, 3, 0, 6, 1, 2, 5])
-    expected = (queries * queries[numbers]).sum(axis=1)
-    np.testing.assert_allclose(kernels.cosines_with(queries, queries, numbers), expected, rtol=1e-5, atol=1e-5)
+    seen = np.random.default_rng(4).standard_normal((QUERIES, 200)).astype(np.float32)
+    centroids = np.random.default_rng(5).standard_normal((200, DIM)).astype(np.float32)
+    expected = (queries * centroids[seen.argmax(axis=1)]).sum(axis=1)
+    found = kernels.nearest_cosines(queries, centroids, seen, seen.max(axis=1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_finite_half_is_widened_exactly() -> None:
