@@ -24,7 +24,7 @@ import numpy as np
 
 from retrieval import kernels
 from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, for_k, gap
-from retrieval.centroids import Centroids, Lists
+from retrieval.centroids import Centroids, Lists, Seen
 from retrieval.faiss_threads import Found, faiss, in_blocks, one_thread, scratch
 from retrieval.halves import widen
 
@@ -59,6 +59,11 @@ class Subset:
     count: int
     bits: NDArray[np.uint8] | None
     in_list: NDArray[np.float32] | None = None
+
+    @property
+    def bits_or_none(self) -> NDArray[np.uint8]:
+        """The bits, none at all where all rows may be found."""
+        return _ALL if self.bits is None else self.bits
 
     def parameters(self, nprobe: int) -> Any:
         """FAISS's, for a search of so many lists; kept, for making them takes as long as half a search."""
@@ -213,19 +218,53 @@ class AnnIndex:
         seen = self._centroids.seen(queries, self.tuning.usual_nearest)
         efforts = self.tuning.effort_of(seen.nearest)
         limits = self._limits(k)
-        lists = self._centroids.within(queries, seen, limits.reaches[efforts])
-        rows, cosines, left = self._best_of_lists(queries, k, lists, limits.gaps[efforts], subset)
-        for some, effort in self._by_effort(efforts, left):
-            _, candidates = self._candidates(queries[some], k * effort.candidates, lists.of(some), subset)
-            rows[some], cosines[some] = kernels.best_of(queries[some], self._halves, candidates, k)
+        reaches, gaps = limits.reaches[efforts], limits.gaps[efforts]
+        rows, cosines, left = self._best_within(queries, k, seen, reaches, gaps, subset)
+        if len(left):
+            lists = self._centroids.within(queries[left], seen.of(left), reaches[left])
+            for some, effort in self._by_effort(efforts[left]):
+                its_queries = queries[left[some]]
+                _, candidates = self._candidates(its_queries, k * effort.candidates, lists.of(some), subset)
+                rows[left[some]], cosines[left[some]] = kernels.best_of(its_queries, self._halves, candidates, k)
         tenth = cosines[:, min(k, TUNING_KS[0]) - 1]
         unsure = np.flatnonzero((tenth < limits.usual[efforts]) | (rows[:, -1] < 0))
         if len(unsure):
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
-            near = lists.of(unsure)
+            near = self._centroids.within(queries[unsure], seen.of(unsure), reaches[unsure])
             again = self._search_on(queries[unsure], k, n, near, self.centroid_cosines(queries[unsure]), subset)
             rows[unsure], cosines[unsure] = again
         return rows, cosines
+
+    def _best_within(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        seen: Seen,
+        reaches: NDArray[np.float32],
+        gaps: NDArray[np.float32],
+        subset: Subset,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Rows and cosines [n_queries, k], and which queries have lists of too many rows to compare all of these."""
+        if not self.tuning.direct_rows:
+            return (*_nothing(len(queries), k), np.arange(len(queries)))
+        found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] = kernels.best_within(
+            queries,
+            self._halves,
+            self._list_starts,
+            self._members,
+            self._centroids.vectors,
+            seen.cosines,
+            seen.first,
+            seen.nearest,
+            seen.exact,
+            reaches,
+            gaps,
+            self.tuning.screen.slack,
+            subset.bits_or_none,
+            k,
+            self.tuning.direct_rows,
+        )
+        return found
 
     def _limits(self, k: int) -> _Limits:
         """Those for this k, kept: to interpolate takes as long as a search."""
@@ -237,12 +276,10 @@ class AnnIndex:
             self._kept_limits[k] = _Limits(reaches, gaps, usual)
         return self._kept_limits[k]
 
-    def _by_effort(
-        self, efforts: NDArray[np.int64], queries: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], Effort]]:
-        """Some of the queries by the effort that each needs, of those efforts that any does."""
-        for number, effort in enumerate(self.tuning.efforts if len(queries) else ()):
-            some = queries[efforts[queries] == number]
+    def _by_effort(self, efforts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
+        """Which queries need each effort [n_queries] that any does."""
+        for number, effort in enumerate(self.tuning.efforts):
+            some = np.flatnonzero(efforts == number)
             if len(some):
                 yield some, effort
 
@@ -252,7 +289,7 @@ class AnnIndex:
         centroid_cosines[:, subset.in_list == 0] = -np.inf
         near = np.empty(centroid_cosines.shape, bool)
         efforts = self.tuning.effort_of(centroid_cosines.max(axis=1))
-        for some, effort in self._by_effort(efforts, np.arange(len(queries))):
+        for some, effort in self._by_effort(efforts):
             nearest = centroid_cosines[some].max(axis=1, keepdims=True)
             first = centroid_cosines[some] >= nearest - for_k(np.array(float(k)), effort.reaches)
             # Where a third of the rows match, the k-th best match is about the 3k-th best row.
@@ -327,25 +364,18 @@ class AnnIndex:
 
     def _look(self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset) -> _Look:
         """The best n rows of these lists: of few by their vectors, of many by their codes."""
-        rows, cosines, left = self._best_of_lists(queries, n, lists, np.full(len(queries), np.inf, np.float32), subset)
+        if self.tuning.direct_rows:
+            stored = self._halves, self._list_starts, self._members
+            rows, cosines, left = kernels.best_of_lists(
+                queries, *stored, lists.starts, lists.numbers, subset.bits_or_none, n, self.tuning.direct_rows
+            )
+        else:
+            rows, cosines, left = *_nothing(len(queries), n), np.arange(len(queries))
         approximate = cosines.copy()
         if len(left):
             approximate[left], rows[left] = self._candidates(queries[left], n, lists.of(left), subset)
             cosines[left] = kernels.cosines_of(queries[left], self._halves, rows[left])
         return _Look(approximate, rows, cosines)
-
-    def _best_of_lists(
-        self, queries: NDArray[np.float32], k: int, lists: Lists, gaps: NDArray[np.float32], subset: Subset
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Rows and cosines [n_queries, k], and which queries have lists of too many rows for that."""
-        if not self.tuning.direct_rows:
-            return (*_nothing(len(queries), k), np.arange(len(queries)))
-        stored = self._halves, self._list_starts, self._members
-        bits = _ALL if subset.bits is None else subset.bits
-        found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] = kernels.best_of_lists(
-            queries, *stored, lists.starts, lists.numbers, lists.cosines, bits, gaps, k, self.tuning.direct_rows
-        )
-        return found
 
     def _candidates(
         self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset

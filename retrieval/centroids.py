@@ -42,15 +42,19 @@ class Seen:
     Attributes
     ----------
     cosines : float32 [n_queries, nlist]
-    greatest : float32 [n_queries], the greatest of these
-    nearest : float32 [n_queries], the true cosine of the centroid that seems nearest
+    first : int64 [n_queries], which centroid seems nearest
+    nearest : float32 [n_queries], its true cosine
     exact : bool [n_queries], whether `cosines` are the true ones
     """
 
     cosines: NDArray[np.float32]
-    greatest: NDArray[np.float32]
+    first: NDArray[np.int64]
     nearest: NDArray[np.float32]
     exact: NDArray[np.bool_]
+
+    def of(self, queries: NDArray[np.int64]) -> Seen:
+        """From some of the queries."""
+        return Seen(self.cosines[queries], self.first[queries], self.nearest[queries], self.exact[queries])
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Centroids:
     """Centroids float32 [nlist, dim] of unit vectors."""
 
     def __init__(self, vectors: NDArray[np.float32], screen: Screen) -> None:
-        self._vectors, self._screen = vectors, screen
+        self.vectors, self._screen = vectors, screen
         if screen.axes:
             _, directions = np.linalg.eigh(vectors.T @ vectors)
             self._axes = np.ascontiguousarray(directions[:, : -screen.axes - 1 : -1].T)
@@ -112,31 +116,30 @@ class Centroids:
 
     def screened(self, screen: Screen) -> Centroids:
         """The same centroids, compared in another way."""
-        return self if screen == self._screen else Centroids(self._vectors, screen)
+        return self if screen == self._screen else Centroids(self.vectors, screen)
 
     def cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of queries [n, dim] with all centroids, float32 [n, nlist]."""
-        return _products(queries, self._vectors)
+        return _products(queries, self.vectors)
 
     def seen(self, queries: NDArray[np.float32], usual: float) -> Seen:
         """All centroids along the axes; as they are where even the nearest is further than usual."""
         if not self._screen.axes:
             cosines = self.cosines(queries)
-            nearest = cosines.max(axis=1)
-            return Seen(cosines, nearest, nearest, np.ones(len(queries), bool))
+            return Seen(cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool))
         cosines = _products(_products(queries, self._axes), self._along)
-        greatest = cosines.max(axis=1)
-        nearest = kernels.nearest_cosines(queries, self._vectors, cosines, greatest)
+        first = cosines.argmax(axis=1)
+        nearest = kernels.cosines_with(queries, self.vectors, first)
         exact = nearest < usual
         if exact.any():
             cosines[exact] = self.cosines(queries[exact])
-            greatest[exact] = nearest[exact] = cosines[exact].max(axis=1)
-        return Seen(cosines, greatest, nearest, exact)
+            first[exact], nearest[exact] = cosines[exact].argmax(axis=1), cosines[exact].max(axis=1)
+        return Seen(cosines, first, nearest, exact)
 
     def within(self, queries: NDArray[np.float32], seen: Seen, reaches: NDArray[np.float32]) -> Lists:
         """The lists whose centroid is further from a query than the nearest by no more than its reach [n]."""
-        shown = seen.cosines, seen.greatest, seen.exact
-        return Lists(*kernels.lists_within(queries, self._vectors, *shown, reaches, self._screen.slack))
+        shown = seen.cosines, seen.first, seen.exact
+        return Lists(*kernels.lists_within(queries, self.vectors, *shown, reaches, self._screen.slack))
 
 
 def _products(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -69,6 +69,43 @@ def _any_from(floor: float, values: Floats) -> Any:
 
 
 @compiled()
+def _lists_from(floor: float, seen: Floats, query: int, numbers: Ints) -> int:
+    """Write the lists that are seen at this cosine or more; returns how many."""
+    found = 0
+    for first in range(0, seen.shape[1], _AT_ONCE):
+        last = min(first + _AT_ONCE, seen.shape[1])
+        if _any_from(floor, seen[query, first:last]):
+            for number in range(first, last):
+                if seen[query, number] >= floor:
+                    numbers[found] = number
+                    found += 1
+    return found
+
+
+@compiled()
+def _compare(
+    queries: Floats, query: int, centroids: Floats, seen: Floats, exact: bool, numbers: Ints, cosines: Floats
+) -> Any:
+    """Write the true cosines of these lists; returns the greatest."""
+    nearest = np.float32(-np.inf)
+    for i in range(len(numbers)):
+        cosines[i] = seen[query, numbers[i]] if exact else _dot(queries[query], centroids, numbers[i])
+        nearest = max(nearest, cosines[i])
+    return nearest
+
+
+@compiled()
+def _keep_from(floor: float, numbers: Ints, cosines: Floats) -> int:
+    """Move the lists that have this cosine or more to the front; returns how many."""
+    kept = 0
+    for i in range(len(numbers)):
+        if cosines[i] >= floor:
+            numbers[kept], cosines[kept] = numbers[i], cosines[i]
+            kept += 1
+    return kept
+
+
+@compiled()
 def _append(candidates: ShortInts, size: int, rows: ShortInts, bits: Bits) -> int:
     """Those rows that may be found behind the candidates there are, as far as there is room; returns how many then."""
     if len(bits) == 0:
@@ -145,25 +182,25 @@ def products(some: Floats, others: Floats) -> Floats:
     return found
 
 
-@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, FLOATS)
-def nearest_cosines(queries: Floats, centroids: Floats, seen: Floats, greatest: Floats) -> Floats:
-    """The true cosine [n] of the centroid that is seen as the nearest [n, nlist], at the greatest cosine [n]."""
+@compiled(FLOATS_2D, FLOATS_2D, INTS)
+def cosines_with(queries: Floats, others: Floats, numbers: Ints) -> Floats:
+    """Cosine of each query [n] with its one of the others."""
     cosines = np.empty(len(queries), np.float32)
     for query in range(len(queries)):
-        number = 0
-        while not _any_from(greatest[query], seen[query, number : number + _AT_ONCE]):
-            number += _AT_ONCE
-        while seen[query, number] < greatest[query]:
-            number += 1
-        cosines[query] = _dot(queries[query], centroids, number)
+        cosines[query] = _dot(queries[query], others, numbers[query])
     return cosines
 
 
-@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, FLOATS, FLAGS, FLOATS, FLOAT)
+@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, INTS, FLAGS, FLOATS, FLOAT)
 def lists_within(
-    queries: Floats, centroids: Floats, seen: Floats, greatest: Floats, exact: Flags, reaches: Floats, slack: float
+    queries: Floats, centroids: Floats, seen: Floats, first: Ints, exact: Flags, reaches: Floats, slack: float
 ) -> tuple[Ints, Ints, Floats]:
     """Lists no further than a reach [n] behind the nearest; those that seem so, give or take the slack, are compared.
+
+    Parameters
+    ----------
+    seen : cosines [n, nlist] as they seem; of queries that are `exact` [n], as they are
+    first : [n], which list seems nearest
 
     Returns
     -------
@@ -174,29 +211,14 @@ def lists_within(
     n, nlist = seen.shape
     # Room for all lists: what is never written is never given memory.
     starts, numbers, cosines = np.zeros(n + 1, np.int64), np.empty(n * nlist, np.int64), np.empty(n * nlist, np.float32)
-    end = 0
     for query in range(n):
-        start, floor = end, greatest[query] - reaches[query] - (np.float32(0) if exact[query] else slack)
-        for first in range(0, nlist, _AT_ONCE):
-            last = min(first + _AT_ONCE, nlist)
-            if not _any_from(floor, seen[query, first:last]):
-                continue
-            for number in range(first, last):
-                if seen[query, number] >= floor:
-                    numbers[end] = number
-                    cosines[end] = seen[query, number] if exact[query] else _dot(queries[query], centroids, number)
-                    end += 1
-        if not exact[query]:
-            nearest = cosines[start]
-            for i in range(start, end):
-                nearest = max(nearest, cosines[i])
-            kept = start
-            for i in range(start, end):
-                if cosines[i] >= nearest - reaches[query]:
-                    numbers[kept], cosines[kept] = numbers[i], cosines[i]
-                    kept += 1
-            end = kept
-        starts[query + 1] = end
+        start = starts[query]
+        floor = seen[query, first[query]] - reaches[query] - (np.float32(0) if exact[query] else slack)
+        end = start + _lists_from(floor, seen, query, numbers[start:])
+        some = numbers[start:end], cosines[start:end]
+        nearest = _compare(queries, query, centroids, seen, exact[query], *some)
+        starts[query + 1] = start + _keep_from(nearest - reaches[query], *some)
+    end = starts[n]
     return starts, numbers[:end], cosines[:end]
 
 
@@ -228,29 +250,49 @@ def best_of(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple
     return rows, cosines
 
 
-@compiled(FLOATS_2D, HALVES, INTS, SHORT_INTS, INTS, INTS, FLOATS, BYTES, FLOATS, INT, INT)
-def best_of_lists(
+@compiled(
+    FLOATS_2D,
+    HALVES,
+    INTS,
+    SHORT_INTS,
+    FLOATS_2D,
+    FLOATS_2D,
+    INTS,
+    FLOATS,
+    FLAGS,
+    FLOATS,
+    FLOATS,
+    FLOAT,
+    BYTES,
+    INT,
+    INT,
+)
+def best_within(
     queries: Floats,
     vectors: Halves,
     list_starts: Ints,
     members: ShortInts,
-    starts: Ints,
-    numbers: Ints,
-    centroid_cosines: Floats,
-    bits: Bits,
+    centroids: Floats,
+    seen: Floats,
+    first: Ints,
+    nearest: Floats,
+    exact: Flags,
+    reaches: Floats,
     gaps: Floats,
+    slack: float,
+    bits: Bits,
     k: int,
     at_most: int,
 ) -> tuple[Ints, Floats, Ints]:
-    """The best k rows of the lists of queries, of which the nearest is looked at first.
+    """The best k rows of the lists within a reach of the nearest; that one is looked at first, and tells which others.
 
     Parameters
     ----------
-    list_starts, members : int32 [count], the rows of one list after the other; and where each begins
-    starts, numbers : the lists of one query after the other; and where each begins
-    centroid_cosines : of these lists
-    bits : one a row, for those that may be found; empty where all may
+    list_starts, members : where each list begins; and int32 [count], the rows of one list after the other
+    seen, first, exact, reaches, slack : see `lists_within`
+    nearest : [n], cosine of the list that seems nearest
     gaps : [n], how much further than the k-th best row so far a centroid may be, and its list be looked at
+    bits : one a row, for those that may be found; empty where all may
     at_most : rows that may be found in the lists of a query, or it is left
 
     Returns
@@ -258,31 +300,81 @@ def best_of_lists(
     rows, cosines : [n, k], −1 and −inf where there are fewer; of queries that are left, anything
     left : int64 [m], which queries
     """
-    n = len(starts) - 1
+    n, nlist = seen.shape
     rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     left, n_left = np.empty(n, np.int64), 0
-    candidates, ends = np.empty(at_most, np.int32), np.empty(len(list_starts), np.int64)
+    candidates, ends = np.empty(at_most, np.int32), np.empty(nlist, np.int64)
+    every_number, every_cosine = np.empty(nlist, np.int64), np.empty(nlist, np.float32)
     for query in range(n):
-        its_cosines = centroid_cosines[starts[query] : starts[query + 1]]
-        its_numbers = numbers[starts[query] : starts[query + 1]]
-        order = np.argsort(-its_cosines)
-        size = 0
-        for i in range(len(order)):
-            its_members = members[list_starts[its_numbers[order[i]]] : list_starts[its_numbers[order[i]] + 1]]
-            size = _append(candidates, size, its_members, bits)
-            if size > at_most:
-                break
-            ends[i] = size
+        start, end = list_starts[first[query]], list_starts[first[query] + 1]
+        size = done = _append(candidates, 0, members[start:end], bits)
+        if size <= at_most:
+            _begin(rows[query], cosines[query])
+            _rank(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
+            reach = min(reaches[query], nearest[query] - cosines[query, 0] + gaps[query])
+            floor = seen[query, first[query]] - reach - (np.float32(0) if exact[query] else slack)
+            found = _lists_from(floor, seen, query, every_number)
+            numbers, its_cosines = every_number[:found], every_cosine[:found]
+            floor = _compare(queries, query, centroids, seen, exact[query], numbers, its_cosines) - reach
+            found = _keep_from(floor, numbers, its_cosines)
+            order = np.argsort(-its_cosines[:found])
+            for i in range(found):
+                number = numbers[order[i]]
+                if number != first[query]:
+                    size = _append(candidates, size, members[list_starts[number] : list_starts[number + 1]], bits)
+                    if size > at_most:
+                        break
+                ends[i] = size
         if size > at_most:
             left[n_left] = query
             n_left += 1
             continue
-        _begin(rows[query], cosines[query])
-        done = 0
-        for i in range(len(order)):
+        for i in range(found):
             if its_cosines[order[i]] < cosines[query, 0] - gaps[query]:
                 break
             _rank(queries[query], vectors, candidates[:size], done, ends[i], rows[query], cosines[query])
-            done = ends[i]
+            done = max(done, ends[i])
         _finish(rows[query], cosines[query])
+    return rows, cosines, left[:n_left]
+
+
+@compiled(FLOATS_2D, HALVES, INTS, SHORT_INTS, INTS, INTS, BYTES, INT, INT)
+def best_of_lists(
+    queries: Floats,
+    vectors: Halves,
+    list_starts: Ints,
+    members: ShortInts,
+    starts: Ints,
+    numbers: Ints,
+    bits: Bits,
+    k: int,
+    at_most: int,
+) -> tuple[Ints, Floats, Ints]:
+    """The best k rows of these lists: the `numbers` of one query after the other, and where each begins.
+
+    Parameters
+    ----------
+    list_starts, members, bits, at_most : see `best_within`
+
+    Returns
+    -------
+    rows, cosines, left : likewise
+    """
+    n = len(starts) - 1
+    rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
+    left, n_left = np.empty(n, np.int64), 0
+    candidates = np.empty(at_most, np.int32)
+    for query in range(n):
+        size = 0
+        for number in numbers[starts[query] : starts[query + 1]]:
+            size = _append(candidates, size, members[list_starts[number] : list_starts[number + 1]], bits)
+            if size > at_most:
+                break
+        if size > at_most:
+            left[n_left] = query
+            n_left += 1
+        else:
+            _begin(rows[query], cosines[query])
+            _rank(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
+            _finish(rows[query], cosines[query])
     return rows, cosines, left[:n_left]

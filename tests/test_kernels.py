@@ -25,6 +25,10 @@ def queries() -> NDArray[np.float32]:
     return np.random.default_rng(2).standard_normal((QUERIES, DIM)).astype(np.float32)
 
 
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
 def bits_of(vectors: NDArray[np.float16]) -> NDArray[np.uint16]:
     return vectors.view(np.uint16)
 
@@ -40,11 +44,9 @@ def at_an_odd_address(array: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 def test_inner_products(queries) -> None:
     np.testing.assert_allclose(kernels.products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
-    seen = np.random.default_rng(4).standard_normal((QUERIES, 200)).astype(np.float32)
-    centroids = np.random.default_rng(5).standard_normal((200, DIM)).astype(np.float32)
-    expected = (queries * centroids[seen.argmax(axis=1)]).sum(axis=1)
-    found = kernels.nearest_cosines(queries, centroids, seen, seen.max(axis=1))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    numbers = np.array([3, 3, 0, 6, 1, 2, 5])
+    expected = (queries * queries[numbers]).sum(axis=1)
+    np.testing.assert_allclose(kernels.cosines_with(queries, queries, numbers), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_finite_half_is_widened_exactly() -> None:
@@ -86,9 +88,8 @@ def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: boo
     near = rng.random((QUERIES, NLIST)) < rng.random()
     starts, numbers = np.concatenate([[0], near.sum(axis=1).cumsum()]), np.tile(np.arange(NLIST), QUERIES)[near.ravel()]
     bits = np.packbits(allowed, bitorder="little") if filtered else EVERY_ROW
-    of_lists = starts, numbers, rng.standard_normal(len(numbers)).astype(np.float32)
     stored = bits_of(vectors), list_starts, members
-    rows, cosines, left = kernels.best_of_lists(queries, *stored, *of_lists, bits, NO_GAP, k, at_most)
+    rows, cosines, left = kernels.best_of_lists(queries, *stored, starts, numbers, bits, k, at_most)
     for query in range(QUERIES):
         inside = np.flatnonzero(near[query][list_of_row] & (allowed | (not filtered)))
         assert (query in left) == (len(inside) > at_most)
@@ -102,21 +103,59 @@ def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: boo
         assert (cosines[query, len(best) :] == -np.inf).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 60), reach=st.floats(0, 1), screened=st.booleans())
+def test_all_within_reach_is_ranked(seed: int, k: int, reach: float, screened: bool, vectors) -> None:
+    rng = np.random.default_rng(seed)
+    centroids, queries = unit(rng.standard_normal((NLIST, DIM))), unit(rng.standard_normal((QUERIES, DIM)))
+    list_of_row, exact = rng.integers(NLIST, size=COUNT), np.full(QUERIES, not screened)
+    stored = bits_of(vectors), starts_of(list_of_row), np.argsort(list_of_row, kind="stable").astype(np.int32)
+    true = queries @ centroids.T
+    seen = true if not screened else true + rng.uniform(-0.01, 0.01, true.shape).astype(np.float32)
+    first = seen.argmax(axis=1)
+    nearest, reaches = true[np.arange(QUERIES), first], np.full(QUERIES, reach, np.float32)
+    near = centroids, seen, first, nearest, exact, reaches, NO_GAP, 0.02
+    rows, cosines, left = kernels.best_within(queries, *stored, *near, EVERY_ROW, k, COUNT)
+    assert not len(left)
+    for query in range(QUERIES):
+        behind = true[query].max() - true[query]
+        inside = np.flatnonzero((behind <= reach + 1e-5)[list_of_row])
+        expected = vectors.astype(np.float32)[inside] @ queries[query]
+        best = np.argsort(-expected, kind="stable")[:k]
+        if (abs(behind - reach) > 1e-5).all():
+            np.testing.assert_array_equal(rows[query, : len(best)], inside[best])
+        np.testing.assert_allclose(cosines[query, : len(best)], expected[best], rtol=1e-5, atol=1e-5)
+        assert (rows[query, len(best) :] == -1).all()
+
+
 def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
-    """Two lists of one axis each: what the nearer one holds decides whether the further one may hold better."""
-    vectors = np.array([[0.9], [0.8], [1.0], [0.1]], np.float16)
-    stored = bits_of(vectors), np.array([0, 2, 4]), np.arange(4, dtype=np.int32)
-    of_lists = np.array([0, 2]), np.array([1, 0]), np.array([0.3, 0.9], np.float32)  # row 2 lies in the further one
-    query = np.ones((1, 1), np.float32)
+    """Three lists of one axis: what the nearer ones hold decides whether a further one may hold better."""
+    vectors = np.array([[0.9], [0.8], [1.0], [0.1], [0.95]], np.float16)
+    stored = bits_of(vectors), np.array([0, 2, 4, 5]), np.arange(5, dtype=np.int32)
+    centroids, query = np.array([[0.9], [0.3], [0.4]], np.float32), np.ones((1, 1), np.float32)
 
     def found(k: int, gap: float) -> list[int]:
+        near = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool), np.full(1, 2, np.float32)
         gaps = np.array([gap], np.float32)
-        rows, _, _ = kernels.best_of_lists(query, *stored, *of_lists, EVERY_ROW, gaps, k, 4)
+        rows, _, _ = kernels.best_within(query, *stored, centroids, centroids.T, *near, gaps, 0.0, EVERY_ROW, k, 5)
         return rows[0].tolist()
 
-    assert found(1, 0.5) == [0]
+    assert found(1, 0.4) == [0]
+    assert found(1, 0.55) == [4]  # which shows that the list behind it need not be looked at
     assert found(1, 0.7) == [2]
-    assert found(3, 0.5) == [2, 0, 1]  # until there are as many as are wanted, nothing stops it
+    assert found(4, 0.1) == [2, 4, 0, 1]  # until there are as many as are wanted, nothing stops it
+
+
+def test_queries_with_lists_of_too_many_rows_are_left(vectors) -> None:
+    centroids, queries = np.eye(3, DIM, dtype=np.float32), np.eye(3, DIM, dtype=np.float32)
+    list_starts, members = np.array([0, 10, 30, 60]), np.arange(60, dtype=np.int32)
+    near = centroids, queries @ centroids.T, np.arange(3), np.ones(3, np.float32), np.ones(3, bool)
+    nothing_else = np.zeros(3, np.float32), NO_GAP[:3], 0.0
+    bits = np.packbits(np.arange(60) % 2 == 0, bitorder="little")
+    for allowed, at_most, expected in ((EVERY_ROW, 20, [2]), (EVERY_ROW, 9, [0, 1, 2]), (bits, 10, [2])):
+        stored = bits_of(vectors), list_starts, members
+        _, _, left = kernels.best_within(queries, *stored, *near, *nothing_else, allowed, 5, at_most)
+        assert left.tolist() == expected
 
 
 def starts_of(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
