@@ -18,6 +18,7 @@ class Scann(Peer):
     settings = "tree 2√n, score_ah(2, 0.2), reorder in float32"
     ladders = tuple(tuple((leaves, reorder) for leaves in NPROBES) for reorder in (30, 60, 120, 300))
     no_filter = "no filter in its Python interface"
+    at_our_recall = True
 
     def build(self, workload: Workload) -> None:
         """Settings of its documentation for this many rows."""

@@ -6,7 +6,7 @@
 Every engine builds its index alone on the machine, in a process of its own, and opens it in another. Then its effort
 (ef, lists probed) is raised until recall@10 reaches 0.985, with a filter 0.99, or all that it has; then all engines are
 measured in turn, round by round, and medians are reported. Ours is as it was tuned when built, knowing none of these
-queries; raw FAISS with its type of index is measured at the recall that ours has, too. Batch: 1,000 queries on two
+queries; FAISS and ScaNN are measured at the recall that ours has, too. Batch: 1,000 queries on two
 threads. Single: one query a call, as a caller would; p50 and p99 are its latencies. Whatever is slower than a thousand
 queries in `--seconds` is asked fewer.
 
