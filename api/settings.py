@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from encoders.media import MediaLimits
+from retrieval.ann_tuning import RECALL_TARGET
+
+_LEAST_RECALL, _MOST_RECALL = 0.8, 0.999
 
 
 class SettingsError(Exception):
@@ -23,6 +26,7 @@ class Settings:
     database_url : a PostgreSQL of your own; none for the embedded one
     space : the space that is indexed and searched unless another is named
     encoders : encoders of your own, name of the space → ``module:attribute``
+    index_recall : recall@10 that a large index is tuned to when it is built
     decode_threads : threads that decode ahead of the encoder
     max_upload_bytes : the largest request body
     """
@@ -32,6 +36,7 @@ class Settings:
     database_url: str | None = None
     space: str = "soundalike"
     encoders: Mapping[str, str] = field(default_factory=dict)
+    index_recall: float = RECALL_TARGET
     decode_threads: int = 2
     max_upload_bytes: int = 200 * 2**20
     media_limits: MediaLimits = field(default_factory=MediaLimits)
@@ -63,7 +68,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises
     ------
     SettingsError
-        If a number is not one, or an encoder is not given as ``name=module:attribute``.
+        If a number is not one or out of range, or an encoder is not given as ``name=module:attribute``.
     """
     user_home = Path(environment.get("HOME", "/"))
     data_home = Path(environment.get("XDG_DATA_HOME") or user_home / ".local/share")
@@ -77,6 +82,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=environment.get("DATABASE_URL") or None,
         space=environment.get("SOUNDALIKE_SPACE") or Settings.space,
         encoders=_named(environment, "SOUNDALIKE_ENCODERS"),
+        index_recall=_recall(environment, "SOUNDALIKE_INDEX_RECALL"),
         decode_threads=int(_positive(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads)),
         max_upload_bytes=int(_positive(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes)),
         media_limits=MediaLimits(
@@ -102,4 +108,15 @@ def _positive(environment: Mapping[str, str], name: str, default: float) -> floa
         value = 0.0
     if not value > 0:
         raise SettingsError(f"{name} is {raw!r}; accepted: a number above zero")
+    return value
+
+
+def _recall(environment: Mapping[str, str], name: str) -> float:
+    raw = environment.get(name)
+    try:
+        value = float(raw) if raw else RECALL_TARGET
+    except ValueError:
+        value = 0.0
+    if not _LEAST_RECALL <= value <= _MOST_RECALL:
+        raise SettingsError(f"{name} is {raw!r}; accepted: a number from {_LEAST_RECALL} to {_MOST_RECALL}")
     return value

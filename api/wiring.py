@@ -128,6 +128,6 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
             migrate(engine)
         check_schema(engine)
         catalog = Catalog(engine)
-        search = Search(catalog, settings.index_root, default_space=settings.space)
+        search = Search(catalog, settings.index_root, default_space=settings.space, recall=settings.index_recall)
         encoders = LoadedEncoders(settings.weights_dir, settings.encoders)
         yield Soundalike(settings, engine, catalog, Ledger(engine), search, encoders)

@@ -98,6 +98,7 @@ class Ours(Peer):
     ladders = (("as tuned",),)
     variants = ("", "filter compiled anew")
     kept = False  # its code is what is measured
+    recall: ClassVar[float] = 0.99
 
     def build(self, workload: Workload) -> None:
         """Write a snapshot."""
@@ -106,7 +107,7 @@ class Ours(Peer):
         manifest = Manifest("benchmark", "track", "benchmark", workload.dim, revision=1)
         track_ids = np.arange(workload.n, dtype=np.int64)
         spans_s = np.zeros((workload.n, 2), np.float32)
-        build_snapshot(self.folder, manifest, track_ids, workload.all(), spans_s)
+        build_snapshot(self.folder, manifest, track_ids, workload.all(), spans_s, recall=self.recall)
 
     def open(self, workload: Workload) -> None:
         """Open the snapshot."""
@@ -126,6 +127,15 @@ class Ours(Peer):
         if label not in self._selections or self.variant:
             self._selections = {label: self._view.select(self._allowed[label])}
         return self._view.search(queries, k, among=self._selections[label]).track_ids
+
+
+class OursTunedLower(Ours):
+    """The product, tuned to about the recall at which the others are measured; they are, knowing the queries."""
+
+    settings = "`SOUNDALIKE_INDEX_RECALL=0.975`"
+    variants = ("",)
+    no_filter = "as shipped alone"
+    recall = 0.975
 
 
 class Faiss(Peer):

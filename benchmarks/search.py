@@ -32,7 +32,7 @@ from benchmarks.engine_process import Engine, EngineError, Measured, Setting, re
 from benchmarks.machine import machine
 from benchmarks.peer_databases import Milvus, Pgvector, Qdrant
 from benchmarks.peer_libraries import Hnswlib, Scann, Usearch, Voyager
-from benchmarks.peers import FaissAsOurs, FaissFlat, FaissIvf, Ours, Peer
+from benchmarks.peers import FaissAsOurs, FaissFlat, FaissIvf, Ours, OursTunedLower, Peer
 from benchmarks.vectors import Vectors, clustered, segments
 from benchmarks.workload import QUERIES, Case, K, Workload, cases, kept_or_prepared
 
@@ -41,6 +41,7 @@ FILTERED_TARGET = 0.99
 MIB = 2**20
 PEERS: dict[str, type[Peer]] = {
     "soundalike": Ours,
+    "soundalike-0.975": OursTunedLower,
     "faiss-as-ours": FaissAsOurs,
     "faiss-flat": FaissFlat,
     "faiss-ivf": FaissIvf,

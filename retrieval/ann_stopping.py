@@ -39,6 +39,7 @@ class Effort:
     gaps : likewise, how much further than the k-th best row so far a centroid may be, the nearest lists coming first
     candidates : rows to rank by their stored vectors, for each result
     usual : cosine of the tenth best row that nearly every such query reaches
+    direct_rows : rows of a query's lists up to which they are compared by their vectors at once, without the codes
     """
 
     nearest: float
@@ -46,6 +47,7 @@ class Effort:
     candidates: int
     usual: float = -1.0
     gaps: tuple[float, ...] = (2.0, 2.0, 2.0)
+    direct_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,6 @@ class Tuning:
     scan_rows : matching rows up to which all of them are scored, because that is faster
     recall : recall@10 reached on held-out rows
     screen : how centroids are compared
-    direct_rows : rows of a query's lists up to which they are compared by their vectors at once, without the codes
     """
 
     efforts: tuple[Effort, ...]
@@ -68,7 +69,6 @@ class Tuning:
     scan_rows: int = 0
     recall: float = 0.0
     screen: Screen = NO_SCREEN
-    direct_rows: int = 0
 
     @cached_property
     def usual_nearest(self) -> float:

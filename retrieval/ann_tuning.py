@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RECALL_TARGET = 0.99
 TUNING_QUERIES = 512
-COVERAGES = (0.985, 0.99, 0.993, 0.996, 0.999)
+LOST = (1.5, 1.0, 0.7, 0.4, 0.1)  # shares of rows that a limit may lose, in misses that the target allows
 CANDIDATES_A_RESULT = (3, 4, 5, 6, 8, 12, 16, 24, 32)
 MIN_ROWS_TO_TRAIN_A_LIST = 39  # below, FAISS's clustering warns
 MAX_ROWS_TO_TRAIN_A_LIST = 64
@@ -42,6 +42,8 @@ _USUAL_MARGIN = 0.5
 _STRATA = (0.5, 0.1, 0.01)
 _LAST_MISSES = 0.75
 _LEAST_QUERIES = 128
+_TIMED_QUERIES = 256
+_TIMED_RUNS = 3
 _ROWS_OF_COVARIANCE = 4_096
 _SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 
@@ -56,7 +58,7 @@ def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL
     with every_thread():
         ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
     known = _Known(ann, vectors, np.concatenate([vectors[held_out], _strangers(vectors, rng)]), held_out)
-    return ann.tuned(_tuned(_prepared(known, len(held_out)), len(held_out), target))
+    return ann.tuned(_tuned(_prepared(known, len(held_out), target), len(held_out), target))
 
 
 def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex:
@@ -87,22 +89,23 @@ def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArra
     return np.asarray(queries / np.linalg.norm(queries, axis=1, keepdims=True), np.float32)
 
 
-def _prepared(known: _Known, n_rows: int) -> _Known:
+def _prepared(known: _Known, n_rows: int, target: float) -> _Known:
     """The same with the fastest way to compare centroids, and rows as well; rows come first among the queries."""
     rows = known.of(np.arange(n_rows))
-    reaches = tuple(rows.reach(k, RECALL_TARGET) for k in TUNING_KS)
-    gaps = tuple(rows.gap(k, RECALL_TARGET)[1] for k in TUNING_KS)
+    reaches = tuple(rows.reach(k, target) for k in TUNING_KS)
+    gaps = tuple(rows.gap(k, target)[1] for k in TUNING_KS)
     effort = Effort(-1.0, reaches, CANDIDATES_A_RESULT[2], gaps=gaps)
     usual = replace(known.ann.tuning, efforts=(effort,))
     screens = [Screen(axes, rows.slack(axes, effort.reaches[0])) for axes in (known.ann.dim // p for p in AXES_PARTS)]
     tuning = rows.fastest([replace(usual, screen=screen) for screen in (NO_SCREEN, *screens)])
-    return known.tuned(rows.fastest([replace(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]))
+    return known.tuned(rows.fastest([_with(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]))
 
 
 def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
     """The cheapest effort for each stratum of queries, by how near the nearest centroid is; rows come first."""
     rows = known.of(np.arange(n_rows))
     efforts = []
+    coverages = [1 - share * (1 - target) for share in LOST]
     limits = [*np.quantile(rows.nearest, _STRATA).tolist(), -1.0]
     for upper, lower in itertools.pairwise([1.0, *limits]):
         inside = (known.nearest >= lower) & (known.nearest < upper)
@@ -111,31 +114,37 @@ def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
         some = np.flatnonzero(inside) if inside.sum() >= _LEAST_QUERIES else np.argsort(outside)[:_LEAST_QUERIES]
         if lower == limits[-1]:  # there are stranger ones than these
             last_target = 1 - _LAST_MISSES * (1 - target)
-            efforts.append(_least_effort(known.of(some), lower, COVERAGES[-2:], last_target))
+            efforts.append(_least_effort(known.of(some), lower, coverages[-2:], last_target))
         else:
-            efforts.append(_least_effort(known.of(some), lower, COVERAGES, target))
+            efforts.append(_least_effort(known.of(some), lower, coverages, target))
     gaps = sorted([rows.far_gap(), *(rows.gap(k, _GAP_COVERAGE) for k in TUNING_KS)])
     tuning = replace(known.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps))
-    # Now that what the codes cost is known: they must find more candidates than was supposed.
-    others = [replace(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]
-    tuning = rows.fastest([tuning, *(other for other in others if rows.recall(other) >= target)])
     return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
 
 
 def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], target: float) -> Effort:
     """The cheapest that reaches the target, or comes nearest to it."""
     found = []
+    direct_rows = known.ann.tuning.efforts[0].direct_rows
     for coverage in coverages:
         reaches = tuple(known.reach(k, coverage) for k in TUNING_KS)
         gaps = tuple(known.gap(k, coverage)[1] for k in TUNING_KS)
         for candidates in CANDIDATES_A_RESULT:
-            effort = Effort(nearest, reaches, candidates, gaps=gaps)
+            effort = Effort(nearest, reaches, candidates, gaps=gaps, direct_rows=direct_rows)
             trial = replace(known.ann.tuning, efforts=(effort,))
             recall, seconds = known.recall(trial), known.seconds(trial)
-            found.append((max(0.0, target - recall), seconds, effort))
+            found.append((max(0.0, target - recall), seconds, trial))
             if recall >= target:
                 break
-    return replace(min(found, key=lambda choice: choice[:2])[2], usual=known.usual())
+    short_of, _, tuning = min(found, key=lambda choice: choice[:2])
+    # Once more, for what the codes cost is known only now.
+    others = [_with(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]
+    tuning = known.fastest([other for other in others if known.recall(other) >= target - short_of] or [tuning])
+    return replace(tuning.efforts[0], usual=known.usual())
+
+
+def _with(tuning: Tuning, *, direct_rows: int) -> Tuning:
+    return replace(tuning, efforts=(replace(tuning.efforts[0], direct_rows=direct_rows),))
 
 
 class _Known:
@@ -155,7 +164,7 @@ class _Known:
             cosines, found = faiss.knn(self.queries, vectors, most, metric=faiss.METRIC_INNER_PRODUCT)
         order = np.argsort(np.isin(found, left_out), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
         self._cosines = np.take_along_axis(cosines, order, 1)
-        self._lists = ann.list_of_row[np.take_along_axis(found, order, 1)].astype(np.int64)
+        self._lists = ann.lists.of_row[np.take_along_axis(found, order, 1)].astype(np.int64)
         self._centroid_cosines = ann.centroid_cosines(self.queries)
 
     def of(self, some: NDArray[np.int64]) -> _Known:
@@ -173,13 +182,7 @@ class _Known:
 
     def fastest(self, tunings: Sequence[Tuning]) -> Tuning:
         """A tenth faster in a batch is worth as much as a tenth faster alone."""
-        # Of many queries, or what they read would stay in the processor's cache, which it does not while serving.
-        n = len(self.queries)
-
-        def cost(tuning: Tuning) -> float:
-            return self.seconds(tuning, n_queries=n) * self.seconds(tuning, at_once=1, n_queries=n)
-
-        return min(tunings, key=cost)
+        return min(tunings, key=lambda tuning: self.seconds(tuning) * self.seconds(tuning, at_once=1))
 
     @property
     def nearest(self) -> NDArray[np.float32]:
@@ -190,9 +193,12 @@ class _Known:
         """The ten nearest of the others."""
         return self.ann.tuned(tuning).search(queries, TUNING_KS[0], bits=self._bits)
 
-    def seconds(self, tuning: Tuning, *, at_once: int = 32, n_queries: int = _LEAST_QUERIES) -> float:
-        """What searches cost: of so few queries at once that one thread runs them."""
-        ann, queries = self.ann.tuned(tuning), self.queries[:n_queries]
+    def seconds(self, tuning: Tuning, *, at_once: int = 32) -> float:
+        """What searches cost: of so few queries at once that one thread runs them.
+
+        Of many in all, or what they read would stay in the processor's cache, which it does not while serving.
+        """
+        ann, queries = self.ann.tuned(tuning), self.queries[:: max(1, len(self.queries) // _TIMED_QUERIES)]
         few = [queries[start : start + at_once] for start in range(0, len(queries), at_once)]
         return _seconds(lambda: [ann.search(some, TUNING_KS[0], bits=self._bits) for some in few])
 
@@ -232,7 +238,7 @@ class _Known:
     def far_gap(self) -> tuple[float, float]:
         """The same among the rows of the lists that lie in a query's far half."""
         sample = np.arange(0, self.ann.count, max(1, self.ann.count // _FAR_ROWS))
-        vectors, lists = self._vectors[sample], self.ann.list_of_row[sample]
+        vectors, lists = self._vectors[sample], self.ann.lists.of_row[sample]
         kths, gaps = [], []
         for query, near in zip(self.queries[:_FAR_QUERIES], self._centroid_cosines, strict=False):
             rows = np.flatnonzero((near <= np.quantile(near, _FAR_SHARE))[lists])
@@ -259,10 +265,10 @@ class _Known:
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    """Processor time of this thread, the least of five calls, after one to warm up."""
+    """Processor time of this thread, the least of a few calls, after one to warm up."""
     function()
     times = []
-    for _ in range(5):
+    for _ in range(_TIMED_RUNS):
         start = time.thread_time()
         function()
         times.append(time.thread_time() - start)

@@ -265,7 +265,7 @@ def best_of(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple
     FLOAT,
     BYTES,
     INT,
-    INT,
+    INTS,
 )
 def best_within(
     queries: Floats,
@@ -282,7 +282,7 @@ def best_within(
     slack: float,
     bits: Bits,
     k: int,
-    at_most: int,
+    at_most: Ints,
 ) -> tuple[Ints, Floats, Ints]:
     """The best k rows of the lists within a reach of the nearest; that one is looked at first, and tells which others.
 
@@ -293,7 +293,7 @@ def best_within(
     nearest : [n], cosine of the list that seems nearest
     gaps : [n], how much further than the k-th best row so far a centroid may be, and its list be looked at
     bits : one a row, for those that may be found; empty where all may
-    at_most : rows that may be found in the lists of a query, or it is left
+    at_most : [n], rows that may be found in the lists of a query, or it is left
 
     Returns
     -------
@@ -303,12 +303,12 @@ def best_within(
     n, nlist = seen.shape
     rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     left, n_left = np.empty(n, np.int64), 0
-    candidates, ends = np.empty(at_most, np.int32), np.empty(nlist, np.int64)
+    candidates, ends = np.empty(at_most.max(), np.int32), np.empty(nlist, np.int64)
     every_number, every_cosine = np.empty(nlist, np.int64), np.empty(nlist, np.float32)
     for query in range(n):
         start, end = list_starts[first[query]], list_starts[first[query] + 1]
         size = done = _append(candidates, 0, members[start:end], bits)
-        if size <= at_most:
+        if size <= at_most[query]:
             _begin(rows[query], cosines[query])
             _rank(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
             reach = min(reaches[query], nearest[query] - cosines[query, 0] + gaps[query])
@@ -322,10 +322,10 @@ def best_within(
                 number = numbers[order[i]]
                 if number != first[query]:
                     size = _append(candidates, size, members[list_starts[number] : list_starts[number + 1]], bits)
-                    if size > at_most:
+                    if size > at_most[query]:
                         break
                 ends[i] = size
-        if size > at_most:
+        if size > at_most[query]:
             left[n_left] = query
             n_left += 1
             continue
@@ -338,7 +338,7 @@ def best_within(
     return rows, cosines, left[:n_left]
 
 
-@compiled(FLOATS_2D, HALVES, INTS, SHORT_INTS, INTS, INTS, BYTES, INT, INT)
+@compiled(FLOATS_2D, HALVES, INTS, SHORT_INTS, INTS, INTS, BYTES, INT, INTS)
 def best_of_lists(
     queries: Floats,
     vectors: Halves,
@@ -348,7 +348,7 @@ def best_of_lists(
     numbers: Ints,
     bits: Bits,
     k: int,
-    at_most: int,
+    at_most: Ints,
 ) -> tuple[Ints, Floats, Ints]:
     """The best k rows of these lists: the `numbers` of one query after the other, and where each begins.
 
@@ -363,14 +363,14 @@ def best_of_lists(
     n = len(starts) - 1
     rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     left, n_left = np.empty(n, np.int64), 0
-    candidates = np.empty(at_most, np.int32)
+    candidates = np.empty(at_most.max(), np.int32)
     for query in range(n):
         size = 0
         for number in numbers[starts[query] : starts[query + 1]]:
             size = _append(candidates, size, members[list_starts[number] : list_starts[number + 1]], bits)
-            if size > at_most:
+            if size > at_most[query]:
                 break
-        if size > at_most:
+        if size > at_most[query]:
             left[n_left] = query
             n_left += 1
         else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import cursors, recommend
+from retrieval.ann_tuning import RECALL_TARGET
 from retrieval.ascending import distinct
 from retrieval.explain import explanations
 from retrieval.picking import Candidates, pick
@@ -40,12 +41,14 @@ _WIDEN = 4
 class Search:
     """Answers queries over every space of one catalogue; safe to share between threads."""
 
-    def __init__(self, catalog: Catalog, index_root: Path, *, default_space: str) -> None:
+    def __init__(
+        self, catalog: Catalog, index_root: Path, *, default_space: str, recall: float = RECALL_TARGET
+    ) -> None:
         self.catalog = catalog
         self.tracks = TrackCache(catalog)
         self.selections = Selections(catalog)
         self.default_space = default_space
-        self._index_root = index_root
+        self._index_root, self._recall = index_root, recall
         self._spaces: dict[tuple[str, Granularity], SpaceIndex] = {}
 
     def space(self, name: str | None = None, granularity: Granularity = "track") -> SpaceIndex:
@@ -59,7 +62,7 @@ class Search:
         name = name or self.default_space
         if (name, granularity) not in self._spaces:
             newest_encoder_version(self.catalog, name)
-            index = SpaceIndex(self.catalog, self._index_root, name, granularity)
+            index = SpaceIndex(self.catalog, self._index_root, name, granularity, recall=self._recall)
             self._spaces.setdefault((name, granularity), index)
         return self._spaces[name, granularity]
 

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter
 
 from retrieval.ann import AnnIndex
 from retrieval.ann_stopping import Tuning
-from retrieval.ann_tuning import build, refill
+from retrieval.ann_tuning import RECALL_TARGET, build, refill
 from retrieval.ascending import distinct
 from retrieval.errors import IndexMismatchError
 from retrieval.faiss_threads import faiss
@@ -127,6 +127,7 @@ def build_snapshot(
     spans_s: NDArray[np.float32],
     *,
     like: Snapshot | None = None,
+    recall: float = RECALL_TARGET,
 ) -> Manifest:
     """Write a snapshot beside the current one, switch to it, and return its complete manifest.
 
@@ -138,6 +139,7 @@ def build_snapshot(
     vectors : float32 [rows, dim], L2 norm 1
     spans_s : float32 [rows, 2], start and end
     like : the snapshot before, whose training is good enough for up to twice the rows that it was made on
+    recall : recall@10 that an approximate index is tuned to when it is trained
     """
     if (np.diff(track_ids) < 0).any():  # else a copy of everything is spared
         order = np.argsort(track_ids, kind="stable")
@@ -148,7 +150,7 @@ def build_snapshot(
         name = f"r{manifest.revision:012d}-{uuid.uuid4().hex[:8]}"
         building = directory / f".building-{name}"
         building.mkdir()
-        index, trained_rows = _built(vectors, like)
+        index, trained_rows = _built(vectors, like, recall)
         faiss.write_index(index.index, str(building / "index.faiss"))
         np.save(building / "track_ids.npy", track_ids)
         np.save(building / "spans_s.npy", spans_s.astype(np.float32))
@@ -171,7 +173,7 @@ def build_snapshot(
     return complete
 
 
-def _built(vectors: NDArray[np.float32], like: Snapshot | None) -> tuple[FlatIndex | AnnIndex, int]:
+def _built(vectors: NDArray[np.float32], like: Snapshot | None, recall: float) -> tuple[FlatIndex | AnnIndex, int]:
     if len(vectors) <= FLAT_LIMIT:
         return build_flat(vectors), 0
     if like is not None and isinstance(like.index, AnnIndex) and like.index.dim == vectors.shape[1]:
@@ -179,7 +181,7 @@ def _built(vectors: NDArray[np.float32], like: Snapshot | None) -> tuple[FlatInd
         if trained / RETRAIN_AFTER_GROWTH <= len(vectors) <= trained * RETRAIN_AFTER_GROWTH:
             index = faiss.read_index(str(like.path / "index.faiss"))
             return refill(index, like.index.tuning, vectors), trained
-    return build(vectors), len(vectors)
+    return build(vectors, target=recall), len(vectors)
 
 
 def current_name(directory: Path) -> str | None:

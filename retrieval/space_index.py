@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
 from retrieval.ann import AnnIndex
+from retrieval.ann_tuning import RECALL_TARGET
 from retrieval.catalog import Catalog
 from retrieval.delta import Delta
 from retrieval.errors import IndexMismatchError, IndexMissingError, RetrievalError
@@ -38,10 +39,19 @@ class RebuildReport:
 class SpaceIndex:
     """The live index of one space, by track or by segment; safe to share between threads."""
 
-    def __init__(self, catalog: Catalog, index_root: Path, space: str, granularity: Granularity = "track") -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        index_root: Path,
+        space: str,
+        granularity: Granularity = "track",
+        *,
+        recall: float = RECALL_TARGET,
+    ) -> None:
         self.catalog = catalog
         self.space = space
         self.granularity: Granularity = granularity
+        self._recall = recall
         self.directory = index_root / space / granularity
         self._lock = threading.Lock()
         self._merging = threading.Lock()
@@ -111,7 +121,7 @@ class SpaceIndex:
         like: Snapshot | None,
     ) -> Manifest:
         manifest = Manifest(self.space, self.granularity, encoder_version, dim, revision)
-        complete = build_snapshot(self.directory, manifest, track_ids, vectors, spans_s, like=like)
+        complete = build_snapshot(self.directory, manifest, track_ids, vectors, spans_s, like=like, recall=self._recall)
         self._watch.forget()
         return complete
 

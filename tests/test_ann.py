@@ -54,6 +54,14 @@ def test_unfiltered_recall_is_what_was_measured_at_build_time(ann, vectors, quer
     np.testing.assert_allclose(cosines[0], vectors[rows[0]] @ queries[0], atol=1e-3)
 
 
+def test_an_index_is_tuned_to_the_recall_that_is_asked_for(ann, vectors, queries) -> None:
+    fewer = build(vectors[:COUNT], target=0.9)
+    assert 0.9 <= fewer.tuning.recall < ann.tuning.recall
+    assert fewer.tuning.efforts[0].reaches[0] < ann.tuning.efforts[0].reaches[0]
+    _, cosines = fewer.search(queries, K)
+    assert recall(cosines, vectors, queries, np.arange(COUNT)) >= 0.88
+
+
 def selected(kind: str, share: float, vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.int64]:
     size = int(share * COUNT)
     if kind == "random":
@@ -120,8 +128,12 @@ def test_more_rows_need_a_longer_reach() -> None:
 
 def test_few_rows_are_compared_without_the_codes(ann, vectors, queries) -> None:
     """That finds at least what is found by codes, where nothing else stops it."""
-    efforts = tuple(replace(effort, gaps=(2.0, 2.0, 2.0)) for effort in ann.tuning.efforts)
-    by_codes, at_once = (ann.tuned(replace(ann.tuning, efforts=efforts, direct_rows=rows)) for rows in (0, COUNT))
+
+    def with_rows(direct_rows: int) -> AnnIndex:
+        efforts = (replace(e, gaps=(2.0, 2.0, 2.0), direct_rows=direct_rows) for e in ann.tuning.efforts)
+        return ann.tuned(replace(ann.tuning, efforts=tuple(efforts)))
+
+    by_codes, at_once = with_rows(0), with_rows(COUNT)
     rows, cosines = at_once.search(queries, K)
     np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-6)
     assert (cosines >= by_codes.search(queries, K)[1] - 1e-6).all()

@@ -269,6 +269,12 @@ def test_settings_name_the_variable() -> None:
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
 
 
+@pytest.mark.parametrize("recall", ["most", "1", "0.5", "nan"])
+def test_a_recall_that_no_index_is_tuned_to_is_refused(recall: str) -> None:
+    with pytest.raises(SettingsError, match=f"SOUNDALIKE_INDEX_RECALL is '{recall}'; accepted: a number from 0.8 to"):
+        read_settings({"SOUNDALIKE_INDEX_RECALL": recall})
+
+
 def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
     def read(raw: str) -> Any:
         return read_settings({"SOUNDALIKE_ENCODERS": raw}).encoders
