@@ -30,7 +30,7 @@ MAX_ROWS_TO_TRAIN_A_LIST = 64
 MAX_TRAINING_ROWS = 256_000
 DIMS_A_CODE = 2
 AXES_PARTS = (2, 4)
-DIRECT_ROWS = (0, 125, 250, 500, 1_000, 2_000, 4_000, 8_000)
+DIRECT_ROWS = (0, 125, 500, 2_000, 8_000)
 _GAP_COVERAGE = 0.98
 _FAR_GAP_COVERAGE = 0.995
 _FAR_SHARE = 0.5
@@ -43,7 +43,7 @@ _STRATA = (0.5, 0.1, 0.01)
 _LAST_MISSES = 0.75
 _LEAST_QUERIES = 128
 _TIMED_QUERIES = 256
-_TIMED_RUNS = 3
+_TIMED_RUNS = 2
 _ROWS_OF_COVARIANCE = 4_096
 _SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 
@@ -90,7 +90,7 @@ def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 
 
 def _prepared(known: _Known, n_rows: int, target: float) -> _Known:
-    """The same with the fastest way to compare centroids, and rows as well; rows come first among the queries."""
+    """The same with the fastest way to compare centroids, and then rows; rows come first among the queries."""
     rows = known.of(np.arange(n_rows))
     reaches = tuple(rows.reach(k, target) for k in TUNING_KS)
     gaps = tuple(rows.gap(k, target)[1] for k in TUNING_KS)
@@ -98,7 +98,7 @@ def _prepared(known: _Known, n_rows: int, target: float) -> _Known:
     usual = replace(known.ann.tuning, efforts=(effort,))
     screens = [Screen(axes, rows.slack(axes, effort.reaches[0])) for axes in (known.ann.dim // p for p in AXES_PARTS)]
     tuning = rows.fastest([replace(usual, screen=screen) for screen in (NO_SCREEN, *screens)])
-    return known.tuned(rows.fastest([_with(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]))
+    return known.tuned(rows.fastest(_by_direct_rows(tuning)))
 
 
 def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
@@ -137,14 +137,14 @@ def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], tar
             if recall >= target:
                 break
     short_of, _, tuning = min(found, key=lambda choice: choice[:2])
-    # Once more, for what the codes cost is known only now.
-    others = [_with(tuning, direct_rows=direct_rows) for direct_rows in DIRECT_ROWS]
-    tuning = known.fastest([other for other in others if known.recall(other) >= target - short_of] or [tuning])
-    return replace(tuning.efforts[0], usual=known.usual())
+    # Once more: only now is it known what the codes cost these queries.
+    enough = [trial for trial in _by_direct_rows(tuning) if known.recall(trial) >= target - short_of]
+    return replace(known.fastest(enough or [tuning]).efforts[0], usual=known.usual())
 
 
-def _with(tuning: Tuning, *, direct_rows: int) -> Tuning:
-    return replace(tuning, efforts=(replace(tuning.efforts[0], direct_rows=direct_rows),))
+def _by_direct_rows(tuning: Tuning) -> list[Tuning]:
+    """A tuning of one effort, once for each of `DIRECT_ROWS`."""
+    return [replace(tuning, efforts=(replace(tuning.efforts[0], direct_rows=rows),)) for rows in DIRECT_ROWS]
 
 
 class _Known:
