@@ -168,12 +168,7 @@ class AnnIndex:
         return rows, cosines
 
     def _best_within(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        seen: Seen,
-        limits: _Limits,
-        subset: Subset,
+        self, queries: NDArray[np.float32], k: int, seen: Seen, limits: _Limits, subset: Subset
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Rows and cosines [n_queries, k], and which queries have lists of too many rows to compare all of these."""
         found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] = kernels.best_within(
@@ -224,18 +219,12 @@ class AnnIndex:
             query, number = first.nonzero()
             of_all, matching = (np.bincount(query, sizes[number]) for sizes in (self.lists.sizes, subset.in_list))
             near[some] = centroid_cosines[some] >= nearest - for_k(k * of_all / matching, effort.reaches)[:, None]
-        lists = _FirstLists(
-            Lists.marked(near, centroid_cosines), centroid_cosines, self._limits(k).direct_rows[efforts]
-        )
-        return self._search_on(queries, k, self._enough(k, lists.near, len(queries)), lists, subset)
+        lists = Lists.marked(near, centroid_cosines)
+        first_lists = _FirstLists(lists, centroid_cosines, self._limits(k).direct_rows[efforts])
+        return self._search_on(queries, k, self._enough(k, lists, len(queries)), first_lists, subset)
 
     def _search_on(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        n: int,
-        first_lists: _FirstLists,
-        subset: Subset,
+        self, queries: NDArray[np.float32], k: int, n: int, first_lists: _FirstLists, subset: Subset
     ) -> Found:
         """A first look at these lists, for n candidates, and then at all that may hold better rows."""
         centroid_cosines, direct_rows = first_lists.centroid_cosines, first_lists.direct_rows

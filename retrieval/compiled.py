@@ -1,4 +1,8 @@
-"""Numba as the inner loops of the search use it, and two instructions that it has no name for."""
+"""Numba as the inner loops of the search use it, and two instructions that it has no name for.
+
+What Numba keeps on disk it compiles anew when the file of the function changes, not when this one does: after a change
+here, remove `retrieval/__pycache__/kernels.*`.
+"""
 
 from __future__ import annotations
 
