@@ -107,6 +107,10 @@ class AnnIndex:
         other._kept_limits = {}
         return other
 
+    def fits(self, dim: int, recall: float) -> bool:
+        """Whether its training serves vectors of this dimension, and its tuning this recall."""
+        return self.dim == dim and self.tuning.target == recall
+
     @property
     def scan_rows(self) -> int:
         """Rows of a subset up to which scoring every one is faster than `search_among`."""

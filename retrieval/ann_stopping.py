@@ -60,6 +60,7 @@ class Tuning:
     gaps : (cosine, gap), cosines ascending: the median cosine of a k-th best row, and the gap for nearly all of the
         rows that belong to the best k; for each of `TUNING_KS`, and for the best rows of a query's far half
     scan_rows : matching rows up to which all of them are scored, because that is faster
+    target : recall@10 that was asked for
     recall : recall@10 reached on held-out rows
     screen : how centroids are compared
     """
@@ -67,6 +68,7 @@ class Tuning:
     efforts: tuple[Effort, ...]
     gaps: tuple[tuple[float, float], ...] = ((0.0, 1.0), (1.0, 0.0))
     scan_rows: int = 0
+    target: float = 0.0
     recall: float = 0.0
     screen: Screen = NO_SCREEN
 

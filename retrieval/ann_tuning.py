@@ -118,7 +118,7 @@ def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
         else:
             efforts.append(_least_effort(known.of(some), lower, coverages, target))
     gaps = sorted([rows.far_gap(), *(rows.gap(k, _GAP_COVERAGE) for k in TUNING_KS)])
-    tuning = replace(known.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps))
+    tuning = replace(known.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps), target=target)
     return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
 
 

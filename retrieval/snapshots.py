@@ -176,7 +176,7 @@ def build_snapshot(
 def _built(vectors: NDArray[np.float32], like: Snapshot | None, recall: float) -> tuple[FlatIndex | AnnIndex, int]:
     if len(vectors) <= FLAT_LIMIT:
         return build_flat(vectors), 0
-    if like is not None and isinstance(like.index, AnnIndex) and like.index.dim == vectors.shape[1]:
+    if like is not None and isinstance(like.index, AnnIndex) and like.index.fits(vectors.shape[1], recall):
         trained = like.manifest.trained_rows
         if trained / RETRAIN_AFTER_GROWTH <= len(vectors) <= trained * RETRAIN_AFTER_GROWTH:
             index = faiss.read_index(str(like.path / "index.faiss"))

@@ -114,6 +114,21 @@ def test_an_index_that_has_not_doubled_is_not_trained_anew(
     assert space.rebuild().manifest.trained_rows == 900
 
 
+def test_another_recall_is_tuned_to_at_the_next_rebuild(
+    catalog: Catalog, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval.snapshots, "FLAT_LIMIT", 0)
+    catalog.store_many([analysis(f"more{number}", rng) for number in range(360)])
+    as_shipped = SpaceIndex(catalog, tmp_path, "e").rebuild().manifest
+    catalog.store_many([analysis(f"new{number}", rng) for number in range(100)])
+    lower = SpaceIndex(catalog, tmp_path, "e", recall=0.9)
+    assert lower.rebuild().manifest.trained_rows == 500
+    again = lower.rebuild().manifest
+    assert as_shipped.tuning is not None
+    assert again.tuning is not None
+    assert (as_shipped.tuning.target, again.tuning.target) == (0.99, 0.9)
+
+
 def test_an_index_of_an_older_format_is_built_anew_by_the_next_ingest(
     catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
