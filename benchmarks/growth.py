@@ -31,6 +31,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 K = 10
+BATCHES = 9
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def search(folder: Path, n: int, dim: int, n_queries: int, build_s: float) -> Gr
     snapshot = open_snapshot(folder, space="benchmark")
     view = IndexView("benchmark", dim, 1, snapshot, delta=Delta.empty(dim))
     cosines = view.search(queries, K).cosines
-    started = time.perf_counter()
-    view.search(queries, K)
-    batch_s = time.perf_counter() - started
+    batches = []
+    for _ in range(BATCHES):
+        started = time.perf_counter()
+        view.search(queries, K)
+        batches.append(time.perf_counter() - started)
     singles = []
     for query in queries[:300]:
         started = time.perf_counter()
@@ -94,7 +97,7 @@ def search(folder: Path, n: int, dim: int, n_queries: int, build_s: float) -> Gr
         disk_mb=sum(file.stat().st_size for file in (folder / "CURRENT").iterdir()) / 1e6,
         memory_mb=(process.memory_info().rss - before) / 1e6,
         single_ms=1_000 * float(np.median(singles)),
-        batch_per_s=len(queries) / batch_s,
+        batch_per_s=len(queries) / float(np.median(batches)),
         recall=float((cosines >= kth - 1e-4).mean()),
     )
 
