@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in one call, on a machine that has torch, torchaudio, numpy and no network.
+# Everything that wants a GPU, in one call, on a machine that has torch, torchaudio, numpy, numba and no network.
 #
 #   benchmarks/gpu.sh pack CORPUS      beforehand, here: what that machine lacks goes into var/gpu (ignored, carry it)
 #   benchmarks/gpu.sh run OUT [OPTION …]    there: tests marked gpu, the search, inference against the CPU, trainings;
@@ -16,7 +16,7 @@ pack)
     python=${GPU_PYTHON:-3.12}
     unpacked=$(mktemp -d)
     rm -rf var/gpu && mkdir -p var/gpu/weights "$unpacked/wheels" "$unpacked/site"
-    # No dependencies: torch and numpy are there, and must not be replaced.
+    # No dependencies: torch, numpy and numba are there, and must not be replaced.
     .venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --python-version "$python" \
         --dest "$unpacked/wheels" --constraint constraints.txt \
         alembic annotated-types av iniconfig mako markupsafe mutagen packaging pluggy psutil pydantic pydantic-core \
