@@ -1,7 +1,8 @@
 """Every setting, read once from the environment; nothing else reads it."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,22 +102,22 @@ def _named(environment: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    return _number(environment, name, default, lambda value: value > 0, "a number above zero")
+
+
+def _recall(environment: Mapping[str, str], name: str) -> float:
+    accepted = f"a number from {_LEAST_RECALL} to {_MOST_RECALL}"
+    return _number(environment, name, RECALL_TARGET, lambda value: _LEAST_RECALL <= value <= _MOST_RECALL, accepted)
+
+
+def _number(
+    environment: Mapping[str, str], name: str, default: float, suits: Callable[[float], bool], accepted: str
+) -> float:
     raw = environment.get(name)
     try:
         value = float(raw) if raw else default
     except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise SettingsError(f"{name} is {raw!r}; accepted: a number above zero")
-    return value
-
-
-def _recall(environment: Mapping[str, str], name: str) -> float:
-    raw = environment.get(name)
-    try:
-        value = float(raw) if raw else RECALL_TARGET
-    except ValueError:
-        value = 0.0
-    if not _LEAST_RECALL <= value <= _MOST_RECALL:
-        raise SettingsError(f"{name} is {raw!r}; accepted: a number from {_LEAST_RECALL} to {_MOST_RECALL}")
+        value = math.nan
+    if not suits(value):
+        raise SettingsError(f"{name} is {raw!r}; accepted: {accepted}")
     return value

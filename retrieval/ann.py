@@ -156,7 +156,7 @@ class AnnIndex:
         limits = self._limits(k).of(efforts)
         rows, cosines, left = self._best_within(queries, k, seen, limits, subset)
         if len(left):
-            lists = self._centroids.within(queries[left], seen.of(left), limits.reaches[left])
+            lists = self._centroids.within(queries, seen, limits.reaches, left)
             for some, effort in self._by_effort(efforts[left]):
                 its_queries = queries[left[some]]
                 _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists.of(some), subset)
@@ -165,7 +165,7 @@ class AnnIndex:
         unsure = np.flatnonzero((tenth < limits.usual) | (rows[:, -1] < 0))
         if len(unsure):
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
-            near = self._centroids.within(queries[unsure], seen.of(unsure), limits.reaches[unsure])
+            near = self._centroids.within(queries, seen, limits.reaches, unsure)
             first = _FirstLists(near, self.centroid_cosines(queries[unsure]), limits.direct_rows[unsure])
             again = self._search_on(queries[unsure], k, n, first, subset)
             rows[unsure], cosines[unsure] = again

@@ -92,9 +92,7 @@ def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 def _prepared(known: _Known, n_rows: int, target: float) -> _Known:
     """The same with the fastest way to compare centroids, and then rows; rows come first among the queries."""
     rows = known.of(np.arange(n_rows))
-    reaches = tuple(rows.reach(k, target) for k in TUNING_KS)
-    gaps = tuple(rows.gap(k, target)[1] for k in TUNING_KS)
-    effort = Effort(-1.0, reaches, CANDIDATES_A_RESULT[2], gaps=gaps)
+    effort = rows.effort(-1.0, target)
     usual = replace(known.ann.tuning, efforts=(effort,))
     screens = [Screen(axes, rows.slack(axes, effort.reaches[0])) for axes in (known.ann.dim // p for p in AXES_PARTS)]
     tuning = rows.fastest([replace(usual, screen=screen) for screen in (NO_SCREEN, *screens)])
@@ -127,11 +125,9 @@ def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], tar
     found = []
     direct_rows = known.ann.tuning.efforts[0].direct_rows
     for coverage in coverages:
-        reaches = tuple(known.reach(k, coverage) for k in TUNING_KS)
-        gaps = tuple(known.gap(k, coverage)[1] for k in TUNING_KS)
+        effort = replace(known.effort(nearest, coverage), direct_rows=direct_rows)
         for candidates in CANDIDATES_A_RESULT:
-            effort = Effort(nearest, reaches, candidates, gaps=gaps, direct_rows=direct_rows)
-            trial = replace(known.ann.tuning, efforts=(effort,))
+            trial = replace(known.ann.tuning, efforts=(replace(effort, candidates=candidates),))
             recall, seconds = known.recall(trial), known.seconds(trial)
             found.append((max(0.0, target - recall), seconds, trial))
             if recall >= target:
@@ -201,6 +197,12 @@ class _Known:
         ann, queries = self.ann.tuned(tuning), self.queries[:: max(1, len(self.queries) // _TIMED_QUERIES)]
         few = [queries[start : start + at_once] for start in range(0, len(queries), at_once)]
         return _seconds(lambda: [ann.search(some, TUNING_KS[0], bits=self._bits) for some in few])
+
+    def effort(self, nearest: float, share: float) -> Effort:
+        """One whose limits hold for this share of the best rows."""
+        reaches = tuple(self.reach(k, share) for k in TUNING_KS)
+        gaps = tuple(self.gap(k, share)[1] for k in TUNING_KS)
+        return Effort(nearest, reaches, CANDIDATES_A_RESULT[2], gaps=gaps)
 
     def reach(self, k: int, share: float) -> float:
         """How much further than a query's nearest centroid are those of this share of its k nearest rows."""

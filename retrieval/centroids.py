@@ -52,10 +52,6 @@ class Seen:
     nearest: NDArray[np.float32]
     exact: NDArray[np.bool_]
 
-    def of(self, queries: NDArray[np.int64]) -> Seen:
-        """From some of the queries."""
-        return Seen(self.cosines[queries], self.first[queries], self.nearest[queries], self.exact[queries])
-
 
 @dataclass(frozen=True)
 class Lists:
@@ -136,10 +132,12 @@ class Centroids:
             first[exact], nearest[exact] = cosines[exact].argmax(axis=1), cosines[exact].max(axis=1)
         return Seen(cosines, first, nearest, exact)
 
-    def within(self, queries: NDArray[np.float32], seen: Seen, reaches: NDArray[np.float32]) -> Lists:
-        """The lists whose centroid is further from a query than the nearest by no more than its reach [n]."""
+    def within(
+        self, queries: NDArray[np.float32], seen: Seen, reaches: NDArray[np.float32], some: NDArray[np.int64]
+    ) -> Lists:
+        """Of some queries, the lists whose centroid is further than the nearest by no more than their reach [n]."""
         shown = seen.cosines, seen.first, seen.exact
-        return Lists(*kernels.lists_within(queries, self.vectors, *shown, reaches, self._screen.slack))
+        return Lists(*kernels.lists_within(queries, self.vectors, *shown, reaches, self._screen.slack, some))
 
 
 def _products(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

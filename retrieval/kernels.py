@@ -172,6 +172,14 @@ def _finish(rows: Ints, cosines: Floats) -> None:
             rows[place] = -1
 
 
+@compiled()
+def _rank_all(query: Floats, vectors: Halves, candidates: Ints | ShortInts, rows: Ints, cosines: Floats) -> None:
+    """Write the best of the candidates, best first."""
+    _begin(rows, cosines)
+    _rank(query, vectors, candidates, 0, len(candidates), rows, cosines)
+    _finish(rows, cosines)
+
+
 @compiled(FLOATS_2D, FLOATS_2D)
 def products(some: Floats, others: Floats) -> Floats:
     """Inner products [n, m] of a few vectors [n, dim] with many [m, dim]; for many with many there is BLAS."""
@@ -191,9 +199,16 @@ def cosines_with(queries: Floats, others: Floats, numbers: Ints) -> Floats:
     return cosines
 
 
-@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, INTS, FLAGS, FLOATS, FLOAT)
+@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, INTS, FLAGS, FLOATS, FLOAT, INTS)
 def lists_within(
-    queries: Floats, centroids: Floats, seen: Floats, first: Ints, exact: Flags, reaches: Floats, slack: float
+    queries: Floats,
+    centroids: Floats,
+    seen: Floats,
+    first: Ints,
+    exact: Flags,
+    reaches: Floats,
+    slack: float,
+    some: Ints,
 ) -> tuple[Ints, Ints, Floats]:
     """Lists no further than a reach [n] behind the nearest; those that seem so, give or take the slack, are compared.
 
@@ -201,23 +216,24 @@ def lists_within(
     ----------
     seen : cosines [n, nlist] as they seem; of queries that are `exact` [n], as they are
     first : [n], which list seems nearest
+    some : the queries whose lists are wanted
 
     Returns
     -------
-    starts : int64 [n + 1], where in what follows the lists of each query begin
+    starts : int64 [len(some) + 1], where in what follows the lists of each of these begin
     numbers : int64 [m]
     cosines : float32 [m], of their centroids
     """
-    n, nlist = seen.shape
+    n, nlist = len(some), seen.shape[1]
     # Room for all lists: what is never written is never given memory.
     starts, numbers, cosines = np.zeros(n + 1, np.int64), np.empty(n * nlist, np.int64), np.empty(n * nlist, np.float32)
-    for query in range(n):
-        start = starts[query]
+    for i in range(n):
+        query, start = some[i], starts[i]
         floor = seen[query, first[query]] - reaches[query] - (np.float32(0) if exact[query] else slack)
         end = start + _lists_from(floor, seen, query, numbers[start:])
-        some = numbers[start:end], cosines[start:end]
-        nearest = _compare(queries, query, centroids, seen, exact[query], *some)
-        starts[query + 1] = start + _keep_from(nearest - reaches[query], *some)
+        found = numbers[start:end], cosines[start:end]
+        nearest = _compare(queries, query, centroids, seen, exact[query], *found)
+        starts[i + 1] = start + _keep_from(nearest - reaches[query], *found)
     end = starts[n]
     return starts, numbers[:end], cosines[:end]
 
@@ -244,9 +260,7 @@ def best_of(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple
             if row >= 0:
                 known[n] = row
                 n += 1
-        _begin(rows[query], cosines[query])
-        _rank(queries[query], vectors, known[:n], 0, n, rows[query], cosines[query])
-        _finish(rows[query], cosines[query])
+        _rank_all(queries[query], vectors, known[:n], rows[query], cosines[query])
     return rows, cosines
 
 
@@ -374,7 +388,5 @@ def best_of_lists(
             left[n_left] = query
             n_left += 1
         else:
-            _begin(rows[query], cosines[query])
-            _rank(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
-            _finish(rows[query], cosines[query])
+            _rank_all(queries[query], vectors, candidates[:size], rows[query], cosines[query])
     return rows, cosines, left[:n_left]

@@ -41,8 +41,8 @@ def query_of(lists: Lists) -> NDArray[np.int64]:
 def test_with_slack_enough_the_screen_loses_nothing(vectors, queries, reaches, usual: float, n: int) -> None:
     plain, screened = Centroids(vectors, NO_SCREEN), Centroids(vectors, Screen(16, 0.2))
     queries, reaches = queries[:n], reaches[:n]
-    wanted = plain.within(queries, plain.seen(queries, usual), reaches)
-    found = screened.within(queries, screened.seen(queries, usual), reaches)
+    wanted = plain.within(queries, plain.seen(queries, usual), reaches, np.arange(n))
+    found = screened.within(queries, screened.seen(queries, usual), reaches, np.arange(n))
     assert pairs(found) == pairs(wanted)
     np.testing.assert_allclose(found.cosines, wanted.cosines, atol=1e-6)
     exact = (queries[query_of(found)] * vectors[found.numbers]).sum(axis=1)
@@ -51,8 +51,8 @@ def test_with_slack_enough_the_screen_loses_nothing(vectors, queries, reaches, u
 
 def test_without_slack_it_may_lose_lists_but_adds_none(vectors, queries, reaches) -> None:
     plain, screened = Centroids(vectors, NO_SCREEN), Centroids(vectors, Screen(4, 0.0))
-    wanted = plain.within(queries, plain.seen(queries, -1.0), reaches)
-    found = screened.within(queries, screened.seen(queries, -1.0), reaches)
+    wanted = plain.within(queries, plain.seen(queries, -1.0), reaches, np.arange(QUERIES))
+    found = screened.within(queries, screened.seen(queries, -1.0), reaches, np.arange(QUERIES))
     # Where the nearest is lost itself, the reach begins further out.
     kept = screened.seen(queries, -1.0).nearest >= plain.seen(queries, -1.0).nearest - 1e-6
     assert 0 < kept.sum() < QUERIES
