@@ -298,7 +298,9 @@ def best_within(
     k: int,
     at_most: Ints,
 ) -> tuple[Ints, Floats, Ints]:
-    """The best k rows of the lists within a reach of the nearest; that one is looked at first, and tells which others.
+    """The best k rows of the lists within a reach of the nearest, and of the one that seems so.
+
+    That one is looked at first, and what it holds tells which others may hold better.
 
     Parameters
     ----------
