@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrieval import kernels
-from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, for_k, gap
+from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, for_k, reach_for, reach_of_matching
 from retrieval.centroids import Centroids, Lists, Seen
 from retrieval.faiss_threads import Found, in_blocks
-from retrieval.inverted_lists import InvertedLists, Subset, best
+from retrieval.inverted_lists import InvertedLists, Subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,10 +54,10 @@ class _Look:
     rows: NDArray[np.int64]
     cosines: NDArray[np.float32]
 
-    @property
-    def codes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What shows the error of the codes."""
-        return self.approximate, self.cosines
+    def needed(self, kth: NDArray[np.float32], k: int) -> NDArray[np.float64]:
+        """How many candidates there should be, where the k-th best rows have these cosines [n_queries]."""
+        needed = candidates_needed(self.approximate, self.cosines, np.ascontiguousarray(kth), _MISSES_ALLOWED * k)
+        return np.asarray(needed, np.float64)
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,41 @@ class _Limits:
 
 
 @dataclass(frozen=True)
-class _FirstLists:
-    """What the first look of queries takes, and what the second needs to know.
+class _Reach:
+    """How far the first look of queries goes, and what lies beyond.
 
     Attributes
     ----------
-    near : the lists
     centroid_cosines : of all lists, float32 [n_queries, nlist]
+    matching : see `Subset`
+    floors : float32 [n_queries], the cosine down to which lists are looked at
     direct_rows : int64 [n_queries], see `Effort`
     """
 
-    near: Lists
     centroid_cosines: NDArray[np.float32]
+    matching: NDArray[np.float32]
+    floors: NDArray[np.float32]
     direct_rows: NDArray[np.int64]
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Those of every query."""
+        return self.down_to(self.floors, np.arange(len(self.floors)))
+
+    def down_to(self, least: NDArray[np.float32], some: NDArray[np.int64]) -> Lists:
+        """Those of some queries down to other cosines [n_queries], no higher than the floors."""
+        return self._between(least, np.full(len(least), np.inf, np.float32), some)[1]
+
+    def beyond(self, least: NDArray[np.float32]) -> tuple[NDArray[np.int64], Lists]:
+        """Which queries have more lists down to these cosines [n_queries], and those alone."""
+        return self._between(least, self.floors, np.arange(len(least)))
+
+    def _between(
+        self, least: NDArray[np.float32], below: NDArray[np.float32], some: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], Lists]:
+        found = kernels.lists_between(self.centroid_cosines, self.matching, least, below, some)
+        queries, starts, numbers, cosines = found
+        return queries, Lists(starts, numbers, cosines)
 
 
 class AnnIndex:
@@ -159,16 +182,16 @@ class AnnIndex:
             lists = self._centroids.within(queries, seen, limits.reaches, left)
             for some, effort in self._by_effort(efforts[left]):
                 its_queries = queries[left[some]]
-                _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists.of(some), subset)
+                _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists, some, subset)
                 rows[left[some]], cosines[left[some]] = kernels.best_of(its_queries, self.lists.halves, candidates, k)
         tenth = cosines[:, min(k, TUNING_KS[0]) - 1]
         unsure = np.flatnonzero((tenth < limits.usual) | (rows[:, -1] < 0))
         if len(unsure):
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
-            near = self._centroids.within(queries, seen, limits.reaches, unsure)
-            first = _FirstLists(near, self.centroid_cosines(queries[unsure]), limits.direct_rows[unsure])
-            again = self._search_on(queries[unsure], k, n, first, subset)
-            rows[unsure], cosines[unsure] = again
+            centroid_cosines = self.centroid_cosines(queries[unsure])
+            floors = centroid_cosines.max(axis=1) - limits.reaches[unsure]
+            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows[unsure])
+            rows[unsure], cosines[unsure] = self._search_on(queries[unsure], k, n, reach, subset)
         return rows, cosines
 
     def _best_within(
@@ -195,9 +218,9 @@ class AnnIndex:
     def _limits(self, k: int) -> _Limits:
         """Those for this k, kept: to interpolate takes as long as a search."""
         if k not in self._kept_limits:
-            efforts, at = self.tuning.efforts, np.array(float(k))
-            reaches = np.array([for_k(at, effort.reaches) for effort in efforts], np.float32)
-            gaps = np.array([for_k(at, effort.gaps) for effort in efforts], np.float32)
+            efforts = self.tuning.efforts
+            reaches = np.array([reach_for(k, measured) for measured in self.tuning.reaches], np.float32)
+            gaps = np.array([for_k(k, np.array(effort.gaps, np.float32)) for effort in efforts], np.float32)
             usual = np.array([effort.usual for effort in efforts], np.float32)
             direct_rows = np.array([effort.direct_rows for effort in efforts], np.int64)
             self._kept_limits[k] = _Limits(reaches, gaps, usual, direct_rows)
@@ -211,59 +234,44 @@ class AnnIndex:
                 yield some, effort
 
     def _search_filtered(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
-        assert subset.in_list is not None
-        centroid_cosines = self.centroid_cosines(queries)
-        centroid_cosines[:, subset.in_list == 0] = -np.inf
-        near = np.empty(centroid_cosines.shape, bool)
-        efforts = self.tuning.effort_of(centroid_cosines.max(axis=1))
-        for some, effort in self._by_effort(efforts):
-            nearest = centroid_cosines[some].max(axis=1, keepdims=True)
-            first = centroid_cosines[some] >= nearest - for_k(np.array(float(k)), effort.reaches)
-            # Where a third of the rows match, the k-th best match is about the 3k-th best row.
-            query, number = first.nonzero()
-            of_all, matching = (np.bincount(query, sizes[number]) for sizes in (self.lists.sizes, subset.in_list))
-            near[some] = centroid_cosines[some] >= nearest - for_k(k * of_all / matching, effort.reaches)[:, None]
-        lists = Lists.marked(near, centroid_cosines)
-        first_lists = _FirstLists(lists, centroid_cosines, self._limits(k).direct_rows[efforts])
-        return self._search_on(queries, k, self._enough(k, lists, len(queries)), first_lists, subset)
+        tuning, centroid_cosines = self.tuning, self.centroid_cosines(queries)
+        floors, efforts = reach_of_matching(
+            centroid_cosines, subset.matching, self.lists.sizes, k, tuning.nearest, tuning.reaches
+        )
+        reach = _Reach(centroid_cosines, subset.matching, floors, self._limits(k).direct_rows[efforts])
+        return self._search_on(queries, k, self._enough(k, reach.lists), reach, subset)
 
-    def _search_on(
-        self, queries: NDArray[np.float32], k: int, n: int, first_lists: _FirstLists, subset: Subset
-    ) -> Found:
-        """A first look at these lists, for n candidates, and then at all that may hold better rows."""
-        centroid_cosines, direct_rows = first_lists.centroid_cosines, first_lists.direct_rows
-        first = self._look(queries, n, first_lists.near, direct_rows, subset)
-        found = best(first.rows, first.cosines, k)
-        near = first_lists.near.mask(self.lists.nlist)
-        lists = centroid_cosines >= _limit(found[1][:, -1], self.tuning)[:, None]
+    def _search_on(self, queries: NDArray[np.float32], k: int, n: int, reach: _Reach, subset: Subset) -> Found:
+        """A first look, for n candidates, and then one at all lists that may hold better rows."""
+        look = self._look(queries, n, reach.lists, reach.direct_rows, subset)
+        rows, cosines = kernels.best(look.rows, look.cosines, k)
+        least = self.tuning.least_needed(cosines[:, -1])
         needed = np.zeros(len(queries))
-        more = np.flatnonzero((lists & ~near).any(axis=1))
+        more, lists = reach.beyond(least)
         if len(more):
-            its_lists = Lists.marked((lists & ~near)[more], centroid_cosines[more])
-            enough = self._enough(k, its_lists, len(more))
-            beyond = self._look(queries[more], enough, its_lists, direct_rows[more], subset)
-            _keep_best(found, more, beyond)
-            needed[more] = candidates_needed(*beyond.codes, found[1][more, -1], _MISSES_ALLOWED * k)
-            needed[more] -= beyond.rows.shape[1]
-        needed += candidates_needed(*first.codes, found[1][:, -1], _MISSES_ALLOWED * k)
+            beyond = self._look(queries[more], self._enough(k, lists), lists, reach.direct_rows[more], subset)
+            both = np.hstack([rows[more], beyond.rows]), np.hstack([cosines[more], beyond.cosines])
+            rows[more], cosines[more] = kernels.best(*both, k)
+            needed[more] = beyond.needed(cosines[more, -1], k) - beyond.rows.shape[1]
+        needed += look.needed(cosines[:, -1], k)
         due = np.minimum(needed, _LEAP * n)  # what few candidates show is uncertain
         while (due > n).any():
             n *= 2
             if n > max(k, subset.count // _SCAN_FROM):  # it is cheaper to score every row of the subset
                 left = np.flatnonzero(due > n // 2)
-                found[0][left], found[1][left] = self.lists.scan_block(queries[left], k, subset)
+                rows[left], cosines[left] = self.lists.scan_block(queries[left], k, subset)
                 break
             at = np.flatnonzero((due > n // 2) & (due <= n))
             if len(at):
-                both = Lists.marked((lists | near)[at], centroid_cosines[at])
-                look = self._look(queries[at], n, both, direct_rows[at], subset)
-                found[0][at], found[1][at] = best(look.rows, look.cosines, k)
-                due[at] = np.minimum(candidates_needed(*look.codes, found[1][at, -1], _MISSES_ALLOWED * k), _LEAP * n)
-        return found
+                lists = reach.down_to(np.minimum(least, reach.floors), at)
+                look = self._look(queries[at], n, lists, reach.direct_rows[at], subset)
+                rows[at], cosines[at] = kernels.best(look.rows, look.cosines, k)
+                due[at] = np.minimum(look.needed(cosines[at, -1], k), _LEAP * n)
+        return rows, cosines
 
-    def _enough(self, k: int, lists: Lists, n_queries: int) -> int:
+    def _enough(self, k: int, lists: Lists) -> int:
         """So many candidates that to look once more for others would cost more than they do."""
-        rows = float(self.lists.sizes[lists.numbers].sum()) / n_queries
+        rows = float(self.lists.sizes[lists.numbers].sum()) / lists.n_queries
         return max(k * self.tuning.efforts[0].candidates, round(rows / _ROWS_A_CANDIDATE))
 
     def _look(
@@ -275,20 +283,6 @@ class AnnIndex:
         )
         approximate = cosines.copy()
         if len(left):
-            approximate[left], rows[left] = self.lists.candidates(queries[left], n, lists.of(left), subset)
+            approximate[left], rows[left] = self.lists.candidates(queries[left], n, lists, left, subset)
             cosines[left] = kernels.cosines_of(queries[left], self.lists.halves, rows[left])
         return _Look(approximate, rows, cosines)
-
-
-def _limit(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:
-    """The cosine that a centroid must have for its list to be needed; −inf where fewer than k rows are found."""
-    found = np.isfinite(kth)
-    known = np.where(found, kth, 0)
-    return np.where(found, known - gap(known, tuning), np.finfo(np.float32).min)
-
-
-def _keep_best(found: Found, queries: NDArray[np.int64], look: _Look) -> None:
-    """Put what is better than what was found for these queries in its place."""
-    rows = np.concatenate([found[0][queries], look.rows], axis=1)
-    cosines = np.concatenate([found[1][queries], look.cosines], axis=1)
-    found[0][queries], found[1][queries] = best(rows, cosines, found[0].shape[1])

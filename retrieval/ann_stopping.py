@@ -15,16 +15,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrieval.centroids import NO_SCREEN, Screen
+from retrieval.compiled import FLOAT, FLOATS, FLOATS_2D, compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
+
 TUNING_KS = (10, 100, 1_000)
+_LOG_KS = tuple(math.log(k) for k in TUNING_KS)
 _STEPS = 16
 
 
@@ -77,32 +81,87 @@ class Tuning:
         """The cosine of the nearest centroid that queries have unless they take the last effort."""
         return min((effort.nearest for effort in self.efforts[:-1]), default=-1.0)
 
-    def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""
-        return np.asarray((nearest[:, None] < self._nearest).sum(axis=1), np.int64)
-
     @cached_property
-    def _nearest(self) -> NDArray[np.float32]:
+    def nearest(self) -> NDArray[np.float32]:
+        """`Effort.nearest` of all but the last effort."""
         return np.array([effort.nearest for effort in self.efforts[:-1]], np.float32)
 
+    @cached_property
+    def reaches(self) -> NDArray[np.float32]:
+        """`Effort.reaches` [n_efforts, len(TUNING_KS)]."""
+        return np.array([effort.reaches for effort in self.efforts], np.float32)
 
-def for_k(k: NDArray[np.float64], measured: tuple[float, ...]) -> NDArray[np.float32]:
-    """What was measured for `TUNING_KS`, for other k: a line in log k between (and beyond) them."""
-    log_k, log_measured = np.log(k), np.log(TUNING_KS)
-    slope = (measured[-1] - measured[-2]) / (log_measured[-1] - log_measured[-2])
-    beyond = np.maximum(log_k - log_measured[-1], 0) * slope
-    return np.asarray(np.interp(log_k, log_measured, measured) + beyond, np.float32)
+    def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""
+        return np.asarray((nearest[:, None] < self.nearest).sum(axis=1), np.int64)
+
+    def least_needed(self, kth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The cosine of a centroid whose list may hold better rows than the k-th best [n_queries]; −inf for −inf."""
+        cosines, gaps = self._gaps
+        return np.asarray(kth - np.interp(kth, cosines, gaps), np.float32)
+
+    @cached_property
+    def _gaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        cosines, gaps = zip(*self.gaps, strict=True)
+        return np.array(cosines), np.array(gaps)
 
 
-def gap(kth: NDArray[np.float32], tuning: Tuning) -> NDArray[np.float32]:
-    """How much further from a query than its k-th best row a centroid may be, and its list hold a better one."""
-    cosines, gaps = zip(*tuning.gaps, strict=True)
-    return np.asarray(np.interp(kth, cosines, gaps), np.float32)
+@compiled(FLOAT, FLOATS)
+def for_k(k: float, measured: Floats) -> Any:
+    """What was measured for `TUNING_KS`, for another k: a line in log k between (and beyond) them."""
+    log_k, part = math.log(k), 1
+    if log_k <= _LOG_KS[0]:
+        return measured[0]
+    while part + 1 < len(measured) and log_k > _LOG_KS[part]:
+        part += 1
+    slope = (measured[part] - measured[part - 1]) / (_LOG_KS[part] - _LOG_KS[part - 1])
+    return measured[part] + slope * (log_k - _LOG_KS[part])
 
 
-def candidates_needed(
-    approximate: NDArray[np.float32], cosines: NDArray[np.float32], kth: NDArray[np.float32], misses: float
-) -> NDArray[np.float64]:
+@compiled(FLOAT, FLOATS)
+def reach_for(k: float, reaches: Floats) -> Any:
+    """The same of a reach: the nearest list is always within it."""
+    return max(for_k(k, reaches), 0.0)
+
+
+@compiled(FLOATS_2D, FLOATS, FLOATS, FLOAT, FLOATS, FLOATS_2D)
+def reach_of_matching(
+    cosines: Floats, matching: Floats, sizes: Floats, k: Any, nearest: Floats, reaches: Floats
+) -> tuple[Floats, Any]:
+    """Down to which cosine those lists go that hold the k nearest of the matching rows.
+
+    Where a third of the rows match, the k-th best match is about the 3k-th best row.
+
+    Parameters
+    ----------
+    cosines : float32 [n_queries, nlist], of the centroids
+    matching, sizes : float32 [nlist], rows of each list that match, and all
+    nearest, reaches : of `Tuning`
+
+    Returns
+    -------
+    floors : float32 [n_queries]
+    efforts : int64 [n_queries], which each query needs
+    """
+    floors, efforts = np.empty(len(cosines), np.float32), np.zeros(len(cosines), np.int64)
+    for query in range(len(cosines)):
+        best = np.float32(-np.inf)
+        for number in range(len(matching)):
+            best = max(best, cosines[query, number] if matching[number] > 0 else np.float32(-np.inf))
+        for effort in range(len(nearest)):
+            efforts[query] += best < nearest[effort]
+        its_reaches = reaches[efforts[query]]
+        floor, rows, matches = best - reach_for(k, its_reaches), np.float32(0), np.float32(0)
+        for number in range(len(matching)):
+            inside = cosines[query, number] >= floor and matching[number] > 0
+            rows += sizes[number] if inside else np.float32(0)
+            matches += matching[number] if inside else np.float32(0)
+        floors[query] = best - reach_for(k * rows / matches, its_reaches)
+    return floors, efforts
+
+
+@compiled(FLOATS_2D, FLOATS_2D, FLOATS, FLOAT)
+def candidates_needed(approximate: Floats, cosines: Floats, kth: Floats, misses: float) -> Any:
     """How many candidates there must be for no more misses to be expected, by what those that there are show.
 
     A miss is a row of the same lists that is better than the k-th best known, and no candidate. Further down, rows
@@ -121,22 +180,27 @@ def candidates_needed(
     float64 [n_queries], n where those that there are will do
     """
     n = approximate.shape[1]
-    every = np.isfinite(cosines[:, -1])
-    if not every.all():
-        approximate, cosines = (np.where(every[:, None], values, 0) for values in (approximate, cosines))
-    error = cosines - approximate
-    mean = error.sum(axis=1) / n
-    deviation = np.sqrt(np.maximum((error * error).sum(axis=1) / n - mean * mean, 0)) + 1e-6
-    last = approximate[:, -1]
-    scale = (approximate[:, n // 2] - last) / math.log(n / (n // 2 + 1)) + 1e-9
-    step = 0.5 * deviation[:, None]
-    below = np.arange(1, _STEPS + 1) * step
-    z = np.maximum((kth - last - mean)[:, None] + below, 0) / deviation[:, None]
-    # The normal distribution's upper tail, by an upper bound that is exact at 0 (Abramowitz & Stegun, 7.1.13).
-    tail = np.sqrt(2 / np.pi) * np.exp(-z * z / 2) / (z + np.sqrt(z * z + 8 / np.pi))
-    growth = np.exp(np.minimum(below / scale[:, None], 50))
-    missed = n / scale[:, None] * growth * step * tail
-    missed_from = np.cumsum(missed[:, ::-1], axis=1)[:, ::-1]
-    steps = (missed_from > misses).sum(axis=1)
-    needed = n * np.where(steps, np.take_along_axis(growth, np.maximum(steps - 1, 0)[:, None], 1)[:, 0], 1.0)
-    return np.asarray(np.where(every, needed, n), np.float64)
+    needed = np.full(len(cosines), float(n))
+    for query in range(len(cosines)):
+        if cosines[query, n - 1] == -np.inf:
+            continue
+        total = squares = np.float32(0)
+        for i in range(n):
+            error = cosines[query, i] - approximate[query, i]
+            total += error
+            squares += error * error
+        mean = total / n
+        deviation = math.sqrt(max(squares / n - mean * mean, 0.0)) + 1e-6
+        last = approximate[query, n - 1]
+        scale = (approximate[query, n // 2] - last) / math.log(n / (n // 2 + 1)) + 1e-9
+        missed, step = 0.0, 0.5 * deviation
+        for steps in range(_STEPS, 0, -1):  # from below, for what is missed further down is missed as well
+            z = max(kth[query] - last - mean + steps * step, 0.0) / deviation
+            # The normal distribution's upper tail, by an upper bound that is exact at 0 (Abramowitz & Stegun, 7.1.13).
+            tail = math.sqrt(2 / math.pi) * math.exp(-z * z / 2) / (z + math.sqrt(z * z + 8 / math.pi))
+            growth = math.exp(min(steps * step / scale, 50.0))
+            missed += n / scale * growth * step * tail
+            if missed > misses:
+                needed[query] = n * growth
+                break
+    return needed

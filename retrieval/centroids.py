@@ -68,36 +68,17 @@ class Lists:
     numbers: NDArray[np.int64]
     cosines: NDArray[np.float32]
 
-    @classmethod
-    def marked(cls, lists: NDArray[np.bool_], cosines: NDArray[np.float32]) -> Lists:
-        """Those of a mask over cosines [n_queries, nlist]."""
-        at = lists.ravel().nonzero()[0]
-        return cls(_starts(lists.sum(axis=1)), at % lists.shape[1], cosines.ravel()[at])
-
-    def of(self, queries: NDArray[np.int64]) -> Lists:
-        """Those of some of the queries, which are numbered anew."""
-        counts = self._counts[queries]
-        starts = _starts(counts)
-        at = np.arange(starts[-1]) + np.repeat(self.starts[queries] - starts[:-1], counts)
-        return Lists(starts, self.numbers[at], self.cosines[at])
-
-    def mask(self, nlist: int) -> NDArray[np.bool_]:
-        """True at the lists, bool [n_queries, nlist]."""
-        mask = np.zeros((len(self.starts) - 1, nlist), bool)
-        mask[np.repeat(np.arange(len(mask)), self._counts), self.numbers] = True
-        return mask
-
-    def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The numbers [n_queries, most], padded with −1, and their cosines."""
-        counts = self._counts
-        place = np.arange(counts.max()) < counts[:, None]
-        numbers, cosines = np.full(place.shape, -1, np.int64), np.zeros(place.shape, np.float32)
-        numbers[place], cosines[place] = self.numbers, self.cosines
-        return numbers, cosines
-
     @property
-    def _counts(self) -> NDArray[np.int64]:
-        return np.diff(self.starts)
+    def n_queries(self) -> int:
+        """How many queries they are of."""
+        return len(self.starts) - 1
+
+    def padded(self, some: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The numbers [len(some), most] of some of the queries, padded with −1, and their cosines."""
+        numbers: NDArray[np.int64]
+        cosines: NDArray[np.float32]
+        numbers, cosines = kernels.padded(self.starts, self.numbers, self.cosines, some)
+        return numbers, cosines
 
 
 class Centroids:
@@ -143,9 +124,3 @@ class Centroids:
 def _products(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     products: NDArray[np.float32] = kernels.products(some, others) if len(some) == 1 else some @ others.T
     return products
-
-
-def _starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    starts = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts

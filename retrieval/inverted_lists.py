@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrieval import kernels
 from retrieval.faiss_threads import Found, faiss, in_blocks, scratch
 from retrieval.halves import widen
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
 _SCANNED_AT_ONCE = 1 << 12
-_SORTED_AT_ONCE = 256
-_ALL = np.zeros(0, np.uint8)
+_EVERY_ROW, _EVERY_LIST = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,14 @@ class Subset:
     in_list: NDArray[np.float32] | None = None
 
     @property
+    def matching(self) -> NDArray[np.float32]:
+        """`in_list`, as the inner loops take it: empty where there is none."""
+        return _EVERY_LIST if self.in_list is None else self.in_list
+
+    @property
     def tested_bits(self) -> NDArray[np.uint8]:
         """The bits, as the inner loops take them: empty where all rows may be found."""
-        return _ALL if self.bits is None else self.bits
+        return _EVERY_ROW if self.bits is None else self.bits
 
     def parameters(self, nprobe: int) -> Any:
         """FAISS's, for a search of so many lists; kept, for making them takes as long as half a search."""
@@ -138,10 +143,13 @@ class InvertedLists:
         return widen(codes.view(np.float16), into)
 
     def candidates(
-        self, queries: NDArray[np.float32], n: int, lists: Lists, subset: Subset
+        self, queries: NDArray[np.float32], n: int, lists: Lists, some: NDArray[np.int64], subset: Subset
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The best n rows of these lists by their codes: cosines by these and rows [n_queries, n], best first."""
-        numbers, near = lists.padded()
+        """The best n rows by their codes of the lists of some queries, and these [n_some, dim].
+
+        Returns cosines by the codes and rows [n_some, n], best first.
+        """
+        numbers, near = lists.padded(some)
         approximate, rows = np.empty((len(queries), n), np.float32), np.empty((len(queries), n), np.int64)
         params = subset.parameters(numbers.shape[1])
         arrays = [faiss.swig_ptr(array) for array in (numbers, near, approximate, rows)]
@@ -171,14 +179,5 @@ class InvertedLists:
             cosines, found = faiss.knn(queries, vectors, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
             parts.append((rows[found], cosines))
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-        return best(rows, cosines, k)
-
-
-def best(rows: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> Found:
-    """The k nearest of these rows [n_queries, n], best first."""
-    if rows.shape[1] > _SORTED_AT_ONCE:
-        among = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        rows, cosines = np.take_along_axis(rows, among, 1), np.take_along_axis(cosines, among, 1)
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-    order += np.arange(len(rows))[:, None] * rows.shape[1]
-    return rows.take(order), cosines.take(order)
+        rows, cosines = kernels.best(rows, cosines, k)
+        return rows, cosines

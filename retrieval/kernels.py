@@ -147,6 +147,13 @@ def _put(rows: Ints, cosines: Floats, size: int, row: int, cosine: float) -> Non
 
 
 @compiled()
+def _offer(rows: Ints, cosines: Floats, row: int, cosine: float) -> None:
+    """Put a row into a heap if it belongs there."""
+    if _is_better(cosine, row, cosines[0], rows[0]):
+        _put(rows, cosines, len(rows), row, cosine)
+
+
+@compiled()
 def _rank(
     query: Floats, vectors: Halves, candidates: Ints | ShortInts, first: int, last: int, rows: Ints, cosines: Floats
 ) -> None:
@@ -155,9 +162,7 @@ def _rank(
         if i + _AHEAD < len(candidates):
             for column in range(0, len(query), _HALVES_A_LINE):
                 fetch(vectors, candidates[i + _AHEAD], column)
-        row, cosine = candidates[i], _dot_with_halves(query, vectors, candidates[i])
-        if _is_better(cosine, row, cosines[0], rows[0]):
-            _put(rows, cosines, len(rows), row, cosine)
+        _offer(rows, cosines, candidates[i], _dot_with_halves(query, vectors, candidates[i]))
 
 
 @compiled()
@@ -236,6 +241,65 @@ def lists_within(
         starts[i + 1] = start + _keep_from(nearest - reaches[query], *found)
     end = starts[n]
     return starts, numbers[:end], cosines[:end]
+
+
+@compiled(FLOATS_2D, FLOATS, FLOATS, FLOATS, INTS)
+def lists_between(
+    cosines: Floats, matching: Floats, least: Floats, below: Floats, some: Ints
+) -> tuple[Ints, Ints, Ints, Floats]:
+    """Lists that hold what matches and whose centroid has at least one cosine [n_queries], and less than another.
+
+    Parameters
+    ----------
+    cosines : float32 [n_queries, nlist]
+    matching : float32 [nlist], rows of each list that match; empty where all do
+    some : int64 [n], the queries whose lists are wanted
+
+    Returns
+    -------
+    found : int64 [m], those of the queries that have such lists
+    starts, numbers, cosines : see `lists_within`, of these
+    """
+    n, nlist = len(some), cosines.shape[1]
+    found, starts = np.empty(n, np.int64), np.zeros(n + 1, np.int64)
+    numbers, its_cosines = np.empty(n * nlist, np.int64), np.empty(n * nlist, np.float32)
+    n_found = end = 0
+    for query in some:
+        first = end
+        for number in numbers[end : end + _lists_from(least[query], cosines, query, numbers[end:])]:
+            if cosines[query, number] < below[query] and (len(matching) == 0 or matching[number] > 0):
+                numbers[end], its_cosines[end] = number, cosines[query, number]
+                end += 1
+        if end > first:
+            found[n_found], starts[n_found + 1] = query, end
+            n_found += 1
+    return found[:n_found], starts[: n_found + 1], numbers[:end], its_cosines[:end]
+
+
+@compiled(INTS, INTS, FLOATS, INTS)
+def padded(starts: Ints, numbers: Ints, cosines: Floats, some: Ints) -> tuple[Ints, Floats]:
+    """The lists of some queries and their cosines [len(some), most], each behind the other; behind them −1, and 0."""
+    most = 0
+    for query in some:
+        most = max(most, starts[query + 1] - starts[query])
+    its_numbers, its_cosines = np.full((len(some), most), -1, np.int64), np.zeros((len(some), most), np.float32)
+    for i in range(len(some)):
+        start, end = starts[some[i]], starts[some[i] + 1]
+        its_numbers[i, : end - start], its_cosines[i, : end - start] = numbers[start:end], cosines[start:end]
+    return its_numbers, its_cosines
+
+
+@compiled(INTS_2D, FLOATS_2D, INT)
+def best(rows: Ints, cosines: Floats, k: int) -> tuple[Ints, Floats]:
+    """The k best of rows [n_queries, n] and their cosines, best first; −1 and −inf where there are fewer."""
+    best_rows, best_cosines = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    for query in range(len(rows)):
+        _begin(best_rows[query], best_cosines[query])
+        for i in range(rows.shape[1]):
+            if rows[query, i] >= 0:
+                _offer(best_rows[query], best_cosines[query], rows[query, i], cosines[query, i])
+        _finish(best_rows[query], best_cosines[query])
+    return best_rows, best_cosines
 
 
 @compiled(FLOATS_2D, HALVES, INTS_2D)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.ann import AnnIndex
-from retrieval.ann_stopping import candidates_needed, for_k
+from retrieval.ann_stopping import candidates_needed, for_k, reach_for, reach_of_matching
 from retrieval.ann_tuning import RECALL_TARGET, build
 
 DIM = 32
@@ -120,10 +120,26 @@ def test_scanning_is_brute_force(ann, vectors, queries) -> None:
 
 
 def test_more_rows_need_a_longer_reach() -> None:
-    ks = np.array([1.0, 10, 30, 100, 1_000, 10_000])
-    reaches = for_k(ks, (0.1, 0.2, 0.5))
-    np.testing.assert_allclose(reaches[[0, 1, 3, 4, 5]], [0.1, 0.1, 0.2, 0.5, 0.8], rtol=1e-6)
+    measured = np.array([0.1, 0.2, 0.5], np.float32)
+    reaches = [for_k(k, measured) for k in (1, 10, 30, 100, 1_000, 10_000)]
+    np.testing.assert_allclose(np.delete(reaches, 2), [0.1, 0.1, 0.2, 0.5, 0.8], rtol=1e-6)
     assert (np.diff(reaches[1:]) > 0).all()
+
+
+def test_a_reach_holds_the_nearest_list() -> None:
+    assert reach_for(10_000, np.array([0.4, 0.3, 0.1], np.float32)) == 0
+
+
+def test_a_filter_lengthens_the_reach_by_what_it_leaves_out() -> None:
+    """Four lists of a hundred rows: the nearest has none that match, and of the two next every second does."""
+    cosines = np.array([[0.9, 0.8, 0.75, 0.2], [0.1, 0.5, 0.1, 0.1]], np.float32)
+    matching, sizes = np.array([0, 50, 50, 1], np.float32), np.full(4, 100, np.float32)
+    nearest, reaches = np.array([0.7], np.float32), np.array([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]], np.float32)
+    floors, efforts = reach_of_matching(cosines, matching, sizes, 10, nearest, reaches)
+    assert efforts.tolist() == [0, 1]
+    twentieth = 0.1 * np.log10(2)
+    np.testing.assert_allclose(floors[0], 0.8 - 0.1 - twentieth, rtol=1e-5)  # as for the twentieth row
+    np.testing.assert_allclose(floors[1], 0.5 - 0.3 - twentieth, rtol=1e-5)
 
 
 def test_few_rows_are_compared_without_the_codes(ann, vectors, queries) -> None:
@@ -151,9 +167,9 @@ def test_as_many_candidates_as_needed(few: int, factor: int, rng: np.random.Gene
     approximate = (exact + rng.normal(0, 0.05, exact.shape)).astype(np.float32)
     order = np.argsort(-approximate, axis=1)
     approximate, exact = (np.take_along_axis(values, order, 1) for values in (approximate, exact))
-    kth = -np.sort(-exact, axis=1)[:, K - 1]
+    kth = np.sort(exact, axis=1)[:, -K].copy()
     allowed = 0.1
-    needed = candidates_needed(approximate[:, :few], exact[:, :few], kth, allowed)
+    needed = candidates_needed(approximate[:, :few].copy(), exact[:, :few].copy(), kth, allowed)
     assert needed.min() >= few
     better = exact >= kth[:, None]
     missed = [row[round(n) :].sum() for row, n in zip(better, np.minimum(needed, count), strict=True)]

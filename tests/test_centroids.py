@@ -75,14 +75,15 @@ def test_all_axes_are_a_rotation(vectors, queries) -> None:
     np.testing.assert_allclose(seen.cosines, queries @ vectors.T, atol=1e-5)
 
 
-def test_lists_of_some_queries_are_numbered_anew_and_padded(rng: np.random.Generator) -> None:
+def test_lists_of_some_queries_are_padded(rng: np.random.Generator) -> None:
     marked = rng.random((6, 9)) < 0.4
     marked[2] = False
     cosines = rng.standard_normal((6, 9)).astype(np.float32)
-    lists = Lists.marked(marked, cosines)
-    np.testing.assert_array_equal(lists.mask(9), marked)
+    starts = np.concatenate([[0], marked.sum(axis=1).cumsum()])
+    lists = Lists(starts, np.tile(np.arange(9), 6)[marked.ravel()], cosines[marked])
     some = np.array([1, 2, 5])
-    numbers, padded = lists.of(some).padded()
+    numbers, padded = lists.padded(some)
+    assert numbers.shape == padded.shape == (3, marked[some].sum(axis=1).max())
     for query, row, values in zip(some, numbers, padded, strict=True):
         at = np.flatnonzero(marked[query])
         np.testing.assert_array_equal(row[: len(at)], at)

@@ -98,6 +98,40 @@ def test_equal_cosines_are_in_order_of_rows(queries) -> None:
     np.testing.assert_array_equal(rows, np.arange(12)[np.newaxis].repeat(QUERIES, axis=0))
 
 
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40), k=st.integers(1, 60))
+def test_the_best_of_known_cosines(seed: int, n: int, k: int) -> None:
+    """Many are equal: then the lower row is the better."""
+    rng = np.random.default_rng(seed)
+    rows = np.stack([rng.choice(COUNT, n, replace=False) for _ in range(QUERIES)])
+    cosines = rng.integers(-3, 3, rows.shape).astype(np.float32)
+    rows[0, n // 2 :] = -1
+    cosines[rows < 0] = -np.inf
+    order = np.lexsort((rows, -cosines), axis=1)[:, :k]
+    found, its_cosines = kernels.best(rows, cosines, k)
+    np.testing.assert_array_equal(found[:, :n], np.take_along_axis(rows, order, 1))
+    np.testing.assert_array_equal(its_cosines[:, :n], np.take_along_axis(cosines, order, 1))
+    assert (found[:, n:] == -1).all()
+    assert (its_cosines[:, n:] == -np.inf).all()
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_lists_between_two_cosines(filtered: bool, rng: np.random.Generator) -> None:
+    cosines = rng.standard_normal((QUERIES, 200)).astype(np.float32)
+    matching = rng.integers(0, 3, 200).astype(np.float32) if filtered else np.zeros(0, np.float32)
+    least, below = np.full(QUERIES, 0.2, np.float32), np.full(QUERIES, 1.0, np.float32)
+    least[1], below[2], least[3], below[3] = 9, np.inf, -np.inf, np.inf  # none, all above, all
+    some = np.array([6, 3, 2, 1, 0])
+    queries, starts, numbers, its_cosines = kernels.lists_between(cosines, matching, least, below, some)
+    assert queries.tolist() == [6, 3, 2, 0]
+    for query, start, end in zip(queries, starts, starts[1:], strict=False):
+        inside = (
+            (cosines[query] >= least[query]) & (cosines[query] < below[query]) & (matching > 0 if filtered else True)
+        )
+        np.testing.assert_array_equal(numbers[start:end], np.flatnonzero(inside))
+        np.testing.assert_array_equal(its_cosines[start:end], cosines[query, inside])
+    assert starts[-1] == len(numbers) == len(its_cosines)
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 60), at_most=st.integers(0, COUNT), filtered=st.booleans())
 def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: bool, vectors, queries) -> None:
