@@ -22,7 +22,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval import kernels
-from retrieval.ann_stopping import TUNING_KS, Effort, Tuning, candidates_needed, for_k, reach_for, reach_of_matching
+from retrieval.ann_stopping import (
+    TUNING_KS,
+    Effort,
+    Tuning,
+    candidates_needed,
+    efforts_for,
+    for_k,
+    reach_for,
+    reach_of_matching,
+    unsure,
+)
 from retrieval.centroids import Centroids, Lists, Seen
 from retrieval.faiss_threads import Found, in_blocks
 from retrieval.inverted_lists import InvertedLists, Subset
@@ -175,7 +185,7 @@ class AnnIndex:
         if subset.in_list is not None:
             return self._search_filtered(queries, k, subset)
         seen = self._centroids.seen(queries, self.tuning.usual_nearest)
-        efforts = self.tuning.effort_of(seen.nearest)
+        efforts = efforts_for(seen.nearest, self.tuning.nearest)
         limits = self._limits(k).of(efforts)
         rows, cosines, left = self._best_within(queries, k, seen, limits, subset)
         if len(left):
@@ -184,14 +194,13 @@ class AnnIndex:
                 its_queries = queries[left[some]]
                 _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists, some, subset)
                 rows[left[some]], cosines[left[some]] = kernels.best_of(its_queries, self.lists.halves, candidates, k)
-        tenth = cosines[:, min(k, TUNING_KS[0]) - 1]
-        unsure = np.flatnonzero((tenth < limits.usual) | (rows[:, -1] < 0))
-        if len(unsure):
-            n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
-            centroid_cosines = self.centroid_cosines(queries[unsure])
-            floors = centroid_cosines.max(axis=1) - limits.reaches[unsure]
-            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows[unsure])
-            rows[unsure], cosines[unsure] = self._search_on(queries[unsure], k, n, reach, subset)
+        again = unsure(cosines, limits.usual)
+        if len(again):
+            n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[again])
+            centroid_cosines = self.centroid_cosines(queries[again])
+            floors = centroid_cosines.max(axis=1) - limits.reaches[again]
+            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows[again])
+            rows[again], cosines[again] = self._search_on(queries[again], k, n, reach, subset)
         return rows, cosines
 
     def _best_within(
@@ -228,10 +237,8 @@ class AnnIndex:
 
     def _by_effort(self, efforts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
         """Which queries need each effort [n_queries] that any does."""
-        for number, effort in enumerate(self.tuning.efforts):
-            some = np.flatnonzero(efforts == number)
-            if len(some):
-                yield some, effort
+        for number in sorted(set(efforts.tolist())):
+            yield np.flatnonzero(efforts == number), self.tuning.efforts[number]
 
     def _search_filtered(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         tuning, centroid_cosines = self.tuning, self.centroid_cosines(queries)

@@ -91,10 +91,6 @@ class Tuning:
         """`Effort.reaches` [n_efforts, len(TUNING_KS)]."""
         return np.array([effort.reaches for effort in self.efforts], np.float32)
 
-    def effort_of(self, nearest: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Which effort queries need, by the cosine of their nearest centroid [n_queries]."""
-        return np.asarray((nearest[:, None] < self.nearest).sum(axis=1), np.int64)
-
     def least_needed(self, kth: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosine of a centroid whose list may hold better rows than the k-th best [n_queries]; −inf for −inf."""
         cosines, gaps = self._gaps
@@ -124,6 +120,34 @@ def reach_for(k: float, reaches: Floats) -> Any:
     return max(for_k(k, reaches), 0.0)
 
 
+@compiled()
+def _effort(cosine: Any, nearest: Floats) -> int:
+    number = 0
+    while number < len(nearest) and cosine < nearest[number]:
+        number += 1
+    return number
+
+
+@compiled(FLOATS, FLOATS)
+def efforts_for(cosines: Floats, nearest: Floats) -> Any:
+    """Which effort queries need, by the cosine of their nearest centroid [n_queries], and `Tuning.nearest`."""
+    efforts = np.empty(len(cosines), np.int64)
+    for query in range(len(cosines)):
+        efforts[query] = _effort(cosines[query], nearest)
+    return efforts
+
+
+@compiled(FLOATS_2D, FLOATS)
+def unsure(cosines: Floats, usual: Floats) -> Any:
+    """The queries that found fewer than k rows, or whose tenth is further than usual: cosines [n, k], best first."""
+    found, n, k = np.empty(len(cosines), np.int64), 0, cosines.shape[1]
+    for query in range(len(cosines)):
+        if cosines[query, min(k, TUNING_KS[0]) - 1] < usual[query] or cosines[query, k - 1] == -np.inf:
+            found[n] = query
+            n += 1
+    return found[:n]
+
+
 @compiled(FLOATS_2D, FLOATS, FLOATS, FLOAT, FLOATS, FLOATS_2D)
 def reach_of_matching(
     cosines: Floats, matching: Floats, sizes: Floats, k: Any, nearest: Floats, reaches: Floats
@@ -143,13 +167,12 @@ def reach_of_matching(
     floors : float32 [n_queries]
     efforts : int64 [n_queries], which each query needs
     """
-    floors, efforts = np.empty(len(cosines), np.float32), np.zeros(len(cosines), np.int64)
+    floors, efforts = np.empty(len(cosines), np.float32), np.empty(len(cosines), np.int64)
     for query in range(len(cosines)):
         best = np.float32(-np.inf)
         for number in range(len(matching)):
             best = max(best, cosines[query, number] if matching[number] > 0 else np.float32(-np.inf))
-        for effort in range(len(nearest)):
-            efforts[query] += best < nearest[effort]
+        efforts[query] = _effort(best, nearest)
         its_reaches = reaches[efforts[query]]
         floor, rows, matches = best - reach_for(k, its_reaches), np.float32(0), np.float32(0)
         for number in range(len(matching)):

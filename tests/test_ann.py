@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.ann import AnnIndex
-from retrieval.ann_stopping import candidates_needed, for_k, reach_for, reach_of_matching
+from retrieval.ann_stopping import candidates_needed, for_k, reach_for, reach_of_matching, unsure
 from retrieval.ann_tuning import RECALL_TARGET, build
 
 DIM = 32
@@ -128,6 +128,13 @@ def test_more_rows_need_a_longer_reach() -> None:
 
 def test_a_reach_holds_the_nearest_list() -> None:
     assert reach_for(10_000, np.array([0.4, 0.3, 0.1], np.float32)) == 0
+
+
+def test_who_is_unsure() -> None:
+    cosines = np.linspace(0.9, 0.5, 12, dtype=np.float32)[np.newaxis].repeat(3, axis=0)
+    cosines[2, 11] = -np.inf
+    assert unsure(cosines, np.array([0.5, 0.6, 0.5], np.float32)).tolist() == [1, 2]  # the tenth is at 0.57
+    assert unsure(cosines[:, :4].copy(), np.full(3, 0.8, np.float32)).tolist() == [0, 1, 2]
 
 
 def test_a_filter_lengthens_the_reach_by_what_it_leaves_out() -> None:
