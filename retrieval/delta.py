@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.ascending import contained
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,8 +53,8 @@ class Delta:
         return self.track_ids, self.vectors, self.spans_s
 
     def rows_of(self, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The living rows of these tracks."""
-        return np.flatnonzero(self.alive & np.isin(self.track_ids, track_ids))
+        """The living rows of these tracks, which ascend."""
+        return np.flatnonzero(self.alive & contained(self.track_ids, track_ids))
 
     def written(
         self,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.ascending import contained, distinct
+from retrieval.ascending import contained, distinct, places
 from retrieval.delta import Delta
 from retrieval.flat import scan
 from retrieval.protocol import IndexLostError
@@ -187,7 +187,7 @@ class IndexView:
         """The living rows of these tracks, int64 ascending."""
         rows = np.empty(0, np.int64)
         if self.snapshot is not None:
-            rows = _rows_of(self.snapshot.track_ids, track_ids)
+            rows = places(self.snapshot.track_ids, track_ids)
             rows = rows if self.dead is None else rows[~self.dead[rows]]
         delta_rows = self.delta.rows_of(track_ids) if len(self.delta) else np.empty(0, np.int64)
         if self._has_whole_tracks and not len(delta_rows):
@@ -332,7 +332,7 @@ class IndexView:
     def _with_dead(self, track_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         if self.snapshot is None:
             return None
-        rows = _rows_of(self.snapshot.track_ids, np.sort(track_ids))
+        rows = places(self.snapshot.track_ids, np.sort(track_ids))
         if not len(rows):
             return self.dead
         dead = np.zeros(self.snapshot_rows, bool) if self.dead is None else self.dead.copy()
@@ -353,14 +353,6 @@ class IndexView:
             np.concatenate([change.vectors for change in changes if change.vectors is not None]).astype(np.float32),
             np.concatenate([change.spans_s for change in changes]).astype(np.float32),
         )
-
-
-def _rows_of(track_ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in `track_ids` (ascending, with repeats) of each of `wanted` (ascending), int64 ascending."""
-    first = np.searchsorted(track_ids, wanted, side="left")
-    counts = np.searchsorted(track_ids, wanted, side="right") - first
-    ends = np.cumsum(counts)
-    return np.repeat(first - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
 
 
 def _by_track(
