@@ -4,7 +4,7 @@
 
 The same call runs the tests marked gpu and `benchmarks.gpu_search` first. This imports nothing but `encoders` and what
 it needs, so that it runs where FAISS is not. Windows are of the corpus. Weights and checkpoints go to OUT; the same
-call goes on with trainings that were cut short.
+call goes on with trainings that were cut short, and with ``--steps 0`` there are none.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.cosines import smallest_cosine
 from benchmarks.machine import machine
 from encoders.spec import SHIPPED_WEIGHTS, encoder_spec, load_encoder, torch_device
 from encoders.training.contrastive import ContrastiveSettings
-from encoders.training.corpus import decoded
+from encoders.training.corpus import decoded, read_corpus
 from encoders.training.noisy_student import StudentSettings
 from encoders.training.recipes import Split, TrainingReport, split, train_samplecnn, train_tagger
 
@@ -28,12 +28,12 @@ HELD_OUT = ("naev-data", "nexuiz-music", "supertux-data")
 TRAININGS = ("tagging", "spectnt", "tagging-student", "clmr-samplecnn")
 
 
-def windows_of(corpus: Split, name: str) -> NDArray[np.float32]:
-    """Up to 256 windows of the judged tracks: float32 [n, window_length]."""
+def windows_of(corpus: Path, name: str) -> NDArray[np.float32]:
+    """Up to 256 windows of its first tracks: float32 [n, window_length]."""
     spec = encoder_spec(name)
     found: list[NDArray[np.float32]] = []
-    for track in corpus.judged or corpus.training:
-        waveform = decoded(corpus.directory, track, sample_rate=spec.sample_rate)
+    for track in read_corpus(corpus):
+        waveform = decoded(corpus, track, sample_rate=spec.sample_rate)
         full = len(waveform) // spec.window_length * spec.window_length
         found.extend(waveform[:full].reshape(-1, spec.window_length))
         if len(found) >= WINDOWS:
@@ -41,7 +41,7 @@ def windows_of(corpus: Split, name: str) -> NDArray[np.float32]:
     return np.stack(found[:WINDOWS])
 
 
-def compare(corpus: Split, name: str, weights_dir: Path, device: str) -> str:
+def compare(corpus: Path, name: str, weights_dir: Path, device: str) -> str:
     """One line: speed on both, and the smallest cosine between their embeddings."""
     windows = windows_of(corpus, name)
     speeds, embeddings = [], []
@@ -85,11 +85,13 @@ def main() -> None:
     parser.add_argument("--hold-out", action="append")
     parser.add_argument("--train", action="append", choices=TRAININGS)
     arguments = parser.parse_args()
-    corpus = split(arguments.corpus, arguments.hold_out or HELD_OUT)
     print(machine(), torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
     print("| encoder | CPU, windows/s | device, windows/s | smallest cosine |", "|---|---|---|---|", sep="\n")
     for path in sorted(SHIPPED_WEIGHTS.glob("*.safetensors")):
-        print(compare(corpus, path.stem, arguments.weights, arguments.device), flush=True)
+        print(compare(arguments.corpus, path.stem, arguments.weights, arguments.device), flush=True)
+    if not arguments.steps:
+        return
+    corpus = split(arguments.corpus, arguments.hold_out or HELD_OUT)
     for name in arguments.train or TRAININGS:
         start = time.perf_counter()
         print(name, train(name, corpus, arguments), f"{time.perf_counter() - start:.0f} s", flush=True)
