@@ -27,7 +27,6 @@ from retrieval.ann_stopping import (
     Effort,
     Tuning,
     candidates_needed,
-    efforts_for,
     for_k,
     reach_for,
     reach_of_matching,
@@ -184,30 +183,30 @@ class AnnIndex:
     def _search_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         if subset.in_list is not None:
             return self._search_filtered(queries, k, subset)
-        seen = self._centroids.seen(queries, self.tuning.usual_nearest)
-        efforts = efforts_for(seen.nearest, self.tuning.nearest)
-        limits = self._limits(k).of(efforts)
-        rows, cosines, left = self._best_within(queries, k, seen, limits, subset)
+        seen, limits = self._centroids.seen(queries, self.tuning.usual_nearest), self._limits(k)
+        rows, cosines, efforts, left = self._best_within(queries, k, seen, limits, subset)
         if len(left):
-            lists = self._centroids.within(queries, seen, limits.reaches, left)
+            lists = self._centroids.within(queries, seen, limits.reaches[efforts], left)
             for some, effort in self._by_effort(efforts[left]):
                 its_queries = queries[left[some]]
                 _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists, some, subset)
                 rows[left[some]], cosines[left[some]] = kernels.best_of(its_queries, self.lists.halves, candidates, k)
-        again = unsure(cosines, limits.usual)
+        again = unsure(cosines, efforts, limits.usual)
         if len(again):
+            limits = limits.of(efforts[again])
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[again])
             centroid_cosines = self.centroid_cosines(queries[again])
-            floors = centroid_cosines.max(axis=1) - limits.reaches[again]
-            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows[again])
+            floors = centroid_cosines.max(axis=1) - limits.reaches
+            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows)
             rows[again], cosines[again] = self._search_on(queries[again], k, n, reach, subset)
         return rows, cosines
 
     def _best_within(
         self, queries: NDArray[np.float32], k: int, seen: Seen, limits: _Limits, subset: Subset
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Rows and cosines [n_queries, k], and which queries have lists of too many rows to compare all of these."""
-        found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] = kernels.best_within(
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and cosines [n_queries, k], efforts, and which queries have lists of too many rows to compare all."""
+        found: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
+        found = kernels.best_within(
             queries,
             *self.lists.stored,
             self._centroids.vectors,
@@ -215,12 +214,13 @@ class AnnIndex:
             seen.first,
             seen.nearest,
             seen.exact,
+            self.tuning.nearest,
             limits.reaches,
             limits.gaps,
+            limits.direct_rows,
             self.tuning.screen.slack,
             subset.tested_bits,
             k,
-            limits.direct_rows,
         )
         return found
 
@@ -237,7 +237,7 @@ class AnnIndex:
 
     def _by_effort(self, efforts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Effort]]:
         """Which queries need each effort [n_queries] that any does."""
-        for number in sorted(set(efforts.tolist())):
+        for number in set(efforts.tolist()):
             yield np.flatnonzero(efforts == number), self.tuning.efforts[number]
 
     def _search_filtered(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.centroids import NO_SCREEN, Screen
-from retrieval.compiled import FLOAT, FLOATS, FLOATS_2D, compiled
+from retrieval.compiled import FLOAT, FLOATS, FLOATS_2D, INTS, compiled
+from retrieval.kernels import effort_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,29 +121,19 @@ def reach_for(k: float, reaches: Floats) -> Any:
     return max(for_k(k, reaches), 0.0)
 
 
-@compiled()
-def _effort(cosine: Any, nearest: Floats) -> int:
-    number = 0
-    while number < len(nearest) and cosine < nearest[number]:
-        number += 1
-    return number
+@compiled(FLOATS_2D, INTS, FLOATS)
+def unsure(cosines: Floats, efforts: Any, usual: Floats) -> Any:
+    """The queries that found fewer than k rows, or whose tenth is further than usual for the effort that they need.
 
-
-@compiled(FLOATS, FLOATS)
-def efforts_for(cosines: Floats, nearest: Floats) -> Any:
-    """Which effort queries need, by the cosine of their nearest centroid [n_queries], and `Tuning.nearest`."""
-    efforts = np.empty(len(cosines), np.int64)
-    for query in range(len(cosines)):
-        efforts[query] = _effort(cosines[query], nearest)
-    return efforts
-
-
-@compiled(FLOATS_2D, FLOATS)
-def unsure(cosines: Floats, usual: Floats) -> Any:
-    """The queries that found fewer than k rows, or whose tenth is further than usual: cosines [n, k], best first."""
+    Parameters
+    ----------
+    cosines : float32 [n, k], best first
+    efforts : int64 [n]
+    usual : float32 [n_efforts]
+    """
     found, n, k = np.empty(len(cosines), np.int64), 0, cosines.shape[1]
     for query in range(len(cosines)):
-        if cosines[query, min(k, TUNING_KS[0]) - 1] < usual[query] or cosines[query, k - 1] == -np.inf:
+        if cosines[query, min(k, TUNING_KS[0]) - 1] < usual[efforts[query]] or cosines[query, k - 1] == -np.inf:
             found[n] = query
             n += 1
     return found[:n]
@@ -172,7 +163,7 @@ def reach_of_matching(
         best = np.float32(-np.inf)
         for number in range(len(matching)):
             best = max(best, cosines[query, number] if matching[number] > 0 else np.float32(-np.inf))
-        efforts[query] = _effort(best, nearest)
+        efforts[query] = effort_for(best, nearest)
         its_reaches = reaches[efforts[query]]
         floor, rows, matches = best - reach_for(k, its_reaches), np.float32(0), np.float32(0)
         for number in range(len(matching)):

@@ -104,7 +104,9 @@ class Centroids:
         if not self._screen.axes:
             cosines = self.cosines(queries)
             return Seen(cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool))
-        cosines = _products(_products(queries, self._axes), self._along)
+        if len(queries) == 1:  # of a single query each call counts
+            return Seen(*kernels.seen_along(queries, self._axes, self._along, self.vectors, usual))
+        cosines = (queries @ self._axes.T) @ self._along.T
         first = cosines.argmax(axis=1)
         nearest = kernels.cosines_with(queries, self.vectors, first)
         exact = nearest < usual

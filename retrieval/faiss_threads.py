@@ -49,16 +49,18 @@ def in_blocks(
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([values for _, values in parts])
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+class one_thread:  # noqa: N801 - a context manager, as those of contextlib; a generator takes longer than it saves
     """Keep FAISS within the calling thread."""
-    _keep_calm()
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+
+    def __enter__(self) -> None:
+        _keep_calm()
+        self._before = faiss.omp_get_max_threads()
+        if self._before != 1:
+            faiss.omp_set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before != 1:
+            faiss.omp_set_num_threads(self._before)
 
 
 @contextmanager

@@ -204,6 +204,45 @@ def cosines_with(queries: Floats, others: Floats, numbers: Ints) -> Floats:
     return cosines
 
 
+@compiled()
+def effort_for(cosine: Any, bounds: Floats) -> int:
+    """Which effort a query needs whose nearest centroid has this cosine: the first with such a bound, or the last."""
+    number = 0
+    while number < len(bounds) and cosine < bounds[number]:
+        number += 1
+    return number
+
+
+@compiled()
+def _largest(values: Floats) -> int:
+    greatest = np.float32(-np.inf)
+    for value in values:
+        greatest = max(greatest, value)
+    place = 0
+    while values[place] != greatest:
+        place += 1
+    return place
+
+
+@compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, FLOATS_2D, FLOAT)
+def seen_along(
+    queries: Floats, axes: Floats, along: Floats, centroids: Floats, usual: float
+) -> tuple[Floats, Ints, Floats, Flags]:
+    """What `Seen` holds of a few queries: cosines with centroids along the axes, or as they are if all are far."""
+    cosines = products(products(queries, axes), along)
+    n, nlist = cosines.shape
+    first, nearest, exact = np.empty(n, np.int64), np.empty(n, np.float32), np.zeros(n, np.bool_)
+    for query in range(n):
+        first[query] = _largest(cosines[query])
+        nearest[query] = _dot(queries[query], centroids, first[query])
+        if nearest[query] < usual:
+            for number in range(nlist):
+                cosines[query, number] = _dot(queries[query], centroids, number)
+            first[query], exact[query] = _largest(cosines[query]), True
+            nearest[query] = cosines[query, first[query]]
+    return cosines, first, nearest, exact
+
+
 @compiled(FLOATS_2D, FLOATS_2D, FLOATS_2D, INTS, FLAGS, FLOATS, FLOAT, INTS)
 def lists_within(
     queries: Floats,
@@ -340,10 +379,11 @@ def best_of(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple
     FLAGS,
     FLOATS,
     FLOATS,
+    FLOATS,
+    INTS,
     FLOAT,
     BYTES,
     INT,
-    INTS,
 )
 def best_within(
     queries: Floats,
@@ -355,13 +395,14 @@ def best_within(
     first: Ints,
     nearest: Floats,
     exact: Flags,
+    bounds: Floats,
     reaches: Floats,
     gaps: Floats,
+    at_most: Ints,
     slack: float,
     bits: Bits,
     k: int,
-    at_most: Ints,
-) -> tuple[Ints, Floats, Ints]:
+) -> tuple[Ints, Floats, Ints, Ints]:
     """The best k rows of the lists within a reach of the nearest, and of the one that seems so.
 
     That one is looked at first, and what it holds tells which others may hold better.
@@ -369,29 +410,33 @@ def best_within(
     Parameters
     ----------
     list_starts, members : where each list begins; and int32 [count], the rows of one list after the other
-    seen, first, exact, reaches, slack : see `lists_within`
+    seen, first, exact, slack : see `lists_within`
     nearest : [n], cosine of the list that seems nearest
-    gaps : [n], how much further than the k-th best row so far a centroid may be, and its list be looked at
+    bounds, reaches, gaps, at_most : of every effort, see `effort_for` for the bounds
+    gaps : how much further than the k-th best row so far a centroid may be, and its list be looked at
+    at_most : rows that may be found in the lists of a query, or it is left
     bits : one a row, for those that may be found; empty where all may
-    at_most : [n], rows that may be found in the lists of a query, or it is left
 
     Returns
     -------
     rows, cosines : [n, k], −1 and −inf where there are fewer; of queries that are left, anything
+    efforts : int64 [n], which each query needs
     left : int64 [m], which queries
     """
     n, nlist = seen.shape
     rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-    left, n_left = np.empty(n, np.int64), 0
+    efforts, left, n_left = np.empty(n, np.int64), np.empty(n, np.int64), 0
     candidates, ends = np.empty(at_most.max(), np.int32), np.empty(nlist, np.int64)
     every_number, every_cosine = np.empty(nlist, np.int64), np.empty(nlist, np.float32)
     for query in range(n):
+        efforts[query] = effort = effort_for(nearest[query], bounds)
+        reach, gap, most = reaches[effort], gaps[effort], at_most[effort]
         start, end = list_starts[first[query]], list_starts[first[query] + 1]
         size = done = _append(candidates, 0, members[start:end], bits)
-        if size <= at_most[query]:
+        if size <= most:
             _begin(rows[query], cosines[query])
             _rank(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
-            reach = min(reaches[query], nearest[query] - cosines[query, 0] + gaps[query])
+            reach = min(reach, nearest[query] - cosines[query, 0] + gap)
             floor = seen[query, first[query]] - reach - (np.float32(0) if exact[query] else slack)
             found = _lists_from(floor, seen, query, every_number)
             numbers, its_cosines = every_number[:found], every_cosine[:found]
@@ -402,20 +447,20 @@ def best_within(
                 number = numbers[order[i]]
                 if number != first[query]:
                     size = _append(candidates, size, members[list_starts[number] : list_starts[number + 1]], bits)
-                    if size > at_most[query]:
+                    if size > most:
                         break
                 ends[i] = size
-        if size > at_most[query]:
+        if size > most:
             left[n_left] = query
             n_left += 1
             continue
         for i in range(found):
-            if its_cosines[order[i]] < cosines[query, 0] - gaps[query]:
+            if its_cosines[order[i]] < cosines[query, 0] - gap:
                 break
             _rank(queries[query], vectors, candidates[:size], done, ends[i], rows[query], cosines[query])
             done = max(done, ends[i])
         _finish(rows[query], cosines[query])
-    return rows, cosines, left[:n_left]
+    return rows, cosines, efforts, left[:n_left]
 
 
 @compiled(FLOATS_2D, HALVES, INTS, SHORT_INTS, INTS, INTS, BYTES, INT, INTS)

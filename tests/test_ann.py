@@ -133,8 +133,9 @@ def test_a_reach_holds_the_nearest_list() -> None:
 def test_who_is_unsure() -> None:
     cosines = np.linspace(0.9, 0.5, 12, dtype=np.float32)[np.newaxis].repeat(3, axis=0)
     cosines[2, 11] = -np.inf
-    assert unsure(cosines, np.array([0.5, 0.6, 0.5], np.float32)).tolist() == [1, 2]  # the tenth is at 0.57
-    assert unsure(cosines[:, :4].copy(), np.full(3, 0.8, np.float32)).tolist() == [0, 1, 2]
+    usual = np.array([0.5, 0.6], np.float32)  # the tenth is at 0.57
+    assert unsure(cosines, np.array([0, 1, 0]), usual).tolist() == [1, 2]
+    assert unsure(cosines[:, :4].copy(), np.zeros(3, int), np.array([0.8], np.float32)).tolist() == [0, 1, 2]
 
 
 def test_a_filter_lengthens_the_reach_by_what_it_leaves_out() -> None:

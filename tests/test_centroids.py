@@ -70,6 +70,17 @@ def test_a_query_that_is_far_from_all_is_compared_in_all_dimensions(vectors, que
     assert not np.allclose(seen.cosines[~seen.exact], exact[~seen.exact], atol=1e-3)
 
 
+def test_one_query_sees_what_it_sees_among_others(vectors, queries) -> None:
+    screened = Centroids(vectors, Screen(8, 0.0))
+    usual = float(np.median((queries @ vectors.T).max(axis=1)))
+    together = screened.seen(queries, usual)
+    for query in range(QUERIES):
+        alone = screened.seen(queries[query : query + 1], usual)
+        np.testing.assert_allclose(alone.cosines[0], together.cosines[query], atol=1e-6)
+        np.testing.assert_allclose(alone.nearest[0], together.nearest[query], atol=1e-6)
+        assert (alone.first[0], alone.exact[0]) == (together.first[query], together.exact[query])
+
+
 def test_all_axes_are_a_rotation(vectors, queries) -> None:
     seen = Centroids(vectors, Screen(DIM, 0.0)).seen(queries, -1.0)
     np.testing.assert_allclose(seen.cosines, queries @ vectors.T, atol=1e-5)

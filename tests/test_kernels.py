@@ -12,7 +12,7 @@ from retrieval import kernels
 from retrieval.compiled import FLOAT, compiled
 
 COUNT, DIM, NLIST, QUERIES = 600, 24, 30, 7
-EVERY_ROW, NO_GAP = np.zeros(0, np.uint8), np.full(QUERIES, np.inf, np.float32)
+EVERY_ROW, ONE_EFFORT = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -161,15 +161,17 @@ def test_all_within_reach_is_ranked(seed: int, k: int, reach: float, screened: b
     true = queries @ centroids.T
     seen = true if not screened else true + rng.uniform(-0.01, 0.01, true.shape).astype(np.float32)
     first = seen.argmax(axis=1)
-    nearest, reaches = true[np.arange(QUERIES), first], np.full(QUERIES, reach, np.float32)
-    near = centroids, seen, first, nearest, exact, reaches, NO_GAP, 0.02
-    rows, cosines, left = kernels.best_within(queries, *stored, *near, EVERY_ROW, k, np.full(QUERIES, COUNT))
+    nearest, reaches = true[np.arange(QUERIES), first], np.array([reach / 2, reach], np.float32)
+    bounds, no_gaps = np.array([np.median(nearest)], np.float32), np.full(2, np.inf, np.float32)
+    near = centroids, seen, first, nearest, exact, bounds, reaches, no_gaps, np.full(2, COUNT), 0.02
+    rows, cosines, efforts, left = kernels.best_within(queries, *stored, *near, EVERY_ROW, k)
     assert not len(left)
+    assert efforts.tolist() == (nearest < bounds[0]).astype(int).tolist()
     for query in range(QUERIES):
         behind = true[query].max() - true[query]
-        if (abs(behind - reach) < 1e-5).any():
+        if (abs(behind - reaches[efforts[query]]) < 1e-5).any():
             continue
-        near_lists = behind <= reach
+        near_lists = behind <= reaches[efforts[query]]
         near_lists[first[query]] = True  # what seems nearest is looked at, even if another turns out nearer
         inside = np.flatnonzero(near_lists[list_of_row])
         assert_best(rows[query], cosines[query], queries[query], vectors, inside)
@@ -182,11 +184,9 @@ def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
     centroids, query = np.array([[0.9], [0.3], [0.4]], np.float32), np.ones((1, 1), np.float32)
 
     def found(k: int, gap: float) -> list[int]:
-        near = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool), np.full(1, 2, np.float32)
-        gaps = np.array([gap], np.float32)
-        rows, _, _ = kernels.best_within(
-            query, *stored, centroids, centroids.T, *near, gaps, 0.0, EVERY_ROW, k, np.full(1, 5)
-        )
+        near = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool)
+        effort = ONE_EFFORT, np.full(1, 2, np.float32), np.array([gap], np.float32), np.full(1, 5)
+        rows = kernels.best_within(query, *stored, centroids, centroids.T, *near, *effort, 0.0, EVERY_ROW, k)[0]
         return rows[0].tolist()
 
     assert found(1, 0.4) == [0]
@@ -199,12 +199,12 @@ def test_queries_with_lists_of_too_many_rows_are_left(vectors) -> None:
     centroids, queries = np.eye(3, DIM, dtype=np.float32), np.eye(3, DIM, dtype=np.float32)
     list_starts, members = np.array([0, 10, 30, 60]), np.arange(60, dtype=np.int32)
     near = centroids, queries @ centroids.T, np.arange(3), np.ones(3, np.float32), np.ones(3, bool)
-    nothing_else = np.zeros(3, np.float32), NO_GAP[:3], 0.0
+    nothing_else = ONE_EFFORT, np.zeros(1, np.float32), np.full(1, np.inf, np.float32)
     bits = np.packbits(np.arange(60) % 2 == 0, bitorder="little")
     for allowed, at_most, expected in ((EVERY_ROW, 20, [2]), (EVERY_ROW, 9, [0, 1, 2]), (bits, 10, [2])):
         stored = bits_of(vectors), list_starts, members
-        _, _, left = kernels.best_within(queries, *stored, *near, *nothing_else, allowed, 5, np.full(3, at_most))
-        assert left.tolist() == expected
+        found = kernels.best_within(queries, *stored, *near, *nothing_else, np.full(1, at_most), 0.0, allowed, 5)
+        assert found[3].tolist() == expected
 
 
 def starts_of(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
