@@ -180,6 +180,14 @@ class AnnIndex:
         """The nearest rows of a subset, by scoring every one."""
         return self.lists.scan(queries, k, subset)
 
+    def ranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
+        """The best k of the candidates [n_queries, n] by their stored vectors; −1 is no candidate."""
+        return in_blocks(lambda some, rows: self._ranked_block(some, rows, k), queries, candidates)
+
+    def _ranked_block(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
+        found: Found = kernels.best_of(queries, self.lists.halves, candidates, k)
+        return found
+
     def _search_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         if subset.in_list is not None:
             return self._search_filtered(queries, k, subset)
@@ -190,7 +198,7 @@ class AnnIndex:
             for some, effort in self._by_effort(efforts[left]):
                 its_queries = queries[left[some]]
                 _, candidates = self.lists.candidates(its_queries, k * effort.candidates, lists, some, subset)
-                rows[left[some]], cosines[left[some]] = kernels.best_of(its_queries, self.lists.halves, candidates, k)
+                rows[left[some]], cosines[left[some]] = self._ranked_block(its_queries, candidates, k)
         again = unsure(cosines, efforts, limits.usual)
         if len(again):
             limits = limits.of(efforts[again])

@@ -36,16 +36,21 @@ _BLOCK = 32
 _MAX_SCRATCH_VALUES = 1 << 23
 
 
-def in_blocks(
-    search: Callable[[NDArray[np.float32]], Found], queries: NDArray[np.float32], *, at_most: int = _BLOCK
-) -> Found:
-    """Search for queries [n, dim] in blocks on all cores; returns rows and cosines [n, k], as `search` for a block."""
-    if len(queries) <= _BLOCK:
+def in_blocks(search: Callable[..., Found], *arrays: NDArray[Any], at_most: int = _BLOCK) -> Found:
+    """Search in blocks on all cores; returns rows and cosines [n, k], as `search` for a block.
+
+    Parameters
+    ----------
+    search : takes a block of each array
+    arrays : [n, …], first the queries
+    """
+    n = len(arrays[0])
+    if n <= _BLOCK:
         with one_thread():
-            return search(queries)
-    size = min(at_most, -(-len(queries) // _cores()))
-    blocks = [queries[start : start + size] for start in range(0, len(queries), size)]
-    parts = list(_threads().map(search, blocks))
+            return search(*arrays)
+    size = min(at_most, -(-n // _cores()))
+    blocks = [[array[start : start + size] for array in arrays] for start in range(0, n, size)]
+    parts = list(_threads().map(lambda block: search(*block), blocks))
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([values for _, values in parts])
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from retrieval.ann import AnnIndex
     from retrieval.faiss_threads import Found
     from retrieval.gpu_faiss import Nearest
     from retrieval.gpu_scan import Among, Matrix
@@ -45,13 +46,12 @@ CAGRA_ROWS = 1_000_000
 _SCAN_ROWS = 1_000
 _MIN_CANDIDATES, _MOST_CANDIDATES = 256, 2_048
 _CANDIDATES_A_RESULT = 6
-_RANKED_AT_ONCE = 32
 
 HeldT = TypeVar("HeldT")
 T = TypeVar("T")
 
 
-def on_gpu(index: VectorIndex[Any]) -> GpuIndex | GpuCodes | None:
+def on_gpu(index: AnnIndex) -> GpuIndex | GpuCodes | None:
     """The index on the GPU; none without a GPU, or without room on it, which is logged."""
     if not faiss.get_num_gpus():
         return None
@@ -67,7 +67,7 @@ def on_gpu(index: VectorIndex[Any]) -> GpuIndex | GpuCodes | None:
     return None
 
 
-def _placed(index: VectorIndex[Any]) -> GpuIndex | GpuCodes:
+def _placed(index: AnnIndex) -> GpuIndex | GpuCodes:
     import torch
 
     from retrieval import gpu_faiss, gpu_scan
@@ -202,7 +202,7 @@ class GpuCodes:
     codes : of its vectors, from `coded`
     """
 
-    def __init__(self, stored: VectorIndex[Any], codes: Any) -> None:
+    def __init__(self, stored: AnnIndex, codes: Any) -> None:
         self.count, self.dim = stored.count, stored.dim
         self._stored = stored
         self._held = _Held(codes, self.count)
@@ -236,20 +236,11 @@ class GpuCodes:
         rows, _ = self._batches(queries, n)
         if bits is not None:
             rows = np.where((bits[rows >> 3] >> (rows & 7)) & 1 == 1, rows, -1)
-        blocks = [slice(start, start + _RANKED_AT_ONCE) for start in range(0, len(queries), _RANKED_AT_ONCE)]
-        parts = [self._ranked(queries[block], rows[block], k) for block in blocks]
-        return np.concatenate([found for found, _ in parts]), np.concatenate([cosines for _, cosines in parts])
+        return self._stored.ranked(queries, rows, k)
 
     def _candidates(self, queries: NDArray[np.float32], key: Any) -> Found:
         cosines, rows = self._held.use(lambda codes: codes.search(queries, key))
         return rows, cosines
-
-    def _ranked(self, queries: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Found:
-        """The best k of candidates [n_queries, n] by their stored vectors."""
-        vectors = self._stored.vectors(np.maximum(rows, 0).ravel()).reshape(*rows.shape, self.dim)
-        cosines = np.where(rows >= 0, np.einsum("qnd,qd->qn", vectors, queries), -np.inf).astype(np.float32)
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
 
 
 def _first_line(error: Exception) -> str:

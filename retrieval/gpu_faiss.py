@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 TEMPORARY_BYTES = 1 << 28
 GRAPH_DEGREE = 64
 GRAPH_BYTES_A_ROW = 16 * GRAPH_DEGREE
-_MOST_SELECTED = 2_048  # by FAISS's kernels
+# Where FAISS's brute force is the faster: measured on an H100 at 1, 16 and 1,000 queries, for 26 and 117 best.
+_LEAST_QUERIES = 64
+_MOST_SELECTED = 64
 _MOST_WALKED = 256
 _CODE_BYTES = (96, 64, 56, 48, 40, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)
 _CODED_DIMS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
@@ -45,7 +47,11 @@ def resources() -> Any:
 
 
 def brute_force(matrix: Matrix, provider: Any) -> Nearest:
-    """FAISS's brute force over a matrix on the GPU, which is not copied; confirmed, so exact."""
+    """FAISS's brute force over a matrix on the GPU, which is not copied; confirmed, so exact.
+
+    For few queries it takes more than twice as long as the matrix's own scan, for many results half as long again: that
+    serves them.
+    """
 
     def by_halves(queries: Tensor, n: int) -> Best:
         rows = torch.empty((len(queries), n), dtype=torch.int64, device=queries.device)
@@ -63,7 +69,7 @@ def brute_force(matrix: Matrix, provider: Any) -> Nearest:
         return rows, scores
 
     def nearest(queries: Tensor, k: int) -> Best:
-        if k + MORE > _MOST_SELECTED or not len(queries):
+        if len(queries) < _LEAST_QUERIES or k + MORE > _MOST_SELECTED:
             return matrix.scan(queries, k)
         return matrix.confirmed(queries, k, by_halves)
 

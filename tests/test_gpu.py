@@ -469,7 +469,7 @@ def test_brute_force_of_faiss_is_exact(dim: int, rng: np.random.Generator) -> No
     matrix = matrix_of(vectors, "cuda")
     nearest = gpu_faiss.brute_force(matrix, gpu_faiss.resources())
     for queries in (vectors[:300], normalised(rng.standard_normal((300, dim))), vectors[:1]):
-        for k in (1, 10, 500, 2_040):
+        for k in (1, 10, 48, 500):
             found = matrix.found(queries, lambda here, k=k: nearest(here, k))
             check_exact(found, vectors, queries, k, np.arange(len(vectors)))
 
