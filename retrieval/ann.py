@@ -45,6 +45,10 @@ _LEAP = 8
 _ROWS_A_CANDIDATE = 256
 _MISSES_ALLOWED = 0.003
 _SCAN_FROM = 8
+# To score a row of a subset: each query by itself, or for many the row once and then each query; in units of what it
+# takes to look at a row of a list by its code, whether it matches or not.
+_SCORED_ALONE = 3.0
+_SCORED_ONCE, _SCORED_BY_EACH = 6.0, 0.6
 _QUERIES_AT_ONCE = 256
 
 
@@ -263,6 +267,11 @@ class AnnIndex:
         least = self.tuning.least_needed(cosines[:, -1])
         needed = np.zeros(len(queries))
         more, lists = reach.beyond(least)
+        scanned = more[self._sooner_scanned(lists, subset.count)]
+        if len(scanned):
+            rows[scanned], cosines[scanned] = self.lists.scan_block(queries[scanned], k, subset)
+            least[scanned], needed[scanned] = np.inf, -np.inf
+            more, lists = reach.beyond(least)
         if len(more):
             beyond = self._look(queries[more], self._enough(k, lists), lists, reach.direct_rows[more], subset)
             both = np.hstack([rows[more], beyond.rows]), np.hstack([cosines[more], beyond.cosines])
@@ -283,6 +292,15 @@ class AnnIndex:
                 rows[at], cosines[at] = kernels.best(look.rows, look.cosines, k)
                 due[at] = np.minimum(look.needed(cosines[at, -1], k), _LEAP * n)
         return rows, cosines
+
+    def _sooner_scanned(self, lists: Lists, matching: int) -> NDArray[np.int64]:
+        """The queries whose lists hold so many rows that to score all that match takes less time."""
+        rows = np.add.reduceat(self.lists.sizes[lists.numbers], lists.starts[:-1])
+        saved = rows - _SCORED_BY_EACH * matching
+        many = np.flatnonzero(saved > 0)
+        if saved[many].sum() > _SCORED_ONCE * matching:
+            return many
+        return np.flatnonzero(rows > _SCORED_ALONE * matching)
 
     def _enough(self, k: int, lists: Lists) -> int:
         """So many candidates that to look once more for others would cost more than they do."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
 _SCANNED_AT_ONCE = 1 << 12
+_FEW_QUERIES = 2  # for more it pays to widen the halves once for all of them
 _EVERY_ROW, _EVERY_LIST = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
@@ -37,11 +38,13 @@ class Subset:
     count : how many
     bits : one a row, as FAISS tests them, uint8 [rows / 8]; none for all
     in_list : float32 [nlist], how many each list holds; none where all hold about what they hold of all rows
+    numbers : int64 [count], the rows' own, ascending; none where the bits alone tell them
     """
 
     count: int
     bits: NDArray[np.uint8] | None
     in_list: NDArray[np.float32] | None = None
+    numbers: NDArray[np.int64] | None = None
 
     @property
     def matching(self) -> NDArray[np.float32]:
@@ -52,6 +55,15 @@ class Subset:
     def tested_bits(self) -> NDArray[np.uint8]:
         """The bits, as the inner loops take them: empty where all rows may be found."""
         return _EVERY_ROW if self.bits is None else self.bits
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Their numbers, int64 [count]."""
+        if self.numbers is not None:
+            return self.numbers
+        if self.bits is None:
+            return np.arange(self.count)
+        return np.flatnonzero(np.unpackbits(self.bits, bitorder="little"))
 
     def parameters(self, nprobe: int) -> Any:
         """FAISS's, for a search of so many lists; kept, for making them takes as long as half a search."""
@@ -131,7 +143,7 @@ class InvertedLists:
         chosen = np.zeros(self.count, bool)
         chosen[rows] = True
         in_list = np.bincount(self.of_row[rows], minlength=self.nlist).astype(np.float32)
-        return Subset(len(rows), np.packbits(chosen, bitorder="little"), in_list)
+        return Subset(len(rows), np.packbits(chosen, bitorder="little"), in_list, rows)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [len(rows), dim]."""
@@ -159,25 +171,23 @@ class InvertedLists:
 
     def scan(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         """The nearest rows of a subset, by scoring every one."""
-        rows = self._rows(subset)
+        rows = subset.rows
         return in_blocks(lambda block: self._scan_block(block, k, rows), queries)
 
     def scan_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         """The same within the calling thread."""
-        return self._scan_block(queries, k, self._rows(subset))
-
-    def _rows(self, subset: Subset) -> NDArray[np.int64]:
-        if subset.bits is None:
-            return np.arange(self.count)
-        return np.flatnonzero(np.unpackbits(subset.bits, count=self.count, bitorder="little"))
+        return self._scan_block(queries, k, subset.rows)
 
     def _scan_block(self, queries: NDArray[np.float32], k: int, everything: NDArray[np.int64]) -> Found:
+        if len(queries) <= _FEW_QUERIES:
+            found: Found = kernels.best_of_same(queries, self.halves, everything, k)
+            return found
         parts = []
         for start in range(0, len(everything), _SCANNED_AT_ONCE):
             rows = everything[start : start + _SCANNED_AT_ONCE]
             vectors = self._decoded(rows, scratch("scanned", (len(rows), self.dim), np.float32))
-            cosines, found = faiss.knn(queries, vectors, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
-            parts.append((rows[found], cosines))
+            cosines, places = faiss.knn(queries, vectors, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+            parts.append((rows[places], cosines))
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         rows, cosines = kernels.best(rows, cosines, k)
         return rows, cosines

@@ -367,6 +367,15 @@ def best_of(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple
     return rows, cosines
 
 
+@compiled(FLOATS_2D, HALVES, INTS, INT)
+def best_of_same(queries: Floats, vectors: Halves, candidates: Ints, k: int) -> tuple[Ints, Floats]:
+    """The best k of candidates [m] that all queries have in common; rows and cosines [n, k]."""
+    rows, cosines = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+    for query in range(len(queries)):
+        _rank_all(queries[query], vectors, candidates, rows[query], cosines[query])
+    return rows, cosines
+
+
 @compiled(
     FLOATS_2D,
     HALVES,

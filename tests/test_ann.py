@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from retrieval.ann import AnnIndex
 from retrieval.ann_stopping import candidates_needed, for_k, reach_for, reach_of_matching, unsure
 from retrieval.ann_tuning import RECALL_TARGET, build
+from retrieval.centroids import Lists
+from retrieval.inverted_lists import Subset
 
 DIM = 32
 COUNT = 12_000
@@ -114,9 +116,34 @@ def test_stored_vectors_are_the_halves(ann, vectors) -> None:
 
 def test_scanning_is_brute_force(ann, vectors, queries) -> None:
     rows = np.arange(0, COUNT, 7)
-    found, _ = ann.scan(queries, K, ann.subset(rows))
+    subset = ann.subset(rows)
     truth = rows[np.argsort(-(queries @ vectors[rows].T), axis=1, kind="stable")[:, :K]]
-    assert (found == truth).mean() > 0.999  # equal cosines may change places
+    alone = np.concatenate([ann.scan(query[np.newaxis], K, subset)[0] for query in queries])
+    for found in (ann.scan(queries, K, subset)[0], alone):
+        assert (found == truth).mean() > 0.999  # equal cosines may change places
+    assert (ann.scan(queries[:1], K, ann.subset(rows[:3]))[0][:, 3:] == -1).all()
+
+
+def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
+    """Two queries that have a list each, one that has them all, of 12,000 rows."""
+    numbers = np.concatenate([[0], np.arange(ann.lists.nlist), [1]])
+    lists = Lists(np.array([0, 1, len(numbers) - 1, len(numbers)]), numbers, np.zeros(len(numbers), np.float32))
+    few, many = int(ann.lists.sizes[:2].max()), int(ann.lists.sizes.sum())
+    assert ann._sooner_scanned(lists, 2 * many).tolist() == []
+    assert ann._sooner_scanned(lists, many // 2).tolist() == []  # a query alone saves less
+    assert ann._sooner_scanned(lists, many // 4).tolist() == [1]
+    assert few < many // 4
+    together = Lists(
+        np.arange(0, 9 * ann.lists.nlist, ann.lists.nlist), np.tile(np.arange(ann.lists.nlist), 8), numbers
+    )
+    assert ann._sooner_scanned(together, many // 2).tolist() == list(range(8))
+
+
+def test_rows_that_only_bits_tell(ann) -> None:
+    rows = np.array([0, 7, 8, 11_999])
+    subset = ann.subset(rows)
+    assert Subset(COUNT, subset.bits).rows.tolist() == rows.tolist() == subset.rows.tolist()
+    assert ann.lists.everything.rows.tolist() == list(range(COUNT))
 
 
 def test_more_rows_need_a_longer_reach() -> None:
