@@ -7,9 +7,10 @@ A search has two looks. The first takes the lists within a reach of the nearest.
 compared by their vectors at once, list by list from the nearest, which tells how far to go; where they hold many, the
 codes choose candidates. Nearly every unfiltered query ends there, since the reach was measured for what is like the
 rows of the index. A filter may leave out what is near, and a query may be unlike all rows (music of another kind), so
-then there is a second look, at the lists that the gap behind the k-th best row leaves, and it takes more candidates as
-long as the codes' error says that some are missed; in the end all rows are scored. So a filter that lies around the
-query costs no more than none, and one that leaves out all that is near looks as far as it must.
+where what is found is further than usual there is a second look, at the lists that the gap behind the k-th best row
+leaves, and it takes more candidates as long as the codes' error says that some are missed; in the end all rows are
+scored, at once where these lists hold more. So a filter that lies around the query costs no more than none, and one
+that leaves out all that is near looks as far as it must.
 """
 
 from __future__ import annotations
@@ -96,12 +97,14 @@ class _Reach:
     centroid_cosines : of all lists, float32 [n_queries, nlist]
     matching : see `Subset`
     floors : float32 [n_queries], the cosine down to which lists are looked at
+    enough : float32 [n_queries], the cosine of a tenth best row with which nothing beyond is looked at
     direct_rows : int64 [n_queries], see `Effort`
     """
 
     centroid_cosines: NDArray[np.float32]
     matching: NDArray[np.float32]
     floors: NDArray[np.float32]
+    enough: NDArray[np.float32]
     direct_rows: NDArray[np.int64]
 
     @cached_property
@@ -209,7 +212,8 @@ class AnnIndex:
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[again])
             centroid_cosines = self.centroid_cosines(queries[again])
             floors = centroid_cosines.max(axis=1) - limits.reaches
-            reach = _Reach(centroid_cosines, subset.matching, floors, limits.direct_rows)
+            never = np.full(len(again), np.inf, np.float32)
+            reach = _Reach(centroid_cosines, subset.matching, floors, never, limits.direct_rows)
             rows[again], cosines[again] = self._search_on(queries[again], k, n, reach, subset)
         return rows, cosines
 
@@ -257,7 +261,11 @@ class AnnIndex:
         floors, efforts = reach_of_matching(
             centroid_cosines, subset.matching, self.lists.sizes, k, tuning.nearest, tuning.reaches
         )
-        reach = _Reach(centroid_cosines, subset.matching, floors, self._limits(k).direct_rows[efforts])
+        limits = self._limits(k).of(efforts)
+        # Where the filter leaves nothing in the nearest list, what is usual tells nothing.
+        is_left = subset.matching[centroid_cosines.argmax(axis=1)] > 0
+        enough = np.where(is_left, limits.usual, np.float32(np.inf))
+        reach = _Reach(centroid_cosines, subset.matching, floors, enough, limits.direct_rows)
         return self._search_on(queries, k, self._enough(k, reach.lists), reach, subset)
 
     def _search_on(self, queries: NDArray[np.float32], k: int, n: int, reach: _Reach, subset: Subset) -> Found:
@@ -265,6 +273,7 @@ class AnnIndex:
         look = self._look(queries, n, reach.lists, reach.direct_rows, subset)
         rows, cosines = kernels.best(look.rows, look.cosines, k)
         least = self.tuning.least_needed(cosines[:, -1])
+        least[(cosines[:, min(k, TUNING_KS[0]) - 1] >= reach.enough) & (cosines[:, -1] > -np.inf)] = np.inf
         needed = np.zeros(len(queries))
         more, lists = reach.beyond(least)
         scanned = more[self._sooner_scanned(lists, subset.count)]
