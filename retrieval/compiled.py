@@ -21,13 +21,13 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 FLOAT, INT = types.float32, types.int64
 
 
-def array(dtype: Any, ndim: int) -> Any:
-    """Numba's type for an array to read, wherever it lies: that of a mapped file may begin at an odd address."""
-    return types.Array(dtype, ndim, "C", readonly=True, aligned=False)
+def array(dtype: Any, ndim: int, *, to_write: bool = False) -> Any:
+    """Numba's type for an array, wherever it lies: that of a mapped file may begin at an odd address."""
+    return types.Array(dtype, ndim, "C", readonly=not to_write, aligned=False)
 
 
 FLAGS, BYTES, HALVES = array(types.boolean, 1), array(types.uint8, 1), array(types.uint16, 2)
-FLOATS, FLOATS_2D = array(FLOAT, 1), array(FLOAT, 2)
+FLOATS, FLOATS_2D, FLOATS_2D_TO_WRITE = array(FLOAT, 1), array(FLOAT, 2), array(FLOAT, 2, to_write=True)
 INTS, INTS_2D, SHORT_INTS = array(INT, 1), array(INT, 2), array(types.int32, 1)
 
 

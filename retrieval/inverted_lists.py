@@ -15,7 +15,6 @@ import numpy as np
 
 from retrieval import kernels
 from retrieval.faiss_threads import Found, faiss, in_blocks, scratch
-from retrieval.halves import widen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
 _SCANNED_AT_ONCE = 1 << 12
-_FEW_QUERIES = 2  # for more it pays to widen the halves once for all of them
+_FEW_QUERIES = 3  # for more it pays to widen the halves once for all of them
 _EVERY_ROW, _EVERY_LIST = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
@@ -150,9 +149,8 @@ class InvertedLists:
         return self._decoded(rows, np.empty((len(rows), self.dim), np.float32))
 
     def _decoded(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> NDArray[np.float32]:
-        codes = scratch("codes", (len(rows), self._codes.shape[1]), np.uint8)
-        np.take(self._codes, rows, axis=0, out=codes, mode="clip")  # faster than to check
-        return widen(codes.view(np.float16), into)
+        kernels.write_vectors(self.halves, rows, into)
+        return into
 
     def candidates(
         self, queries: NDArray[np.float32], n: int, lists: Lists, some: NDArray[np.int64], subset: Subset

@@ -1,7 +1,7 @@
 """The inner loops of a search of inverted lists.
 
 Stored vectors are halves, given by their bits as uint16 [count, dim]. They lie where they were added, those of a list
-far apart, so each is fetched from memory some turns before it is read, which makes ranking them twice as fast.
+far apart, so each is fetched from memory some turns before it is read, which makes ranking them several times as fast.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from retrieval.compiled import (
     FLOAT,
     FLOATS,
     FLOATS_2D,
+    FLOATS_2D_TO_WRITE,
     HALVES,
     INT,
     INTS,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     ShortInts = NDArray[np.int32]
 
-_AHEAD = 16
 _HALVES_A_LINE = 32  # of the processor's cache
+_LINES_AHEAD = 96
 _AT_ONCE = 64
 _NO_ROW = np.iinfo(np.int64).max  # worse than any
 
@@ -58,6 +59,24 @@ def _dot_with_halves(query: Floats, vectors: Halves, row: int) -> Any:
     for axis in range(len(query)):
         total += query[axis] * widened(vectors[row, axis])
     return total
+
+
+@compiled()
+def _rows_ahead(vectors: Halves) -> Any:
+    return max(_LINES_AHEAD * _HALVES_A_LINE // vectors.shape[1], 1)
+
+
+@compiled()
+def _fetch_row(vectors: Halves, row: int) -> None:
+    for column in range(0, vectors.shape[1], _HALVES_A_LINE):
+        fetch(vectors, row, column)
+    fetch(vectors, row, vectors.shape[1] - 1)  # a row seldom begins where a line does
+
+
+@compiled()
+def _fetch_rows(vectors: Halves, rows: Ints | ShortInts) -> None:
+    for row in rows:
+        _fetch_row(vectors, row)
 
 
 @compiled()
@@ -158,10 +177,11 @@ def _rank(
     query: Floats, vectors: Halves, candidates: Ints | ShortInts, first: int, last: int, rows: Ints, cosines: Floats
 ) -> None:
     """Put those of the candidates from first to last into a heap that belong there."""
+    ahead = _rows_ahead(vectors)
+    _fetch_rows(vectors, candidates[first : min(first + ahead, last)])
     for i in range(first, last):
-        if i + _AHEAD < len(candidates):
-            for column in range(0, len(query), _HALVES_A_LINE):
-                fetch(vectors, candidates[i + _AHEAD], column)
+        if i + ahead < len(candidates):
+            _fetch_row(vectors, candidates[i + ahead])
         _offer(rows, cosines, candidates[i], _dot_with_halves(query, vectors, candidates[i]))
 
 
@@ -341,12 +361,29 @@ def best(rows: Ints, cosines: Floats, k: int) -> tuple[Ints, Floats]:
     return best_rows, best_cosines
 
 
+@compiled(HALVES, INTS, FLOATS_2D_TO_WRITE)
+def write_vectors(vectors: Halves, rows: Ints, into: Floats) -> None:
+    """Write these rows as floats [len(rows), dim]."""
+    ahead = _rows_ahead(vectors)
+    _fetch_rows(vectors, rows[:ahead])
+    for i in range(len(rows)):
+        if i + ahead < len(rows):
+            _fetch_row(vectors, rows[i + ahead])
+        row = rows[i]
+        for axis in range(vectors.shape[1]):
+            into[i, axis] = widened(vectors[row, axis])
+
+
 @compiled(FLOATS_2D, HALVES, INTS_2D)
 def cosines_of(queries: Floats, vectors: Halves, candidates: Ints) -> Floats:
     """Cosines [n, m] of the candidates of queries; −inf where there is none."""
     cosines = np.empty(candidates.shape, np.float32)
+    ahead = _rows_ahead(vectors)
     for query in range(len(queries)):
+        _fetch_rows(vectors, candidates[query, :ahead])  # to fetch what is no row does no harm
         for i in range(candidates.shape[1]):
+            if i + ahead < candidates.shape[1]:
+                _fetch_row(vectors, candidates[query, i + ahead])
             row = candidates[query, i]
             cosines[query, i] = _dot_with_halves(queries[query], vectors, row) if row >= 0 else -np.inf
     return cosines

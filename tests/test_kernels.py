@@ -74,6 +74,17 @@ def test_every_finite_half_is_widened_exactly() -> None:
     rows = np.arange(len(halves))[np.newaxis]
     found = kernels.cosines_of(np.ones((1, 1), np.float32), bits_of(halves), rows)
     np.testing.assert_array_equal(found[0], halves[:, 0].astype(np.float32))
+    written = np.empty(halves.shape, np.float32)
+    kernels.write_vectors(bits_of(halves), rows[0], written)
+    np.testing.assert_array_equal(written.view(np.uint32), halves.astype(np.float32).view(np.uint32))
+
+
+@pytest.mark.parametrize("place", [np.ascontiguousarray, at_an_odd_address])
+def test_rows_become_floats(vectors, place, rng: np.random.Generator) -> None:
+    rows = rng.integers(COUNT, size=500)
+    written = np.empty((len(rows), DIM), np.float32)
+    kernels.write_vectors(place(bits_of(vectors)), rows, written)
+    np.testing.assert_array_equal(written, vectors[rows])
 
 
 @pytest.mark.parametrize("place", [np.ascontiguousarray, at_an_odd_address])
