@@ -14,7 +14,7 @@ from retrieval.ann import AnnIndex
 from retrieval.ann_stopping import TUNING_KS, Effort, Tuning
 from retrieval.centroids import NO_SCREEN, Screen
 from retrieval.faiss_threads import Found, every_thread, faiss
-from retrieval.flat import scan
+from retrieval.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,8 +156,7 @@ class _Known:
         self._bits = ann.subset(others).bits
         # Among more than are wanted, since those left out are among them.
         most = min(TUNING_KS[-1] + len(left_out), ann.count)
-        with every_thread():
-            cosines, found = faiss.knn(self.queries, vectors, most, metric=faiss.METRIC_INNER_PRODUCT)
+        found, cosines = scan(self.queries, vectors, most)
         order = np.argsort(np.isin(found, left_out), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
         self._cosines = np.take_along_axis(cosines, order, 1)
         self._lists = ann.lists.of_row[np.take_along_axis(found, order, 1)].astype(np.int64)

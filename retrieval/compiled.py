@@ -28,7 +28,8 @@ def array(dtype: Any, ndim: int, *, to_write: bool = False) -> Any:
 
 FLAGS, BYTES, HALVES = array(types.boolean, 1), array(types.uint8, 1), array(types.uint16, 2)
 FLOATS, FLOATS_2D, FLOATS_2D_TO_WRITE = array(FLOAT, 1), array(FLOAT, 2), array(FLOAT, 2, to_write=True)
-INTS, INTS_2D, SHORT_INTS = array(INT, 1), array(INT, 2), array(types.int32, 1)
+INTS, INTS_2D, INTS_2D_TO_WRITE = array(INT, 1), array(INT, 2), array(INT, 2, to_write=True)
+SHORT_INTS = array(types.int32, 1)
 
 
 def compiled(*signature: Any) -> Callable[[Function], Function]:

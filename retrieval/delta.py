@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.ascending import contained
+from retrieval.scanning import scan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,11 +80,9 @@ class Delta:
         k = min(k, count)
         if not k:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-        cosines = queries @ (self.vectors if rows is None else self.vectors[rows]).T
-        if rows is None and count < len(self):
-            cosines[:, ~self.alive] = -np.inf  # to copy those that live would take longer
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        return best if rows is None else rows[best], np.take_along_axis(cosines, best, 1)
+        if rows is None:  # to copy those that live would take longer
+            return scan(queries, self.vectors, k, np.where(self.alive, np.arange(len(self)), -1))
+        return scan(queries, self.vectors[rows], k, rows)
 
 
 def whole_tracks(track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Delta:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.faiss_threads import Found, faiss, in_blocks
+from retrieval.faiss_threads import Found, faiss
+from retrieval.scanning import scan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,16 +54,3 @@ def build_flat(vectors: NDArray[np.float32]) -> FlatIndex:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return FlatIndex(index)
-
-
-def scan(queries: NDArray[np.float32], vectors: NDArray[np.float32], k: int) -> Found:
-    """The nearest of these vectors [n, dim]: min(k, n) rows each."""
-    k = min(k, len(vectors))
-    if not k:
-        return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-
-    def search(block: NDArray[np.float32]) -> Found:
-        cosines, rows = faiss.knn(block, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-        return rows, cosines
-
-    return in_blocks(search, queries)

@@ -14,9 +14,10 @@ Both need one or two numbers a track, computed when an index is built, and re-sc
 
 import math
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from retrieval.scanning import scan
 
 K = 10
 MIN_STD = 1e-6
@@ -36,7 +37,7 @@ def local_density(vectors: NDArray[np.float32], k: int = K) -> NDArray[np.float3
     n = len(vectors)
     if n < 2:
         return np.zeros(n, np.float32)
-    cosines, rows = faiss.knn(vectors, vectors, min(k + 1, n), metric=faiss.METRIC_INNER_PRODUCT)
+    rows, cosines = scan(vectors, vectors, min(k + 1, n))
     own = rows == np.arange(n)[:, np.newaxis]
     # More than k equal vectors may hold a row's own back; then any one of them is as good to leave out.
     own[~own.any(axis=1), -1] = True

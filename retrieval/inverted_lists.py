@@ -15,16 +15,17 @@ import numpy as np
 
 from retrieval import kernels
 from retrieval.faiss_threads import Found, faiss, in_blocks, scratch
+from retrieval.scanning import FEW_QUERIES, QUERIES_AT_ONCE, ROWS_AT_ONCE, best_of_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from retrieval.centroids import Lists
 
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
-_SCANNED_AT_ONCE = 1 << 12
-_FEW_QUERIES = 3  # for more it pays to widen the halves once for all of them
 _EVERY_ROW, _EVERY_LIST = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
@@ -170,22 +171,19 @@ class InvertedLists:
     def scan(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         """The nearest rows of a subset, by scoring every one."""
         rows = subset.rows
-        return in_blocks(lambda block: self._scan_block(block, k, rows), queries)
+        return in_blocks(lambda block: self._scan_block(block, k, rows), queries, at_most=QUERIES_AT_ONCE)
 
     def scan_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
         """The same within the calling thread."""
         return self._scan_block(queries, k, subset.rows)
 
-    def _scan_block(self, queries: NDArray[np.float32], k: int, everything: NDArray[np.int64]) -> Found:
-        if len(queries) <= _FEW_QUERIES:
-            found: Found = kernels.best_of_same(queries, self.halves, everything, k)
+    def _scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
+        if len(queries) <= FEW_QUERIES:
+            found: Found = kernels.best_of_same(queries, self.halves, rows, k)
             return found
-        parts = []
-        for start in range(0, len(everything), _SCANNED_AT_ONCE):
-            rows = everything[start : start + _SCANNED_AT_ONCE]
-            vectors = self._decoded(rows, scratch("scanned", (len(rows), self.dim), np.float32))
-            cosines, places = faiss.knn(queries, vectors, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
-            parts.append((rows[places], cosines))
-        rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-        rows, cosines = kernels.best(rows, cosines, k)
-        return rows, cosines
+        return best_of_parts(queries, self._decoded_parts(rows), k)
+
+    def _decoded_parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[start : start + ROWS_AT_ONCE]
+            yield part, self._decoded(part, scratch("scanned", (len(part), self.dim), np.float32))

@@ -21,6 +21,7 @@ from retrieval.compiled import (
     INT,
     INTS,
     INTS_2D,
+    INTS_2D_TO_WRITE,
     SHORT_INTS,
     compiled,
     fetch,
@@ -346,6 +347,53 @@ def padded(starts: Ints, numbers: Ints, cosines: Floats, some: Ints) -> tuple[In
         start, end = starts[some[i]], starts[some[i] + 1]
         its_numbers[i, : end - start], its_cosines[i, : end - start] = numbers[start:end], cosines[start:end]
     return its_numbers, its_cosines
+
+
+@compiled(FLOATS_2D, FLOATS_2D, INTS, INT)
+def best_of_floats(queries: Floats, vectors: Floats, numbers: Ints, k: int) -> tuple[Ints, Floats]:
+    """The best k of vectors [m, dim] for a few queries, by their numbers [m], of which −1 leaves one out."""
+    rows, cosines = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+    for query in range(len(queries)):
+        _begin(rows[query], cosines[query])
+        for i in range(len(numbers)):
+            if numbers[i] >= 0:
+                _offer(rows[query], cosines[query], numbers[i], _dot(queries[query], vectors, i))
+        _finish(rows[query], cosines[query])
+    return rows, cosines
+
+
+@compiled(INT, INT)
+def heaps(n: int, k: int) -> tuple[Ints, Floats]:
+    """Rows and cosines [n, k] to `offer` others to; to `finish` in the end."""
+    rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
+    for query in range(n):
+        _begin(rows[query], cosines[query])
+    return rows, cosines
+
+
+@compiled(FLOATS_2D, INTS, INTS_2D_TO_WRITE, FLOATS_2D_TO_WRITE)
+def offer(cosines: Floats, numbers: Ints, best_rows: Ints, best_cosines: Floats) -> None:
+    """Put rows into the heaps of queries that they belong into.
+
+    Parameters
+    ----------
+    cosines : [n, m], of each query with each row
+    numbers : [m], of these rows; −1 leaves one out
+    """
+    for query in range(len(cosines)):
+        for first in range(0, len(numbers), _AT_ONCE):
+            last = min(first + _AT_ONCE, len(numbers))
+            if _any_from(best_cosines[query, 0], cosines[query, first:last]):
+                for i in range(first, last):
+                    if numbers[i] >= 0:
+                        _offer(best_rows[query], best_cosines[query], numbers[i], cosines[query, i])
+
+
+@compiled(INTS_2D_TO_WRITE, FLOATS_2D_TO_WRITE)
+def finish(rows: Ints, cosines: Floats) -> None:
+    """Sort heaps, best first; −1 and −inf where there are fewer."""
+    for query in range(len(rows)):
+        _finish(rows[query], cosines[query])
 
 
 @compiled(INTS_2D, FLOATS_2D, INT)

@@ -21,8 +21,8 @@ import numpy as np
 
 from retrieval.ascending import contained, distinct, places
 from retrieval.delta import Delta
-from retrieval.flat import scan
 from retrieval.protocol import IndexLostError
+from retrieval.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
