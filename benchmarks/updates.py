@@ -9,6 +9,7 @@ up. Now and then a query asks for what the writer has just committed, until an a
 """
 
 import argparse
+import gc
 import multiprocessing
 import tempfile
 import threading
@@ -112,6 +113,8 @@ def measure(engine: Engine, folder: Path, arguments: argparse.Namespace) -> None
     search = Search(catalog, folder / "index", default_space=SPACE)
     manifest = search.space().rebuild().manifest
     search.answer(Query((Seed(vector=vectors[0]),)))
+    gc.collect()
+    gc.freeze()  # as a worker of the server does
     print(f"{arguments.tracks:,} × {arguments.dim}, {manifest.kind}, recall@10 {manifest.recall:.3f}", flush=True)
     print("| load | queries/s | p50, ms | p99, ms | slowest, ms | upserts/s | freshness, median s | longest s |")
     print("|---|---|---|---|---|---|---|---|")

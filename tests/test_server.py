@@ -1,5 +1,6 @@
 """`soundalike serve`, as it runs: gunicorn answers many at once, follows the catalogue, and stops when told to."""
 
+import gc
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from api.server import Server
 from api.wiring import Soundalike
 from tests.conftest import tone
 
@@ -91,3 +93,14 @@ def test_many_at_once_get_the_same_answers(
 
     with urllib.request.urlopen(f"{url}/docs/", timeout=10) as page:
         assert "swagger-ui" in page.read().decode()
+
+
+def test_a_worker_looks_for_no_garbage_in_what_it_has_loaded(soundalike: Soundalike) -> None:
+    server = Server(soundalike.settings, bind="127.0.0.1:0", workers=1, threads=1)
+    try:
+        app = server.load()
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+        assert app.test_client().get("/healthz").status_code == 200
+    finally:
+        gc.unfreeze()
+        server.cfg.worker_exit(None, None)
