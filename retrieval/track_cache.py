@@ -55,13 +55,19 @@ class TrackCache:
         if self._watch.is_due(self._revision):
             with self._lock:
                 self._watch.looked()
-                newest, changed = self._catalog.changed_ids(after=self._revision)
-                for track_id in changed if len(changed) < len(self._tracks) else list(self._tracks):
-                    track = self._tracks.pop(track_id, None)
-                    if track is not None:
-                        self._ids.pop(track.key, None)
+                if self._tracks:
+                    newest, changed = self._catalog.changed_ids(after=self._revision)
+                    self._forget(changed)
+                else:  # at first all is new to it: to read what changed would take as long as the catalogue is large
+                    newest = self._catalog.revision()
                 self._revision = newest
         return self._revision
+
+    def _forget(self, changed: Sequence[int]) -> None:
+        for track_id in changed if len(changed) < len(self._tracks) else list(self._tracks):
+            track = self._tracks.pop(track_id, None)
+            if track is not None:
+                self._ids.pop(track.key, None)
 
     def _keep(self, tracks: Sequence[Track], revision: int) -> None:
         with self._lock:

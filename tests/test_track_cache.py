@@ -30,6 +30,13 @@ def test_what_is_kept_is_not_read_again(catalog: Catalog, monkeypatch: pytest.Mo
     assert statements == []
 
 
+def test_what_was_written_before_it_began_is_not_looked_through(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Catalog, "changed_ids")
+    assert list(TrackCache(catalog).by_key(["a"])) == ["a"]
+
+
 def test_own_writes_show_at_once(catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrieval.watch, "LOOK_EVERY_S", 1_000)
     cache = TrackCache(catalog)
