@@ -118,6 +118,7 @@ def choose(
     target = target or (TARGET if case.label is None else FILTERED_TARGET)
     reached: list[Setting] = []
     best: tuple[float, Setting] | None = None
+    engine.search(Setting(case, variant, engine.peer.ladders[0][0]), K, seconds)  # while it is cold it is asked little
     for ladder in engine.peer.ladders:
         recalls: dict[int, float] = {}
 
