@@ -75,6 +75,38 @@ class _Look:
 
 
 @dataclass(frozen=True)
+class _Best:
+    """What was found of queries so far, and what more there is to look at.
+
+    Attributes
+    ----------
+    rows, cosines : [n_queries, k], best first
+    least : float32 [n_queries], the cosine down to which a list may hold better rows; inf where none does
+    needed : float64 [n_queries], candidates that there should be of the lists that are looked at
+    """
+
+    rows: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+    least: NDArray[np.float32]
+    needed: NDArray[np.float64]
+
+    @property
+    def kth(self) -> NDArray[np.float32]:
+        """The cosines of the last."""
+        return self.cosines[:, -1]
+
+    @property
+    def tenth(self) -> NDArray[np.float32]:
+        """The cosines of the tenth, by which a query is known to be like others."""
+        return self.cosines[:, min(self.cosines.shape[1], TUNING_KS[0]) - 1]
+
+    def scanned(self, some: NDArray[np.int64], rows: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:
+        """Of some queries these are the best of all, with nothing more to look at."""
+        self.rows[some], self.cosines[some] = rows, cosines
+        self.least[some], self.needed[some] = np.inf, -np.inf
+
+
+@dataclass(frozen=True)
 class _Limits:
     """What the efforts of a tuning come to for one k, [n_efforts] each; see `Effort`."""
 
@@ -269,38 +301,48 @@ class AnnIndex:
         return self._search_on(queries, k, self._enough(k, reach.lists), reach, subset)
 
     def _search_on(self, queries: NDArray[np.float32], k: int, n: int, reach: _Reach, subset: Subset) -> Found:
-        """A first look, for n candidates, and then one at all lists that may hold better rows."""
+        """A first look, for n candidates, then one at all lists that may hold better rows, and at more candidates."""
         look = self._look(queries, n, reach.lists, reach.direct_rows, subset)
-        rows, cosines = kernels.best(look.rows, look.cosines, k)
-        least = self.tuning.least_needed(cosines[:, -1])
-        least[(cosines[:, min(k, TUNING_KS[0]) - 1] >= reach.enough) & (cosines[:, -1] > -np.inf)] = np.inf
-        needed = np.zeros(len(queries))
-        more, lists = reach.beyond(least)
+        nothing_more = np.full(len(queries), np.inf, np.float32), np.zeros(len(queries))
+        best = _Best(*kernels.best(look.rows, look.cosines, k), *nothing_more)
+        short = np.flatnonzero((best.tenth < reach.enough) | (best.kth == -np.inf))
+        if len(short):
+            best.least[short] = self.tuning.least_needed(best.kth[short])
+            self._look_beyond(queries, k, reach, subset, best)
+        best.needed[:] += look.needed(best.kth, k)
+        self._take_more(queries, k, n, reach, subset, best)
+        return best.rows, best.cosines
+
+    def _look_beyond(self, queries: NDArray[np.float32], k: int, reach: _Reach, subset: Subset, best: _Best) -> None:
+        """Look at the lists beyond the reach that may hold better rows, or score all that match if that is sooner."""
+        more, lists = reach.beyond(best.least)
         scanned = more[self._sooner_scanned(lists, subset.count)]
         if len(scanned):
-            rows[scanned], cosines[scanned] = self.lists.scan_block(queries[scanned], k, subset)
-            least[scanned], needed[scanned] = np.inf, -np.inf
-            more, lists = reach.beyond(least)
+            best.scanned(scanned, *self.lists.scan_block(queries[scanned], k, subset))
+            more, lists = reach.beyond(best.least)
         if len(more):
-            beyond = self._look(queries[more], self._enough(k, lists), lists, reach.direct_rows[more], subset)
-            both = np.hstack([rows[more], beyond.rows]), np.hstack([cosines[more], beyond.cosines])
-            rows[more], cosines[more] = kernels.best(*both, k)
-            needed[more] = beyond.needed(cosines[more, -1], k) - beyond.rows.shape[1]
-        needed += look.needed(cosines[:, -1], k)
-        due = np.minimum(needed, _LEAP * n)  # what few candidates show is uncertain
+            look = self._look(queries[more], self._enough(k, lists), lists, reach.direct_rows[more], subset)
+            both = np.hstack([best.rows[more], look.rows]), np.hstack([best.cosines[more], look.cosines])
+            best.rows[more], best.cosines[more] = kernels.best(*both, k)
+            best.needed[more] = look.needed(best.kth[more], k) - look.rows.shape[1]
+
+    def _take_more(
+        self, queries: NDArray[np.float32], k: int, n: int, reach: _Reach, subset: Subset, best: _Best
+    ) -> None:
+        """Take more than n candidates of the queries that need them, in the end all rows of the subset."""
+        due = np.minimum(best.needed, _LEAP * n)  # what few candidates show is uncertain
         while (due > n).any():
             n *= 2
             if n > max(k, subset.count // _SCAN_FROM):  # it is cheaper to score every row of the subset
                 left = np.flatnonzero(due > n // 2)
-                rows[left], cosines[left] = self.lists.scan_block(queries[left], k, subset)
+                best.scanned(left, *self.lists.scan_block(queries[left], k, subset))
                 break
             at = np.flatnonzero((due > n // 2) & (due <= n))
             if len(at):
-                lists = reach.down_to(np.minimum(least, reach.floors), at)
+                lists = reach.down_to(np.minimum(best.least, reach.floors), at)
                 look = self._look(queries[at], n, lists, reach.direct_rows[at], subset)
-                rows[at], cosines[at] = kernels.best(look.rows, look.cosines, k)
-                due[at] = np.minimum(look.needed(cosines[at, -1], k), _LEAP * n)
-        return rows, cosines
+                best.rows[at], best.cosines[at] = kernels.best(look.rows, look.cosines, k)
+                due[at] = np.minimum(look.needed(best.kth[at], k), _LEAP * n)
 
     def _sooner_scanned(self, lists: Lists, matching: int) -> NDArray[np.int64]:
         """The queries whose lists hold so many rows that to score all that match takes less time."""
