@@ -7,18 +7,26 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sqlalchemy import Engine
 
 from api.server import Server
 from api.wiring import Soundalike
+from retrieval.catalog import Catalog
 from tests.conftest import tone
+from tests.test_catalog import analysis
+
+SOUNDALIKE = Path(sys.executable).with_name("soundalike")
 
 
 def ingest(folder: Path, here: Soundalike) -> None:
@@ -39,20 +47,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
-@pytest.fixture
-def url(soundalike: Soundalike, music: Path, database_url: str, weights_dir: Path) -> Iterator[str]:
-    ingest(music, soundalike)
+@contextmanager
+def served(environment: dict[str, str], *options: str) -> Iterator[str]:
+    """Yields where a server answers; in the end it is asked to stop, and does so without a complaint."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = os.environ | {
-        "DATABASE_URL": database_url,
-        "SOUNDALIKE_HOME": str(soundalike.settings.home),
-        "SOUNDALIKE_SPACE": soundalike.settings.space,
-        "SOUNDALIKE_CACHE": str(weights_dir.parent),
-    }
-    command = [Path(sys.executable).with_name("soundalike"), "serve", "--bind", address]
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [SOUNDALIKE, "serve", "--bind", address, *options], env=environment, stderr=subprocess.PIPE, text=True
+    )
     assert server.stderr is not None
     said = []
     for line in server.stderr:
@@ -61,11 +64,26 @@ def url(soundalike: Soundalike, music: Path, database_url: str, weights_dir: Pat
             break
     else:
         pytest.fail("".join(said))
-    yield f"http://{address}"
-    server.send_signal(signal.SIGTERM)
-    errors = server.communicate(timeout=30)[1]
+    try:
+        yield f"http://{address}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        errors = server.communicate(timeout=30)[1]
     assert server.returncode == 0, errors
     assert "Traceback" not in errors
+
+
+@pytest.fixture
+def url(soundalike: Soundalike, music: Path, database_url: str, weights_dir: Path) -> Iterator[str]:
+    ingest(music, soundalike)
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(soundalike.settings.home),
+        "SOUNDALIKE_SPACE": soundalike.settings.space,
+        "SOUNDALIKE_CACHE": str(weights_dir.parent),
+    }
+    with served(environment) as address:
+        yield address
 
 
 def test_many_at_once_get_the_same_answers(
@@ -93,6 +111,47 @@ def test_many_at_once_get_the_same_answers(
 
     with urllib.request.urlopen(f"{url}/docs/", timeout=10) as page:
         assert "swagger-ui" in page.read().decode()
+
+
+def test_the_index_is_switched_under_workers_without_a_failed_query(
+    database_url: str, engine: Engine, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    catalog, done = Catalog(engine), threading.Event()
+    catalog.store_many([analysis(f"t{number}", rng) for number in range(60)])
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(tmp_path),
+        "SOUNDALIKE_SPACE": "e",
+    }
+
+    with served(environment, "--workers", "2", "--threads", "4") as url, ThreadPoolExecutor(4) as pool:
+
+        def asked(key: str) -> Any:  # on a connection of its own, so that any worker may take it
+            return get(f"{url}/v1/query", {"query": {"track": key}, "limit": 100})
+
+        def ask(key: str) -> list[Any]:
+            answers = []
+            while not done.is_set():
+                answers.append(asked(key))
+            return answers
+
+        clients = [pool.submit(ask, f"t{number}") for number in range(4)]
+        try:
+            for number in range(3):
+                catalog.store_many([analysis(f"new{number}", rng), analysis("t50", rng, content=f"again {number}")])
+                catalog.delete(f"t{20 + number}")
+                subprocess.run([SOUNDALIKE, "rebuild"], env=environment, check=True, capture_output=True, timeout=60)
+        finally:
+            done.set()
+        answers = [answer for client in clients for answer in client.result(60)]
+        for stats in (answer["stats"] for answer in answers):
+            # What another process deleted a moment ago is counted still, and said to be gone.
+            assert stats["returned"] + stats["dropped"].get("deleted_meanwhile", 0) == stats["matching"] >= 56
+        assert len({answer["index_version"].split("+")[0] for answer in answers}) >= 2
+
+        # Each worker comes to see all that was written.
+        wanted = {f"t{number}" for number in range(1, 60) if number not in (20, 21, 22)} | {"new0", "new1", "new2"}
+        wait_until(lambda: all({found["track"] for found in asked("t0")["results"]} == wanted for _ in range(10)))
 
 
 def test_a_worker_looks_for_no_garbage_in_what_it_has_loaded(soundalike: Soundalike) -> None:
