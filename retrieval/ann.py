@@ -95,11 +95,6 @@ class _Best:
         """The cosines of the last."""
         return self.cosines[:, -1]
 
-    @property
-    def tenth(self) -> NDArray[np.float32]:
-        """The cosines of the tenth, by which a query is known to be like others."""
-        return self.cosines[:, min(self.cosines.shape[1], TUNING_KS[0]) - 1]
-
     def scanned(self, some: NDArray[np.int64], rows: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:
         """Of some queries these are the best of all, with nothing more to look at."""
         self.rows[some], self.cosines[some] = rows, cosines
@@ -305,7 +300,7 @@ class AnnIndex:
         look = self._look(queries, n, reach.lists, reach.direct_rows, subset)
         nothing_more = np.full(len(queries), np.inf, np.float32), np.zeros(len(queries))
         best = _Best(*kernels.best(look.rows, look.cosines, k), *nothing_more)
-        short = np.flatnonzero((best.tenth < reach.enough) | (best.kth == -np.inf))
+        short = unsure(best.cosines, np.arange(len(queries)), reach.enough)
         if len(short):
             best.least[short] = self.tuning.least_needed(best.kth[short])
             self._look_beyond(queries, k, reach, subset, best)

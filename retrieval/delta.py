@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ class Delta:
     def __len__(self) -> int:
         return len(self.track_ids)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Rows that can be found."""
         return int(self.alive.sum())
@@ -76,13 +77,14 @@ class Delta:
 
     def search(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> Found:
         """The nearest of these rows, by default of all that live: at most k each."""
-        count = self.count if rows is None else len(rows)
-        k = min(k, count)
-        if not k:
-            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         if rows is None:  # to copy those that live would take longer
-            return scan(queries, self.vectors, k, np.where(self.alive, np.arange(len(self)), -1))
+            return scan(queries, self.vectors, min(k, self.count), self._numbers)
         return scan(queries, self.vectors[rows], k, rows)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """The rows' own, −1 for those that were written over."""
+        return np.where(self.alive, np.arange(len(self)), -1)
 
 
 def whole_tracks(track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Delta:

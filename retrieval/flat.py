@@ -43,8 +43,7 @@ class FlatIndex:
 
     def scan(self, queries: NDArray[np.float32], k: int, subset: NDArray[np.int64]) -> Found:
         """The nearest rows of a subset, by scoring every one."""
-        found, cosines = scan(queries, self._vectors[subset], k)
-        return subset[found], cosines
+        return scan(queries, self._vectors[subset], k, subset)
 
     search_among = scan
 

@@ -1,4 +1,4 @@
-"""The inner loops of a search of inverted lists.
+"""The inner loops of a search.
 
 Stored vectors are halves, given by their bits as uint16 [count, dim]. They lie where they were added, those of a list
 far apart, so each is fetched from memory some turns before it is read, which makes ranking them several times as fast.
@@ -78,6 +78,12 @@ def _fetch_row(vectors: Halves, row: int) -> None:
 def _fetch_rows(vectors: Halves, rows: Ints | ShortInts) -> None:
     for row in rows:
         _fetch_row(vectors, row)
+
+
+@compiled()
+def _fetch_if_any(vectors: Halves, rows: Ints | ShortInts, i: int) -> None:
+    if i < len(rows):
+        _fetch_row(vectors, rows[i])
 
 
 @compiled()
@@ -181,8 +187,7 @@ def _rank(
     ahead = _rows_ahead(vectors)
     _fetch_rows(vectors, candidates[first : min(first + ahead, last)])
     for i in range(first, last):
-        if i + ahead < len(candidates):
-            _fetch_row(vectors, candidates[i + ahead])
+        _fetch_if_any(vectors, candidates, i + ahead)
         _offer(rows, cosines, candidates[i], _dot_with_halves(query, vectors, candidates[i]))
 
 
@@ -349,25 +354,24 @@ def padded(starts: Ints, numbers: Ints, cosines: Floats, some: Ints) -> tuple[In
     return its_numbers, its_cosines
 
 
-@compiled(FLOATS_2D, FLOATS_2D, INTS, INT)
-def best_of_floats(queries: Floats, vectors: Floats, numbers: Ints, k: int) -> tuple[Ints, Floats]:
-    """The best k of vectors [m, dim] for a few queries, by their numbers [m], of which −1 leaves one out."""
-    rows, cosines = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-    for query in range(len(queries)):
-        _begin(rows[query], cosines[query])
-        for i in range(len(numbers)):
-            if numbers[i] >= 0:
-                _offer(rows[query], cosines[query], numbers[i], _dot(queries[query], vectors, i))
-        _finish(rows[query], cosines[query])
-    return rows, cosines
-
-
 @compiled(INT, INT)
 def heaps(n: int, k: int) -> tuple[Ints, Floats]:
     """Rows and cosines [n, k] to `offer` others to; to `finish` in the end."""
     rows, cosines = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     for query in range(n):
         _begin(rows[query], cosines[query])
+    return rows, cosines
+
+
+@compiled(FLOATS_2D, FLOATS_2D, INTS, INT)
+def best_of_floats(queries: Floats, vectors: Floats, numbers: Ints, k: int) -> tuple[Ints, Floats]:
+    """The best k of vectors [m, dim] for a few queries, by their numbers [m], of which −1 leaves one out."""
+    rows, cosines = heaps(len(queries), k)
+    for query in range(len(queries)):
+        for i in range(len(numbers)):
+            if numbers[i] >= 0:
+                _offer(rows[query], cosines[query], numbers[i], _dot(queries[query], vectors, i))
+        _finish(rows[query], cosines[query])
     return rows, cosines
 
 
@@ -399,9 +403,8 @@ def finish(rows: Ints, cosines: Floats) -> None:
 @compiled(INTS_2D, FLOATS_2D, INT)
 def best(rows: Ints, cosines: Floats, k: int) -> tuple[Ints, Floats]:
     """The k best of rows [n_queries, n] and their cosines, best first; −1 and −inf where there are fewer."""
-    best_rows, best_cosines = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    best_rows, best_cosines = heaps(len(rows), k)
     for query in range(len(rows)):
-        _begin(best_rows[query], best_cosines[query])
         for i in range(rows.shape[1]):
             if rows[query, i] >= 0:
                 _offer(best_rows[query], best_cosines[query], rows[query, i], cosines[query, i])
@@ -415,8 +418,7 @@ def write_vectors(vectors: Halves, rows: Ints, into: Floats) -> None:
     ahead = _rows_ahead(vectors)
     _fetch_rows(vectors, rows[:ahead])
     for i in range(len(rows)):
-        if i + ahead < len(rows):
-            _fetch_row(vectors, rows[i + ahead])
+        _fetch_if_any(vectors, rows, i + ahead)
         row = rows[i]
         for axis in range(vectors.shape[1]):
             into[i, axis] = widened(vectors[row, axis])
@@ -430,8 +432,7 @@ def cosines_of(queries: Floats, vectors: Halves, candidates: Ints) -> Floats:
     for query in range(len(queries)):
         _fetch_rows(vectors, candidates[query, :ahead])  # to fetch what is no row does no harm
         for i in range(candidates.shape[1]):
-            if i + ahead < candidates.shape[1]:
-                _fetch_row(vectors, candidates[query, i + ahead])
+            _fetch_if_any(vectors, candidates[query], i + ahead)
             row = candidates[query, i]
             cosines[query, i] = _dot_with_halves(queries[query], vectors, row) if row >= 0 else -np.inf
     return cosines

@@ -284,12 +284,9 @@ class IndexView:
         if among is None and self.dead is None and self.snapshot.manifest.kind == "flat":
             return index.search(queries, n)
         selection = self._alive if among is None else among
-        if not len(selection.rows):
-            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         if len(selection.rows) > index.scan_rows:
             return index.scan(queries, n, selection.subset_for(index))  # too many to be kept decoded
-        found, cosines = scan(queries, selection.vectors, n)
-        return selection.rows[found], cosines
+        return scan(queries, selection.vectors, n, selection.rows)
 
     def _by_index(self, queries: NDArray[np.float32], n: int, among: Selection | None) -> Found:
         assert self.snapshot is not None
