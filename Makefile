@@ -21,10 +21,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.half_track
-	$(BIN)/python -m benchmarks.spaces
-	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.encoders.ingest
+	$(BIN)/python -m benchmarks.encoders.half_track
+	$(BIN)/python -m benchmarks.encoders.spaces
+	$(BIN)/python -m benchmarks.encoders.throughput
 
 clean:
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from encoders.media import MediaLimits
-from retrieval.ann_tuning import RECALL_TARGET
+from encoders.media.decode import MediaLimits
+from retrieval.index.ann.tuning import RECALL_TARGET
 
 _LEAST_RECALL, _MOST_RECALL = 0.8, 0.999
 

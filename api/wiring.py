@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from encoders.segments import pool
+from encoders.media.segments import pool
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
-from retrieval.catalog import Catalog
-from retrieval.database import check_schema, connected, migrate
+from retrieval.catalog.database import check_schema, connected, migrate
+from retrieval.catalog.ledger import Ledger
+from retrieval.catalog.reading import Catalog
 from retrieval.errors import QueryError
-from retrieval.ledger import Ledger
-from retrieval.query import Seed
-from retrieval.search import Search
+from retrieval.search.engine import Search
+from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from api.settings import Settings
     from encoders.encoder import Encoder
-    from encoders.media import DecodedAudio
+    from encoders.media.decode import DecodedAudio
 
 
 class LoadedEncoders:

@@ -2,9 +2,9 @@
 
     benchmarks/gpu.sh run OUT [--device cuda] [--steps 4000] [--hold-out GROUP ...] [--train NAME ...]
 
-The same call runs the tests marked gpu and `benchmarks.gpu_search` first. This imports nothing but `encoders` and what
-it needs, so that it runs where FAISS is not. Windows are of the corpus. Weights and checkpoints go to OUT; the same
-call goes on with trainings that were cut short, and with ``--steps 0`` there are none.
+The same call runs the tests marked gpu and `benchmarks.search.gpu_search` first. This imports nothing but `encoders`
+and what it needs, so that it runs where FAISS is not. Windows are of the corpus. Weights and checkpoints go to OUT; the
+same call goes on with trainings that were cut short, and with ``--steps 0`` there are none.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.cosines import smallest_cosine
+from benchmarks.encoders.cosines import smallest_cosine
 from benchmarks.machine import machine
 from encoders.spec import SHIPPED_WEIGHTS, encoder_spec, load_encoder, torch_device
 from encoders.training.contrastive import ContrastiveSettings

@@ -3,7 +3,7 @@
 #
 #   benchmarks/gpu.sh pack CORPUS      beforehand, here: what that machine lacks goes into var/gpu (ignored, carry it)
 #   benchmarks/gpu.sh run OUT [OPTION …]    there: tests marked gpu, the search, inference against the CPU, trainings;
-#                                           options of benchmarks.gpu; GPU_SEARCH: those of benchmarks.gpu_search
+#                                           options of benchmarks.gpu; GPU_SEARCH: those of benchmarks.search.gpu_search
 #
 # GPU_FAISS=PATH packs an archive with FAISS for that GPU (.txz); without one, and none there, nothing is searched.
 # A call's tree is limited to GPU_TREE_MIB (default 64): the corpus gets what is left, at most GPU_CORPUS_MB (default 15),
@@ -66,7 +66,7 @@ run)
     # shellcheck disable=SC2086
     python3 -m pytest -q -m gpu -W default -p no:cacheprovider --durations=5 $tests || failed=1
     # shellcheck disable=SC2086
-    [ -z "$search" ] || python3 -m benchmarks.gpu_search ${GPU_SEARCH:-} || failed=1
+    [ -z "$search" ] || python3 -m benchmarks.search.gpu_search ${GPU_SEARCH:-} || failed=1
     train=()
     [ -n "$(ls var/gpu/weights)" ] || train=(--train clmr-samplecnn)
     python3 -m benchmarks.gpu --corpus var/gpu/corpus --weights var/gpu/weights --out "$out" "${train[@]}" "${@:3}" || failed=1

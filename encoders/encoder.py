@@ -15,7 +15,7 @@ import torch
 from encoders.allocator import keep_freed_memory
 from encoders.errors import NonFiniteError, ShapeError
 from encoders.folding import fold_batch_norms
-from encoders.segments import Segments, segment
+from encoders.media.segments import Segments, segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from encoders.checkpoints import load_into, read_checkpoint
+from encoders.checkpoints.files import load_into, read_checkpoint
+from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, UnknownEncoderError
-from encoders.sha256 import sha256_file, sha256_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 REGISTRY: dict[str, str] = {
-    "clmr": "encoders.clmr:SPEC",
-    "clmr-samplecnn": "encoders.samplecnn:SPEC",
-    "musicnn": "encoders.musicnn:SPEC",
-    "musicnn-mtt": "encoders.musicnn:MTT_SPEC",
-    "soundalike": "encoders.soundalike:SPEC",
-    "spectnt": "encoders.spectnt:SPEC",
-    "tagging": "encoders.tagging:SPEC",
-    "tagging-msd": "encoders.tagging:MSD_SPEC",
-    "tagging-msd-student": "encoders.tagging:MSD_STUDENT_SPEC",
-    "tagging-student": "encoders.tagging:STUDENT_SPEC",
+    "clmr": "encoders.models.embeddings.clmr:SPEC",
+    "clmr-samplecnn": "encoders.models.embeddings.samplecnn:SPEC",
+    "musicnn": "encoders.models.embeddings.musicnn:SPEC",
+    "musicnn-mtt": "encoders.models.embeddings.musicnn:MTT_SPEC",
+    "soundalike": "encoders.models.embeddings.soundalike:SPEC",
+    "spectnt": "encoders.models.embeddings.spectnt:SPEC",
+    "tagging": "encoders.models.embeddings.tagging:SPEC",
+    "tagging-msd": "encoders.models.embeddings.tagging:MSD_SPEC",
+    "tagging-msd-student": "encoders.models.embeddings.tagging:MSD_STUDENT_SPEC",
+    "tagging-student": "encoders.models.embeddings.tagging:STUDENT_SPEC",
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
 

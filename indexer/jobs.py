@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, get_args
 
 from indexer.pipeline import ingest
 from indexer.scan import scan
-from indexer.together import Outcome
-from retrieval.records import Granularity
+from indexer.stages.embedding import Outcome
+from retrieval.catalog.records import Granularity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from encoders.encoder import Encoder
-    from encoders.media import MediaLimits
-    from retrieval.ledger import Ledger
-    from retrieval.search import Search
+    from encoders.media.decode import MediaLimits
+    from retrieval.catalog.ledger import Ledger
+    from retrieval.search.engine import Search
 
 OnStart = Callable[[int], None]
 OnOutcome = Callable[[Outcome], None]

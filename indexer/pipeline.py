@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from encoders import fingerprint
+from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MediaError
-from encoders.media import DecodedAudio, MediaLimits, decode
-from encoders.segments import pool
-from encoders.sha256 import sha256_file
+from encoders.media import fingerprint
+from encoders.media.decode import DecodedAudio, MediaLimits, decode
+from encoders.media.segments import pool
 from indexer.errors import StageError
 from indexer.scan import ScannedFile
 from indexer.sidecars import read_track_tags
-from indexer.together import Encoded, Outcome, Prepared, encode_together, grouped
-from retrieval.records import SpaceEmbedding, StoredTrack, TrackAnalysis
+from indexer.stages.embedding import Encoded, Outcome, Prepared, encode_together, grouped
+from retrieval.catalog.records import SpaceEmbedding, StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
     from encoders.encoder import Encoder, Encoding
-    from retrieval.catalog import Catalog
+    from retrieval.catalog.reading import Catalog
 
 logger = logging.getLogger(__name__)
 

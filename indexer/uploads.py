@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders.media import DecodedAudio, MediaLimits, decode_untrusted
+from encoders.media.decode import DecodedAudio, MediaLimits, decode_untrusted
 from indexer.errors import StageError
 from indexer.pipeline import analyse, analyses_anything, prepare, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
-from indexer.together import Outcome
+from indexer.stages.embedding import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from encoders.encoder import Encoder
-    from retrieval.catalog import Catalog
-    from retrieval.records import TrackAnalysis
+    from retrieval.catalog.reading import Catalog
+    from retrieval.catalog.records import TrackAnalysis
 
 
 @dataclass(frozen=True)

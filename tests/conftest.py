@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.encoder import Encoder
-from encoders.musicnn import MTT_SPEC
-from encoders.musicnn import SPEC as MUSICNN
+from encoders.models.embeddings.musicnn import MTT_SPEC
+from encoders.models.embeddings.musicnn import SPEC as MUSICNN
 from encoders.spec import EncoderSpec
-from retrieval.database import connected, migrate
+from retrieval.catalog.database import connected, migrate
 
 BANDS_RATE = 16_000
 BANDS_WINDOW = 16_000

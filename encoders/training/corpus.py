@@ -24,9 +24,9 @@ import av
 import numpy as np
 import torch
 
+from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import EncoderError, MediaError, UnreadableMediaError
-from encoders.media import MediaLimits, decode
-from encoders.sha256 import sha256_file
+from encoders.media.decode import MediaLimits, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

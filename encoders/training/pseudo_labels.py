@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.musicnn import SAMPLE_RATE, WINDOW_LENGTH
-from encoders.segments import segment
-from encoders.tag_vocabulary import merged
+from encoders.media.segments import segment
+from encoders.models.embeddings.musicnn import SAMPLE_RATE, WINDOW_LENGTH
+from encoders.models.embeddings.tag_vocabulary import merged
 from encoders.training.corpus import decoded
 
 if TYPE_CHECKING:

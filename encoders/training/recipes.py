@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from encoders import clmr, samplecnn
-from encoders.checkpoints import load_into, read_checkpoint, save_weights
-from encoders.soundalike import SPEC as SOUNDALIKE
-from encoders.soundalike import TAGGER, Soundalike
+from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
+from encoders.models.embeddings import clmr, samplecnn
+from encoders.models.embeddings.soundalike import SPEC as SOUNDALIKE
+from encoders.models.embeddings.soundalike import TAGGER, Soundalike
+from encoders.models.embeddings.tagging import SPEC as TAGGING
 from encoders.spec import encoder_spec, load_encoder
-from encoders.tagging import SPEC as TAGGING
 from encoders.training.augmentations import CLMR as CLMR_CHAIN
 from encoders.training.augmentations import augment
 from encoders.training.contrastive import ContrastiveSettings, ContrastiveTraining, Projector

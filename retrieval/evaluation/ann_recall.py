@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.measures.significance import Interval, bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.report import AnnEvaluation, AnnRecall, Latency, Subject
-from retrieval.evaluation.significance import Interval, bootstrap
-from retrieval.selections import ids_of
+from retrieval.evaluation.results.report import AnnEvaluation, AnnRecall, Latency, Subject
+from retrieval.filters.compiled import ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.filters import Filter
-    from retrieval.records import Granularity
-    from retrieval.search import Search
-    from retrieval.vector_index import IndexView, Selection
+    from retrieval.catalog.records import Granularity
+    from retrieval.filters.language import Filter
+    from retrieval.index.view import IndexView, Selection
+    from retrieval.search.engine import Search
 
 SHARES = (0.001, 0.01, 0.1, 0.5)
 EPSILON = 0.01

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation import half_tracks, hubs, same_label
 from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.measures import half_tracks, hubs, same_label
+from retrieval.evaluation.measures.significance import bootstrap
+from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.report import Subject
-from retrieval.evaluation.significance import bootstrap
-from retrieval.evaluation.space_report import CatalogueEvaluation, LargestHub, WithoutHalves
-from retrieval.evaluation.tracks import named_album, named_artist
+from retrieval.evaluation.results.report import Subject
+from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, WithoutHalves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.catalog import Catalog
-    from retrieval.evaluation.half_tracks import HalfTracks
-    from retrieval.evaluation.significance import Interval
-    from retrieval.records import Labels
-    from retrieval.search import Search
-    from retrieval.vector_index import IndexView
+    from retrieval.catalog.reading import Catalog
+    from retrieval.catalog.records import Labels
+    from retrieval.evaluation.measures.half_tracks import HalfTracks
+    from retrieval.evaluation.measures.significance import Interval
+    from retrieval.index.view import IndexView
+    from retrieval.search.engine import Search
 
 SAMPLE = 10_000
 HALF_KS = (1, 10)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation import metrics
 from retrieval.evaluation.errors import EvaluationError
-from retrieval.evaluation.report import Comparison
-from retrieval.evaluation.significance import compare
+from retrieval.evaluation.measures import metrics
+from retrieval.evaluation.measures.significance import compare
+from retrieval.evaluation.results.report import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.pairs import Pairs
+    from retrieval.evaluation.inputs.pairs import Pairs
 
 
 @dataclass(frozen=True, eq=False)

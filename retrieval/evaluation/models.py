@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation import hubs, metrics, overlap
 from retrieval.evaluation.catalogue import (
     LARGEST_HUB,
     LOWER_IS_BETTER,
@@ -28,23 +27,24 @@ from retrieval.evaluation.catalogue import (
     subject_of,
 )
 from retrieval.evaluation.errors import EvaluationError
-from retrieval.evaluation.judgments import judged, known_ids
+from retrieval.evaluation.inputs.judgments import judged, known_ids
+from retrieval.evaluation.measures import hubs, metrics, overlap
+from retrieval.evaluation.measures.significance import Difference, bootstrap, holm_corrected, paired
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.significance import Difference, bootstrap, holm_corrected, paired
-from retrieval.evaluation.space_report import ModelsComparison
+from retrieval.evaluation.results.space_report import ModelsComparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.catalog import Catalog
-    from retrieval.evaluation.judgments import Judgments
-    from retrieval.evaluation.metrics import Metric
-    from retrieval.evaluation.pairs import Pairs
-    from retrieval.evaluation.significance import Interval
-    from retrieval.search import Search
-    from retrieval.vector_index import IndexView
+    from retrieval.catalog.reading import Catalog
+    from retrieval.evaluation.inputs.judgments import Judgments
+    from retrieval.evaluation.inputs.pairs import Pairs
+    from retrieval.evaluation.measures.metrics import Metric
+    from retrieval.evaluation.measures.significance import Interval
+    from retrieval.index.view import IndexView
+    from retrieval.search.engine import Search
 
 LIST_DEPTH = 50
 """Of the lists that are compared: 99 % of the weight of rank-biased overlap lies within."""

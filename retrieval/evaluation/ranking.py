@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval import recommend
-from retrieval.ascending import contained, distinct
 from retrieval.errors import MissingEmbeddingError, RetrievalError
 from retrieval.evaluation.errors import EvaluationError
-from retrieval.scores import score_of
+from retrieval.index.ascending import contained, distinct
+from retrieval.search import recommend
+from retrieval.search.scores import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.queries import Asked, Where
-    from retrieval.query import Query
-    from retrieval.search import Search
-    from retrieval.vector_index import IndexView, Selection
+    from retrieval.evaluation.inputs.queries import Asked, Where
+    from retrieval.index.view import IndexView, Selection
+    from retrieval.search.engine import Search
+    from retrieval.search.query import Query
 
 BLOCK_QUERIES = 4_096
 BLOCK_TRACKS = 256

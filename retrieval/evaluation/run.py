@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation import metrics
-from retrieval.evaluation.judgments import Judgments, Unknown, judged, known_ids
-from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
-from retrieval.evaluation.queries import Asked, Where
+from retrieval.evaluation.inputs.judgments import Judgments, Unknown, judged, known_ids
+from retrieval.evaluation.inputs.queries import Asked, Where
+from retrieval.evaluation.measures import metrics
+from retrieval.evaluation.measures.listwise import LIST_LENGTH, labels_of, listwise
+from retrieval.evaluation.measures.significance import bootstrap
+from retrieval.evaluation.measures.worst import metric_of_worst, worst_queries, worst_rows
 from retrieval.evaluation.ranking import Ranking, rank
-from retrieval.evaluation.report import Evaluation, Subject
-from retrieval.evaluation.significance import bootstrap
-from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
+from retrieval.evaluation.results.report import Evaluation, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.metrics import Metric
-    from retrieval.evaluation.pairs import Pairs
-    from retrieval.search import Search
-    from retrieval.vector_index import IndexView
+    from retrieval.evaluation.inputs.pairs import Pairs
+    from retrieval.evaluation.measures.metrics import Metric
+    from retrieval.index.view import IndexView
+    from retrieval.search.engine import Search
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""Going on where a playlist ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from api.cli.commands.searching import print_found, seed_of
+from api.cli.options import (
+    diversity_of,
+    exclude_option,
+    filter_option,
+    fold_duplicates_option,
+    json_option,
+    limit_option,
+    max_per_option,
+    mmr_option,
+    opened,
+    space_option,
+)
+from api.cli.playlist_files import Entry, PlaylistFileError, entries
+from api.wiring import Soundalike
+from encoders.errors import MediaError
+from retrieval.errors import UnknownTrackError
+from retrieval.filters.language import Filter
+from retrieval.search.query import HALF_LIFE, MAX_PLAYLIST, Query, QueueContext, Seed
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The arguments of `continue`."""
+
+    playlist: Sequence[str]
+    half_life: float
+    limit: int
+    artist_gap: int
+    album_gap: int
+    condition: Filter | None
+    exclude: Sequence[str]
+    max_per: dict[str, int]
+    mmr: float
+    fold_duplicates: bool
+    space: str | None
+    as_json: bool
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The tracks to go on after, oldest first."""
+        try:
+            found = entries(list(self.playlist))
+        except PlaylistFileError as error:
+            raise click.ClickException(str(error)) from error
+        if len(found) > MAX_PLAYLIST:
+            raise click.ClickException(f"the playlist has {len(found)} tracks; accepted: the last {MAX_PLAYLIST} of it")
+        return found
+
+    def query(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
+        """The query that was asked for."""
+        gaps = QueueContext((), self.artist_gap, self.album_gap) if self.artist_gap or self.album_gap else None
+        return Query(
+            [_seed(here, entry, self.space) for entry in tracks],
+            half_life=self.half_life,
+            space=self.space,
+            filter=self.condition,
+            exclude=self.exclude,
+            context=gaps,
+            diversity=diversity_of(self.mmr, self.max_per, fold_duplicates=self.fold_duplicates),
+            limit=self.limit,
+            explain=True,
+        )
+
+
+@click.command("continue")
+@click.argument("playlist", metavar="PLAYLIST_OR_TRACK...", nargs=-1, required=True)
+@click.option(
+    "--half-life",
+    type=click.FloatRange(min=0, min_open=True),
+    default=HALF_LIFE,
+    show_default=True,
+    help="A track that stands so many before the last counts half as much.",
+)
+@limit_option
+@click.option("--artist-gap", type=click.IntRange(0, MAX_PLAYLIST), default=0, help="Tracks between two of an artist.")
+@click.option("--album-gap", type=click.IntRange(0, MAX_PLAYLIST), default=0, help="Tracks between two of an album.")
+@filter_option
+@exclude_option
+@max_per_option
+@mmr_option
+@fold_duplicates_option
+@space_option
+@json_option
+def continue_playlist(**given: Any) -> int:
+    """Go on where a playlist ends: .m3u8 files, keys of the catalogue, or audio files, oldest first."""
+    asked = Continuation(**given)
+    tracks = asked.entries
+    with opened() as here:
+        answer = here.search.answer(asked.query(here, tracks))
+    print_found(answer, f"goes on after {tracks[-1].name}", as_json=asked.as_json)
+    return 0
+
+
+def _seed(here: Soundalike, entry: Entry, space: str | None) -> Seed:
+    try:
+        return seed_of(here, entry.name, entry.path, space)
+    except (UnknownTrackError, MediaError) as error:
+        if not entry.place:
+            raise
+        raise click.ClickException(f"{entry.place}: {error}") from error

@@ -1,0 +1,232 @@
+"""How good are the answers: `evaluate run`, `compare`, `ann`; and the spaces: `evaluate catalogue`, `models`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import click
+
+from api.cli import tables
+from api.cli.commands.evaluation_report import report
+from api.cli.options import filter_of, filter_option, json_option, opened, print_json, space_option
+from retrieval.catalog.records import Granularity
+from retrieval.filters.language import Filter
+from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+metric_option = click.option(
+    "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
+)
+sample_option = click.option(
+    "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
+)
+granularity_option = click.option(
+    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The arguments of `evaluate run`."""
+
+    qrels: Path | None
+    interactions: Path | None
+    queries: Path | None
+    split: Literal["temporal", "leave-last-out"]
+    cut: str | None
+    history: int
+    half_life: float | None
+    unknown: Literal["exclude", "miss", "fail"]
+    metrics: Sequence[str]
+    depth: int
+    condition: Filter | None
+    space: str | None
+    granularity: Granularity
+    exact: bool
+    out: Path | None
+    seed: int
+    as_json: bool
+
+    def check(self) -> None:
+        """Refuse what does not go together."""
+        if (self.qrels is None) == (self.interactions is None):
+            raise click.UsageError("give either --qrels or --interactions")
+        if self.interactions is not None and self.queries is not None:
+            raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
+        if self.cut is not None and self.split != "temporal":
+            raise click.UsageError("--cut goes with --split temporal")
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure how good the answers are: against judgments, another run, exact search, or another space."""
+
+
+evaluate.add_command(report)
+
+
+@evaluate.command()
+@click.option("--qrels", type=a_file, help="Judgments: TREC (also .gz), .json, or .parquet.")
+@click.option("--interactions", type=a_file, help="Parquet with user_id, item_id, timestamp, in place of --qrels.")
+@click.option("--queries", type=a_file, help="JSON Lines; without, each query id is a track's key.")
+@click.option("--split", type=click.Choice(["temporal", "leave-last-out"]), default="temporal", show_default=True)
+@click.option("--cut", help="The moment of the split, as the file has it or in ISO 8601 (default: 80 % lie before).")
+@click.option(
+    "--history",
+    type=click.IntRange(1, MAX_EXAMPLES),
+    default=MAX_EXAMPLES,
+    show_default=True,
+    help="How many of a user's last items are the query.",
+)
+@click.option("--half-life", type=click.FloatRange(0, min_open=True), help="Items after which a history counts half.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["exclude", "miss", "fail"]),
+    default="exclude",
+    show_default=True,
+    help="What becomes of ids that the space does not hold.",
+)
+@metric_option
+@click.option("--depth", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="Results a query.")
+@filter_option
+@space_option
+@granularity_option
+@click.option("--exact", is_flag=True, help="Score everything: what the index would be worth without approximation.")
+@out_option
+@seed_option
+@json_option
+def run(**given: Any) -> int:
+    """Ask the live index every query and compare its answers with judgments."""
+    wanted = Wanted(**given)
+    wanted.check()
+    from api.cli.evaluation_inputs import inputs  # pyarrow and the evaluator: no other command waits for them
+    from retrieval.evaluation.results.files import write_outcome
+    from retrieval.evaluation.run import evaluate as evaluated
+
+    with opened() as here, tables.tracks_done("queries", quiet=wanted.as_json) as done:
+        qrels, asked, options = inputs(here, wanted)
+        outcome = evaluated(here.search, qrels, asked, options, on_done=done)
+        names = (
+            [] if wanted.out is None else _written(wanted.out, lambda out: write_outcome(out, outcome, here.catalog))
+        )
+    _print(outcome.evaluation, wanted.out, names, as_json=wanted.as_json)
+    return 0
+
+
+@evaluate.command()
+@click.argument("first", metavar="RUN_A", type=a_file)
+@click.argument("second", metavar="RUN_B", type=a_file)
+@click.option("--qrels", type=a_file, required=True, help="Judgments: TREC (also .gz), .json, or .parquet.")
+@metric_option
+@out_option
+@seed_option
+@json_option
+def compare(
+    first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
+) -> int:
+    """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
+    from retrieval.evaluation.comparison import compare_runs
+    from retrieval.evaluation.inputs.formats import read_qrels, read_run
+    from retrieval.evaluation.measures.metrics import DEFAULT
+    from retrieval.evaluation.results.files import write_comparison
+
+    compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
+    names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
+    _print(compared.comparison, out, names, as_json=as_json)
+    return 0
+
+
+@evaluate.command()
+@click.option("-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Neighbours.")
+@click.option("--queries", type=click.IntRange(1), default=1_000, show_default=True, help="Tracks that ask.")
+@click.option("--timed", type=click.IntRange(1), default=300, show_default=True, help="Of these, asked one at a time.")
+@click.option("--share", "shares", type=float, multiple=True, help="Share of the tracks that match, drawn; repeatable.")
+@click.option("--filter", "conditions", multiple=True, help="A filter as JSON; repeatable.")
+@click.option("--epsilon", type=click.FloatRange(0), default=0.01, show_default=True)
+@space_option
+@granularity_option
+@out_option
+@seed_option
+@json_option
+def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+    """Measure what the approximate index loses against exact search, and how fast both are."""
+    from retrieval.evaluation.ann_recall import SHARES, evaluate_ann
+    from retrieval.evaluation.results.files import write_results
+
+    filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
+    with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
+        found = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
+@evaluate.command()
+@space_option
+@sample_option
+@out_option
+@seed_option
+@json_option
+def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
+    """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
+    from retrieval.evaluation.catalogue import evaluate_catalogue
+    from retrieval.evaluation.results.files import write_results
+
+    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+        found = evaluate_catalogue(here.search, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
+@evaluate.command()
+@click.argument("blue")
+@click.argument("green")
+@click.option("--qrels", "judgments", type=a_file, help="Judgments, too: TREC (also .gz), .json, or .parquet.")
+@metric_option
+@sample_option
+@out_option
+@seed_option
+@json_option
+def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+    """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
+    if metrics and judgments is None:
+        raise click.UsageError("--metric goes with --qrels")
+    from retrieval.evaluation.inputs.formats import read_qrels
+    from retrieval.evaluation.measures.metrics import DEFAULT
+    from retrieval.evaluation.models import evaluate_models
+    from retrieval.evaluation.results.files import write_results
+
+    qrels = None if judgments is None else read_qrels(judgments)
+    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+        found = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
+    _print(found, out, names, as_json=as_json)
+    return 0
+
+
+def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
+    from retrieval.evaluation.html.evaluation_page import PAGE, write_page
+
+    try:
+        return [*write(out), write_page([out], out / PAGE)]
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror or error}") from error
+
+
+def _print(found: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+    from api.cli import evaluation_tables
+    from retrieval.evaluation.results import report
+
+    if as_json:
+        print_json(report.as_json(found))
+        return
+    evaluation_tables.print_result(found)
+    if out is not None:
+        evaluation_tables.print_files(out, names)

@@ -1,0 +1,31 @@
+"""What evaluations left behind, as one page: `evaluate report`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument(
+    "folders", metavar="DIR…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page.",
+)
+def report(folders: Sequence[Path], out: Path) -> int:
+    """Show what `evaluate` wrote into folders as one page, which needs no other file."""
+    from retrieval.evaluation.html.evaluation_page import (
+        write_page,  # pyarrow and the templates: no other command waits for them
+    )
+
+    try:
+        write_page(folders, out)
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror or error}") from error
+    click.echo(f"{out}: {len(folders)} evaluation{'' if len(folders) == 1 else 's'}")
+    return 0

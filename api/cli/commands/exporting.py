@@ -1,0 +1,40 @@
+"""What leaves the catalogue as a file: `export-neighbors`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from api.cli import tables
+from api.cli.options import filter_option, json_option, opened, print_json, space_option
+from retrieval.filters.language import Filter
+from retrieval.search.query import MAX_LIMIT
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="How many each."
+)
+@filter_option
+@space_option
+@json_option
+def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | None, as_json: bool) -> int:
+    """Write the neighbours of every track to the Parquet file OUT; a run that was stopped goes on with the next one."""
+    from api.cli.neighbor_files import export_neighbors as export  # pyarrow: no other command waits for it
+    from api.cli.neighbor_files import parts_of
+
+    def note(line: str) -> None:
+        click.echo(line, err=True)
+
+    with opened() as here, tables.tracks_done("tracks", quiet=as_json) as done:
+        try:
+            report = export(here.search, out, k=k, space=space, condition=condition, on_note=note, on_tracks=done)
+        except OSError as error:
+            stays = "; the parts stay, run the same command to go on" if parts_of(out).exists() else ""
+            raise click.ClickException(f"{out}: {error.strerror or error}{stays}") from error
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
+    return 0

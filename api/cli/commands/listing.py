@@ -1,0 +1,65 @@
+"""What is there: `tracks`, `status`."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from api.cli import tables
+from api.cli.options import filter_option, json_option, opened, print_json
+from api.http.answers import track_out
+from api.wiring import Soundalike
+from retrieval.filters.language import Filter
+from retrieval.index.snapshots import current_name
+
+
+@click.command()
+@click.option("-n", "--limit", default=100, show_default=True, help="How many.")
+@filter_option
+@json_option
+def tracks(limit: int, condition: Filter | None, as_json: bool) -> int:
+    """List the catalogue, in the order in which it came in."""
+    with opened() as here:
+        only = None if condition is None else list(here.search.matching(condition))
+        found = here.catalog.list_tracks(after_id=0, limit=limit, only=only)
+    if as_json:
+        print_json([track_out(track).model_dump() for track in found])
+    else:
+        tables.print_tracks(found)
+    return 0
+
+
+@click.command()
+@click.option("--failures", is_flag=True, help="List the files that are not in the catalogue, and why.")
+@json_option
+def status(failures: bool, as_json: bool) -> int:
+    """Say what the catalogue holds."""
+    with opened() as here:
+        failed = here.ledger.failures()
+        state = {
+            "home": str(here.settings.home),
+            "database": here.engine.url.render_as_string(hide_password=True),
+            "tracks": here.catalog.count(),
+            "spaces": [_space_state(here, name, versions) for name, versions in here.catalog.spaces().items()],
+            "failures": [asdict(failure) for failure in failed] if failures else len(failed),
+        }
+    if as_json:
+        print_json(state)
+    else:
+        tables.print_status(state, failed if failures else None)
+    return 0
+
+
+def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[str, Any]:
+    index = here.search.space(name)
+    view = index.view()
+    manifest = view.snapshot.manifest if view.snapshot else None
+    return {
+        "space": name,
+        "tracks_by_version": versions,
+        "dim": view.dim,
+        "searchable": view.count,
+        "kind": manifest.kind if manifest else "delta only",
+        "recall_at_10": manifest.recall if manifest else 1.0,
+        "snapshot": current_name(index.directory),
+    }

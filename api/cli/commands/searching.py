@@ -1,0 +1,211 @@
+"""What sounds like this: `similar`, `query`, `path`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO, get_args
+
+import click
+from pydantic import ValidationError
+
+from api.cli import tables
+from api.cli.options import (
+    diversity_of,
+    exclude_option,
+    filter_option,
+    fold_duplicates_option,
+    json_option,
+    limit_option,
+    max_per_option,
+    mmr_option,
+    opened,
+    print_json,
+    space_option,
+)
+from api.http.answers import answer_out, shown_metadata
+from api.http.requests import SearchIn
+from api.wiring import Soundalike
+from encoders.media.decode import decode
+from retrieval.catalog.records import Granularity
+from retrieval.errors import QueryError, UnknownTrackError
+from retrieval.filters.language import Filter, field_path
+from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
+from retrieval.search.query import Answer, Query, Seed
+from retrieval.search.recommend import Strategy
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of `similar`."""
+
+    keys_or_files: Sequence[str]
+    unlike: Sequence[str]
+    strategy: Strategy
+    from_s: float | None
+    to_s: float | None
+    limit: int
+    condition: Filter | None
+    exclude: Sequence[str]
+    max_per: dict[str, int]
+    mmr: float
+    fold_duplicates: bool
+    granularity: Granularity
+    exact: bool
+    space: str | None
+    as_json: bool
+
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """The part of the only example that is meant."""
+        if self.from_s is None and self.to_s is None:
+            return None
+        if self.from_s is None or self.to_s is None:
+            raise click.UsageError("a span needs both --from-s and --to-s")
+        if len(self.keys_or_files) > 1:
+            raise click.UsageError("--from-s and --to-s need a single KEY_OR_FILE")
+        if not 0 <= self.from_s < self.to_s:
+            raise click.UsageError(f"--from-s is {self.from_s:g}, --to-s is {self.to_s:g}: they begin at 0 and ascend")
+        return self.from_s, self.to_s
+
+    @property
+    def title(self) -> str:
+        """What a table of the answer is called."""
+        unlike = f", unlike {', '.join(self.unlike)}" if self.unlike else ""
+        return f"sounds like {', '.join(self.keys_or_files)}{unlike}"
+
+    def query(self, here: Soundalike) -> Query:
+        """The query that was asked for."""
+        span_s = self.span_s
+        return Query(
+            [seed_of(here, name, Path(name), self.space, span_s) for name in self.keys_or_files],
+            [seed_of(here, name, Path(name), self.space) for name in self.unlike],
+            self.strategy,
+            space=self.space,
+            granularity=self.granularity,
+            filter=self.condition,
+            exclude=self.exclude,
+            diversity=diversity_of(self.mmr, self.max_per, fold_duplicates=self.fold_duplicates),
+            limit=self.limit,
+            exact=self.exact,
+            explain=True,
+        )
+
+
+@click.command()
+@click.argument("keys_or_files", metavar="KEY_OR_FILE...", nargs=-1, required=True)
+@click.option("--unlike", metavar="KEY_OR_FILE", multiple=True, help="What to be unlike; may be repeated.")
+@click.option(
+    "--strategy",
+    type=click.Choice(get_args(Strategy)),
+    default="average_vector",
+    show_default=True,
+    help="How several examples become one score.",
+)
+@click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
+@click.option("--to-s", type=float)
+@limit_option
+@filter_option
+@exclude_option
+@max_per_option
+@mmr_option
+@fold_duplicates_option
+@click.option(
+    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+)
+@click.option("--exact", is_flag=True, help="Score everything that matches.")
+@space_option
+@json_option
+def similar(**given: Any) -> int:
+    """Find what sounds like tracks of the catalogue, or like any audio files."""
+    asked = Asked(**given)
+    with opened() as here:
+        answer = here.search.answer(asked.query(here))
+    print_found(answer, asked.title, as_json=asked.as_json)
+    return 0
+
+
+@click.command()
+@click.argument("body", type=click.File())
+@json_option
+def query(body: TextIO, as_json: bool) -> int:
+    """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
+    try:
+        search = SearchIn.model_validate(json.load(body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.ClickException(f"{field_path(first['loc']) or 'body'}: {first['msg']}") from error
+    except ValueError as error:
+        raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+    with opened() as here:
+        try:
+            answer = here.search.answer(search.as_query())
+        except (QueryError, UnknownTrackError) as error:
+            raise search.as_sent(error) from error
+    print_found(answer, body.name, as_json=as_json)
+    return 0
+
+
+@click.command()
+@click.argument("start")
+@click.argument("end")
+@click.option(
+    "-n", "--steps", type=click.IntRange(2, MAX_STEPS), default=10, show_default=True, help="How many tracks."
+)
+@space_option
+@json_option
+def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> int:
+    """Lead from one track to another by tracks that lie between them."""
+    with opened() as here:
+        found = playlist(here.search, start, end, steps, space=space)
+    if as_json:
+        print_json(_playlist_out(found))
+    else:
+        tables.print_playlist(found)
+    return 0
+
+
+def seed_of(
+    here: Soundalike, key: str, path: Path, space: str | None, span_s: tuple[float, float] | None = None
+) -> Seed:
+    """The example that a name means: a track by its key or by where its file lies, or else any audio file.
+
+    Raises
+    ------
+    UnknownTrackError
+        If it is none of these.
+    MediaError
+        If the file cannot be decoded.
+    """
+    path = path.expanduser().absolute()
+    start_s, end_s = span_s or (None, None)
+    try:
+        return Seed(here.catalog.track(key).key, start_s, end_s)
+    except UnknownTrackError:
+        if not path.is_file():
+            raise
+    stored = here.catalog.track_at(str(path))
+    if stored is not None:
+        return Seed(stored.key, start_s, end_s)
+    encoder = here.encoder(space or here.settings.space)
+    audio = decode(path, sample_rates=[encoder.spec.sample_rate], limits=here.settings.media_limits)
+    return here.seed_of(audio, encoder, span_s)
+
+
+def print_found(answer: Answer, title: str, *, as_json: bool) -> None:
+    """Print an answer, for people or for programs."""
+    if as_json:
+        print_json(answer_out(answer).model_dump())
+    else:
+        tables.print_answer(title, answer)
+
+
+def _playlist_out(found: Playlist) -> dict[str, Any]:
+    shown = asdict(found)
+    to_next = [*found.cosines, None]
+    shown["tracks"] = [
+        {"track": track.key, "cosine_to_next": cosine, "metadata": shown_metadata(track)}
+        for track, cosine in zip(found.tracks, to_next, strict=True)
+    ]
+    del shown["cosines"]
+    return shown

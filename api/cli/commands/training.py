@@ -1,0 +1,232 @@
+"""How our weights are made: `train corpus`, then `train clmr`, `train tagger NAME`, `train soundalike`."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.cli import tables
+from api.cli.options import FAILED_FILES, json_option, print_json
+from api.settings import read_settings
+from indexer.packs.archives import music_under
+from indexer.packs.fetch import fetch_pack
+
+if TYPE_CHECKING:
+    from encoders.training.recipes import TrainingReport
+
+
+@click.group()
+def train() -> None:
+    """Train encoders on music of your own."""
+
+
+@train.command()
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pack", "packs", multiple=True, help="Free music to fetch; may be given several times.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The corpus to add to.")
+@json_option
+def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json: bool) -> int:
+    """Prepare the music in FOLDERS and packs for training; their subfolders are the groups that splits are made by.
+
+    Music inside .zip and .pk3 archives counts as well.
+    """
+    from encoders.training.corpus import prepare, read_corpus
+
+    if not folders and not packs:
+        raise click.UsageError("nothing to prepare: name folders, or packs by --pack (`soundalike packs` lists them)")
+    settings = read_settings()
+    left_out: dict[str, str] = {}
+    folders = (*folders, *(fetch_pack(pack, settings.packs_dir).music for pack in packs))
+    sources = [source for folder in folders for source in music_under(folder, on_error=left_out.__setitem__)]
+    with tables.counted("preparing", len(sources), quiet=as_json) as done:
+        prepared = prepare(sources, out, limits=settings.media_limits, threads=settings.decode_threads)
+        for number, item in enumerate(prepared, start=1):
+            if item.reason is not None:
+                left_out[item.key] = item.reason
+            done(number, f"{len(left_out)} left out")
+    if not as_json:
+        for key, reason in left_out.items():
+            click.echo(f"{key}: {reason}", err=True)
+    tracks = read_corpus(out)
+    groups = sorted({track.group for track in tracks})
+    hours = sum(track.duration_s for track in tracks) / 3600
+    if as_json:
+        print_json({"tracks": len(tracks), "hours": hours, "groups": groups, "left_out": left_out})
+    else:
+        click.echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
+    return FAILED_FILES if left_out else 0
+
+
+def _training_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Options that every training takes."""
+    for option in (
+        json_option,
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, …"),
+        click.option("--seed", default=0, show_default=True),
+        click.option("--hold-out", multiple=True, help="A group to keep out of training; may be given several times."),
+        click.option("--out", required=True, type=click.Path(path_type=Path), help="Where everything goes."),
+        click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from."),
+    ):
+        function = option(function)
+    return function
+
+
+@train.command()
+@_training_options
+@click.option("--steps", default=20_000, show_default=True)
+@click.option("--batch-size", default=48, show_default=True, help="Tracks in a step; each gives two windows.")
+@click.option("--learning-rate", default=3e-4, show_default=True)
+@click.option("--temperature", default=0.5, show_default=True)
+@click.option("--max-distance-s", default=0.0, show_default=True, help="How far apart both windows of a track may lie.")
+def samplecnn(
+    corpus_dir: Path,
+    out: Path,
+    hold_out: tuple[str, ...],
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    temperature: float,
+    max_distance_s: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
+    from encoders.spec import torch_device
+    from encoders.training.contrastive import ContrastiveSettings
+    from encoders.training.recipes import split, train_samplecnn
+
+    settings = ContrastiveSettings(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        max_distance_s=max_distance_s,
+        seed=seed,
+    )
+    corpus = split(corpus_dir, hold_out)
+    training = partial(train_samplecnn, corpus, out, settings, device=torch_device(device))
+    return _run(training, "clmr-samplecnn", steps, as_json=as_json)
+
+
+@train.command()
+@_training_options
+@click.option("--steps", default=150, show_default=True)
+@click.option("--batch-size", default=96, show_default=True, help="Tracks in a step.")
+@click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
+@click.option("--learning-rate", default=1e-4, show_default=True)
+@click.option("--temperature", default=0.1, show_default=True)
+def clmr(
+    corpus_dir: Path,
+    out: Path,
+    hold_out: tuple[str, ...],
+    steps: int,
+    batch_size: int,
+    windows_a_view: int,
+    learning_rate: float,
+    temperature: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Train our CLMR, on spectrograms; the same command goes on where it was stopped."""
+    from encoders.spec import torch_device
+    from encoders.training.contrastive import ContrastiveSettings
+    from encoders.training.recipes import split, train_clmr
+
+    settings = ContrastiveSettings(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=20,
+        weight_decay=0.01,
+        temperature=temperature,
+        windows_a_view=windows_a_view,
+        seed=seed,
+    )
+    corpus = split(corpus_dir, hold_out)
+    training = partial(train_clmr, corpus, out, settings, device=torch_device(device))
+    return _run(training, "clmr", steps, as_json=as_json)
+
+
+@train.command()
+@click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
+@_training_options
+@click.option("--steps", default=3_000, show_default=True, help="In each round.")
+@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Each student teaches the next.")
+@click.option("--taught-by", type=click.Path(exists=True, path_type=Path), help="Weights of `tagging`: distil them.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+def tagger(
+    name: str,
+    corpus_dir: Path,
+    out: Path,
+    hold_out: tuple[str, ...],
+    steps: int,
+    rounds: int,
+    taught_by: Path | None,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
+    from encoders.spec import torch_device
+    from encoders.training.noisy_student import StudentSettings
+    from encoders.training.recipes import split, train_tagger
+
+    settings = StudentSettings(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=100,
+        weight_decay=0.01,
+        seed=seed,
+    )
+    training = partial(
+        train_tagger,
+        name,
+        split(corpus_dir, hold_out),
+        out,
+        settings,
+        rounds=rounds,
+        taught_by=taught_by,
+        weights_dir=read_settings().weights_dir,
+        device=torch_device(device),
+    )
+    return _run(training, name, steps, as_json=as_json)
+
+
+@train.command("soundalike")
+@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
+@click.option("--hold-out", multiple=True, help="As in both trainings.")
+@click.option(
+    "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`clmr` and `tagging-student`."
+)
+def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
+    """Join trained `clmr` and `tagging-student` weights to the default encoder."""
+    from encoders.training.recipes import join, split
+
+    click.echo(
+        f"use it: soundalike weights import soundalike {join(split(corpus_dir, hold_out), out, weights_dir=weights)}"
+    )
+    return 0
+
+
+def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> int:
+    """Train with a bar that shows the loss, then say what came of it."""
+    with tables.counted("training", steps, quiet=as_json) as done:
+        report = train(on_step=lambda step, loss: done(step, f"loss {loss:.3f}"))
+    if as_json:
+        print_json(asdict(report))
+    else:
+        if report.trained is not None:
+            before = f"untrained {report.untrained:.3f}"
+            click.echo(f"{report.measure} on what was held out: {report.trained:.3f}, {before}")
+        click.echo(f"use it: soundalike weights import {name} {report.weights}")
+    return 0

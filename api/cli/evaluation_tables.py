@@ -1,0 +1,214 @@
+"""What `soundalike evaluate` shows on a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from retrieval.evaluation.measures.significance import Difference, Interval
+from retrieval.evaluation.results.report import AnnEvaluation, Comparison, Evaluation, Latency, Subject
+from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, ModelsComparison
+
+LISTWISE = {
+    "diversity": "intra-list diversity",
+    "tail_share": "tail share",
+    "same_artist": "same artist",
+    "same_album": "same album",
+}
+OVERALL = {
+    "coverage": "item coverage",
+    "gini": "Gini index",
+    "entropy_bits": "entropy, bits",
+    "occurrence_skew": "k-occurrence skew",
+}
+_NAME_WIDTH = 16
+"""Characters that a name has at least, to stand on few lines."""
+_BETWEEN = 3
+
+
+@singledispatch
+def print_result(found: object) -> None:
+    """Show any result of an evaluation."""
+    raise TypeError(f"{type(found).__name__} is no result of an evaluation")
+
+
+@print_result.register
+def print_evaluation(found: Evaluation) -> None:
+    """An evaluation as two tables: accuracy, and what is beyond it."""
+    subject, console = found.subject, Console()
+    exact = ", exact" if subject.exact else ""
+    title = (
+        f"{found.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
+        f"({subject.encoder_version}), by {subject.granularity}{exact}"
+    )
+    table = _table(title, "metric", "mean", "95 % interval", "queries")
+    for name, interval in found.metrics.items():
+        lower = " (lower is better)" if name in found.lower_is_better else ""
+        table.add_row(Text(name + lower), *_cells(interval))
+    console.print(table)
+    beyond = found.beyond_accuracy
+    table = _table(f"beyond accuracy, first {beyond.k} results", "measure", "value", "95 % interval", "queries")
+    for name, shown in OVERALL.items():
+        table.add_row(shown, _number(getattr(beyond, name)), "", "")
+    for name, shown in LISTWISE.items():
+        table.add_row(shown, *_cells(getattr(beyond, name)))
+    console.print(table)
+    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in found.seconds.items())
+    unjudged = f"{100 * found.unjudged:.1f} % of the first {beyond.k} are unjudged; "
+    console.print(("" if math.isnan(found.unjudged) else unjudged) + seconds, highlight=False)
+    _print_warnings(found.warnings, console)
+
+
+@print_result.register
+def print_comparison(found: Comparison) -> None:
+    """Two runs side by side; a star where the corrected p is below 0.05."""
+    title = f"{found.second} against {found.first}, {found.queries} queries"
+    console = Console()
+    _print_differences(console, title, ("first", "second"), found.metrics, found.lower_is_better)
+    _print_warnings(found.warnings, console)
+
+
+@print_result.register
+def print_ann(found: AnnEvaluation) -> None:
+    """ANN recall by selectivity."""
+    subject = found.subject
+    title = (
+        f"recall@{found.k} of {subject.space} against its exact twin, {found.queries} queries, "
+        f"{subject.tracks} tracks, by {subject.granularity}"
+    )
+    times = "p50 / p95 / p99 ms"
+    names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + found.epsilon:g}×", "worst")
+    rows = []
+    for row in found.rows:
+        among = row.among if row.among != "random" else f"random {100 * row.share:.3g}\N{NO-BREAK SPACE}%"
+        recalls = (_number(one.mean) for one in (row.id_overlap, row.tie_safe, row.epsilon))
+        latencies = (_latency(one) for one in (row.latency, row.exact_latency))
+        rows.append([among, str(row.matching), row.path, *recalls, _number(row.worst), *latencies])
+    console = Console()
+    _print_wide(console, title, [*names, times, f"exact, {times}"], rows)
+    _print_warnings(found.warnings, console)
+
+
+@print_result.register
+def print_catalogue(found: CatalogueEvaluation) -> None:
+    """A space, by what needs no judgments."""
+    subject = found.subject
+    title = (
+        f"{subject.space} ({subject.encoder_version}) without judgments, {subject.tracks} tracks, {found.queries} ask"
+    )
+    table = _table(title, "metric", "value", "95 % interval", "by chance", "queries")
+    for name, interval in found.metrics.items():
+        lower = " (lower is better)" if name in found.lower_is_better else ""
+        value, bounds, count = _cells(interval)
+        table.add_row(Text(name + lower), value, bounds, _number(found.chance[name]), count)
+    console = Console()
+    console.print(table)
+    console.print(Text(_hub(subject, found.largest_hub)), soft_wrap=True)
+    _print_warnings(found.warnings, console)
+
+
+@print_result.register
+def print_models(found: ModelsComparison) -> None:
+    """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
+    blue, green = found.blue, found.green
+    title = (
+        f"{green.space} ({green.encoder_version}) against {blue.space} ({blue.encoder_version}), "
+        f"{found.tracks} tracks, {found.queries} ask"
+    )
+    console = Console()
+    _print_differences(console, title, (blue.space, green.space), found.metrics, found.lower_is_better)
+    table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
+    table.add_row(f"overlap@{blue.depth}", *_cells(found.overlap))
+    table.add_row("rank-biased overlap, p = 0.9", *_cells(found.rank_biased_overlap))
+    console.print(table)
+    for subject, hub in zip((blue, green), found.largest_hubs, strict=True):
+        console.print(Text(_hub(subject, hub)), soft_wrap=True)
+    console.print(Text(found.verdict, style="bold"), soft_wrap=True)
+    _print_warnings(found.warnings, console)
+
+
+def print_files(folder: Path, names: Sequence[str]) -> None:
+    """What was written."""
+    Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
+
+
+def _print_differences(
+    console: Console,
+    title: str,
+    sides: tuple[str, str],
+    metrics: Mapping[str, Difference],
+    lower_is_better: Sequence[str],
+) -> None:
+    rows = []
+    for name, one in metrics.items():
+        lower = " (lower is better)" if name in lower_is_better else ""
+        means = _number(one.first_mean), _number(one.second_mean)
+        rows.append([name + lower, *means, *_difference(one), _number(one.p), _number(one.p_holm), *_effect(one)])
+    names = ["metric", *sides, "difference", "95 % interval", "p", "p (Holm)", "d_z", "wins/ties/losses"]
+    _print_wide(console, title, names, rows)
+
+
+def _print_wide(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table none of whose figures is cut off: where it would not fit, two of them stand below each other."""
+    longest, *figures = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    fits = min(longest, _NAME_WIDTH) + sum(figures) + _BETWEEN * len(names) <= console.width
+    table = _table(title, *(names if fits else _in_pairs(names)), show_lines=not fits)
+    for row in rows:
+        first, *others = row if fits else _in_pairs(row)
+        table.add_row(Text(first), *others)
+    console.print(table)
+
+
+def _in_pairs(row: Sequence[str]) -> list[str]:
+    """The first cell, and every two of the others as the lines of one."""
+    return [row[0], *map("\n".join, zip(row[1::2], row[2::2], strict=True))]
+
+
+def _difference(one: Difference) -> tuple[str, str]:
+    interval = one.difference
+    if math.isnan(interval.mean):
+        return "–", ""
+    return f"{interval.mean:+.4f}{'*' if one.p_holm < 0.05 else ''}", f"{interval.low:+.4f} – {interval.high:+.4f}"
+
+
+def _effect(one: Difference) -> tuple[str, str]:
+    """Effect size, and wins, ties and losses; a metric of no single query has none."""
+    if math.isnan(one.effect_size):
+        return "–", "–"
+    return f"{one.effect_size:+.2f}", f"{one.wins}/{one.ties}/{one.losses}"
+
+
+def _hub(subject: Subject, hub: LargestHub) -> str:
+    return f"largest hub of {subject.space}: {hub.track}, in {hub.lists} of {hub.of} lists of {subject.depth}"
+
+
+def _print_warnings(warnings: Sequence[str], console: Console) -> None:
+    for warning in warnings:
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+
+
+def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Table:
+    table = Table(title=Text(title), title_justify="left", pad_edge=False, show_lines=show_lines)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _cells(interval: Interval) -> tuple[str, str, str]:
+    bounds = "" if not interval.count else f"{interval.low:.4f} – {interval.high:.4f}"
+    return _number(interval.mean), bounds, str(interval.count)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _latency(latency: Latency) -> str:
+    if math.isnan(latency.p50_ms):
+        return "–"
+    return " / ".join(f"{value:.2f}" for value in (latency.p50_ms, latency.p95_ms, latency.p99_ms))

@@ -1,0 +1,63 @@
+"""`soundalike`: the command line.
+
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed;
+130 interrupted.
+"""
+
+import logging
+import sys
+
+import click
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from api.cli.commands import continuing, evaluation, exporting, indexing, listing, searching, serving
+from api.cli.commands.training import train
+from api.cli.commands.weights import weights
+from api.settings import SettingsError
+from encoders.errors import EncoderError
+from indexer.errors import IndexerError
+from retrieval.errors import RetrievalError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+@click.version_option(package_name="soundalike")
+def soundalike(verbose: bool) -> None:
+    """Music search that listens."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+for command in (
+    *(indexing.demo, indexing.index, searching.similar, searching.query, continuing.continue_playlist),
+    *(searching.path, serving.serve),
+    *(listing.status, listing.tracks, exporting.export_neighbors, evaluation.evaluate),
+    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
+):
+    soundalike.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: one line for every expected error, no traceback."""
+    try:
+        code = soundalike.main(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("interrupted; what was stored stays, run the same command to go on", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; what was stored stays, run the same command to go on", 130)
+    except (EncoderError, RetrievalError, IndexerError, SettingsError) as error:
+        _fail(str(error), 1)
+    except (OperationalError, InterfaceError) as error:
+        _fail(f"the database was lost: {str(error.orig).strip().splitlines()[0]}", 1)
+    else:
+        sys.exit(code)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"soundalike: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,259 @@
+"""What the command line shows: tables, and the progress of an ingest."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from indexer.jobs import IngestReport
+from indexer.packs.known import Pack
+from indexer.stages.embedding import Outcome
+from retrieval.catalog.ledger import Failure
+from retrieval.catalog.records import Track
+from retrieval.search.playlists import Playlist
+from retrieval.search.query import Answer
+
+NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
+
+
+class IngestProgress:
+    """Files done, tracks a second, failures and the time left, on standard error."""
+
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
+        self._bar = bar
+        self._quiet = quiet
+        self._task = bar.add_task("indexing", total=None, rate="", failed=0)
+        self._start = self._noted = time.monotonic()
+        self._done = self._failed = self._total = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def start(self, total: int) -> None:
+        """Begin with this many files."""
+        self._start = self._noted = time.monotonic()
+        self._total = total
+        self._bar.update(self._task, total=total)
+
+    def advance(self, outcome: Outcome) -> None:
+        """One file is done."""
+        self._done += 1
+        self._failed += outcome.status == "failed"
+        rate = f"{self._done / max(self.elapsed_s, 1e-6):.2f} tracks/s"
+        self._bar.update(self._task, advance=1, rate=rate, failed=self._failed)
+        if outcome.status == "failed" and not self._quiet:
+            self._bar.console.print(Text(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", style="yellow"))
+        if not (self._quiet or self._bar.console.is_terminal) and time.monotonic() - self._noted > NOTE_EVERY_S:
+            self._noted = time.monotonic()
+            self._bar.console.print(f"{self._done}/{self._total} files, {rate}, {self._failed} failed")
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[IngestProgress]:
+    """A progress bar on standard error."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        yield IngestProgress(bar, quiet=quiet)
+
+
+@contextmanager
+def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on standard error; call with how many are done, and a note."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total, note="")
+        noted = time.monotonic()
+
+        def done(number: int, note: str) -> None:
+            nonlocal noted
+            bar.update(task, completed=number, note=note)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {number}/{total}, {note}")
+
+        yield done
+
+
+@contextmanager
+def tracks_done(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; call with how many are done, of how many."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        noted = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal noted
+            bar.update(task, completed=done, total=total)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {done}/{total}")
+
+        yield show
+
+
+def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:
+    """What an ingest came to."""
+    counts = report.counts
+    console = Console(soft_wrap=True)
+    console.print(
+        f"{counts['indexed']} indexed, {counts['unchanged']} unchanged, {counts['failed']} failed "
+        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)",
+        highlight=False,
+    )
+    if failures:
+        console.print(_failures_table(failures))
+
+
+def print_answer(title: str, answer: Answer) -> None:
+    """Neighbours as a table."""
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("track", overflow="fold")
+    spans = any(result.span_s is not None for result in answer.results)
+    if spans:
+        table.add_column("from – to", justify="right")
+    table.add_column("shared tags")
+    for result in answer.results:
+        shared = ", ".join(result.explain.shared_tags if result.explain else ())
+        span = ["" if result.span_s is None else " – ".join(map(_clock, result.span_s))] if spans else []
+        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, Text(shared))
+    console = Console()
+    console.print(table)
+    stats = answer.stats
+    dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
+    why = f" ({stats.reason})" if stats.reason else ""
+    console.print(
+        f"{stats.returned} of {stats.matching} tracks{dropped}, {stats.path} search, "
+        f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
+        highlight=False,
+    )
+
+
+def print_playlist(found: Playlist) -> None:
+    """A playlist as a table, with the cosine of every step."""
+    table = Table(pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("cosine to the one before", justify="right")
+    table.add_column("track", overflow="fold")
+    steps = ["", *(f"{cosine:.3f}" for cosine in found.cosines)]
+    for number, (track, step) in enumerate(zip(found.tracks, steps, strict=True), start=1):
+        table.add_row(str(number), step, _named(track))
+    console = Console()
+    console.print(table)
+    if found.reason:
+        console.print(found.reason, highlight=False)
+
+
+def print_tracks(tracks: Sequence[Track]) -> None:
+    """The catalogue as a table."""
+    table = Table(pad_edge=False)
+    for name in ("key", "title", "artist", "length"):
+        table.add_column(name, overflow="fold")
+    for track in tracks:
+        cells = (track.key, track.title or "", track.artist or "", _clock(track.duration_s))
+        table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)
+
+
+def print_next_steps(home: Path, seed: str) -> None:
+    """How to go on after the demo."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print("\nGo on with:")
+    for command in (
+        f"export SOUNDALIKE_HOME={shlex.quote(str(home))} PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+        "soundalike tracks",
+        f"soundalike similar {shlex.quote(seed)}",
+        "soundalike similar path/to/any/song.mp3",
+        "soundalike index ~/Music",
+        "soundalike serve    # then http://127.0.0.1:8000/docs",
+    ):
+        console.print(f"  {command}")
+
+
+def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -> None:
+    """The catalogue's state."""
+    console = Console(soft_wrap=True)
+    for name in ("home", "database", "tracks"):
+        console.print(f"{name}: {state[name]}", highlight=False)
+    if state["spaces"]:
+        table = Table(title="spaces", title_justify="left", pad_edge=False)
+        columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
+        for name in columns:
+            table.add_column(name)
+        for space in state["spaces"]:
+            versions = ", ".join(f"{version}: {n}" for version, n in space["tracks_by_version"].items())
+            table.add_row(*(str(space[name]) for name in columns[:-1]), versions)
+        console.print(table)
+    if failures is None:
+        console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
+    elif failures:
+        console.print(_failures_table(failures))
+    else:
+        console.print("no failures")
+
+
+def print_packs(packs: Sequence[Pack]) -> None:
+    """Packs of free music."""
+    table = Table(pad_edge=False)
+    for name in ("pack", "what", "licence", "tracks", "MB"):
+        table.add_column(name)
+    for pack in packs:
+        cells = (pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb)
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
+
+
+def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Encoders and their weights."""
+    table = Table(pad_edge=False)
+    for name in ("name", "weights", "dim", "window", "tags", "licence"):
+        table.add_column(name)
+    for row in rows:
+        state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
+        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _named(track: Track) -> Text:
+    """The key, and under it title and artist where they are known."""
+    known = " – ".join(part for part in (track.title, track.artist) if part)
+    return Text.assemble(track.key, *([("\n" + known, "dim")] if known else []))
+
+
+def _failures_table(failures: Sequence[Failure]) -> Table:
+    table = Table(title="failures", title_justify="left", pad_edge=False)
+    for name in ("file", "stage", "reason"):
+        table.add_column(name, overflow="fold")
+    for failure in failures:
+        table.add_row(Text(failure.uri), failure.stage, Text(failure.reason))
+    return table

@@ -1,0 +1,27 @@
+"""The Flask application: resources in, routes and errors registered, OpenAPI 3.1 out."""
+
+from apiflask import APIFlask
+from flask.json.provider import DefaultJSONProvider
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from api.http import context, problems
+from api.http.routes import operations, queries, tracks
+from api.wiring import Soundalike
+
+
+def create_app(soundalike: Soundalike) -> APIFlask:
+    """Put the HTTP surface before an opened catalogue, which the caller closes."""
+    app = APIFlask(__name__, title="Soundalike", version="1", docs_path=None, spec_path="/openapi.json")
+    app.config["OPENAPI_VERSION"] = "3.1.0"
+    app.config["DESCRIPTION"] = "Music search and recommendation that listens."
+    app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = soundalike.settings.max_upload_bytes
+    app.json = DefaultJSONProvider(app)
+    app.json.sort_keys = False  # tags come highest first
+    context.attach(app, soundalike)
+    problems.register(app)
+    for blueprint in (queries.blueprint, tracks.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    # Swagger UI from our own server: the page works where the network does not reach.
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Soundalike"}))
+    return app

@@ -1,0 +1,183 @@
+"""Every error as `application/problem+json` (RFC 9457): one table from exception to status and stable type."""
+
+import logging
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+
+from encoders.errors import (
+    EncoderError,
+    MediaError,
+    SilentAudioError,
+    TooLongError,
+    TooShortError,
+    UnknownEncoderError,
+    WeightsError,
+)
+from retrieval.catalog.ledger import UnknownJobError
+from retrieval.errors import (
+    DatabaseUnavailableError,
+    IndexMismatchError,
+    IndexMissingError,
+    MissingEmbeddingError,
+    QueryError,
+    RetrievalError,
+    SchemaError,
+    StaleCursorError,
+    UnknownTrackError,
+)
+from retrieval.filters.language import field_path
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), where, and what would be accepted."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    accepted: str | None = None
+    nearest: list[str] | None = None
+    errors: list[dict[str, str]] | None = None
+    stage: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _given(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialized(self).items() if value is not None}
+
+
+class BusyError(Exception):
+    """Too many clips are being encoded at the same time."""
+
+
+# The first row whose class fits; `type` never changes once it has been published.
+TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (UnknownTrackError, 404, "unknown-track", "No such track"),
+    (UnknownJobError, 404, "unknown-job", "No such job"),
+    (QueryError, 422, "invalid-query", "The query cannot be run as asked"),
+    (StaleCursorError, 410, "stale-cursor", "The index has changed since the page before"),
+    (MissingEmbeddingError, 409, "no-embedding", "The track is not encoded in this space"),
+    (IndexMissingError, 404, "unknown-space", "No such space"),
+    (IndexMismatchError, 503, "index-mismatch", "The index does not fit"),
+    (SchemaError, 503, "schema", "The database's schema is of another version"),
+    (DatabaseUnavailableError, 503, "no-database", "The database does not answer"),
+    (OperationalError, 503, "no-database", "The database does not answer"),
+    (DataError, 422, "invalid-value", "A value that the database cannot hold"),
+    (InterfaceError, 503, "no-database", "The database does not answer"),
+    (TooLongError, 413, "audio-too-long", "The audio is too long"),
+    (TooShortError, 422, "audio-too-short", "The audio is too short"),
+    (SilentAudioError, 422, "audio-silent", "The audio is silent"),
+    (MediaError, 415, "unreadable-audio", "The file cannot be read as audio"),
+    (UnknownEncoderError, 404, "unknown-space", "No such space"),
+    (WeightsError, 503, "no-weights", "The encoder's weights are not usable"),
+    (BusyError, 503, "busy", "Too many clips at the same time"),
+    (RetrievalError, 500, "retrieval", "The search failed"),
+    (EncoderError, 500, "encoder", "The encoder failed"),
+)
+# What `problem_of` takes: the table, and a part of a body that does not fit its model.
+EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), ValidationError)
+
+_DESCRIPTIONS = {
+    400: "The body is not JSON, or not multipart",
+    404: "No such track, space or job",
+    409: "The track is not encoded in this space",
+    410: "The index has changed since the page before, or the audio file is gone",
+    413: "The body or the audio is too long",
+    415: "The file cannot be read as audio",
+    422: "The request is not valid: the field, and what would be accepted",
+    503: "Database, index or weights are not usable, or too many clips at the same time",
+}
+
+
+def possible(*statuses: int) -> dict[int, str]:
+    """Problems that a route can answer with, for its documentation."""
+    return {status: _DESCRIPTIONS[status] for status in statuses}
+
+
+def register(app: APIFlask) -> None:
+    """Turn every error of this application into a problem document."""
+    for kind in EXPECTED:
+        app.register_error_handler(kind, lambda error: response_of(problem_of(error)))
+    app.error_processor(_http_error)
+    app.spec_processor(_describe)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem document of an `EXPECTED` error."""
+    if isinstance(error, ValidationError):
+        return _invalid(
+            [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
+        )
+    _, status, slug, title = next(row for row in TABLE if isinstance(error, row[0]))
+    if status >= 500:
+        logger.warning("%s: %s", slug, error)
+    # A driver's message spans lines and quotes SQL: its first line is what helps.
+    detail = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+    return problem(
+        status,
+        slug,
+        title,
+        detail,
+        field=getattr(error, "field", None),
+        accepted=getattr(error, "accepted", None),
+        nearest=list(getattr(error, "nearest", ())),
+    )
+
+
+def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Problem:
+    """One problem document; `members` are extension members, those that are empty are left out."""
+    shown = {name: value for name, value in members.items() if value}
+    return Problem(type=f"/problems/{slug}", title=title, status=status, detail=detail, **shown)
+
+
+def response_of(problem: Problem) -> Response:
+    """The document as a response."""
+    response = Response(problem.model_dump_json(), status=problem.status, content_type=CONTENT_TYPE)
+    if problem.type == "/problems/busy":
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _describe(document: Any) -> Any:
+    """Say in the OpenAPI document what errors look like."""
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation.get("responses", {}).items():
+                if int(status) >= 400:
+                    response["content"] = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return document
+
+
+def _http_error(error: HTTPError) -> Response:
+    if error.status_code == 422 and isinstance(error.detail, dict):
+        fields: dict[str, list[str]] = next(iter(error.detail.values()), {})
+        errors = [
+            {
+                "field": field_path(tuple(int(step) if step.isdigit() else step for step in path.split("."))),
+                "reason": reason,
+            }
+            for path, reasons in fields.items()
+            for reason in reasons
+        ]
+        return response_of(_invalid(errors))
+    title = error.message or "HTTP error"
+    slug = title.lower().replace(" ", "-")
+    response = response_of(problem(error.status_code, slug, title, str(error.detail or title)))
+    for name, value in dict(error.headers or {}).items():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _invalid(errors: list[dict[str, str]]) -> Problem:
+    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
+    return problem(422, "invalid-request", "The request is not valid", detail, field=errors[0]["field"], errors=errors)

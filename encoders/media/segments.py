@@ -1,0 +1,103 @@
+"""Cut a waveform into encoder windows, and pool their embeddings into one vector for the track.
+
+Windows do not overlap. A waveform shorter than one window is repeated until it fills one. What is left after the last
+full window becomes one more window, ending with the waveform, if at least half of that window is new audio; a shorter
+rest is dropped, as it would count the audio before it twice. Silent windows are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from encoders.errors import NonFiniteError, ShapeError, SilentAudioError, ZeroEmbeddingError
+from encoders.media.decode import SILENCE_PEAK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Windows float32 [n, window_length] of a waveform, and where each starts, float64 [n], in seconds."""
+
+    windows: NDArray[np.float32]
+    starts_s: NDArray[np.float64]
+
+
+def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: int) -> Segments:
+    """Cut a waveform into the windows that are worth encoding.
+
+    Parameters
+    ----------
+    waveform : float32 [samples], mono
+    sample_rate : Hz
+    window_length : samples
+
+    Returns
+    -------
+    At least one window. The windows are a read-only view of the waveform where none had to be moved or left out.
+
+    Raises
+    ------
+    ShapeError
+        If the waveform is not one-dimensional.
+    SilentAudioError
+        If no window rises above the silence threshold of :mod:`encoders.media.decode`.
+    """
+    if waveform.ndim != 1:
+        raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
+    if 0 < waveform.size < window_length:
+        waveform = np.resize(waveform, window_length)
+    starts = _window_starts(waveform.size, window_length)
+    if starts.size:
+        every_window = sliding_window_view(waveform, window_length)
+        regular = every_window[::window_length]
+        windows = regular if len(regular) == len(starts) else every_window[starts]
+        loud = np.maximum(windows.max(axis=1), -windows.min(axis=1)) >= SILENCE_PEAK
+        if loud.all():
+            return Segments(windows, starts / sample_rate)
+        if loud.any():
+            return Segments(windows[loud], starts[loud] / sample_rate)
+    raise SilentAudioError("waveform", f"silent in every window of {window_length / sample_rate:.2f} s")
+
+
+def _window_starts(samples: int, window_length: int) -> NDArray[np.int64]:
+    full, rest = divmod(samples, window_length)
+    starts = np.arange(full, dtype=np.int64) * window_length
+    return np.append(starts, samples - window_length) if full and 2 * rest >= window_length else starts
+
+
+def pool(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average segment embeddings into one unit-length track embedding.
+
+    Parameters
+    ----------
+    embeddings : float32 [n, dim], n at least 1, any norm
+
+    Returns
+    -------
+    float32 [dim], L2 norm 1
+
+    Raises
+    ------
+    ShapeError
+        If there is no embedding to average.
+    NonFiniteError
+        If an embedding holds NaN or infinity.
+    ZeroEmbeddingError
+        If the mean has zero norm.
+    """
+    if embeddings.ndim != 2 or not len(embeddings):
+        raise ShapeError(f"embeddings have shape [n, dim] with n at least 1, not {list(embeddings.shape)}")
+    if not np.isfinite(embeddings).all():
+        raise NonFiniteError("a segment embedding holds NaN or infinity")
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    norm = float(np.linalg.norm(mean))
+    if norm == 0:
+        raise ZeroEmbeddingError(f"the mean of {len(embeddings)} segment embeddings has zero norm")
+    track_embedding: NDArray[np.float32] = (mean / norm).astype(np.float32)
+    return track_embedding

@@ -1,0 +1,1 @@
+"""One file a network, its paper on top."""

@@ -1,0 +1,1 @@
+"""Networks whose output is a space: a waveform window in, an embedding out."""

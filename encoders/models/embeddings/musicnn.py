@@ -1,0 +1,233 @@
+"""MusiCNN: musically motivated convolutions over log-mel spectrograms (Pons & Serra, ISMIR 2019 late-breaking).
+
+"musicnn: Pre-trained convolutional neural networks for music audio tagging", https://arxiv.org/abs/1909.06654; network
+from Pons et al., "End-to-end learning for music audio tagging at scale", ISMIR 2018. Weights: ISC, (c) Music Technology
+Group, Universitat Pompeu Fabra, trained on the Million Song Dataset (``musicnn``) or MagnaTagATune (``musicnn-mtt``).
+
+16 kHz mono, windows of 187 frames. The embedding is the 200-d penultimate layer after its batch norm; BN follows ReLU
+throughout. For inference: batch norm is applied after pooling over mels, which training could not do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from encoders.checkpoints.files import load_into, save_weights
+from encoders.checkpoints.published import download_wheel
+from encoders.checkpoints.sha256 import sha256_file
+from encoders.checkpoints.tensor_bundle import read_tensor_bundle
+from encoders.errors import CheckpointMismatchError
+from encoders.frontend import SlaneyMel
+from encoders.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SAMPLE_RATE = 16_000
+N_FFT = 512
+HOP_LENGTH = 256
+N_MELS = 96
+N_FRAMES = 187
+WINDOW_LENGTH = N_FFT + (N_FRAMES - 1) * HOP_LENGTH
+DIM = 200
+_N_TAGS = 50
+_BN_EPS = 1e-3
+_WHEEL = "musicnn==0.1.0"
+_WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
+
+
+class TimbralBlock(nn.Module):
+    """Filters of 7 frames by most of the mel axis, pooled over mels: a timbre wherever it is pitched."""
+
+    def __init__(self, mels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 204, (7, mels), padding=(3, 0))
+        self.norm = nn.BatchNorm1d(204, _BN_EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[batch, frames, mels] → [batch, 204, frames]."""
+        sign = _direction(self.norm)
+        weight = self.conv.weight * sign[:, None, None, None]
+        response = F.conv2d(features[:, None], weight, padding=self.conv.padding).amax(3)
+        return _activate(response, self.conv, self.norm)
+
+
+class TemporalBlock(nn.Module):
+    """Filters along time on every mel band alike, pooled over mels: a rhythm in whatever band."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 51, (frames, 1))
+        self.norm = nn.BatchNorm1d(51, _BN_EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[batch, frames, mels] → [batch, 51, frames]."""
+        batch, frames, mels = features.shape
+        length = self.conv.kernel_size[0]
+        # TensorFlow's "same" padding: the odd frame of an even kernel goes to the right.
+        padded = F.pad(features, (0, 0, (length - 1) // 2, length // 2))
+        # Shifting by a frame is shifting by a row, so [tap, frame and mel] is a view, and one matrix product replaces
+        # a convolution with a single input channel; that is up to three times as fast on a CPU.
+        taps = padded.as_strided((batch, length, frames * mels), (padded.stride(0), mels, 1))
+        weight = self.conv.weight.flatten(1) * _direction(self.norm)[:, None]
+        response = (weight @ taps).view(batch, -1, frames, mels).amax(3)
+        return _activate(response, self.conv, self.norm)
+
+
+def _direction(norm: nn.BatchNorm1d) -> Tensor:
+    """Return -1 for the channels that batch norm turns over, else 1."""
+    return torch.where(norm.weight < 0, -1.0, 1.0)
+
+
+def _activate(response: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm1d) -> Tensor:
+    """Finish a block whose largest response over mels is taken already.
+
+    The network is max(norm(relu(conv))). ReLU grows with its input, and norm with it or, where its scale is negative,
+    against it, so max may go inside: there as min, which is -max of the negated filter. Exact, and it spares two passes
+    over an array as large as the mel axis.
+    """
+    response = response * _direction(norm)[:, None] + conv.get_parameter("bias")[:, None]
+    activated: Tensor = norm(F.relu(response))
+    return activated
+
+
+class ResidualBlock(nn.Module):
+    """Convolution over 7 frames, ReLU, batch norm; the shortcut is added by the network."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, 64, 7, padding=3)
+        self.norm = nn.BatchNorm1d(64, _BN_EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[batch, channels, frames] → [batch, 64, frames]."""
+        activated: Tensor = self.norm(F.relu(self.conv(features)))
+        return activated
+
+
+class MusiCNN(nn.Module):
+    """Timbral and temporal front end, densely connected middle, pooling over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mel = SlaneyMel(sample_rate=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS)
+        self.input_norm = nn.BatchNorm1d(1, _BN_EPS)
+        self.timbral = nn.ModuleList(TimbralBlock(mels) for mels in (38, 67))
+        self.temporal = nn.ModuleList(TemporalBlock(frames) for frames in (128, 64, 32))
+        self.middle = nn.ModuleList(ResidualBlock(channels) for channels in (561, 64, 64))
+        self.pool_norm = nn.BatchNorm1d(1506, _BN_EPS)
+        self.dense = nn.Linear(1506, DIM)
+        self.embedding_norm = nn.BatchNorm1d(DIM, _BN_EPS)
+        self.head = nn.Linear(DIM, _N_TAGS)
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveform windows float32 [batch, 48128] → embedding [batch, 200], tag logits [batch, 50]."""
+        features = self.input_norm(self.log_mel(waveform).flatten(1)[:, None]).view(len(waveform), -1, N_MELS)
+        front = torch.cat([block(features) for block in (*self.timbral, *self.temporal)], dim=1)
+        first = self.middle[0](front)
+        second = self.middle[1](first) + first
+        third = self.middle[2](second) + second
+        dense = torch.cat([front, first, second, third], dim=1)
+        # The published weights expect the two statistics of a feature side by side.
+        pooled = torch.stack([dense.amax(2), dense.mean(2)], dim=2).flatten(1)
+        embedding = self.embedding_norm(F.relu(self.dense(self.pool_norm(pooled))))
+        return embedding, self.head(embedding)
+
+    def log_mel(self, waveform: Tensor) -> Tensor:
+        """Turn waveforms [batch, samples] into log-compressed mel power [batch, frames, 96]."""
+        # The release rounds the mel power to float16 first, and 10000 times that is infinite in loud music.
+        return torch.log10(10_000 * self.mel(waveform) + 1)
+
+
+# TensorFlow numbers its layers by kind, in the order of their creation.
+_CONVOLUTIONS = ("timbral.0", "timbral.1", *(f"temporal.{i}" for i in range(3)), *(f"middle.{i}" for i in range(3)))
+_NORMS = ("input_norm", *(f"{block}.norm" for block in _CONVOLUTIONS), "pool_norm", "embedding_norm")
+_VARIABLES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+
+
+def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name and lay out the variables of the released TensorFlow checkpoint as :class:`MusiCNN` has them.
+
+    Raises
+    ------
+    CheckpointMismatchError
+        If a variable is missing.
+    """
+    converted: dict[str, Tensor] = {}
+    try:
+        for number, norm in enumerate(_NORMS):
+            layer = "batch_normalization" + (f"_{number}" if number else "")
+            converted |= {f"{norm}.{ours}": published[f"{layer}/{theirs}"] for theirs, ours in _VARIABLES.items()}
+        for number, block in enumerate(_CONVOLUTIONS):
+            layer = "conv2d" + (f"_{number}" if number else "")
+            kernel = published[f"{layer}/kernel"].permute(3, 2, 0, 1)  # [frames, mels, 1, out] → [out, 1, frames, mels]
+            converted[f"{block}.conv.weight"] = kernel[:, 0].mT if block.startswith("middle") else kernel
+            converted[f"{block}.conv.bias"] = published[f"{layer}/bias"]
+        for layer, ours in (("dense", "dense"), ("dense_1", "head")):
+            converted[f"{ours}.weight"] = published[f"{layer}/kernel"].T
+            converted[f"{ours}.bias"] = published[f"{layer}/bias"]
+    except KeyError as error:
+        raise CheckpointMismatchError(f"not a released MusiCNN checkpoint: no variable {error}") from error
+    return converted
+
+
+def _fetch(name: str, folder: str, sha256: str, path: Path) -> None:
+    """Download the release, convert one of its checkpoints, and write it with the licence it comes under."""
+    if path.is_file() and sha256_file(path) == sha256:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = zipfile.ZipFile(download_wheel(_WHEEL, _WHEEL_SHA256, Path(scratch)))
+        with wheel:
+            index, data = (wheel.read(f"musicnn/{folder}/{part}") for part in (".index", ".data-00000-of-00001"))
+            license_text = wheel.read("musicnn-0.1.0.dist-info/LICENSE.md").decode()
+    tensors = convert({key: torch.from_numpy(array) for key, array in read_tensor_bundle(index, data).items()})
+    load_into(MusiCNN(), tensors)
+    save_weights(path, tensors, {"encoder": name, "source_sha256": _WHEEL_SHA256, "license": license_text})
+
+
+# fmt: off
+MSD_TAGS = (
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock", "jazz",
+    "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow", "electronica",
+    "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient", "acoustic",
+    "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening", "sexy",
+    "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy",
+)
+MTT_TAGS = (
+    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
+    "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
+    "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man",
+    "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
+    "weird", "country", "metal", "female voice", "choral",
+)
+# fmt: on
+
+
+def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> EncoderSpec:
+    return EncoderSpec(
+        name=name,
+        sample_rate=SAMPLE_RATE,
+        window_length=WINDOW_LENGTH,
+        dim=DIM,
+        build=MusiCNN,
+        convert=convert,
+        reference="Pons & Serra, musicnn, ISMIR 2019 LBD, https://arxiv.org/abs/1909.06654",
+        license="ISC",
+        tags=tags,
+        sha256=sha256,
+        fetch=partial(_fetch, name, folder, sha256),
+    )
+
+
+SPEC = _spec("musicnn", "MSD_musicnn", MSD_TAGS, "e1326c0698ff7b0b6fe3d92b4165ca23809ef30b6834c0d26d7584b6eb282faa")
+MTT_SPEC = _spec(
+    "musicnn-mtt", "MTT_musicnn", MTT_TAGS, "f88304cf81f09fcf6ac46cccb8381da3d03b9773c7c48bd242e686e04505b745"
+)

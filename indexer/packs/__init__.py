@@ -1,0 +1,1 @@
+"""Free music to try, fetched from package indexes."""

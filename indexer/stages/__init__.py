@@ -1,0 +1,1 @@
+"""What is made of a track, one file a stage."""

@@ -1,0 +1,1 @@
+"""The catalogue in PostgreSQL: every SQL statement stands here."""

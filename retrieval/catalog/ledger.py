@@ -1,0 +1,101 @@
+"""Jobs and their failures: what was tried, what came of it, and why something is not in the catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from retrieval.catalog.tables import failures, jobs
+from retrieval.errors import RetrievalError
+
+
+class UnknownJobError(RetrievalError):
+    """A job id that was never given out."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The newest failure of one file: the stage it failed in and why."""
+
+    uri: str
+    stage: str
+    reason: str
+    failed_at: datetime
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run over a source; `counts` by outcome."""
+
+    id: int
+    kind: str
+    state: str
+    source: str
+    counts: Mapping[str, int]
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class Ledger:
+    """Reads and writes of jobs and failures, over one SQLAlchemy engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def start_job(self, kind: str, source: str) -> int:
+        """Open a job and return its id. One of the same kind and source that never ended was killed: it is closed."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.kind == kind, jobs.c.source == source, jobs.c.state == "running")
+                .values(state="interrupted", finished_at=func.now())
+            )
+            statement = insert(jobs).values(kind=kind, source=source, state="running").returning(jobs.c.id)
+            return int(connection.execute(statement).scalar_one())
+
+    def finish_job(self, job_id: int, state: str, counts: Mapping[str, int]) -> None:
+        """Close a job as ``done``, ``interrupted`` or ``failed``."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(jobs).where(jobs.c.id == job_id).values(state=state, counts=dict(counts), finished_at=func.now())
+            )
+
+    def job(self, job_id: int) -> Job:
+        """One job.
+
+        Raises
+        ------
+        UnknownJobError
+            If there is no job with this id.
+        """
+        with self.engine.connect() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise UnknownJobError(f"no job {job_id}")
+        return Job(row.id, row.kind, row.state, row.source, row.counts, row.started_at, row.finished_at)
+
+    def record_failure(self, uri: str, *, stage: str, reason: str, job_id: int | None) -> None:
+        """Note why a file is not in the catalogue; a later failure of the same file takes its place."""
+        values = {"stage": stage, "reason": reason, "failed_at": func.now(), "job_id": job_id}
+        with self.engine.begin() as connection:
+            connection.execute(
+                insert(failures)
+                .values(uri=uri, **values)
+                .on_conflict_do_update(index_elements=[failures.c.uri], set_=values)
+            )
+
+    def clear_failure(self, uri: str) -> None:
+        """Forget a file's failure, once it went well."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(failures).where(failures.c.uri == uri))
+
+    def failures(self, *, job_id: int | None = None) -> list[Failure]:
+        """The newest failure of every file that has one, newest first; only those of `job_id` when given."""
+        statement = select(failures.c.uri, failures.c.stage, failures.c.reason, failures.c.failed_at)
+        if job_id is not None:
+            statement = statement.where(failures.c.job_id == job_id)
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(failures.c.failed_at.desc(), failures.c.uri))
+            return [Failure(*row) for row in rows]

@@ -1,0 +1,417 @@
+"""Reads and writes of tracks and their analysis.
+
+What is written together commits in one transaction (`retrieval.catalog.writing`). Revisions: see
+`retrieval.catalog.tables`.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from itertools import chain, groupby, islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, Select, Text, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+
+from retrieval.catalog import changes as catalog_changes
+from retrieval.catalog.records import Granularity, IndexChange, Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
+from retrieval.catalog.tables import KEY_TEXT, embeddings, fingerprints, rhythm, tags, tracks
+from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
+from retrieval.errors import MissingEmbeddingError, UnknownTrackError
+
+ROWS_A_FETCH = 5_000
+ASKED_AT_ONCE = 100_000
+CONNECTIONS_AT_ONCE = 2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+TRACK_FIELDS = tuple(Track.__annotations__)
+_TRACK_COLUMNS = tuple(tracks.c[name] for name in TRACK_FIELDS)
+
+
+class Catalog:
+    """Reads and writes of tracks, over one SQLAlchemy engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._written = 0
+        self._written_lock = threading.Lock()
+
+    # Writing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def written(self) -> int:
+        """The newest revision that was committed through this catalogue object; 0 before the first."""
+        return self._written
+
+    def store(self, analysis: TrackAnalysis) -> int:
+        """Write one track and its analysis in one transaction, and return its new revision.
+
+        Changed audio drops everything known of the old; unchanged audio keeps the spaces that `analysis` does not name.
+        """
+        return self.store_many([analysis])
+
+    def store_many(self, analyses: Sequence[TrackAnalysis]) -> int:
+        """Write tracks and their analyses, all or none of them, and return the newest revision.
+
+        Leaves what `store` leaves that is called for one after the other: every track gets a revision of its own, and
+        when a key occurs twice, the last one wins. Nothing to write: the catalogue's revision.
+        """
+        if not analyses:
+            return self.revision()
+        with self.engine.begin() as connection:
+            revision = store_tracks(connection, analyses)
+        self._committed(revision)
+        return revision
+
+    def delete(self, key: str) -> int:
+        """Mark a track as deleted, drop its analysis, and return the new revision.
+
+        Raises
+        ------
+        UnknownTrackError
+            If there is no such track.
+        """
+        with self.engine.begin() as connection:
+            revision = delete_track(connection, key)
+        if revision is None:
+            raise UnknownTrackError(key, self.nearest_keys(key))
+        self._committed(revision)
+        return revision
+
+    def _committed(self, revision: int) -> None:
+        with self._written_lock:
+            self._written = max(self._written, revision)
+
+    # Reading tracks ------------------------------------------------------------------------------------------------
+
+    def track(self, key: str) -> Track:
+        """The live track with this key.
+
+        Raises
+        ------
+        UnknownTrackError
+            If there is none; carries the nearest keys.
+        """
+        found = self._tracks(select(*_TRACK_COLUMNS).where(tracks.c.key == key, tracks.c.deleted_at.is_(None)))
+        if not found:
+            raise UnknownTrackError(key, self.nearest_keys(key))
+        return found[0]
+
+    def track_at(self, uri: str) -> Track | None:
+        """The live track whose audio lies at `uri`, if any."""
+        found = self._tracks(select(*_TRACK_COLUMNS).where(tracks.c.uri == uri, tracks.c.deleted_at.is_(None)))
+        return found[0] if found else None
+
+    def tracks_by_id(self, track_ids: Sequence[int]) -> dict[int, Track]:
+        """Live tracks by id; ids that are unknown or deleted are absent."""
+        statement = select(*_TRACK_COLUMNS).where(
+            tracks.c.id == func.any(list(track_ids)), tracks.c.deleted_at.is_(None)
+        )
+        return {track.id: track for track in self._tracks(statement)}
+
+    def ids_by_key(self, keys: Sequence[str]) -> dict[str, int]:
+        """Ids of live tracks by key; unknown keys are absent."""
+
+        def read(some: Sequence[str]) -> Iterable[tuple[str, int]]:
+            # JSON both ways: an array of texts takes psycopg as long to write as PostgreSQL to find them.
+            asked = func.json_array_elements_text(cast(json.dumps(some), Text).cast(JSON)).table_valued("value")
+            array = cast(select(func.array_agg(asked.c.value)).scalar_subquery(), ARRAY(Text))
+            statement = select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text)).where(
+                tracks.c.key == func.any(array), tracks.c.deleted_at.is_(None)
+            )
+            with self.engine.connect() as connection:
+                found: dict[str, int] = json.loads(connection.execute(statement).scalar() or "{}")
+            return found.items()
+
+        return dict(_in_pieces(read, list(keys)))
+
+    def labels(self, track_ids: NDArray[np.int64]) -> dict[int, Labels]:
+        """Labels of these tracks by id, deleted ones included: they may have been found a moment ago."""
+        columns = select(tracks.c.id, tracks.c.key, tracks.c.artist, tracks.c.album)
+
+        def read(some: Sequence[int]) -> Sequence[Any]:
+            with self.engine.connect() as connection:
+                return connection.execute(columns.where(tracks.c.id == func.any(some))).all()
+
+        rows = _in_pieces(read, track_ids.tolist())
+        return {track_id: Labels(key, artist, album) for track_id, key, artist, album in rows}
+
+    def list_tracks(self, *, after_id: int, limit: int, only: Sequence[int] | None = None) -> list[Track]:
+        """Live tracks in order of id, from the one after `after_id`; `only` narrows to these ids."""
+        statement = select(*_TRACK_COLUMNS).where(tracks.c.id > after_id, tracks.c.deleted_at.is_(None))
+        if only is not None:
+            statement = statement.where(tracks.c.id == func.any(list(only)))
+        return self._tracks(statement.order_by(tracks.c.id).limit(limit))
+
+    def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
+        """Live keys most like `key` by trigrams, most alike first."""
+        statement = (
+            select(tracks.c.key)
+            .where(tracks.c.deleted_at.is_(None))
+            .order_by(KEY_TEXT.op("<->")(key), tracks.c.key)
+            .limit(limit)
+        )
+        with self.engine.connect() as connection:
+            return list(connection.execute(statement).scalars())
+
+    def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
+        """Tag scores in [0, 1] by track, highest first."""
+        statement = (
+            select(tags.c.track_id, tags.c.tag, tags.c.score)
+            .where(tags.c.track_id == func.any(list(track_ids)))
+            .order_by(tags.c.track_id, tags.c.score.desc(), tags.c.tag)
+        )
+        scores: dict[int, dict[str, float]] = {track_id: {} for track_id in track_ids}
+        with self.engine.connect() as connection:
+            for row in connection.execute(statement):
+                scores[row.track_id][row.tag] = row.score
+        return scores
+
+    def tempos_of(self, track_ids: Sequence[int]) -> dict[int, float]:
+        """Tempo in beats a minute, by track; tracks whose tempo is not known are absent."""
+        statement = select(rhythm.c.track_id, rhythm.c.tempo).where(
+            rhythm.c.track_id == func.any(list(track_ids)), rhythm.c.tempo.is_not(None)
+        )
+        with self.engine.connect() as connection:
+            return {row.track_id: row.tempo for row in connection.execute(statement)}
+
+    def fingerprints_of(self, track_ids: Sequence[int]) -> dict[int, NDArray[np.int32]]:
+        """Chromaprint fingerprints, int32 [≥ 1], by track; tracks without one, or too short for one, are absent."""
+        statement = select(fingerprints).where(
+            fingerprints.c.track_id == func.any(list(track_ids)), func.octet_length(fingerprints.c.words) > 0
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement)
+            return {row.track_id: np.frombuffer(row.words, WORD_DTYPE).astype(np.int32) for row in rows}
+
+    def track_vector(self, track_id: int, space: str) -> NDArray[np.float32]:
+        """The track's embedding, float32 [dim].
+
+        Raises
+        ------
+        MissingEmbeddingError
+            If the track was never encoded in this space.
+        """
+        statement = select(embeddings.c.vector).where(_whole_track(space), embeddings.c.track_id == track_id)
+        with self.engine.connect() as connection:
+            vector = connection.execute(statement).scalar()
+        if vector is None:
+            raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
+        return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
+
+    def segments_of(self, track_ids: Sequence[int], space: str, encoder_version: str) -> dict[int, TrackSegments]:
+        """The segments of these tracks in `space`; tracks that this version never encoded are absent."""
+        nothing: ColumnElement[bytes] = literal_column("''::bytea")
+        number = embeddings.c.segment_no
+        # A row a track: reading one a segment takes several times as long.
+        joined = func.string_agg(embeddings.c.vector, aggregate_order_by(nothing, number))
+        spans = (func.array_agg(aggregate_order_by(embeddings.c[name], number)) for name in ("start_s", "end_s"))
+        statement = (
+            select(embeddings.c.track_id, joined, *spans)
+            .where(embeddings.c.track_id == func.any(list(track_ids)), _segments(space))
+            .where(embeddings.c.encoder_version == encoder_version)
+            .group_by(embeddings.c.track_id)
+        )
+        with self.engine.connect() as connection:
+            return {
+                track_id: TrackSegments(
+                    track_id,
+                    np.array(starts_s),
+                    np.array(ends_s),
+                    np.frombuffer(vectors, VECTOR_DTYPE).reshape(len(starts_s), -1).astype(np.float32),
+                )
+                for track_id, vectors, starts_s, ends_s in connection.execute(statement)
+            }
+
+    def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
+        """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""
+        versions = (
+            select(
+                embeddings.c.track_id,
+                func.jsonb_object_agg(embeddings.c.space, embeddings.c.encoder_version).label("versions"),
+            )
+            .where(embeddings.c.segment_no.is_(None))
+            .group_by(embeddings.c.track_id)
+            .subquery()
+        )
+        statement = (
+            select(tracks.c.key, tracks.c.uri, tracks.c.content_hash, tracks.c.size_bytes, tracks.c.modified_ns)
+            .add_columns(tracks.c.duration_s)
+            .add_columns(func.coalesce(versions.c.versions, literal_column("'{}'::jsonb")).label("versions"))
+            .add_columns(fingerprints.c.track_id.is_not(None).label("has_fingerprint"))
+            .outerjoin(versions, versions.c.track_id == tracks.c.id)
+            .outerjoin(fingerprints, fingerprints.c.track_id == tracks.c.id)
+            .where(tracks.c.deleted_at.is_(None))
+        )
+        if keys is not None:
+            statement = statement.where(tracks.c.key == func.any(list(keys)))
+        with self.engine.connect() as connection:
+            return {row.key: StoredTrack(*row[1:]) for row in connection.execute(statement)}
+
+    def count(self) -> int:
+        """Number of live tracks."""
+        with self.engine.connect() as connection:
+            return connection.execute(
+                select(func.count()).select_from(tracks).where(tracks.c.deleted_at.is_(None))
+            ).scalar_one()
+
+    # Following by revision -----------------------------------------------------------------------------------------
+
+    def revision(self) -> int:
+        """The newest committed revision; 0 in an empty catalogue."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(tracks.c.revision), 0))).scalar_one())
+
+    def changed_ids(self, *, after: int) -> tuple[int, list[int]]:
+        """The newest committed revision, and the tracks with a revision beyond `after`, deleted ones among them."""
+        statement = select(tracks.c.id, tracks.c.revision).where(tracks.c.revision > after)
+        with self.engine.connect() as connection:
+            rows = list(connection.execute(statement))
+        return max((row.revision for row in rows), default=after), [row.id for row in rows]
+
+    def encoder_version(self, space: str) -> str | None:
+        """The encoder version that wrote to `space` last, or none."""
+        statement = (
+            select(embeddings.c.encoder_version)
+            .join(tracks, tracks.c.id == embeddings.c.track_id)
+            .where(_whole_track(space))
+            .order_by(tracks.c.revision.desc())
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(statement).scalar()
+
+    def dim(self, space: str, encoder_version: str) -> int:
+        """The size of the vectors that this version wrote to `space`; 0 when there is none."""
+        statement = (
+            select(func.octet_length(embeddings.c.vector))
+            .where(_whole_track(space), embeddings.c.encoder_version == encoder_version)
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            return int(connection.execute(statement).scalar() or 0) // VECTOR_DTYPE.itemsize
+
+    def spaces(self) -> dict[str, dict[str, int]]:
+        """Live tracks counted by space and encoder version."""
+        statement = (
+            select(embeddings.c.space, embeddings.c.encoder_version, func.count().label("n"))
+            .where(embeddings.c.segment_no.is_(None))
+            .group_by(embeddings.c.space, embeddings.c.encoder_version)
+            .order_by(embeddings.c.space)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        with self.engine.connect() as connection:
+            for row in connection.execute(statement):
+                counts.setdefault(row.space, {})[row.encoder_version] = row.n
+        return counts
+
+    def index_changes(self, space: str, granularity: Granularity = "track", *, after: int) -> Iterator[IndexChange]:
+        """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
+        wanted = _whole_track(space) if granularity == "track" else _segments(space)
+        changed = (
+            select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
+            .where(tracks.c.revision > after)
+            .order_by(tracks.c.revision)
+        )
+        # By the ids of a few thousand tracks at a time: a join of everything has been planned, right after a large
+        # ingest and before PostgreSQL had looked at it, in a way that takes hours.
+        stream = self._stream(changed)
+        while chunk := list(islice(stream, ROWS_A_FETCH)):
+            rows = self._rows_of([track.id for track in chunk], wanted)
+            for track in chunk:
+                found = rows.get(track.id)
+                if found is None:
+                    yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
+                    continue
+                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
+                spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32)
+                if granularity == "segment":
+                    vectors = _unit(vectors)
+                version = found[0].encoder_version
+                yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
+
+    def _rows_of(self, track_ids: Sequence[int], wanted: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
+        """Rows of `embeddings` by track, in order of segment."""
+        columns = ("track_id", "vector", "encoder_version", "start_s", "end_s")
+        statement = (
+            select(*(embeddings.c[name] for name in columns))
+            .where(embeddings.c.track_id == func.any(list(track_ids)), wanted)
+            .order_by(embeddings.c.track_id, embeddings.c.segment_no)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement)
+            return {track_id: list(own) for track_id, own in groupby(rows, key=lambda row: int(row.track_id))}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection on which every statement sees the catalogue as of the first one."""
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    def attribute_changes(self, *, after: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Filterable columns of tracks with a revision beyond `after`, oldest first."""
+        return self._stream(catalog_changes.tracks_changed(after), connection)
+
+    def tag_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (tag, track_id, score) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.tags_changed(after, until), connection)
+
+    def language_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (language, track_id, ratio) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.languages_changed(after, until), connection)
+
+    def chord_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (chord, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.chords_changed(after, until), connection)
+
+    def section_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (section, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.sections_changed(after, until), connection)
+
+    def rhythm_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
+        """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
+        return self._stream(catalog_changes.rhythm_changed(after, until), connection)
+
+    # Plumbing ------------------------------------------------------------------------------------------------------
+
+    def _stream(self, statement: Select[Any], connection: Connection | None = None) -> Iterator[Row[Any]]:
+        with (
+            self.engine.connect() if connection is None else nullcontext(connection) as used,
+            closing(used.execute(statement, execution_options={"yield_per": ROWS_A_FETCH})) as rows,
+        ):
+            yield from rows
+
+    def _tracks(self, statement: Select[Any]) -> list[Track]:
+        with self.engine.connect() as connection:
+            return [Track(*row) for row in connection.execute(statement)]
+
+
+def _in_pieces(read: Callable[[Sequence[T]], Iterable[R]], asked: Sequence[T]) -> Iterator[R]:
+    """What is read of some, piece by piece: PostgreSQL looks for the next while Python takes one in."""
+    pieces = [asked[start : start + ASKED_AT_ONCE] for start in range(0, len(asked), ASKED_AT_ONCE)]
+    if len(pieces) <= 1:
+        return chain.from_iterable(map(read, pieces))
+    with ThreadPoolExecutor(CONNECTIONS_AT_ONCE) as pool:
+        return chain.from_iterable(list(pool.map(read, pieces)))
+
+
+def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Segments are stored as they were encoded, at any norm."""
+    exact = vectors.astype(np.float32)
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)
+    return (exact / np.where(norms > 0, norms, 1)).astype(VECTOR_DTYPE)
+
+
+def _segments(space: str) -> Any:
+    return (embeddings.c.space == space) & embeddings.c.segment_no.is_not(None)
+
+
+def _whole_track(space: str) -> Any:
+    return (embeddings.c.space == space) & embeddings.c.segment_no.is_(None)

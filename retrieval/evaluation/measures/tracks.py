@@ -1,0 +1,24 @@
+"""What names an artist and an album, for measures that compare them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrieval.search.diversity import folded
+
+if TYPE_CHECKING:
+    from retrieval.catalog.records import Labels
+
+NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", "various artists"})
+"""What files say that name none."""
+
+
+def named_artist(labels: Labels) -> str:
+    """The artist in lower case, so that spellings that differ in case are one; empty for none."""
+    artist = folded(labels.artist) or ""
+    return "" if artist in NO_ARTIST else artist
+
+
+def named_album(labels: Labels) -> str:
+    """The album in lower case; empty for none."""
+    return folded(labels.album) or ""

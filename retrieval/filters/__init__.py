@@ -1,0 +1,1 @@
+"""From a filter in JSON to the tracks that match it."""

@@ -1,0 +1,193 @@
+"""What tracks can be filtered by, in memory: columns that follow the catalogue by revision.
+
+==================================  ==============================================================================
+`track`                             the caller's own id
+`title` `artist` `album` `genre`    text
+`year` `duration_s` `vocal_ratio`   numbers
+`tempo`                             beats a minute
+`key` `mode`                        of the music, text
+`tags.<name>`                       score in [0, 1]
+`language.<code>`                   share of the vocal time
+`chords.<label>`                    share of the track's time with this chord
+`sections.<label>`                  share of the track's time in sections of this label
+`meta.<path>`                       the caller's own JSON, see `leaves`
+==================================  ==============================================================================
+
+Memory and cost: see `retrieval.filters.columns`.
+"""
+
+import math
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap64
+from sqlalchemy import Connection, Row
+
+from retrieval.catalog.reading import Catalog
+from retrieval.filters.columns import Column, SortedValues, TrackIds, TrackVersions, as_track_ids, bitmap
+
+# Filter keys by the field that holds them. The caller's id is `track` everywhere outside the tables.
+TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
+NUMBER_KEYS = ("year", "duration_s", "vocal_ratio")
+RHYTHM_TEXT_KEYS = ("key", "mode")
+FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, "tempo", *RHYTHM_TEXT_KEYS)
+ROWS_A_CHUNK = 1_000
+NUMBERS_A_CHUNK = 100_000
+
+# Entries that were read, and the values they belong to: they are added once everything is read.
+_Addition = tuple[SortedValues, TrackIds, NDArray[np.float64 | np.uint32]]
+_Item = TypeVar("_Item")
+
+
+class Attributes:
+    """Every filterable column of the live catalogue; safe to share between threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.lock = threading.RLock()
+        self.revision = 0
+        self._versions = TrackVersions()
+        self._columns: dict[str, Column] = {key: Column(self._versions) for key in FIXED_KEYS}
+        self._live = BitMap64()
+
+    def refresh(self) -> None:
+        """Read what changed in the catalogue since the last time; when reading fails, nothing changes here."""
+        with self.lock:
+            if self._catalog.revision() <= self.revision:
+                return
+            changed, deleted, additions, until = [], [], list[_Addition](), self.revision
+            with self._catalog.snapshot() as connection:
+                for rows in _chunks(self._catalog.attribute_changes(after=self.revision, connection=connection)):
+                    changed.append(as_track_ids([row.id for row in rows]))
+                    deleted.append(as_track_ids([row.id for row in rows if row.deleted]))
+                    additions += self._of_tracks([row for row in rows if not row.deleted])
+                    until = rows[-1].revision
+                additions += self._derived(connection, until)
+            self._apply(np.concatenate(changed), np.concatenate(deleted), additions)
+            self.revision = until
+
+    def keys(self) -> list[str]:
+        """Every key that a filter may name."""
+        return sorted(self._columns)
+
+    def column(self, key: str) -> Column | None:
+        """The column of a key, or none when the key is unknown."""
+        return self._columns.get(key)
+
+    @property
+    def live(self) -> BitMap64:
+        """Ids of all live tracks."""
+        return self._live
+
+    def _apply(self, changed: TrackIds, deleted: TrackIds, additions: Iterable[_Addition]) -> None:
+        self._versions.advance(changed)
+        for values, track_ids, added in additions:
+            values.add(track_ids, added)
+        # A new bitmap: whoever still holds the old one has a set that does not change under way.
+        self._live = (self._live | bitmap(changed)) - bitmap(deleted)
+
+    def _of_tracks(self, rows: Sequence[Row[Any]]) -> Iterator[_Addition]:
+        track_ids = as_track_ids([row.id for row in rows])
+        for key, name in TEXT_KEYS.items():
+            yield self._texts(key, track_ids, [getattr(row, name) for row in rows])
+        for key in NUMBER_KEYS:
+            yield self._numbers(key, track_ids, [getattr(row, key) for row in rows])
+        numbers: dict[str, list[tuple[int, float]]] = {}
+        texts: dict[str, list[tuple[int, str]]] = {}
+        for row in rows:
+            for path, value in leaves(row.metadata):
+                if isinstance(value, str):
+                    texts.setdefault(path, []).append((row.id, value))
+                else:
+                    numbers.setdefault(path, []).append((row.id, value))
+        for path, found in numbers.items():
+            ids = as_track_ids([track_id for track_id, _ in found])
+            yield self._numbers(f"meta.{path}", ids, [number for _, number in found])
+        for path, words in texts.items():
+            ids = as_track_ids([track_id for track_id, _ in words])
+            yield self._texts(f"meta.{path}", ids, [word for _, word in words])
+
+    def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
+        catalog = self._catalog
+        for family, changes in (
+            ("tags", catalog.tag_changes),
+            ("language", catalog.language_changes),
+            ("chords", catalog.chord_changes),
+            ("sections", catalog.section_changes),
+        ):
+            yield from self._by_name(family, changes(after=self.revision, until=until, connection=connection))
+        for rows in _chunks(catalog.rhythm_changes(after=self.revision, until=until, connection=connection)):
+            track_ids = as_track_ids([row.track_id for row in rows])
+            yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
+            for key in RHYTHM_TEXT_KEYS:
+                yield self._texts(key, track_ids, [getattr(row, key) for row in rows])
+
+    def _by_name(self, family: str, rows: Iterator[Sequence[Any]]) -> Iterator[_Addition]:
+        """The numbers of rows (name, track id, number), by name."""
+        while True:
+            codes: dict[str, int] = {}
+            coded, ids, found = array("q"), array("q"), array("d")
+            # Row by row into arrays: to keep the rows themselves costs more in garbage collection than all the rest.
+            for name, track_id, number in islice(rows, NUMBERS_A_CHUNK):
+                coded.append(codes.setdefault(name, len(codes)))
+                ids.append(track_id)
+                found.append(number)
+            if not ids:
+                return
+            track_ids, numbers, code_of = as_track_ids(ids), np.array(found), np.array(coded)
+            by_name = np.split(np.argsort(code_of, kind="stable"), np.cumsum(np.bincount(code_of))[:-1])
+            for name, chosen in zip(codes, by_name, strict=True):
+                yield self._column(f"{family}.{name}").numbers, track_ids[chosen], numbers[chosen]
+
+    def _numbers(self, key: str, track_ids: TrackIds, values: Sequence[float | None]) -> _Addition:
+        # None becomes NaN, which the column takes for no value.
+        return self._column(key).numbers, track_ids, np.array(values, np.float64)
+
+    def _texts(self, key: str, track_ids: TrackIds, values: Sequence[str | None]) -> _Addition:
+        column = self._column(key)
+        given = np.fromiter((value is not None for value in values), np.bool_, len(values))
+        return column.texts, track_ids[given], column.codes([value for value in values if value is not None])
+
+    def _column(self, key: str) -> Column:
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = Column(self._versions)
+        return column
+
+
+def leaves(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | str]]:
+    """What of a caller's JSON can be filtered by, as (path, value); the steps of a path are joined by dots.
+
+    Numbers and strings stand as they are, true and false as words. A list of these gives one value an element: the
+    track matches if any element does, and an empty list counts as no value. Null, and lists and objects within a list,
+    are left out. A whole number beyond the doubles is infinite.
+    """
+    for name, value in metadata.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+            continue
+        for element in value if isinstance(value, list) else [value]:
+            if isinstance(element, bool):
+                yield prefix + name, str(element).lower()
+            elif isinstance(element, str):
+                yield prefix + name, element
+            elif isinstance(element, int | float):
+                yield prefix + name, _double(element)
+
+
+def _double(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, ROWS_A_CHUNK)):
+        yield chunk

@@ -1,0 +1,203 @@
+"""A filter, from JSON to one bitmap of track ids.
+
+    {"must": [{"key": "year", "range": {"gte": 1990, "lt": 2000}}],
+     "should": [{"key": "tags.rock", "range": {"gte": 0.5}}, {"must_not": [...]}], "min_should": 1,
+     "must_not": [{"key": "artist", "match": {"any": ["A", "B"]}}]}
+
+Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
+filter may stand wherever a condition may. A filter compiles to one bitmap, so equal predicates give equal answers.
+Keys: see `retrieval.filters.attributes`. Where a track has several values of a key, a condition holds if any of them
+meets it.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from functools import reduce
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pyroaring import BitMap64
+
+from retrieval.errors import FilterError
+from retrieval.filters.attributes import Attributes
+from retrieval.filters.columns import Column
+
+MAX_CONDITIONS = 1_000
+MAX_DEPTH = 8
+SUGGESTIONS = 3
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Match(_Strict):
+    """Equal to `value`, or to any of `any`."""
+
+    value: bool | float | str | None = None
+    any: list[bool | float | str] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.value is None) == (self.any is None):
+            raise ValueError("exactly one of value, any is needed")
+        return self
+
+
+class Range(_Strict):
+    """A number within bounds."""
+
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.gt is self.gte is self.lt is self.lte is None:
+            raise ValueError("at least one of gt, gte, lt, lte is needed")
+        if (self.gt is not None and self.gte is not None) or (self.lt is not None and self.lte is not None):
+            raise ValueError("gt excludes gte, and lt excludes lte")
+        return self
+
+
+class Condition(_Strict):
+    """One test on one key."""
+
+    key: str
+    match: Match | None = None
+    range: Range | None = None
+    is_empty: bool | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(test is not None for test in (self.match, self.range, self.is_empty)) != 1:
+            raise ValueError("exactly one of match, range, is_empty is needed")
+        return self
+
+
+def _kind(clause: Any) -> str:
+    is_condition = isinstance(clause, Condition) or (isinstance(clause, Mapping) and "key" in clause)
+    return "condition" if is_condition else "filter"
+
+
+Clause = Annotated[
+    Annotated[Condition, Tag("condition")] | Annotated["Filter", Tag("filter")],
+    Discriminator(_kind),
+]
+
+
+class Filter(_Strict):
+    """Conditions, and filters of conditions."""
+
+    must: list[Clause] = Field(default_factory=list)
+    should: list[Clause] = Field(default_factory=list)
+    must_not: list[Clause] = Field(default_factory=list)
+    min_should: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.min_should is not None and self.min_should > len(self.should):
+            raise ValueError(f"min_should is {self.min_should} of {len(self.should)} conditions in should")
+        return self
+
+
+def parse_filter(raw: Any) -> Filter:
+    """Read a filter from JSON's objects.
+
+    Raises
+    ------
+    FilterError
+        With the path of the first offending field.
+    """
+    try:
+        return Filter.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FilterError(field_path(("filter", *first["loc"])), first["msg"]) from error
+
+
+def field_path(location: tuple[int | str, ...]) -> str:
+    """A location as ``filter.must[0].key``; the tags of the union are left out."""
+    steps = [step for step in location if step not in ("condition", Filter.__name__.lower()) or step == location[0]]
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+
+
+def compile_filter(condition: Filter, attributes: Attributes) -> BitMap64:
+    """Ids of the live tracks that match; `attributes` as they stand, not refreshed.
+
+    Raises
+    ------
+    FilterError
+        For an unknown key (with the nearest ones), a range over text, or a filter that is too large.
+    """
+    with attributes.lock:
+        return _filter(condition, attributes, "filter", MAX_DEPTH)
+
+
+def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> BitMap64:
+    if depth == 0:
+        raise FilterError(path, "is nested too deeply", f"at most {MAX_DEPTH} levels")
+    for name in ("must", "should", "must_not"):
+        if len(getattr(clauses, name)) > MAX_CONDITIONS:
+            raise FilterError(f"{path}.{name}", "has too many conditions", f"at most {MAX_CONDITIONS}")
+
+    def compiled(name: str) -> list[BitMap64]:
+        return [
+            _filter(clause, attributes, f"{path}.{name}[{number}]", depth - 1)
+            if isinstance(clause, Filter)
+            else _condition(clause, attributes, f"{path}.{name}[{number}]")
+            for number, clause in enumerate(getattr(clauses, name))
+        ]
+
+    matching = reduce(BitMap64.intersection, compiled("must"), attributes.live.copy())
+    if clauses.should:
+        matching = matching & _at_least(clauses.min_should or 1, compiled("should"))
+    return reduce(BitMap64.difference, compiled("must_not"), matching)
+
+
+def _at_least(needed: int, bitmaps: list[BitMap64]) -> BitMap64:
+    reached = [BitMap64() for _ in range(needed)]
+    for bitmap in bitmaps:
+        for count in range(needed - 1, 0, -1):
+            reached[count] |= reached[count - 1] & bitmap
+        reached[0] |= bitmap
+    return reached[-1]
+
+
+def _condition(condition: Condition, attributes: Attributes, path: str) -> BitMap64:
+    column = attributes.column(condition.key)
+    if column is None:
+        near = ", ".join(_nearest(condition.key, attributes.keys()))
+        raise FilterError(f"{path}.key", f"unknown key {condition.key!r}", near)
+    if condition.is_empty is not None:
+        present = column.present()
+        return attributes.live - present if condition.is_empty else present
+    if condition.range is not None:
+        return _range(condition.range, column, condition.key, path)
+    assert condition.match is not None  # the model's validator
+    values = [condition.match.value] if condition.match.any is None else condition.match.any
+    return column.any_of([_stored(value) for value in values])
+
+
+def _nearest(key: str, known: list[str]) -> list[str]:
+    """Known keys to suggest: those of the same family (`tags.…`) where there is one, otherwise the fixed ones."""
+    family, dot, _ = key.partition(".")
+    siblings = [one for one in known if dot and one.startswith(family + dot)]
+    if siblings:
+        return difflib.get_close_matches(key, siblings, n=SUGGESTIONS, cutoff=0)
+    return difflib.get_close_matches(key, known, n=SUGGESTIONS) or [one for one in known if "." not in one]
+
+
+def _stored(value: bool | float | str | None) -> float | str:
+    # A caller's own true and false are stored as words.
+    return str(value).lower() if isinstance(value, bool) or value is None else value
+
+
+def _range(bounds: Range, column: Column, key: str, path: str) -> BitMap64:
+    if not len(column.numbers) and len(column.texts):
+        raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
+    low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
+    high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)
+    return column.numbers.between(low, high, low_open=bounds.gt is not None, high_open=bounds.lt is not None)

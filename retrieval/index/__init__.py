@@ -1,0 +1,1 @@
+"""The vectors of a space, and which of them are nearest."""

@@ -1,0 +1,1 @@
+"""The approximate index: inverted lists of codes, float16 vectors behind them."""

@@ -1,0 +1,1 @@
+"""A query's way from its examples to its answer."""

@@ -1,0 +1,177 @@
+"""From candidates, best first, to what is played: diversity, limits a group, and the context of a queue.
+
+Everything acts on a candidate's position in the ranking, before paging, and answers with positions or a mask, so that
+steps follow each other without knowing what a candidate is. Nothing is left out silently: what drops candidates counts
+them by reason.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import QueryError
+from retrieval.search.scores import score_of
+
+Groups = Sequence[str | None]
+Track = tuple[str | None, str | None]
+"""Artist and album; none where unknown, which is like nothing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What plays before the candidates, and how far apart the tracks of one artist or album must stand.
+
+    Attributes
+    ----------
+    previous : the tracks played last, oldest first
+    artist_gap, album_gap : an artist (album) must not occur among that many tracks before; 0 allows anything
+    """
+
+    previous: Sequence[Track] = ()
+    artist_gap: int = 0
+    album_gap: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """Candidates in the order in which they play.
+
+    Attributes
+    ----------
+    positions : int64 [≤ limit]
+    left_out : candidates that had a turn and never played, by the gap that kept them from it (``artist_gap``,
+        ``album_gap``)
+    """
+
+    positions: NDArray[np.int64]
+    left_out: Mapping[str, int]
+
+
+def mmr(
+    vectors: NDArray[np.float32], scores: NDArray[np.float64], *, trade_off: float, limit: int
+) -> NDArray[np.int64]:
+    """Maximal Marginal Relevance: pick one by one what is relevant and unlike all that was picked.
+
+    The next pick is argmax_x (1 − t) score(x) − t max_{y picked} (1 + cos(x, y)) / 2: relevance and likeness have one
+    range. Of equal candidates it is the better one. (The paper's λ is 1 − t.)
+
+    Parameters
+    ----------
+    vectors : float32 [n, dim], L2 norm 1, best candidate first
+    scores : float64 [n], descending, in [0, 1]
+    trade_off : t; 0 keeps the order, 1 starts from the best and goes by difference alone
+    limit : how many to pick
+
+    Returns
+    -------
+    int64 [min(n, limit)], positions
+
+    Raises
+    ------
+    QueryError
+        If the trade-off is not in [0, 1].
+
+    References
+    ----------
+    Carbonell & Goldstein, The use of MMR, diversity-based reranking, SIGIR 1998.
+    """
+    if not 0 <= trade_off <= 1:
+        raise QueryError("diversity.mmr", f"is {trade_off}", "0 to 1")
+    relevance = (1 - trade_off) * np.asarray(scores, np.float64)
+    likeness = np.zeros(len(vectors))
+    picked = np.empty(min(len(vectors), max(limit, 0)), np.int64)
+    for number in range(len(picked)):
+        best = int(np.argmax(relevance - trade_off * likeness))
+        picked[number] = best
+        relevance[best] = -np.inf
+        np.maximum(likeness, score_of(vectors @ vectors[best]), out=likeness)
+    return picked
+
+
+def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Keep a candidate while every one of its groups has room; what is dropped takes no room in any.
+
+    Parameters
+    ----------
+    groups : by name (``artist``, ``album``), the groups of n candidates, best first
+    limits : by name, how many candidates one group may have; names without a limit are ignored
+
+    Returns
+    -------
+    bool [n], and the number dropped by the first name that had no room
+
+    Raises
+    ------
+    QueryError
+        If a limit is below 1, or stands for a name without groups.
+    """
+    for name, limit in limits.items():
+        if name not in groups:
+            raise QueryError(f"diversity.max_per.{name}", "is not known", ", ".join(groups))
+        if limit < 1:
+            raise QueryError(f"diversity.max_per.{name}", f"is {limit}", "1 or more")
+    group_of = {name: list(map(folded, groups[name])) for name in limits}
+    kept = np.ones(len(next(iter(groups.values()), ())), bool)
+    taken: Counter[tuple[str, str]] = Counter()
+    dropped: Counter[str] = Counter()
+    for position in range(len(kept)):
+        own = [(name, group) for name in limits if (group := group_of[name][position])]
+        full = next((name for name, group in own if taken[name, group] >= limits[name]), None)
+        if full is None:
+            taken.update(own)
+        else:
+            kept[position] = False
+            dropped[full] += 1
+    return kept, dict(dropped)
+
+
+def queue(candidates: Sequence[Track], context: Context, *, limit: int) -> Queue:
+    """Let the candidates play in an order that keeps the context's gaps.
+
+    Every slot takes the best candidate that may stand there. One that may not waits for a later slot, and comes before
+    all worse ones then. The queue ends at the limit, or when no candidate that is left may stand next.
+
+    Parameters
+    ----------
+    candidates : best first
+
+    Raises
+    ------
+    QueryError
+        If a gap is negative.
+    """
+    for name, gap in (("artist_gap", context.artist_gap), ("album_gap", context.album_gap)):
+        if gap < 0:
+            raise QueryError(f"context.{name}", f"is {gap}", "0 or more")
+    tracks = [(folded(artist), folded(album)) for artist, album in candidates]
+    played = [(folded(artist), folded(album)) for artist, album in context.previous]
+    remaining, positions, refused = list(range(len(tracks))), list[int](), dict[int, str]()
+    while len(positions) < limit:
+        artists = {artist for artist, _ in _last(played, context.artist_gap)} - {None}
+        albums = {album for _, album in _last(played, context.album_gap)} - {None}
+        for position in remaining:
+            artist, album = tracks[position]
+            if artist not in artists and album not in albums:
+                break
+            refused.setdefault(position, "artist_gap" if artist in artists else "album_gap")
+        else:
+            break
+        remaining.remove(position)
+        positions.append(position)
+        played.append(tracks[position])
+    left_out = Counter(refused[position] for position in remaining if position in refused)
+    return Queue(np.array(positions, np.int64), dict(left_out))
+
+
+def _last(tracks: Sequence[Track], count: int) -> Sequence[Track]:
+    return tracks[max(len(tracks) - count, 0) :]
+
+
+@lru_cache(1 << 14)  # tracks of one artist, or album, come together
+def folded(name: str | None) -> str | None:
+    """What decides whether two names are the same; none for a blank one."""
+    return (name or "").strip().casefold() or None

@@ -1,0 +1,136 @@
+"""Why a result is one: which example drove it, which tags they share, how tempi differ, which parts sound alike.
+
+Segments come from PostgreSQL, for the results of the page alone: to open the index of all segments takes as long as it
+is large, and a query by whole tracks does not need it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrieval.search.query import Explanation, SegmentMatch
+from retrieval.search.recommend import driven_by
+from retrieval.search.scores import score_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from retrieval.catalog.reading import Catalog
+    from retrieval.catalog.records import TrackSegments
+    from retrieval.search.picking import Candidates
+    from retrieval.search.plan import Plan
+
+SHARED_TAG_SCORE = 0.1
+SHARED_TAGS = 5
+BEST_SEGMENTS = 3
+
+
+def explanations(plan: Plan, page: Candidates, catalog: Catalog) -> list[Explanation]:
+    """One explanation for every result of a page."""
+    if not len(page):
+        return []
+    drivers = driven_by(plan.view.vectors(page.rows), plan.positive, plan.query.strategy).tolist()
+    known = _Known.of(plan, page, catalog)
+    wanted = _wanted_tags(plan, known)
+    return [
+        Explanation(
+            shared_tags(wanted, known.tags.get(track_id, {})),
+            _tempo_delta(plan, driver, track_id, known),
+            _best_segments(plan, driver, track_id, known),
+            plan.positive[driver].name,
+        )
+        for track_id, driver in zip(page.track_ids.tolist(), drivers, strict=True)
+    ]
+
+
+def shared_tags(ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
+    """The tags that both have, the surest first."""
+    strength = {tag: min(score, theirs.get(tag, 0.0)) for tag, score in ours.items()}
+    shared = [tag for tag, score in strength.items() if score >= SHARED_TAG_SCORE]
+    return sorted(shared, key=lambda tag: (-strength[tag], tag))[:SHARED_TAGS]
+
+
+def best_pairs(ours: NDArray[np.float32], theirs: NDArray[np.float32], *, each_once: bool) -> list[tuple[int, int]]:
+    """The pairs that are most alike, at most `BEST_SEGMENTS`, best first; equal ones in order of place.
+
+    Parameters
+    ----------
+    ours, theirs : float32 [n, dim] and [m, dim], L2 norm 1
+    each_once : use each of ours once; each of theirs always is
+
+    Returns
+    -------
+    Places in `ours` and in `theirs`
+    """
+    cosines, pairs = ours @ theirs.T, list[tuple[int, int]]()
+    while len(pairs) < min(BEST_SEGMENTS, len(theirs), len(ours) if each_once else BEST_SEGMENTS):
+        our, their = divmod(int(np.argmax(cosines)), len(theirs))
+        pairs.append((our, their))
+        cosines[:, their] = -np.inf
+        if each_once:
+            cosines[our] = -np.inf
+    return pairs
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the catalogue knows of results and examples, by track id."""
+
+    tags: Mapping[int, Mapping[str, float]]
+    tempos: Mapping[int, float]
+    segments: Mapping[int, TrackSegments]
+
+    @classmethod
+    def of(cls, plan: Plan, page: Candidates, catalog: Catalog) -> _Known:
+        track_ids = [*page.track_ids.tolist(), *(seed.id for seed in plan.seeds.values())]
+        segments = catalog.segments_of(track_ids, plan.space, plan.view.encoder_version)
+        return cls(catalog.tags_of(track_ids), catalog.tempos_of(track_ids), segments)
+
+
+def _wanted_tags(plan: Plan, known: _Known) -> dict[str, float]:
+    """The tags of all that the results shall be like, each by its surest score."""
+    tracks = {seed.track for seed in plan.query.positive if seed.track is not None}
+    liked = [known.tags.get(plan.seeds[key].id, {}) for key in tracks]
+    liked += [seed.tags for seed in plan.query.positive if seed.tags]
+    return {tag: max(scores.get(tag, 0.0) for scores in liked) for scores in liked for tag in scores}
+
+
+def _tempo_delta(plan: Plan, driver: int, track_id: int, known: _Known) -> float | None:
+    key = plan.query.positive[driver].track
+    if key is None or track_id not in known.tempos or plan.seeds[key].id not in known.tempos:
+        return None
+    return known.tempos[track_id] - known.tempos[plan.seeds[key].id]
+
+
+def _best_segments(plan: Plan, driver: int, track_id: int, known: _Known) -> list[SegmentMatch]:
+    theirs = known.segments.get(track_id)
+    if theirs is None:
+        return []
+    seed, spans_s = plan.query.positive[driver], None
+    vectors = plan.positive[driver].vector[np.newaxis]
+    if seed.track is not None:
+        ours = known.segments.get(plan.seeds[seed.track].id)
+        if ours is None:
+            return []
+        ours = ours if seed.span_s is None else ours.touching(*seed.span_s)
+        vectors, spans_s = _units(ours.vectors), ours.spans_s
+    others = _units(theirs.vectors)
+    return [
+        SegmentMatch(
+            None if spans_s is None else spans_s[our],
+            theirs.spans_s[their],
+            float(score_of(vectors[our] @ others[their])),
+        )
+        for our, their in best_pairs(vectors, others, each_once=spans_s is not None)
+    ]
+
+
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Segments are stored as they were encoded, at any norm."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)

@@ -1,0 +1,83 @@
+"""The neighbours of every track of a space, block by block: what a catalogue's owner joins with tables of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrieval.search.scores import score_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from retrieval.index.view import IndexView
+
+BLOCK_TRACKS = 4_096
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborBlock:
+    """Some tracks and their neighbours, best first; a track is no neighbour of its own.
+
+    Attributes
+    ----------
+    number : of the block, from 0
+    track_ids : int64 [n], ascending
+    neighbor_ids : int64 [n, k], −1 where the space holds fewer
+    scores : float32 [n, k], in [0, 1]; 0 where the space holds fewer
+    """
+
+    number: int
+    track_ids: NDArray[np.int64]
+    neighbor_ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+def block_count(n_tracks: int, block_tracks: int = BLOCK_TRACKS) -> int:
+    """Number of blocks that these tracks make."""
+    return -(-n_tracks // block_tracks)
+
+
+def neighbor_blocks(
+    view: IndexView,
+    track_ids: NDArray[np.int64],
+    k: int,
+    *,
+    first: int = 0,
+    block_tracks: int = BLOCK_TRACKS,
+) -> Iterator[NeighborBlock]:
+    """The `k` nearest of these tracks to every one of them.
+
+    Parameters
+    ----------
+    view : of an index by track
+    track_ids : int64, ascending; those that the view does not hold are left out
+    k : at least 1
+    first : block to begin with
+    """
+    selection = view.select(track_ids)
+    rows = selection.every_row
+    rows = rows[np.argsort(view.track_ids(rows))]
+    # A search among all needs no mask.
+    among = None if len(rows) == view.count else selection
+    for number in range(first, block_count(len(rows), block_tracks)):
+        block = rows[number * block_tracks : (number + 1) * block_tracks]
+        own = view.track_ids(block)
+        found = view.search(view.vectors(block), k + 1, among=among)
+        others = _others(found.track_ids, own)
+        neighbor_ids = found.track_ids[others].reshape(len(own), k)
+        cosines = found.cosines[others].reshape(len(own), k)
+        scores = np.where(neighbor_ids >= 0, score_of(cosines), 0).astype(np.float32)
+        yield NeighborBlock(number, own, neighbor_ids, scores)
+
+
+def _others(neighbor_ids: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """All [n, k + 1] but the track itself: k in every row."""
+    itself: NDArray[np.bool_] = neighbor_ids == own[:, np.newaxis]
+    # More than k equal vectors, or an approximate search, may have kept a track from itself: then the last one goes.
+    itself[~itself.any(axis=1), -1] = True
+    return ~itself

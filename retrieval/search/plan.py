@@ -1,0 +1,185 @@
+"""From what was asked to what is searched: examples become vectors, keys become ids, a filter becomes rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError, UnknownTrackError
+from retrieval.filters.compiled import ids_of
+from retrieval.search import recommend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from retrieval.catalog.reading import Catalog
+    from retrieval.catalog.records import Track
+    from retrieval.catalog.tracks import TrackCache
+    from retrieval.filters.compiled import Selections
+    from retrieval.index.space import SpaceIndex
+    from retrieval.index.view import IndexView, Selection
+    from retrieval.search.query import Query, Seed
+    from retrieval.search.recommend import Example
+
+FEW_EXCLUDED = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A query, resolved against one view of its space.
+
+    Attributes
+    ----------
+    seeds : the examples that are tracks, by key
+    excluded : tracks that the caller does not want
+    among : rows that the search may return; none for all
+    dropped : tracks that would have matched, but for being excluded
+    """
+
+    query: Query
+    space: str
+    view: IndexView
+    positive: Sequence[Example]
+    negative: Sequence[Example]
+    seeds: Mapping[str, Track]
+    excluded: frozenset[int]
+    among: Selection | None = None
+    dropped: int = 0
+
+    @property
+    def left_out(self) -> frozenset[int]:
+        """Tracks that must not come back."""
+        return self.excluded if self.query.include_seed else self.excluded | {seed.id for seed in self.seeds.values()}
+
+    def count_of(self, track_ids: frozenset[int]) -> int:
+        """How many of these tracks the search is about."""
+        if not track_ids:
+            return 0
+        ids = np.sort(np.fromiter(track_ids, np.int64, len(track_ids)))
+        return self.view.select(ids).matching if self.among is None else self.among.count_of(ids)
+
+    @property
+    def matching_left_out(self) -> int:
+        """How many of the tracks that the search counts must not come back."""
+        return self.count_of(self.left_out) if len(self.left_out) <= FEW_EXCLUDED else 0
+
+
+def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, tracks: TrackCache) -> Plan:
+    """Everything of a query but its filter.
+
+    Raises
+    ------
+    UnknownTrackError, MissingEmbeddingError, IndexMismatchError, QueryError
+    """
+    seeds = _seeds(query, catalog, tracks)
+    resolver = _Resolver(view, index.space, catalog, seeds)
+    positive, negative = (
+        [resolver.example(seed, query.path_of(name, number)) for number, seed in enumerate(side)]
+        for name, side in (("positive", query.positive), ("negative", query.negative))
+    )
+    if query.half_life is not None:
+        ages = zip(positive, recommend.continuation(len(positive), query.half_life), strict=True)
+        positive = [replace(example, weight=example.weight * weight) for example, weight in ages]
+    excluded = frozenset(catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
+    return Plan(query, index.space, view, positive, negative, seeds, excluded)
+
+
+def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
+    """The plan with the rows that may be returned; `name` is that of the index.
+
+    Raises
+    ------
+    FilterError
+    """
+    query, left_out = plan.query, plan.left_out
+    if query.filter is not None:
+        plan = replace(plan, among=selections.of(query.filter, plan.view, name))
+    plan = replace(plan, dropped=plan.count_of(plan.excluded))
+    if len(left_out) > FEW_EXCLUDED:
+        ids = plan.view.all_track_ids() if query.filter is None else ids_of(selections.matching(query.filter))
+        rest = plan.view.select(np.setdiff1d(ids, np.fromiter(left_out, np.int64, len(left_out))))
+        plan = replace(plan, among=rest)
+    return plan
+
+
+def _seeds(query: Query, catalog: Catalog, tracks: TrackCache) -> dict[str, Track]:
+    paths: dict[str, str] = {}
+    for name, side in (("positive", query.positive), ("negative", query.negative)):
+        for number, seed in enumerate(side):
+            if seed.track is not None:
+                paths.setdefault(seed.track, query.key_path_of(name, number))
+    found = tracks.by_key(list(paths))
+    for key, path in paths.items():
+        if key not in found:
+            raise UnknownTrackError(key, catalog.nearest_keys(key), path)
+    return found
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Makes vectors of examples, in one view of a space."""
+
+    view: IndexView
+    space: str
+    catalog: Catalog
+    seeds: Mapping[str, Track]
+
+    def example(self, seed: Seed, path: str) -> Example:
+        """The example as a vector; `path` is where it stands in the query."""
+        view = self.view
+        if seed.track is None:
+            if seed.encoder_version not in (None, view.encoder_version):
+                raise IndexMismatchError(
+                    f"the query was encoded by {seed.encoder_version}, the index holds {view.encoder_version}: "
+                    "index the catalogue again with the new weights"
+                )
+            assert seed.vector is not None  # Seed.check
+            return recommend.Example(_unit(seed.vector, view.dim, path), seed.weight, "vector")
+        track = self.seeds[seed.track]
+        if seed.span_s is not None:
+            return recommend.Example(self._span_vector(track, seed.span_s, path), seed.weight, track.key)
+        vectors = vectors_of(track, view)
+        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
+        return recommend.Example(vector, seed.weight, track.key)
+
+    def _span_vector(self, track: Track, span_s: tuple[float, float], path: str) -> NDArray[np.float32]:
+        """The mean of the segments that the span touches."""
+        segments = self.catalog.segments_of([track.id], self.space, self.view.encoder_version).get(track.id)
+        if segments is None:
+            raise MissingEmbeddingError(
+                f"track {track.key!r} has no segments of {self.view.encoder_version} yet: index it in this space"
+            )
+        touched = segments.touching(*span_s)
+        if not len(touched.vectors):
+            last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
+            raise QueryError(f"{path}.start_s", f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s", last)
+        return _unit(touched.vectors.mean(axis=0), self.view.dim, path)
+
+
+def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
+    """The track's rows in a view, float32 [n, dim], at least one.
+
+    Raises
+    ------
+    MissingEmbeddingError
+        If there is none.
+    """
+    vectors = view.vectors_of(track.id)
+    if not len(vectors):
+        raise MissingEmbeddingError(
+            f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
+        )
+    return vectors
+
+
+def _unit(vector: NDArray[np.float32], dim: int, path: str) -> NDArray[np.float32]:
+    if vector.shape != (dim,):
+        raise QueryError(f"{path}.vector", f"has {vector.size} values", f"{dim} finite numbers")
+    norm = float(np.linalg.norm(vector.astype(np.float64)))
+    if not np.isfinite(norm) or norm == 0:
+        raise QueryError(f"{path}.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
+    return np.asarray(vector / norm, dtype=np.float32)

@@ -1,0 +1,255 @@
+"""What is asked of a catalogue, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from retrieval.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from retrieval.catalog.records import Granularity, Track
+    from retrieval.filters.language import Filter
+    from retrieval.search.recommend import Strategy
+
+MAX_LIMIT = 1_000
+MAX_EXAMPLES = 100
+MAX_CANDIDATES = 10_000
+MAX_PLAYLIST = 1_000
+HALF_LIFE = 5.0
+"""Tracks of a playlist after which an example counts half, unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """An example: a track of the catalogue, a span of one, or a vector.
+
+    Attributes
+    ----------
+    track : its key, or none when `vector` is given
+    start_s, end_s : the span of the track that is meant; none for the whole track
+    vector : float32 [dim], any norm but zero
+    tags : the vector's own tag scores, to explain by
+    encoder_version : of the vector, where it is known; the index must be of the same
+    weight : above 0
+    """
+
+    track: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    vector: NDArray[np.float32] | None = None
+    tags: Mapping[str, float] = field(default_factory=dict)
+    encoder_version: str | None = None
+    weight: float = 1.0
+
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """The span of the track that is meant; none for the whole track, or a vector."""
+        return None if self.start_s is None or self.end_s is None else (self.start_s, self.end_s)
+
+    def check(self, path: str) -> None:
+        """Refuse what names no example, or two; `path` is where it stands in the query."""
+        if (self.track is None) == (self.vector is None):
+            raise QueryError(path, "needs exactly one example", "track, vector")
+        if (self.start_s is None) != (self.end_s is None) or (self.vector is not None and self.start_s is not None):
+            raise QueryError(path, "has half a span", "track with start_s and end_s")
+        if self.start_s is not None and self.end_s is not None and not 0 <= self.start_s < self.end_s:
+            raise QueryError(f"{path}.end_s", f"is {self.end_s}, start_s is {self.start_s}", "0 ≤ start_s < end_s")
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How unlike each other the results shall be.
+
+    Attributes
+    ----------
+    mmr : 0 for relevance alone, 1 for unlikeness alone
+    candidates : how many of the nearest the results are picked from; once all of them are placed, the next so many
+    max_per : at most so many results of one ``artist`` or ``album``
+    fold_duplicates : leave out other versions of a track that is in already, or is an example
+    csls : rank tracks lower that are near everything (see :mod:`retrieval.search.hubness`); scores bunch about the
+        middle
+    """
+
+    mmr: float = 0.0
+    candidates: int = 500
+    max_per: Mapping[str, int] = field(default_factory=dict)
+    fold_duplicates: bool = False
+    csls: bool = False
+
+
+@dataclass(frozen=True)
+class QueueContext:
+    """What plays before the results: keys, oldest first, and how far apart one artist's (album's) tracks must stand."""
+
+    previous: Sequence[str] = ()
+    artist_gap: int = 0
+    album_gap: int = 0
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked: what is like some examples, and unlike others.
+
+    Attributes
+    ----------
+    half_life : the positives are a playlist to continue, oldest first: one that stands this many tracks before the last
+        counts half as much; none: age does not matter
+    exclude : keys that must not come back; unknown ones are ignored
+    include_seed : let the seeds come back as their own neighbours
+    cursor : `Answer.next_cursor` of the page before
+    exact : score everything that matches
+    """
+
+    positive: Sequence[Seed]
+    negative: Sequence[Seed] = ()
+    strategy: Strategy = "average_vector"
+    half_life: float | None = None
+    space: str | None = None
+    granularity: Granularity = "track"
+    filter: Filter | None = None
+    exclude: Sequence[str] = ()
+    include_seed: bool = False
+    context: QueueContext | None = None
+    diversity: Diversity | None = None
+    score_threshold: float | None = None
+    limit: int = 10
+    cursor: str | None = None
+    exact: bool = False
+    explain: bool = False
+
+    @property
+    def picks(self) -> bool:
+        """Whether the order of the results is another than that of their scores."""
+        return self.diversity is not None or self.context is not None
+
+    @property
+    def played(self) -> list[str]:
+        """Keys of what plays before the results, oldest first: a playlist to continue, then what the context names."""
+        playlist = [] if self.half_life is None else [seed.track for seed in self.positive if seed.track is not None]
+        return [*playlist, *(self.context.previous if self.context else ())]
+
+    def check(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises
+        ------
+        QueryError
+            With the field and what it takes.
+        """
+        if self.half_life is not None and not 1 <= len(self.positive) <= MAX_PLAYLIST:
+            raise QueryError("query.continue.playlist", f"has {len(self.positive)} tracks", f"1 to {MAX_PLAYLIST}")
+        if not self.positive:
+            raise QueryError("query", "has no example", "track, vector, recommend.positive, continue.playlist")
+        for name, seeds in (("positive", self.positive), ("negative", self.negative)):
+            if len(seeds) > MAX_EXAMPLES and not self._is_playlist(name):
+                raise QueryError(f"query.recommend.{name}", f"has {len(seeds)} examples", f"at most {MAX_EXAMPLES}")
+            for number, seed in enumerate(seeds):
+                seed.check(self.path_of(name, number))
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise QueryError("limit", f"is {self.limit}", f"1 to {MAX_LIMIT}")
+        if self.diversity is not None:
+            if not 1 <= self.diversity.candidates <= MAX_CANDIDATES:
+                accepted = f"1 to {MAX_CANDIDATES}"
+                raise QueryError("diversity.candidates", f"is {self.diversity.candidates}", accepted)
+            if not 0 <= self.diversity.mmr <= 1:
+                raise QueryError("diversity.mmr", f"is {self.diversity.mmr}", "0 to 1")
+
+    def path_of(self, side: str, number: int) -> str:
+        """Where an example of ``positive`` or ``negative`` stands in the query, for errors."""
+        if self._is_playlist(side):
+            return f"query.continue.playlist[{number}]"
+        return f"query.recommend.{side}[{number}]" if len(self.positive) > 1 or self.negative else "query"
+
+    def key_path_of(self, side: str, number: int) -> str:
+        """Where the key of such an example stands."""
+        path = self.path_of(side, number)
+        return path if self._is_playlist(side) else f"{path}.track"
+
+    def _is_playlist(self, side: str) -> bool:
+        return side == "positive" and self.half_life is not None
+
+
+@dataclass(frozen=True)
+class SegmentMatch:
+    """A part of an example and one of a result that sound alike: start and end of each, in seconds.
+
+    Attributes
+    ----------
+    query_s : none where the example is a vector
+    score : in [0, 1]
+    """
+
+    query_s: tuple[float, float] | None
+    result_s: tuple[float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a result is one.
+
+    Attributes
+    ----------
+    shared_tags : with the positives, the surest first
+    tempo_delta : the result's tempo less that of the example that drove it, in beats a minute; none where one is not
+        known
+    best_segments : the parts of both that are most alike, best first, none used twice
+    driven_by : the positive that contributes most to the score: its key, or ``vector``
+    """
+
+    shared_tags: Sequence[str]
+    tempo_delta: float | None
+    best_segments: Sequence[SegmentMatch]
+    driven_by: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One neighbour; `span_s` is the part of it that is nearest, when segments were asked for."""
+
+    track: Track
+    score: float
+    rank: int
+    span_s: tuple[float, float] | None
+    explain: Explanation | None
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How the answer came about: what matched, what was scored, by which path, what was dropped and why."""
+
+    matching: int
+    scored: int
+    returned: int
+    path: str
+    dropped: Mapping[str, int]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Neighbours, best first."""
+
+    results: Sequence[Result]
+    next_cursor: str | None
+    space: str
+    index_version: str
+    model_version: str
+    stats: Stats
+    timing_ms: Mapping[str, float]
+
+
+def similar(track: str, **options: Any) -> Query:
+    """What is like one track."""
+    return Query((Seed(track),), **options)
+
+
+def continued(playlist: Sequence[str], *, half_life: float = HALF_LIFE, **options: Any) -> Query:
+    """What goes on where a playlist ends, by keys, oldest first: like its last tracks most."""
+    return Query([Seed(key) for key in playlist], half_life=half_life, **options)

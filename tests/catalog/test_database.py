@@ -1,0 +1,104 @@
+"""The schema: up, down, in step with the models, and clear words when there is no database."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+
+from retrieval.catalog.database import alembic_config, check_schema, connected, migrate
+from retrieval.catalog.tables import metadata
+from retrieval.errors import DatabaseUnavailableError, SchemaError
+
+
+def tables_of(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def test_upgrade_then_downgrade_leaves_nothing(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine)
+    assert tables_of(engine) == set(metadata.tables)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+    assert tables_of(engine) == set()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM pg_sequences")).scalar() == 0
+    migrate(engine)
+    check_schema(engine)
+    engine.dispose()
+
+
+def test_a_key_is_found_by_its_unique_index_and_its_like_by_trigrams(engine: Engine) -> None:
+    like = "SELECT key FROM tracks WHERE deleted_at IS NULL ORDER BY (key || '') <-> 'a', key LIMIT 3"
+    equal = "SELECT id FROM tracks WHERE key = 'a' AND deleted_at IS NULL"
+    with engine.connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement, index in ((equal, "uq_tracks_key"), (like, "ix_tracks_key_trgm")):
+            plan = "\n".join(row[0] for row in connection.execute(text(f"EXPLAIN {statement}")))
+            assert index in plan
+
+
+def test_models_and_migrations_agree(engine: Engine) -> None:
+    with engine.connect() as connection:
+        command.check(alembic_config(connection))  # raises when a migration is missing
+
+
+def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    with pytest.raises(SchemaError, match=r"at nothing, this version needs 0003: run `soundalike migrate`"):
+        check_schema(engine)
+    engine.dispose()
+
+
+def test_no_database_gives_one_line(tmp_path: Path) -> None:
+    refused = connected("postgresql://me:secret@127.0.0.1:9/none", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError) as raised, refused:
+        pass
+    assert "127.0.0.1" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    refused = connected("not an address", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError, match="accepted: postgresql://"), refused:
+        pass
+
+
+def test_the_embedded_server_stops_with_its_last_user_and_keeps_its_data() -> None:
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+        data_dir = Path(folder) / "postgres"
+        with connected(None, embedded_dir=data_dir) as engine:
+            migrate(engine)
+            assert (data_dir / "postmaster.pid").exists()
+        assert not (data_dir / "postmaster.pid").exists()
+        with connected(None, embedded_dir=data_dir) as engine:
+            check_schema(engine)
+
+
+def test_a_killed_client_does_not_keep_the_embedded_server() -> None:
+    """A client that is killed in the middle leaves a running server, which the next client takes over and stops."""
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+        data_dir = Path(folder) / "postgres"
+        killed = (
+            "import os, signal, sys; from pathlib import Path; from retrieval.catalog.database import connected\n"
+            "with connected(None, embedded_dir=Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        assert subprocess.run([sys.executable, "-c", killed, data_dir], check=False).returncode == -signal.SIGKILL
+        assert (data_dir / "postmaster.pid").exists()
+        with connected(None, embedded_dir=data_dir) as engine:
+            migrate(engine)
+        assert not (data_dir / "postmaster.pid").exists()
+
+
+def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = connected(None, embedded_dir=tmp_path / "file" / "postgres")
+    with pytest.raises(DatabaseUnavailableError, match="did not start"), refused:
+        pass

@@ -1,0 +1,285 @@
+"""Filters equal brute force over plain dictionaries, whatever the filter; unknown keys are refused with the nearest."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, delete, insert
+from sqlalchemy.engine import make_url
+
+from retrieval.catalog import tables as models
+from retrieval.catalog.reading import Catalog
+from retrieval.catalog.records import TrackAnalysis
+from retrieval.errors import FilterError
+from retrieval.filters.attributes import Attributes
+from retrieval.filters.language import MAX_DEPTH, compile_filter, parse_filter
+from tests.catalog.test_catalog import analysis
+from tests.conftest import _database
+
+ARTISTS = ["A", "B", "Ç"]
+TAGS = ["rock", "female vocalists"]
+LANGUAGES = ["ja", "en"]
+CHORDS = ["C:maj", "F#:min/b3", "N"]
+SECTIONS = ["verse", "chorus"]
+MOODS = ["calm", "3", 3, 7.5, True, None]
+DURATION_S = 4.0  # four spans of a second: every share is a quarter, exactly
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known of one track: its analysis, and what else was heard in it, by table."""
+
+    analysis: TrackAnalysis
+    languages: dict[str, float]
+    chords: list[str]  # one a second
+    sections: list[str]  # one a second
+    rhythm: dict[str, Any] | None
+
+
+def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Known:
+    own: dict[str, Any] = {"year": int(rng.integers(1990, 1995)), "artist": ARTISTS[rng.integers(3)]}
+    kept = {name: value for name, value in own.items() if rng.random() < 0.8}
+    meta = {
+        "plays": int(rng.integers(5)),
+        "shop": {"live": bool(rng.integers(2))},
+        "note": ["x", 3][rng.integers(2)],
+        "moods": [MOODS[n] for n in rng.integers(len(MOODS), size=rng.integers(4))],
+    }
+    tags = {tag: float(rng.integers(1, 5)) / 4 for tag in TAGS if rng.random() < 0.7}
+    own_analysis = replace(
+        analysis(f"t{number}", rng, n_segments=1, content=content),
+        duration_s=DURATION_S,
+        metadata=meta,
+        tags=tags,
+        **{"artist": None, **kept},
+    )
+    heard = {
+        "tempo": [90.0, 120.5, None][rng.integers(3)],
+        "key": ["C", "F#", None][rng.integers(3)],
+        "mode": ["major", "minor"][rng.integers(2)],
+    }
+    return Known(
+        own_analysis,
+        {language: float(rng.integers(1, 5)) / 4 for language in LANGUAGES if rng.random() < 0.6},
+        [CHORDS[n] for n in rng.integers(3, size=rng.integers(5))],
+        [SECTIONS[n] for n in rng.integers(2, size=rng.integers(5))],
+        heard if rng.random() < 0.8 else None,
+    )
+
+
+def store(catalog: Catalog, known: Known) -> None:
+    """Store the analysis, and beside it what no analysis writes yet."""
+    catalog.store(known.analysis)
+    track_id = catalog.track(known.analysis.key).id
+    with catalog.engine.begin() as connection:
+        for table in (models.languages, models.chords, models.sections, models.rhythm):
+            connection.execute(delete(table).where(table.c.track_id == track_id))
+        for language, ratio in known.languages.items():
+            connection.execute(insert(models.languages).values(track_id=track_id, language=language, ratio=ratio))
+        for table, number, labels in (
+            (models.chords, "chord_no", known.chords),
+            (models.sections, "section_no", known.sections),
+        ):
+            for n, label in enumerate(labels):
+                span = {"track_id": track_id, number: n, "start_s": n, "end_s": n + 1, "label": label}
+                connection.execute(insert(table).values(span))
+        if known.rhythm is not None:
+            connection.execute(insert(models.rhythm).values(track_id=track_id, **known.rhythm))
+
+
+def values_of(known: Known) -> dict[str, list[Any]]:
+    track = known.analysis
+    one_each = {
+        "track": track.key,
+        "artist": track.artist,
+        "year": track.year,
+        "meta.plays": track.metadata["plays"],
+        "meta.shop.live": str(track.metadata["shop"]["live"]).lower(),
+        "meta.note": track.metadata["note"],
+        **(known.rhythm or {}),
+        **{f"tags.{tag}": score for tag, score in track.tags.items()},
+        **{f"language.{language}": ratio for language, ratio in known.languages.items()},
+        **{f"chords.{label}": known.chords.count(label) / DURATION_S for label in known.chords},
+        **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},
+    }
+    moods = [str(mood).lower() if isinstance(mood, bool) else mood for mood in track.metadata["moods"]]
+    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods}
+    return {key: given for key, values in several.items() if (given := [one for one in values if one is not None])}
+
+
+def holds(clause: dict[str, Any], values: dict[str, list[Any]]) -> bool:
+    """What a filter means, said plainly."""
+    if "key" not in clause:
+        should = [holds(one, values) for one in clause.get("should", [])]
+        return (
+            all(holds(one, values) for one in clause.get("must", []))
+            and not any(holds(one, values) for one in clause.get("must_not", []))
+            and (not should or sum(should) >= (clause.get("min_should") or 1))
+        )
+    given = values.get(clause["key"], [])
+    if "is_empty" in clause:
+        return (not given) == clause["is_empty"]
+    return any(meets(clause, value) for value in given)
+
+
+def meets(clause: dict[str, Any], value: Any) -> bool:
+    if "match" in clause:
+        wanted = clause["match"].get("any", [clause["match"].get("value")])
+        wanted = [str(one).lower() if isinstance(one, bool) else one for one in wanted]
+        return any(isinstance(one, str) == isinstance(value, str) and one == value for one in wanted)
+    if isinstance(value, str):
+        return False
+    bounds = clause["range"]
+    return (
+        value > bounds.get("gt", -np.inf)
+        and value >= bounds.get("gte", -np.inf)
+        and value < bounds.get("lt", np.inf)
+        and value <= bounds.get("lte", np.inf)
+    )
+
+
+def number_condition(key: str, numbers: st.SearchStrategy[float]) -> st.SearchStrategy[dict[str, Any]]:
+    low = st.one_of(st.just({}), st.builds(lambda k, v: {k: v}, st.sampled_from(["gt", "gte"]), numbers))
+    high = st.builds(lambda k, v: {k: v}, st.sampled_from(["lt", "lte"]), numbers)
+    return st.builds(lambda a, b: {"key": key, "range": a | b}, low, high)
+
+
+def match_condition(key: str, values: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    one = st.builds(lambda value: {"key": key, "match": {"value": value}}, st.sampled_from(values))
+    several = st.builds(lambda v: {"key": key, "match": {"any": v}}, st.lists(st.sampled_from(values), max_size=3))
+    return one | several
+
+
+QUARTERS = st.sampled_from([0.25, 0.5, 0.75, 1.0])
+CONDITIONS = st.one_of(
+    number_condition("year", st.integers(1989, 1996)),
+    number_condition("tags.rock", QUARTERS),
+    number_condition("tags.female vocalists", QUARTERS),
+    number_condition("meta.plays", st.integers(-1, 5)),
+    number_condition("tempo", st.sampled_from([90, 100, 120.5])),
+    number_condition("language.ja", QUARTERS),
+    number_condition("chords.C:maj", QUARTERS),
+    number_condition("chords.F#:min/b3", QUARTERS),
+    number_condition("sections.chorus", QUARTERS),
+    number_condition("meta.moods", st.sampled_from([3, 5, 7.5])),
+    match_condition("track", ["t1", "t2", "t59", "t60", "nobody"]),
+    match_condition("artist", [*ARTISTS, "nobody"]),
+    match_condition("key", ["C", "F#", "t1"]),
+    match_condition("mode", ["major", "minor"]),
+    match_condition("language.en", [0.25, 1]),
+    match_condition("meta.moods", ["calm", "3", 3, 7.5, True, False]),
+    match_condition("year", [1990, 1991, 1994]),
+    match_condition("meta.shop.live", [True, False]),
+    match_condition("meta.note", ["x", 3, "3"]),
+    st.builds(
+        lambda key, empty: {"key": key, "is_empty": empty},
+        st.sampled_from(["artist", "year", "tempo", "key", "tags.rock", "language.ja", "chords.N", "meta.moods"]),
+        st.booleans(),
+    ),
+)
+
+
+def filters_of(clauses: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    some = st.lists(clauses, max_size=3)
+
+    def built(must: list[Any], should: list[Any], must_not: list[Any], least: int) -> dict[str, Any]:
+        bound = {"min_should": min(least, len(should))} if should and least else {}
+        return {"must": must, "should": should, "must_not": must_not, **bound}
+
+    return st.builds(built, some, some, some, st.integers(0, 3))
+
+
+FILTERS = filters_of(st.recursive(CONDITIONS, filters_of, max_leaves=6))
+
+
+@pytest.fixture(scope="module")
+def tracks() -> dict[str, Known]:
+    rng = np.random.default_rng(5)
+    return {f"t{number}": record(number, rng, content="ab"[number % 2]) for number in range(60)}
+
+
+@pytest.fixture(scope="module")
+def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]:
+    """One catalogue for all examples; all of it was written over and some of it deleted since the first refresh."""
+    source = _database(server, "soundalike_template")
+    engine = create_engine(make_url(next(source)))
+    catalog = Catalog(engine)
+    rng = np.random.default_rng(6)
+    for number in range(61):
+        store(catalog, record(number, rng))
+    followed = Attributes(catalog)
+    followed.refresh()
+    # Folded before the changes, so that they have entries to take the place of.
+    known_keys = followed.keys()
+    for key in known_keys:
+        compile_filter(parse_filter({"must": [{"key": key, "is_empty": False}]}), followed)
+    for known in tracks.values():
+        store(catalog, known)
+    catalog.delete("t60")
+    followed.refresh()
+    yield followed
+    engine.dispose()
+    next(source, None)
+
+
+def matching_keys(raw: dict[str, Any], attributes: Attributes) -> set[str]:
+    ids = set(compile_filter(parse_filter(raw), attributes))
+    keys = attributes._catalog.tracks_by_id(list(ids))
+    assert len(keys) == len(ids)
+    return {track.key for track in keys.values()}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(raw=FILTERS)
+def test_any_filter_equals_brute_force(raw: dict[str, Any], attributes: Attributes, tracks: dict[str, Known]) -> None:
+    expected = {key for key, track in tracks.items() if holds(raw, values_of(track))}
+    assert matching_keys(raw, attributes) == expected
+    assert matching_keys(json.loads(json.dumps({"must": [raw]})), attributes) == expected
+
+
+def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict[str, Known]) -> None:
+    assert matching_keys({}, attributes) == set(tracks)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (
+            {"must": [{"key": "artits", "match": {"value": "A"}}]},
+            r"filter\.must\[0\]\.key: unknown key 'artits'; accepted: artist",
+        ),
+        (
+            {"must": [{"key": "tags.xyz", "is_empty": True}]},
+            r"unknown key 'tags.xyz'; accepted: tags\.\w+.*, tags\.\w+",
+        ),
+        ({"must": [{"key": "xyz", "is_empty": True}]}, "accepted: album, artist, duration_s, genre, key, mode, tempo"),
+        ({"must": [{"key": "tag.rock", "is_empty": True}]}, r"accepted: tags\.rock"),
+        ({"should": [{"must": [{"key": "tags.rok", "range": {"gt": 0}}]}]}, r"should\[0\]\.must\[0\]\.key.*tags\.rock"),
+        ({"must": [{"key": "artist", "range": {"gt": 0}}]}, "'artist' holds text; accepted: match, is_empty"),
+        ({"must": [{"key": "year"}]}, "exactly one of match, range, is_empty"),
+        ({"must": [{"key": "year", "range": {}}]}, "at least one of gt, gte, lt, lte"),
+        ({"must": [{"key": "year", "range": {"gt": 1, "gte": 1}}]}, "gt excludes gte"),
+        ({"must": [{"key": "year", "range": {"gt": "x"}}]}, r"filter\.must\[0\]\.range\.gt"),
+        ({"must": [{"key": "year", "match": {}}]}, "exactly one of value, any"),
+        ({"mist": []}, r"filter\.mist"),
+        ({"min_should": 2, "should": [{"key": "year", "is_empty": True}]}, "min_should is 2 of 1"),
+        ({"must": [{"key": "year", "match": {"value": float("nan")}}]}, r"filter\.must\[0\]\.match"),
+        ([], "filter"),
+    ],
+)
+def test_bad_filters_name_the_field(raw: Any, message: str, attributes: Attributes) -> None:
+    with pytest.raises(FilterError, match=message):
+        compile_filter(parse_filter(raw), attributes)
+
+
+def test_too_deep_a_filter_is_refused(attributes: Attributes) -> None:
+    raw: dict[str, Any] = {"must": [{"key": "year", "is_empty": True}]}
+    for _ in range(MAX_DEPTH):
+        raw = {"must": [raw]}
+    with pytest.raises(FilterError, match="nested too deeply"):
+        compile_filter(parse_filter(raw), attributes)

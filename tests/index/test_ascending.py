@@ -1,0 +1,41 @@
+"""Sets of numbers are what numpy says they are."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from retrieval.index.ascending import contained, distinct, places
+
+NUMBERS = arrays(np.int64, array_shapes(max_dims=2, min_side=0, max_side=20), elements=st.integers(-5, 15))
+
+
+@given(NUMBERS)
+def test_distinct(values) -> None:
+    np.testing.assert_array_equal(distinct(values), np.unique(values))
+
+
+@given(NUMBERS, NUMBERS)
+def test_contained(some, among) -> None:
+    np.testing.assert_array_equal(contained(some, distinct(among)), np.isin(some, among))
+
+
+@given(NUMBERS, NUMBERS)
+def test_places(values, wanted) -> None:
+    values, wanted = np.sort(values, axis=None), distinct(wanted)
+    np.testing.assert_array_equal(places(values, wanted), np.flatnonzero(np.isin(values, wanted)))
+
+
+def test_places_far_apart(rng: np.random.Generator) -> None:
+    values = np.sort(rng.integers(0, 50_000, 100_000))
+    for wanted in (rng.integers(-10, 60_000, size) for size in (0, 1, 7, 300, 40_000)):
+        found = places(values, distinct(wanted))
+        np.testing.assert_array_equal(found, np.flatnonzero(np.isin(values, wanted)))
+
+
+@pytest.mark.parametrize("value", [np.iinfo(np.int64).min, np.iinfo(np.int64).max])
+def test_the_ends_of_the_range(value: int) -> None:
+    values = np.array([value, 0, value])
+    np.testing.assert_array_equal(distinct(values), sorted({value, 0}))
+    assert contained(values, np.array([value])).tolist() == [True, False, True]

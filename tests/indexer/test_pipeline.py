@@ -1,0 +1,300 @@
+"""From a folder to the catalogue: once each, resumable, and no file ever stops it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from api.wiring import Soundalike
+from encoders.encoder import Encoder, Encoding
+from encoders.media import fingerprint
+from encoders.media.decode import MediaLimits, decode
+from indexer.errors import ScanError
+from indexer.jobs import IngestReport, index_folder
+from indexer.pipeline import ingest
+from indexer.scan import scan
+from retrieval.catalog.tables import embeddings, tracks
+from retrieval.search.query import similar
+from tests.conftest import tone
+
+LIMITS = MediaLimits(max_duration_s=20.0)
+
+
+def run(folder: Path, here: Soundalike, encoder: Encoder, **options: object) -> IngestReport:
+    return index_folder(
+        folder,
+        [encoder],
+        here.search,
+        here.ledger,
+        limits=LIMITS,
+        decode_threads=2,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def reasons(here: Soundalike) -> dict[str, tuple[str, str]]:
+    return {Path(failure.uri).name: (failure.stage, failure.reason) for failure in here.ledger.failures()}
+
+
+def test_every_file_is_found_encoded_and_searchable(music: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 12, "unchanged": 0, "failed": 0}
+    stages = {"scan", "decode", "segment", "encode", "pool", "store"}
+    assert set(report.seconds) == stages | ({"fingerprint"} if fingerprint.is_available() else set())
+    keys = [track.key for track in soundalike.catalog.list_tracks(after_id=0, limit=20)]
+    assert keys[0] == "music/high/tone06.wav"
+    assert len(keys) == 12
+    answer = soundalike.search.answer(similar("music/low/tone03.wav", space="bands", limit=1))
+    assert answer.results[0].track.key in ("music/low/tone02.wav", "music/low/tone04.wav")
+    track = soundalike.catalog.track("music/low/tone03.wav")
+    assert track.duration_s == pytest.approx(3.3, abs=0.01)
+    assert set(soundalike.catalog.tags_of([track.id])[track.id]) <= {"low", "high"}
+
+
+def test_a_second_run_encodes_nothing(
+    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(music, soundalike, bands)
+    revision = soundalike.catalog.revision()
+    monkeypatch.setattr("indexer.pipeline.decode", None)  # calling it would fail
+    assert dict(run(music, soundalike, bands).counts) == {"indexed": 0, "unchanged": 12, "failed": 0}
+    assert soundalike.catalog.revision() == revision
+    os.utime(music / "low" / "tone00.wav", (1, 1))  # touched: read again, but the same audio
+    assert dict(run(music, soundalike, bands).counts) == {"indexed": 0, "unchanged": 12, "failed": 0}
+
+
+def test_changed_audio_takes_the_place_of_the_old(
+    music: Path, soundalike: Soundalike, bands: Encoder, write_wav: Callable[..., Path]
+) -> None:
+    run(music, soundalike, bands)
+    write_wav(music / "low" / "tone00.wav", tone(110 * 2 ** (11 / 3), 3.0))
+    assert run(music, soundalike, bands).counts["indexed"] == 1
+    answer = soundalike.search.answer(similar("music/low/tone00.wav", space="bands", limit=1))
+    assert answer.results[0].track.key == "music/high/tone11.wav"
+    assert soundalike.catalog.count() == 12
+
+
+def test_no_file_stops_an_ingest(
+    music: Path, soundalike: Soundalike, bands: Encoder, write_wav: Callable[..., Path], tmp_path: Path
+) -> None:
+    good = (music / "low" / "tone01.wav").read_bytes()
+    bad = music / "bad"
+    write_wav(bad / "silent.wav", np.zeros(32_000, np.float32))
+    write_wav(bad / "short.wav", tone(220, 0.5))
+    write_wav(bad / "long.wav", tone(220, 21.0))
+    (bad / "empty.mp3").touch()
+    (bad / "text.mp3").write_text("I am a letter, not a song.\n" * 400)
+    (bad / "broken.ogg").write_bytes(b"OggS" + os.urandom(5_000))
+    (bad / "header only.wav").write_bytes(good[:44])
+    (bad / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 12, "unchanged": 0, "failed": 8}
+    found = reasons(soundalike)
+    assert set(found) == {path.name for path in bad.iterdir()}
+    assert "silent" in found["silent.wav"][1]
+    assert "0.5" in found["short.wav"][1]
+    assert "20" in found["long.wav"][1]
+    assert "empty" in found["empty.mp3"][1]
+    assert all(reason and "\n" not in reason for _, reason in found.values())
+    # What is mended leaves the list.
+    (bad / "empty.mp3").write_bytes(good)
+    assert dict(run(music, soundalike, bands).counts) == {"indexed": 1, "unchanged": 12, "failed": 7}
+    assert "empty.mp3" not in reasons(soundalike)
+
+
+def test_a_file_that_vanishes_after_the_scan_is_listed(music: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    def remove_one(total: int) -> None:
+        (music / "low" / "tone05.wav").unlink()
+
+    report = run(music, soundalike, bands, on_start=remove_one)
+    assert dict(report.counts) == {"indexed": 11, "unchanged": 0, "failed": 1}
+    assert reasons(soundalike) == {"tone05.wav": ("scan", "the file has vanished")}
+
+
+def test_two_folders_of_one_name_do_not_overwrite_each_other(
+    music: Path, soundalike: Soundalike, bands: Encoder, tmp_path: Path
+) -> None:
+    run(music, soundalike, bands)
+    other = tmp_path / "elsewhere" / "music"
+    shutil.copytree(music, other)
+    report = run(other, soundalike, bands)
+    assert report.counts["failed"] == 12
+    assert "--key-prefix" in reasons(soundalike)["tone00.wav"][1]
+    assert run(other, soundalike, bands, key_prefix="other").counts["indexed"] == 12
+    assert soundalike.catalog.track("music/low/tone00.wav").uri.startswith(str(music))
+
+
+def test_a_moved_folder_keeps_its_tracks(music: Path, soundalike: Soundalike, bands: Encoder, tmp_path: Path) -> None:
+    run(music, soundalike, bands)
+    moved = tmp_path / "new" / "music"
+    moved.parent.mkdir()
+    music.rename(moved)
+    assert dict(run(moved, soundalike, bands).counts) == {"indexed": 0, "unchanged": 12, "failed": 0}
+    assert soundalike.catalog.track("music/low/tone00.wav").uri.startswith(str(moved))
+    assert soundalike.catalog.count() == 12
+
+
+def test_a_name_that_is_not_utf8_is_listed(music: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    os.rename(music / "low" / "tone00.wav", os.fsencode(music) + b"/low/t\xff.wav")
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 11, "unchanged": 0, "failed": 1}
+    assert [failure.reason for failure in soundalike.ledger.failures()] == ["the file's name is not UTF-8: rename it"]
+
+
+def test_a_folder_without_audio_is_refused(tmp_path: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to hear")
+    with pytest.raises(ScanError, match=r"no audio file in it \(accepted: \.aac"):
+        run(tmp_path, soundalike, bands)
+    with pytest.raises(ScanError, match="no such file or folder"):
+        run(tmp_path / "nowhere", soundalike, bands)
+
+
+def test_hidden_files_are_left_out(music: Path) -> None:
+    shutil.copytree(music / "low", music / ".trash")
+    shutil.copy(music / "low" / "tone00.wav", music / "._tone00.wav")
+    assert len(scan(music, on_error=lambda uri, reason: None)) == 12
+
+
+def test_new_weights_encode_again(music: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    run(music, soundalike, bands)
+    newer = Encoder(bands.spec, bands._network, version="bands-2", device=bands.device)
+    assert run(music, soundalike, newer).counts["indexed"] == 12
+    assert soundalike.catalog.spaces() == {"bands": {"bands-2": 12}}
+    assert soundalike.search.space("bands").view().encoder_version == "bands-2"
+
+
+def test_an_interrupt_keeps_what_was_stored(music: Path, soundalike: Soundalike, bands: Encoder) -> None:
+    seen = []
+
+    def stop_after_four(outcome: object) -> None:
+        seen.append(outcome)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(music, soundalike, bands, on_outcome=stop_after_four)
+    assert soundalike.catalog.count() == 4
+    assert soundalike.search.space("bands").view().count == 4
+    assert dict(run(music, soundalike, bands).counts) == {"indexed": 8, "unchanged": 4, "failed": 0}
+
+
+KILLED_INGEST = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from api.settings import Settings
+from api.wiring import open_soundalike
+from encoders.media.decode import MediaLimits, decode
+from encoders.encoder import Encoder, Encoding
+from indexer.jobs import index_folder
+from tests.conftest import BANDS, Bands
+
+url, home, music, after = sys.argv[1:]
+bands = Encoder(BANDS, Bands(), version="bands-1", device=torch.device("cpu"))
+done = []
+
+def kill_in_the_middle(outcome):
+    done.append(outcome)
+    if len(done) == int(after):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings = Settings(home=Path(home), weights_dir=Path(home), database_url=url)
+with open_soundalike(settings) as here:
+    index_folder(Path(music), [bands], here.search, here.ledger, limits=MediaLimits(), decode_threads=2,
+                 on_outcome=kill_in_the_middle)
+"""
+
+
+def test_killed_in_the_middle_then_started_again(
+    music: Path, soundalike: Soundalike, bands: Encoder, database_url: str
+) -> None:
+    """Every track once, and the index that followed equals one built anew."""
+    home = soundalike.settings.home
+    arguments = [sys.executable, "-c", KILLED_INGEST, database_url, str(home), str(music)]
+    for after in (3, 4):
+        killed = subprocess.run([*arguments, str(after)], check=False, timeout=120)
+        assert killed.returncode == -9
+    assert 3 <= soundalike.catalog.count() < 12
+    report = run(music, soundalike, bands)
+    assert report.counts["failed"] == 0
+    assert report.counts["indexed"] + report.counts["unchanged"] == 12
+    with soundalike.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(tracks)).scalar() == 12
+        whole = select(func.count()).select_from(embeddings).where(embeddings.c.segment_no.is_(None))
+        assert connection.execute(whole).scalar() == 12
+    index = soundalike.search.space("bands")
+    queries = np.concatenate([index.view().vectors_of(n) for n in range(1, 200)])
+    assert len(queries) == 12
+    before = index.view().search(queries, 12)
+    index.rebuild()
+    after_rebuild = index.view().search(queries, 12)
+    assert before.track_ids.tolist() == after_rebuild.track_ids.tolist()
+    np.testing.assert_allclose(before.cosines, after_rebuild.cosines, atol=1e-6)
+
+
+def test_a_lost_database_stops_the_ingest_and_blames_no_file(
+    music: Path, soundalike: Soundalike, bands: Encoder, database_url: str, server: Engine
+) -> None:
+    def cut(outcome: object) -> None:
+        with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            name = make_url(database_url).database
+            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
+            )
+
+    with pytest.raises(OperationalError, match="not currently accepting connections"):
+        run(music, soundalike, bands, on_outcome=cut)
+
+
+def test_an_interrupt_that_a_driver_trips_over_still_interrupts(
+    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("can't change 'autocommit' now")  # noqa: B904 (as psycopg does)
+
+    monkeypatch.setattr(soundalike.catalog, "store", store)
+    with pytest.raises(KeyboardInterrupt):
+        list(ingest(scan(music, on_error=print), [bands], soundalike.catalog, limits=LIMITS, decode_threads=2))
+    assert reasons(soundalike) == {}
+
+
+def test_windows_encoded_together_are_those_encoded_alone(
+    music: Path, bands: Encoder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = (1, 3, 2)
+    tracks = [rng.uniform(-1, 1, (n, bands.spec.window_length)).astype(np.float32) for n in lengths]
+    together = bands.encode_tracks(tracks)
+    assert [len(encoding.embeddings) for encoding in together] == list(lengths)
+    for windows, encoding in zip(tracks, together, strict=True):
+        np.testing.assert_allclose(encoding.embeddings, bands.encode(windows).embeddings, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(encoding.tag_scores, bands.encode(windows).tag_scores, rtol=1e-4, atol=1e-6)
+
+
+def test_a_file_that_cannot_be_encoded_fails_alone(
+    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bands.encode
+    bad = next(iter(sorted(music.rglob("*.wav"))))
+    fault = bands.segment(decode(bad, sample_rates=[bands.spec.sample_rate], limits=LIMITS).waveforms[16_000]).windows
+
+    def encode(windows: np.ndarray, *, batch_size: int | None = None) -> Encoding:
+        if any(np.array_equal(window, fault[0]) for window in windows):
+            raise RuntimeError("out of luck")
+        return whole(windows, batch_size=batch_size)
+
+    monkeypatch.setattr(bands, "encode", encode)
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 11, "unchanged": 0, "failed": 1}
+    assert reasons(soundalike) == {bad.name: ("encode", "RuntimeError: out of luck")}
