@@ -30,7 +30,7 @@ def before(empty_database_url: str, tmp_path: Path, weights_dir: Path) -> Iterat
     engine = create_engine(empty_database_url)
     with engine.begin() as connection:
         cursor = connection.connection.cursor()
-        cursor.execute(statements)  # type: ignore[arg-type]
+        cursor.execute(statements)
     with engine.begin() as connection:  # what the dump set for its session has gone with it
         assert connection.execute(text("SELECT version_num FROM public.alembic_version")).scalar() == "0003"
     engine.dispose()
