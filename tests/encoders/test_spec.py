@@ -20,7 +20,9 @@ from encoders.errors import (
     ShapeError,
     UnknownEncoderError,
 )
-from encoders.spec import REGISTRY, EncoderSpec, encoder_names, encoder_spec, load_encoder, weights_file
+from encoders.loading import load_encoder, weights_file
+from encoders.registry import REGISTRY, encoder_names, encoder_spec
+from encoders.spec import EncoderSpec
 
 
 class Tiny(nn.Module):
@@ -130,7 +132,7 @@ def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_
 def test_ones_own_weights_go_before_those_that_are_shipped(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("encoders.spec.SHIPPED_WEIGHTS", tmp_path / "shipped")
+    monkeypatch.setattr("encoders.loading.SHIPPED_WEIGHTS", tmp_path / "shipped")
     save_weights(tmp_path / "shipped" / "tiny.safetensors", Tiny().state_dict(), {"from": "us"})
     (tmp_path / "none").mkdir()
     assert weights_file(TINY, tmp_path / "none") == tmp_path / "shipped" / "tiny.safetensors"

@@ -12,11 +12,12 @@ from api.settings import Settings
 from api.wiring import LoadedEncoders
 from encoders.checkpoints.files import load_into, read_checkpoint
 from encoders.errors import MissingWeightsError
+from encoders.loading import SHIPPED_WEIGHTS, load_encoder
 from encoders.models.embeddings.soundalike import Soundalike
-from encoders.spec import REGISTRY, SHIPPED_WEIGHTS, encoder_spec, load_encoder
+from encoders.registry import REGISTRY, encoder_spec
 from tests.conftest import tone
 
-NAMES = ["clmr", "soundalike", "spectnt", "tagging", "tagging-student"]
+NAMES = ["soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
 
 
 def test_exactly_these_are_shipped_each_with_its_card() -> None:
@@ -78,7 +79,7 @@ def test_the_default_space_is_a_shipped_one(tmp_path: Path) -> None:
 def test_the_default_encoder_holds_the_parts_that_are_shipped_alone() -> None:
     joined = Soundalike()
     load_into(joined, read_checkpoint(SHIPPED_WEIGHTS / "soundalike.safetensors"))
-    for part, name in ((joined.clmr, "clmr"), (joined.tagging, "tagging-student")):
+    for part, name in ((joined.timbre, "timbre"), (joined.tagging, "tagging-student")):
         alone = read_checkpoint(SHIPPED_WEIGHTS / f"{name}.safetensors")
         state = part.network.state_dict()
         assert all(torch.equal(state[key], tensor.float()) for key, tensor in alone.items() if "num_batches" not in key)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from encoders.encoder import Encoder
 from encoders.media.decode import MediaLimits
 from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS, SAMPLE_RATE, WINDOW_LENGTH
-from encoders.models.embeddings.tag_vocabulary import TAGS
 from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import TAGS
 from encoders.training.corpus import CorpusTrack, prepare, read_corpus
 from encoders.training.pseudo_labels import WINDOWS_A_STRETCH, PseudoLabels, label, stretch_starts
 from tests.conftest import tone
