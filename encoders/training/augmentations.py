@@ -183,16 +183,6 @@ CLMR: Preset = (
     PitchShift(0.6),
     Reverb(0.6),
 )
-# Won, Choi & Serra, "Semi-supervised music tagging transformer", ISMIR 2021, https://arxiv.org/abs/2111.13457.
-NOISY_STUDENT: Preset = (
-    PolarityInversion(0.8),
-    Noise(0.3),
-    Gain(0.2),
-    HighOrLowPass(0.8),
-    Delay(0.5),
-    PitchShift(0.4),
-    Reverb(0.3),
-)
 
 
 def augment(batch: Tensor, preset: Preset, *, sample_rate: int, generator: Generator) -> Tensor:

@@ -21,7 +21,7 @@ from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS
 from encoders.training.corpus import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,14 +56,7 @@ class PseudoLabels:
         return PseudoLabels(place[self.tracks][kept], self.offsets_s[kept], self.scores[kept])
 
 
-def label(
-    directory: Path,
-    tracks: Sequence[CorpusTrack],
-    msd: Encoder,
-    mtt: Encoder,
-    *,
-    on_track: Callable[[int], None] = lambda number: None,
-) -> PseudoLabels:
+def label(directory: Path, tracks: Sequence[CorpusTrack], msd: Encoder, mtt: Encoder) -> PseudoLabels:
     """Ask both teachers about every track, or read what they said before.
 
     Raises
@@ -75,12 +68,11 @@ def label(
     kept = directory / "labels" / teachers
     kept.mkdir(parents=True, exist_ok=True)
     offsets, scores = [], []
-    for number, track in enumerate(tracks):
+    for track in tracks:
         path = kept / f"{track.source_sha256[:32]}.npz"
         heard = _read(path) or _write(path, *_listen(directory, track, msd, mtt))
         offsets.append(heard[0])
         scores.append(heard[1])
-        on_track(number + 1)
     owners = np.repeat(np.arange(len(tracks)), [len(part) for part in offsets])
     return PseudoLabels(owners, np.concatenate(offsets), np.concatenate(scores))
 

@@ -399,6 +399,8 @@ def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path:
     run("index", tmp_path / "sources", "--space", "timbre", SOUNDALIKE_CACHE=cache)
     answer = loaded(run("similar", "sources/first/0.wav", "--space", "timbre", "--json"))
     assert len(answer["results"]) == 4
+    renamed = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    assert (renamed["space"], renamed["results"]) == ("timbre", answer["results"])
 
 
 def test_a_playlist_goes_on(
