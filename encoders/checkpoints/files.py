@@ -122,16 +122,16 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     CheckpointMismatchError
         Naming the missing, unexpected and mis-shaped keys, the last with both shapes.
     """
-    wanted = {key: value for key, value in module.state_dict().items() if not key.endswith(_STEP_COUNTER)}
+    expected = {key: value for key, value in module.state_dict().items() if not key.endswith(_STEP_COUNTER)}
     tensors = {key: value for key, value in tensors.items() if not key.endswith(_STEP_COUNTER)}
     shapes = [
-        f"{key} is {list(tensors[key].shape)}, the network has {list(wanted[key].shape)}"
-        for key in wanted
-        if key in tensors and tensors[key].shape != wanted[key].shape
+        f"{key} is {list(tensors[key].shape)}, the network has {list(expected[key].shape)}"
+        for key in expected
+        if key in tensors and tensors[key].shape != expected[key].shape
     ]
     problems = [
-        *_listed("missing", [key for key in wanted if key not in tensors]),
-        *_listed("unexpected", [key for key in tensors if key not in wanted]),
+        *_listed("missing", [key for key in expected if key not in tensors]),
+        *_listed("unexpected", [key for key in tensors if key not in expected]),
         *_listed("of another shape", shapes),
     ]
     if problems:

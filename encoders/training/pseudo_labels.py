@@ -94,12 +94,12 @@ def merged(msd_scores: NDArray[np.float32], mtt_scores: NDArray[np.float32]) -> 
     sources = ((msd_scores, MSD_TAGS, MSD_NAMES), (mtt_scores, MTT_TAGS, MTT_NAMES))
     columns = []
     for tag in TAGS:
-        said = [
+        by_model = [
             scores[:, [known.index(name) for name in names[tag]]].max(axis=1)
             for scores, known, names in sources
             if tag in names
         ]
-        columns.append(np.mean(said, axis=0))
+        columns.append(np.mean(by_model, axis=0))
     return np.stack(columns, axis=1).astype(np.float32)
 
 

@@ -131,9 +131,9 @@ def train_samplecnn(
 
     def recall() -> float | None:
         embed = partial(_embedding, network.eval(), device)
-        found = half_track_recall(embed, judged, window_length=spec.window_length) if judged else None
+        recall_at_1 = half_track_recall(embed, judged, window_length=spec.window_length) if judged else None
         network.train()
-        return found
+        return recall_at_1
 
     untrained = recall()
     training.resume()
@@ -192,8 +192,8 @@ def _discriminate(network: timbre.StatisticsNet, heard: Features, window_length:
     weight, bias = linear_discriminant(
         (clean[0] - mean) / deviation, (noisy[1] - mean) / deviation, timbre.DIM, shrinkage=_SHRINKAGE
     )
-    found = {"mean": mean, "deviation": deviation, "head.weight": weight, "head.bias": bias}
-    load_into(network, {**network.state_dict(), **found})
+    fitted = {"mean": mean, "deviation": deviation, "head.weight": weight, "head.bias": bias}
+    load_into(network, {**network.state_dict(), **fitted})
 
 
 def train_tagger(
@@ -236,8 +236,8 @@ def train_tagger(
     def auc(network: nn.Module) -> float | None:
         if judged is None or not len(unseen.tracks):
             return None
-        said = tag_logits(network, judged, unseen, window_frames=frames).numpy()
-        areas = roc_auc(said, unseen.scores >= thresholds(labels.scores))
+        predicted = tag_logits(network, judged, unseen, window_frames=frames).numpy()
+        areas = roc_auc(predicted, unseen.scores >= thresholds(labels.scores))
         return None if np.isnan(areas).all() else float(np.nanmean(areas))
 
     untrained = auc(_network(spec))
@@ -254,9 +254,9 @@ def train_tagger(
         )
         training.resume()
         training.run(on_step=on_step)
-        said = tag_logits(network, heard, labels, window_frames=frames)
-        taught = taught_by_both(labels, said)
-    calibrate(network, said, labels)
+        predicted = tag_logits(network, heard, labels, window_frames=frames)
+        taught = taught_by_both(labels, predicted)
+    calibrate(network, predicted, labels)
     return TrainingReport(_save(spec, network, corpus, settings, out), "mean ROC-AUC", auc(network), untrained)
 
 
@@ -274,9 +274,9 @@ def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
         load_into(network, read_checkpoint(weights_dir / f"{name}.safetensors"))
         heard, _ = _parted(load_features(corpus.directory, corpus.all, network), corpus)
         length = 1 + SOUNDALIKE.window_length // network.hop_length
-        found = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
-        if found is not None:
-            tracks = torch.cat(found)
+        both_halves = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
+        if both_halves is not None:
+            tracks = torch.cat(both_halves)
             mean, scale = tracks.mean(dim=0), tracks.std(dim=0).clamp(min=_MIN_DEVIATION)
             load_into(part, {**part.state_dict(), "mean": mean, "scale": scale})
     return _save(SOUNDALIKE, joined, corpus, None, out)
