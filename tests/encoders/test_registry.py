@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from encoders.checkpoints.files import save_weights
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MissingWeightsError, UnknownEncoderError
 from encoders.loading import load_encoder
 from encoders.registry import REGISTRY, encoder_names, encoder_spec
 from encoders.spec import EncoderSpec
-from tests.encoders.test_encoder import NAME, TINY, tiny_weights
+from tests.encoders.test_encoder import NAME, TINY, Tiny
 
-__all__ = ["tiny_weights"]
 NOT_A_SPEC = 3
 
 
@@ -51,7 +51,7 @@ def test_names_that_lead_nowhere(name: str) -> None:
         encoder_spec(name)
 
 
-def test_encoders_of_ones_own_are_known_beside_the_registered(tiny_weights: Path) -> None:
+def test_encoders_of_ones_own_are_known_beside_the_registered(tmp_path: Path) -> None:
     also = {"mine": NAME, "made": f"{__name__}:tiny_factory", "timbre": NAME}
     assert set(encoder_names(also)) == {*REGISTRY, "mine", "made"}
     assert list(encoder_names(also)) == sorted(encoder_names(also))
@@ -59,11 +59,11 @@ def test_encoders_of_ones_own_are_known_beside_the_registered(tiny_weights: Path
     assert encoder_spec("made", also) == replace(TINY, name="made", reference="made by a function")
     assert encoder_spec("timbre", also).dim == 5  # one's own goes first
     assert encoder_spec("musicnn", also) is encoder_spec("musicnn")
-    (tiny_weights / "tiny.safetensors").rename(tiny_weights / "mine.safetensors")
-    encoder = load_encoder("mine", weights_dir=tiny_weights, also=also)
-    assert encoder.version == f"mine-{sha256_file(tiny_weights / 'mine.safetensors')[:12]}"
+    save_weights(tmp_path / "mine.safetensors", Tiny().state_dict(), {})
+    encoder = load_encoder("mine", weights_dir=tmp_path, also=also)
+    assert encoder.version == f"mine-{sha256_file(tmp_path / 'mine.safetensors')[:12]}"
     with pytest.raises(MissingWeightsError, match="soundalike weights import made FILE"):
-        load_encoder("made", weights_dir=tiny_weights, also=also)
+        load_encoder("made", weights_dir=tmp_path, also=also)
 
 
 @pytest.mark.parametrize(
