@@ -338,6 +338,6 @@ def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F8
     assert "largest hub of musicnn: music/" in shown
     assert "note: 12 tracks have a single segment" in shown
     assert "results.json" in shown
-    refused = run("evaluate", "catalogue", "--space", "clmr", expect=1).stderr
-    assert "space 'clmr' holds no track; spaces that do: musicnn" in refused
+    refused = run("evaluate", "catalogue", "--space", "timbre", expect=1).stderr
+    assert "space 'timbre' holds no track; spaces that do: musicnn" in refused
     assert "--sample" in run("evaluate", "catalogue", "--sample", "1", expect=2).stderr

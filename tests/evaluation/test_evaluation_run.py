@@ -417,8 +417,8 @@ def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp
         ({"query": {"track": "x"}}, "line 1: id is None"),
         ({"id": "q1", "query": {"track": "x"}, "limit": 3}, "line 1: limit is not a query's to say"),
         (
-            {"id": "q1", "query": {"track": "x"}, "space": "clmr"},
-            "line 1: space is 'clmr', the evaluation's is 'musicnn'",
+            {"id": "q1", "query": {"track": "x"}, "space": "timbre"},
+            "line 1: space is 'timbre', the evaluation's is 'musicnn'",
         ),
         ({"id": "q1", "audio": "gone.wav"}, "line 1: "),
     ):
