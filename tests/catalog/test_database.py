@@ -51,7 +51,7 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
 
 def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
-    with pytest.raises(SchemaError, match=r"at nothing, this version needs 0003: run `soundalike migrate`"):
+    with pytest.raises(SchemaError, match=r"at nothing, this version needs 0005: run `soundalike migrate`"):
         check_schema(engine)
     engine.dispose()
 
