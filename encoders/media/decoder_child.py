@@ -32,14 +32,12 @@ class _Kept(logging.Handler):
 
 def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: int) -> None:
     """Answer one request after the other, each within so much CPU time, all within so much address space."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
     kept = _Kept()
     logging.getLogger().addHandler(kept)
-    _, most_s = resource.getrlimit(resource.RLIMIT_CPU)
     while line := requests.readline():
-        until_s = math.ceil(time.process_time()) + cpu_s
-        resource.setrlimit(resource.RLIMIT_CPU, (until_s if most_s < 0 else min(until_s, most_s), most_s))
+        _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + cpu_s)
         request = json.loads(line)
         source = Path(request["path"]) if "path" in request else requests.read(request["size"])
         answer, waveforms = _answer(source, request, memory_bytes)
@@ -48,6 +46,13 @@ def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: 
             answers.write(waveform.data)
         answers.flush()
         kept.messages.clear()
+
+
+def _limit(kind: int, value: int) -> None:
+    """Limit this process, within what the system lets it have: for good, but for CPU time, which adds up over files."""
+    _, most = resource.getrlimit(kind)
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(kind, (value, most if kind == resource.RLIMIT_CPU else value))
 
 
 def _answer(
