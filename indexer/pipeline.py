@@ -95,8 +95,8 @@ def ingest(
         ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as threads,
     ):
 
-        def decoded(asked: tuple[ScannedFile, StoredTrack | None]) -> DecodedTrack | Outcome:
-            file, known = asked
+        def decoded(item: tuple[ScannedFile, StoredTrack | None]) -> DecodedTrack | Outcome:
+            file, known = item
             try:
                 if known is not None and _is_current(known, file, stages):
                     return Outcome(file, "unchanged")
@@ -240,15 +240,15 @@ def _with_known(files: Iterable[ScannedFile], catalog: Catalog) -> Iterator[tupl
 def _batches(items: Iterable[DecodedTrack | Outcome]) -> Iterator[list[DecodedTrack | Outcome]]:
     """Items in their order, as much audio together as the stages want; an outcome waits only behind a track."""
     batch: list[DecodedTrack | Outcome] = []
-    audio_s = wanted_s = 0.0
+    audio_s = batch_s = 0.0
     for item in items:
         batch.append(item)
         if isinstance(item, DecodedTrack) and item.waiting:
             audio_s += item.audio.duration_s
-            wanted_s = max(wanted_s, *(stage.batch_s for stage in item.waiting))
-        if audio_s >= wanted_s:
+            batch_s = max(batch_s, *(stage.batch_s for stage in item.waiting))
+        if audio_s >= batch_s:
             yield batch
-            batch, audio_s, wanted_s = [], 0.0, 0.0
+            batch, audio_s, batch_s = [], 0.0, 0.0
     if batch:
         yield batch
 

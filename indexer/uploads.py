@@ -56,11 +56,11 @@ def index_upload(
         (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
         if isinstance(track, StageError):
             raise track
-        said = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
+        fields = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
         analysis = replace(
             analysis_of(track),
             metadata=upload.metadata or {},
-            **{name: value for name, value in said.items() if value is not None},
+            **{name: value for name, value in fields.items() if value is not None},
         )
         if not track.stages and _same_fields(analysis, catalog):
             return Outcome(file, "unchanged", duration_s=analysis.duration_s)
@@ -86,9 +86,9 @@ def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
     path = uploads_dir / content_hash[:2] / (content_hash + (suffix if suffix in AUDIO_SUFFIXES else ""))
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}-{id(upload)}")
-        beside.write_bytes(upload.content)
-        beside.rename(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{id(upload)}")
+        temporary.write_bytes(upload.content)
+        temporary.rename(path)
     stat = path.stat()
     return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns)
 

@@ -19,7 +19,7 @@ from encoders.errors import MediaError, UnreadableMediaError
 from encoders.media.decode import MediaLimits, decode
 
 
-class _Kept(logging.Handler):
+class _Warnings(logging.Handler):
     """Keeps what is logged, for the answer."""
 
     def __init__(self) -> None:
@@ -34,18 +34,18 @@ def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: 
     """Answer one request after the other, each within so much CPU time, all within so much address space."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    kept = _Kept()
-    logging.getLogger().addHandler(kept)
+    warnings = _Warnings()
+    logging.getLogger().addHandler(warnings)
     while line := requests.readline():
         _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + cpu_s)
         request = json.loads(line)
         source = Path(request["path"]) if "path" in request else requests.read(request["size"])
         answer, waveforms = _answer(source, request, memory_bytes)
-        answers.write(json.dumps(answer | {"warnings": kept.messages}).encode() + b"\n")
+        answers.write(json.dumps(answer | {"warnings": warnings.messages}).encode() + b"\n")
         for waveform in waveforms:
             answers.write(waveform.data)
         answers.flush()
-        kept.messages.clear()
+        warnings.messages.clear()
 
 
 def _limit(kind: int, value: int) -> None:

@@ -161,15 +161,18 @@ def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisio
     changed = {one.key for one in batch if one.key in stored and stored[one.key].content_hash != one.content_hash}
     _delete_analyses(connection, [ids[key] for key in changed])
     identified = [(ids[analysis.key], analysis) for analysis in batch]
-    kept = {ids[key] for key in stored.keys() - changed}
+    unchanged = {ids[key] for key in stored.keys() - changed}
     for write in (_replace_embeddings, _replace_tags, _set_fingerprints, _set_stages):
-        write(connection, identified, kept)
+        write(connection, identified, unchanged)
 
 
 def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
     # The driver takes no array of mixed types: a whole number of seconds is a float like the others.
-    own = {"duration_s": float(analysis.duration_s), "metadata": json.dumps(dict(analysis.metadata))}
-    values = own | {"revision": revision}
+    values = {
+        "duration_s": float(analysis.duration_s),
+        "metadata": json.dumps(dict(analysis.metadata)),
+        "revision": revision,
+    }
     return tuple(values[name] if name in values else getattr(analysis, name) for name in _TRACK_TYPES)
 
 
@@ -180,11 +183,11 @@ def _delete_analyses(connection: Connection, track_ids: list[int]) -> None:
         connection.execute(delete(table).where(table.c.track_id == func.any(track_ids)))
 
 
-def _replace_embeddings(connection: Connection, identified: Identified, kept: Set[int]) -> None:
+def _replace_embeddings(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     old, new = [], []
     for track_id, analysis in identified:
         spaces = {embedding.space: embedding for embedding in analysis.of(SpaceEmbedding)}
-        old += [(track_id, space) for space in spaces if track_id in kept]
+        old += [(track_id, space) for space in spaces if track_id in unchanged]
         for embedding in spaces.values():
             new += _embedding_rows(track_id, embedding, float(analysis.duration_s))
     _execute(connection, _DELETE_SPACES, ("track_id", "space"), old)
@@ -203,21 +206,21 @@ def _embedding_rows(track_id: int, embedding: SpaceEmbedding, duration_s: float)
     ]
 
 
-def _replace_tags(connection: Connection, identified: Identified, kept: Set[int]) -> None:
+def _replace_tags(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     tagged = {track_id: row.scores for track_id, analysis in identified for row in analysis.of(TagScores)}
-    if old := [track_id for track_id in tagged if track_id in kept]:
+    if old := [track_id for track_id in tagged if track_id in unchanged]:
         connection.execute(delete(tags).where(tags.c.track_id == func.any(old)))
     new = [(track_id, str(tag), float(score)) for track_id, scores in tagged.items() for tag, score in scores.items()]
     _execute(connection, _INSERT_TAGS, _TAG_TYPES, new)
 
 
-def _set_fingerprints(connection: Connection, identified: Identified, kept: Set[int]) -> None:
+def _set_fingerprints(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     rows = [(track_id, row) for track_id, analysis in identified for row in analysis.of(Fingerprint)]
     words = [(track_id, row.words.astype(WORD_DTYPE).tobytes()) for track_id, row in rows]
     _execute(connection, _SET_FINGERPRINTS, _FINGERPRINT_TYPES, words)
 
 
-def _set_stages(connection: Connection, identified: Identified, kept: Set[int]) -> None:
+def _set_stages(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     rows = [(track_id, stage, version) for track_id, one in identified for stage, version in one.stages.items()]
     _execute(connection, _SET_STAGES, _STAGE_TYPES, rows)
 

@@ -300,17 +300,17 @@ def test_known_tracks_are_asked_for_while_files_come_in(
 ) -> None:
     run(music, soundalike, bands)
     monkeypatch.setattr(pipeline, "KEYS_AT_ONCE", 5)
-    asked: list[int] = []
+    requested: list[int] = []
     stored_tracks = soundalike.catalog.stored_tracks
 
     def counted(keys: Sequence[str]) -> dict[str, StoredTrack]:
-        asked.append(len(keys))
+        requested.append(len(keys))
         return stored_tracks(keys)
 
     monkeypatch.setattr(soundalike.catalog, "stored_tracks", counted)
     files = scan(music, on_error=print)
     outcomes = ingest(iter(files), stages_with([bands]), soundalike.catalog, limits=LIMITS, decode_threads=2)
     assert next(outcomes).file == files[0]
-    assert asked == [5]
+    assert requested == [5]
     assert [outcome.status for outcome in outcomes] == ["unchanged"] * 11
-    assert asked == [5, 5, 2]
+    assert requested == [5, 5, 2]
