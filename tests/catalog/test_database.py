@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
+from indexer.stages.fingerprint import FingerprintStage
 from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate
+from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
 from retrieval.errors import DatabaseUnavailableError, SchemaError
 
@@ -72,6 +75,36 @@ def test_what_was_clmr_becomes_timbre_and_what_is_ones_own_stays(
         with engine.begin() as connection:
             command.downgrade(alembic_config(connection), "0003")
         assert embedded() == before
+    engine.dispose()
+
+
+BEFORE_ANALYSES = """
+    INSERT INTO tracks (key, duration_s, uri, content_hash, size_bytes, modified_ns, revision, indexed_at)
+        SELECT key, 3, '/' || key, key, 1, 1, revision, '2024-02-03T04:05:06Z'
+        FROM unnest(ARRAY['both', 'one', 'neither']) WITH ORDINALITY AS new (key, revision);
+    INSERT INTO embeddings (track_id, space, segment_no, start_s, end_s, vector, encoder_version)
+        SELECT id, space, segment_no, 0, 1, '', space || '-1'
+        FROM tracks, unnest(ARRAY['s', 't']) AS space, unnest(ARRAY[NULL, 0, 1]) AS segment_no
+        WHERE key = 'both' OR key = 'one' AND space = 't';
+    INSERT INTO fingerprints (track_id, words) SELECT id, '' FROM tracks WHERE key = 'both';
+"""
+
+
+def test_what_was_analysed_before_is_known(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine, "0003")
+    with engine.begin() as connection:
+        connection.execute(text(BEFORE_ANALYSES))
+    migrate(engine)
+    keys = ["both", "one", "neither"]
+    assert {key: known.analyses for key, known in Catalog(engine).stored_tracks(keys).items()} == {
+        "both": {"embedding/s": "s-1", "embedding/t": "t-1", "fingerprint": FingerprintStage.version},
+        "one": {"embedding/t": "t-1"},
+        "neither": {},
+    }
+    with engine.connect() as connection:
+        statement = text("SELECT DISTINCT analysed_at FROM analyses")
+        assert connection.execute(statement).scalars().all() == [datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)]
     engine.dispose()
 
 

@@ -30,7 +30,7 @@ from api.http.requests import (
     TrackFields,
     TrackForm,
 )
-from indexer.stages.embedding import Outcome
+from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.language import parse_filter
