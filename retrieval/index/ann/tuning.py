@@ -12,8 +12,9 @@ import numpy as np
 
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.centroids import NO_SCREEN, Screen
-from retrieval.index.ann.stopping import TUNING_KS, Effort, Tuning
+from retrieval.index.ann.stopping import Effort, Tuning
 from retrieval.index.faiss_threads import Found, every_thread, faiss
+from retrieval.index.kernels import TUNING_KS
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class _Known:
 
     def slack(self, axes: int, reach: float) -> float:
         """How much further behind the nearest seem those lists of the ten nearest rows that lie within a reach."""
-        seen = self.tuned(replace(self.ann.tuning, screen=Screen(axes))).ann.seen_cosines(self.queries)
+        seen = self.ann.centroids.screened(Screen(axes)).coarse(self.queries, usual=-1.0).cosines
         seems, lies = (self._behind(cosines) for cosines in (seen, self._centroid_cosines))
         return max(0.0, float(np.quantile((seems - lies)[lies <= reach], _SLACK_COVERAGE)))
 
