@@ -68,10 +68,6 @@ class AnnIndex:
         """These rows, ascending, to search among."""
         return self.lists.select(rows)
 
-    def centroid_cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Inner products of queries [n, dim] with the centroids of all lists, float32 [n, nlist]."""
-        return self.centroids.cosines(queries)
-
     def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
         """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_among`."""
         return self.search_among(queries, k, self.lists.everything if bits is None else RowSelection(self.count, bits))
@@ -111,7 +107,7 @@ class AnnIndex:
                 rows[at], cosines[at] = self._reranked(queries[at], candidates, k)
         unsure = kernels.unsure(cosines, efforts, limits.usual)
         if len(unsure):
-            centroid_cosines, limits = self.centroid_cosines(queries[unsure]), limits.of(efforts[unsure])
+            centroid_cosines, limits = self.centroids.cosines(queries[unsure]), limits.of(efforts[unsure])
             floors, never = centroid_cosines.max(axis=1) - limits.reaches, np.full(len(unsure), np.inf, np.float32)
             reach = centroid_cosines, floors, never, limits.direct_rows
             n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
@@ -120,7 +116,7 @@ class AnnIndex:
         return rows, cosines
 
     def _search_filtered(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
-        tuning, matching, centroid_cosines = self.tuning, selection.matching, self.centroid_cosines(queries)
+        tuning, matching, centroid_cosines = self.tuning, selection.matching, self.centroids.cosines(queries)
         floors, efforts = kernels.reach_of_matching(
             centroid_cosines, matching, self.lists.sizes, k, tuning.bounds, tuning.reaches
         )

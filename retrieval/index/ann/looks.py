@@ -148,8 +148,8 @@ class Looks:
 
     def _scan(self, selected: NDArray[np.int64]) -> None:
         """Of these queries, score all rows that match: then there is nothing more to look at."""
-        found = self.lists.scan_block(self.queries[selected], self.k, self.selection.rows)
-        self.rows[selected], self.cosines[selected] = found
+        rows, cosines = self.lists.scan_block(self.queries[selected], self.k, self.selection.rows)
+        self.rows[selected], self.cosines[selected] = rows, cosines
         self.least[selected], self.needed[selected] = np.inf, -np.inf
 
     def _look(self, selected: NDArray[np.int64], n: int, probes: kernels.Probes) -> _Candidates:
