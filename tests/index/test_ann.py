@@ -12,7 +12,7 @@ from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.inverted_lists import RowSelection
 from retrieval.index.ann.looks import sooner_scanned
 from retrieval.index.ann.tuning import RECALL_TARGET, build
-from retrieval.index.kernels import Probes, candidates_needed, for_k, reach_for, reach_of_matching, unsure
+from retrieval.index.kernels import candidates_needed, for_k, reach_for, reach_of_matching, unsure
 
 DIM = 32
 COUNT = 12_000
@@ -127,15 +127,13 @@ def test_scanning_is_brute_force(ann, vectors, queries) -> None:
 def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
     """Two queries that have a list each, one that has them all, of 12,000 rows."""
     numbers = np.concatenate([[0], np.arange(ann.lists.nlist), [1]])
-    probes = Probes(np.array([0, 1, len(numbers) - 1, len(numbers)]), numbers, np.zeros(len(numbers), np.float32))
+    probes = np.array([0, 1, len(numbers) - 1, len(numbers)]), numbers, np.zeros(len(numbers), np.float32)
     few, many = int(ann.lists.sizes[:2].max()), int(ann.lists.sizes.sum())
     assert sooner_scanned(ann.lists.sizes, probes, 2 * many).tolist() == []
     assert sooner_scanned(ann.lists.sizes, probes, many // 2).tolist() == []  # a query alone saves less
     assert sooner_scanned(ann.lists.sizes, probes, many // 4).tolist() == [1]
     assert few < many // 4
-    together = Probes(
-        np.arange(0, 9 * ann.lists.nlist, ann.lists.nlist), np.tile(np.arange(ann.lists.nlist), 8), numbers
-    )
+    together = np.arange(0, 9 * ann.lists.nlist, ann.lists.nlist), np.tile(np.arange(ann.lists.nlist), 8), numbers
     assert sooner_scanned(ann.lists.sizes, together, many // 2).tolist() == list(range(8))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from retrieval.index import kernels
 from retrieval.index.kernels import compiling
 from retrieval.index.kernels.compiling import FLOAT, compiled
+from retrieval.index.kernels.scoring import products
 
 COUNT, DIM, NLIST, QUERIES = 600, 24, 30, 7
 EVERY_ROW, ONE_EFFORT = np.zeros(0, np.uint8), np.zeros(0, np.float32)
@@ -73,7 +74,7 @@ def reranked(
 
 
 def test_inner_products(queries) -> None:
-    np.testing.assert_allclose(kernels.products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
 
 
 def test_every_finite_half_is_widened_exactly() -> None:
@@ -160,8 +161,8 @@ def test_lists_are_ranked_or_remain(seed: int, k: int, at_most: int, filtered: b
     near = rng.random((QUERIES, NLIST)) < rng.random()
     starts, numbers = np.concatenate([[0], near.sum(axis=1).cumsum()]), np.tile(np.arange(NLIST), QUERIES)[near.ravel()]
     bits = np.packbits(allowed, bitorder="little") if filtered else EVERY_ROW
-    stored = kernels.StoredLists(bits_of(vectors), list_starts, members)
-    probes = kernels.Probes(starts, numbers, np.zeros(len(numbers), np.float32))
+    stored = bits_of(vectors), list_starts, members
+    probes = starts, numbers, np.zeros(len(numbers), np.float32)
     rows, cosines, remaining = kernels.search_probes(queries, stored, probes, np.full(QUERIES, at_most), bits, k)
     for query in range(QUERIES):
         inside = np.flatnonzero(near[query][list_of_row] & (allowed | (not filtered)))
@@ -178,14 +179,14 @@ def test_all_within_reach_is_ranked(seed: int, k: int, reach: float, screened: b
     centroids, queries = unit(rng.standard_normal((NLIST, DIM))), unit(rng.standard_normal((QUERIES, DIM)))
     list_of_row, exact = rng.integers(NLIST, size=COUNT), np.full(QUERIES, not screened)
     members = np.argsort(list_of_row, kind="stable").astype(np.int32)
-    stored = kernels.StoredLists(bits_of(vectors), starts_of(list_of_row), members)
+    stored = bits_of(vectors), starts_of(list_of_row), members
     true = queries @ centroids.T
     seen = true if not screened else true + rng.uniform(-0.01, 0.01, true.shape).astype(np.float32)
     first = seen.argmax(axis=1)
     nearest, reaches = true[np.arange(QUERIES), first], np.array([reach / 2, reach], np.float32)
     bounds, no_gaps = np.array([np.median(nearest)], np.float32), np.full(2, np.inf, np.float32)
-    coarse = kernels.CoarseCosines(seen, first, nearest, exact, centroids, 0.02)
-    limits = kernels.Limits(bounds, reaches, no_gaps, no_gaps, np.full(2, COUNT))
+    coarse = seen, first, nearest, exact, centroids, 0.02
+    limits = bounds, reaches, no_gaps, no_gaps, np.full(2, COUNT)
     rows, cosines, efforts, remaining = kernels.search_within(queries, stored, coarse, limits, EVERY_ROW, k)
     assert not len(remaining)
     assert efforts.tolist() == (nearest < bounds[0]).astype(int).tolist()
@@ -202,14 +203,14 @@ def test_all_within_reach_is_ranked(seed: int, k: int, reach: float, screened: b
 def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
     """Three lists of one axis: what the nearer ones hold decides whether a further one may hold better."""
     vectors = np.array([[0.9], [0.8], [1.0], [0.1], [0.95]], np.float16)
-    stored = kernels.StoredLists(bits_of(vectors), np.array([0, 2, 4, 5]), np.arange(5, dtype=np.int32))
+    stored = bits_of(vectors), np.array([0, 2, 4, 5]), np.arange(5, dtype=np.int32)
     centroids, query = np.array([[0.9], [0.3], [0.4]], np.float32), np.ones((1, 1), np.float32)
 
     def found(k: int, gap: float) -> list[int]:
         nearest = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool)
-        coarse = kernels.CoarseCosines(centroids.T, *nearest, centroids, 0.0)
+        coarse = centroids.T, *nearest, centroids, 0.0
         reaches, gaps = np.full(1, 2, np.float32), np.array([gap], np.float32)
-        limits = kernels.Limits(ONE_EFFORT, reaches, gaps, gaps, np.full(1, 5))
+        limits = ONE_EFFORT, reaches, gaps, gaps, np.full(1, 5)
         rows = kernels.search_within(query, stored, coarse, limits, EVERY_ROW, k)[0]
         return rows[0].tolist()
 
@@ -223,12 +224,12 @@ def test_queries_with_lists_of_too_many_rows_remain(vectors) -> None:
     centroids, queries = np.eye(3, DIM, dtype=np.float32), np.eye(3, DIM, dtype=np.float32)
     list_starts, members = np.array([0, 10, 30, 60]), np.arange(60, dtype=np.int32)
     nearest = np.arange(3), np.ones(3, np.float32), np.ones(3, bool)
-    coarse = kernels.CoarseCosines(queries @ centroids.T, *nearest, centroids, 0.0)
-    stored = kernels.StoredLists(bits_of(vectors), list_starts, members)
+    coarse = queries @ centroids.T, *nearest, centroids, 0.0
+    stored = bits_of(vectors), list_starts, members
     nothing_else, no_gap = np.zeros(1, np.float32), np.full(1, np.inf, np.float32)
     bits = np.packbits(np.arange(60) % 2 == 0, bitorder="little")
     for allowed, at_most, expected in ((EVERY_ROW, 20, [2]), (EVERY_ROW, 9, [0, 1, 2]), (bits, 10, [2])):
-        limits = kernels.Limits(ONE_EFFORT, nothing_else, no_gap, no_gap, np.full(1, at_most))
+        limits = ONE_EFFORT, nothing_else, no_gap, no_gap, np.full(1, at_most)
         *_, remaining = kernels.search_within(queries, stored, coarse, limits, allowed, 5)
         assert remaining.tolist() == expected
 

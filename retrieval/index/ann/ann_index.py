@@ -89,28 +89,29 @@ class AnnIndex:
         return in_blocks(lambda block, rows: self._reranked(block, rows, k), queries, candidates)
 
     def _reranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
-        return kernels.best(candidates, kernels.candidate_cosines(queries, self.lists.stored.vectors, candidates), k)
+        return kernels.best(candidates, kernels.candidate_cosines(queries, self.lists.halves, candidates), k)
 
     def _search_block(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
         if selection.in_list is not None:
             return self._search_filtered(queries, k, selection)
         coarse, limits = self.centroids.coarse(queries, self.tuning.usual_nearest), self._limits(k)
+        _, reaches, _, usual, direct_rows = limits
         rows, cosines, efforts, remaining = kernels.search_within(
             queries, self.lists.stored, coarse, limits, selection.tested_bits, k
         )
         if len(remaining):
-            probes = kernels.probes_within(queries, coarse, limits.reaches[efforts], remaining)
+            probes = kernels.probes_within(queries, coarse, reaches[efforts], remaining)
             for effort in set(efforts[remaining].tolist()):
                 alike = np.flatnonzero(efforts[remaining] == effort)
                 at, n = remaining[alike], k * self.tuning.efforts[effort].candidates
                 _, candidates = self.lists.candidates(queries[at], n, probes, alike, selection)
                 rows[at], cosines[at] = self._reranked(queries[at], candidates, k)
-        unsure = kernels.unsure(cosines, efforts, limits.usual)
+        unsure = kernels.unsure(cosines, efforts, usual)
         if len(unsure):
-            centroid_cosines, limits = self.centroids.cosines(queries[unsure]), limits.of(efforts[unsure])
-            floors, never = centroid_cosines.max(axis=1) - limits.reaches, np.full(len(unsure), np.inf, np.float32)
-            reach = centroid_cosines, floors, never, limits.direct_rows
-            n = k * max(self.tuning.efforts[effort].candidates for effort in efforts[unsure])
+            centroid_cosines, efforts = self.centroids.cosines(queries[unsure]), efforts[unsure]
+            floors, never = centroid_cosines.max(axis=1) - reaches[efforts], np.full(len(unsure), np.inf, np.float32)
+            reach = centroid_cosines, floors, never, direct_rows[efforts]
+            n = k * max(self.tuning.efforts[effort].candidates for effort in efforts)
             looks = Looks(self.lists, self.tuning, selection, queries[unsure], k, *reach)
             rows[unsure], cosines[unsure] = looks.search(n)
         return rows, cosines
@@ -120,10 +121,10 @@ class AnnIndex:
         floors, efforts = kernels.reach_of_matching(
             centroid_cosines, matching, self.lists.sizes, k, tuning.bounds, tuning.reaches
         )
-        limits = self._limits(k).of(efforts)
+        _, _, _, usual, direct_rows = self._limits(k)
         # Where the filter leaves nothing in the nearest list, what is usual tells nothing.
-        enough = np.where(matching[centroid_cosines.argmax(axis=1)] > 0, limits.usual, np.float32(np.inf))
-        reach = centroid_cosines, floors, enough, limits.direct_rows
+        enough = np.where(matching[centroid_cosines.argmax(axis=1)] > 0, usual[efforts], np.float32(np.inf))
+        reach = centroid_cosines, floors, enough, direct_rows[efforts]
         looks = Looks(self.lists, tuning, selection, queries, k, *reach)
         return looks.search(looks.enough_candidates(looks.first_probes))
 
@@ -135,5 +136,5 @@ class AnnIndex:
             gaps = np.array([kernels.for_k(k, np.array(effort.gaps, np.float32)) for effort in efforts], np.float32)
             usual = np.array([effort.usual for effort in efforts], np.float32)
             direct_rows = np.array([effort.direct_rows for effort in efforts], np.int64)
-            self._kept_limits[k] = kernels.Limits(self.tuning.bounds, reaches, gaps, usual, direct_rows)
+            self._kept_limits[k] = self.tuning.bounds, reaches, gaps, usual, direct_rows
         return self._kept_limits[k]

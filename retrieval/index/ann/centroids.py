@@ -43,7 +43,7 @@ class Centroids:
         if screen.axes:
             _, directions = np.linalg.eigh(vectors.T @ vectors)
             self._axes = np.ascontiguousarray(directions[:, : -screen.axes - 1 : -1].T)
-            self._along = _products(vectors, self._axes)
+            self._along = vectors @ self._axes.T
 
     def screened(self, screen: Screen) -> Centroids:
         """The same centroids, compared in another way."""
@@ -51,15 +51,16 @@ class Centroids:
 
     def cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of queries [n, dim] with all centroids, float32 [n, nlist]."""
-        return _products(queries, self.vectors)
+        cosines: NDArray[np.float32] = queries @ self.vectors.T
+        return cosines
 
     def coarse(self, queries: NDArray[np.float32], usual: float) -> kernels.CoarseCosines:
         """The cosines of all centroids along the axes; in all dimensions where even the nearest is below `usual`."""
         if not self._screen.axes:
             cosines = self.cosines(queries)
-            parts = cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool)
+            compared = cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool)
         elif len(queries) == 1:  # of a single query each call counts
-            parts = kernels.coarse_cosines(queries, self._axes, self._along, self.vectors, usual)
+            compared = kernels.coarse_cosines(queries, self._axes, self._along, self.vectors, usual)
         else:
             cosines = (queries @ self._axes.T) @ self._along.T
             nearest = cosines.argmax(axis=1)
@@ -68,10 +69,5 @@ class Centroids:
             if exact.any():
                 cosines[exact] = self.cosines(queries[exact])
                 nearest[exact], nearest_cosines[exact] = cosines[exact].argmax(axis=1), cosines[exact].max(axis=1)
-            parts = cosines, nearest, nearest_cosines, exact
-        return kernels.CoarseCosines(*parts, self.vectors, self._screen.slack)
-
-
-def _products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    products: NDArray[np.float32] = kernels.products(queries, vectors) if len(queries) == 1 else queries @ vectors.T
-    return products
+            compared = cosines, nearest, nearest_cosines, exact
+        return *compared, self.vectors, self._screen.slack

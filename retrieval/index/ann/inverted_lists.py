@@ -89,7 +89,7 @@ class InvertedLists:
         self.count, self.dim, self.nlist = int(index.ntotal), int(index.d), int(self._ivf.nlist)
         # As bytes: in a mapped file numbers need not lie where numpy wants them, and each use would copy them all.
         codes = faiss.rev_swig_ptr(stored.codes.data(), self.count * stored.code_size)
-        self._codes = codes.reshape(self.count, stored.code_size)
+        self.halves: NDArray[np.uint16] = codes.reshape(self.count, stored.code_size).view(np.uint16)
 
     def centroids(self) -> NDArray[np.float32]:
         """A copy of those of all lists, float32 [nlist, dim]."""
@@ -99,24 +99,25 @@ class InvertedLists:
     @cached_property
     def of_row(self) -> NDArray[np.int32]:
         """The list of every row, int32 [count]."""
+        _, starts, members = self.stored
         lists = np.empty(self.count, np.int32)
-        lists[self.stored.members] = np.repeat(np.arange(self.nlist, dtype=np.int32), np.diff(self.stored.starts))
+        lists[members] = np.repeat(np.arange(self.nlist, dtype=np.int32), np.diff(starts))
         return lists
 
     @cached_property
     def sizes(self) -> NDArray[np.float32]:
         """Rows in every list, float32 [nlist]."""
-        return np.diff(self.stored.starts).astype(np.float32)
+        return np.diff(self.stored[1]).astype(np.float32)
 
     @cached_property
     def stored(self) -> kernels.StoredLists:
-        """As the inner loops take them."""
+        """Vectors and lists, as the inner loops take them."""
         sizes = [self._ivf.invlists.list_size(number) for number in range(self.nlist)]
         starts = np.cumsum([0, *sizes], dtype=np.int64)
         members = np.empty(self.count, np.int32)
         for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
             members[start:end] = faiss.rev_swig_ptr(self._ivf.invlists.get_ids(number), end - start)
-        return kernels.StoredLists(self._codes.view(np.uint16), starts, members)
+        return self.halves, starts, members
 
     @cached_property
     def everything(self) -> RowSelection:
@@ -135,7 +136,7 @@ class InvertedLists:
         return self._decoded(rows, np.empty((len(rows), self.dim), np.float32))
 
     def _decoded(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> NDArray[np.float32]:
-        kernels.decode(self.stored.vectors, rows, into)
+        kernels.decode(self.halves, rows, into)
         return into
 
     def candidates(
@@ -173,7 +174,7 @@ class InvertedLists:
     def scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
         """The nearest of these rows, within the calling thread."""
         if len(queries) <= FEW_QUERIES:
-            return kernels.best_of_halves(queries, self.stored.vectors, rows, k)
+            return kernels.best_of_halves(queries, self.halves, rows, k)
         return best_of_parts(queries, self._decoded_parts(rows), k)
 
     def _decoded_parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:

@@ -107,7 +107,8 @@ class Looks:
 
     def enough_candidates(self, probes: kernels.Probes) -> int:
         """So many that to look once more for others would cost more than they do."""
-        rows = float(self.lists.sizes[probes.lists].sum()) / (len(probes.starts) - 1)
+        starts, lists, _ = probes
+        rows = float(self.lists.sizes[lists].sum()) / (len(starts) - 1)
         return max(self.k * self.tuning.efforts[0].candidates, round(rows / _ROWS_A_CANDIDATE))
 
     def _probes(
@@ -161,13 +162,14 @@ class Looks:
             queries = queries[remaining]
             by_codes = self.lists.candidates(queries, n, probes, remaining, self.selection)
             approximate[remaining], rows[remaining] = by_codes
-            cosines[remaining] = kernels.candidate_cosines(queries, self.lists.stored.vectors, rows[remaining])
+            cosines[remaining] = kernels.candidate_cosines(queries, self.lists.halves, rows[remaining])
         return _Candidates(approximate, rows, cosines)
 
 
 def sooner_scanned(sizes: NDArray[np.float32], probes: kernels.Probes, matching: int) -> NDArray[np.int64]:
     """The queries whose lists, of these sizes, hold so many rows that to score all that match takes less time."""
-    rows = np.add.reduceat(sizes[probes.lists], probes.starts[:-1])
+    starts, lists, _ = probes
+    rows = np.add.reduceat(sizes[lists], starts[:-1])
     saved = rows - _SCORED_BY_EACH * matching
     many = np.flatnonzero(saved > 0)
     if saved[many].sum() > _SCORED_ONCE * matching:

@@ -210,7 +210,7 @@ class _GroundTruth:
 
     def slack(self, axes: int, reach: float) -> float:
         """How much further behind the nearest seem those lists of the ten nearest rows that lie within a reach."""
-        seen = self.ann.centroids.screened(Screen(axes)).coarse(self.queries, usual=-1.0).cosines
+        seen, *_ = self.ann.centroids.screened(Screen(axes)).coarse(self.queries, usual=-1.0)
         seems, lies = (self._behind(cosines) for cosines in (seen, self._centroid_cosines))
         return max(0.0, float(np.quantile((seems - lies)[lies <= reach], _SLACK_COVERAGE)))
 

@@ -5,7 +5,7 @@
 
 from retrieval.index.kernels.probing import CoarseCosines, Probes, coarse_cosines, padded, probes_between, probes_within
 from retrieval.index.kernels.ranking import best, best_of_floats, best_of_halves, offer
-from retrieval.index.kernels.scoring import candidate_cosines, decode, products
+from retrieval.index.kernels.scoring import candidate_cosines, decode
 from retrieval.index.kernels.searching import Limits, StoredLists, search_probes, search_within
 from retrieval.index.kernels.stopping import (
     TUNING_KS,
@@ -34,7 +34,6 @@ __all__ = [
     "padded",
     "probes_between",
     "probes_within",
-    "products",
     "reach_for",
     "reach_of_matching",
     "search_probes",

@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils as numba_cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -37,28 +37,16 @@ def _array(dtype: Any, ndim: int, *, to_write: bool = False) -> Any:
     return types.Array(dtype, ndim, "C", readonly=not to_write, aligned=False)
 
 
+def struct(*fields: Any) -> Any:
+    """Numba's type for several arguments as one: a plain tuple, for a named one takes longer and must fit exactly."""
+    return types.Tuple(fields)  # type: ignore[no-untyped-call]
+
+
 FLOAT, INT = types.float32, types.int64
 FLAGS, BYTES, HALVES = _array(types.boolean, 1), _array(types.uint8, 1), _array(types.uint16, 2)
 FLOATS, FLOATS_2D, FLOATS_2D_TO_WRITE = _array(FLOAT, 1), _array(FLOAT, 2), _array(FLOAT, 2, to_write=True)
 INTS, INTS_2D, INTS_2D_TO_WRITE = _array(INT, 1), _array(INT, 2), _array(INT, 2, to_write=True)
 SHORT_INTS = _array(types.int32, 1)
-
-
-class Struct(types.NamedTuple):
-    """Numba's type for a NamedTuple; as with arguments that stand alone, arrays may lie anywhere."""
-
-    def __init__(self, kind: type, *fields: Any) -> None:
-        super().__init__(fields, kind)  # type: ignore[no-untyped-call]
-
-    def can_convert_from(self, typing_context: Any, other: Any) -> Any:
-        """How well another NamedTuple fits: as well as the worst of its fields."""
-        if getattr(other, "instance_class", None) is not self.instance_class:
-            return None
-        fits = [typing_context.can_convert(*pair) for pair in zip(other, self.types, strict=True)]
-        return None if None in fits else max(fits)
-
-
-register_model(Struct)(models.TupleModel)
 
 
 def compiled(*signature: Any) -> Callable[[Function], Function]:

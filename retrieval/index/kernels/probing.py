@@ -2,60 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.index.kernels.compiling import FLAGS, FLOAT, FLOATS, FLOATS_2D, INTS, Struct, compiled
+from retrieval.index.kernels.compiling import FLAGS, FLOAT, FLOATS, FLOATS_2D, INTS, compiled, struct
 from retrieval.index.kernels.ranking import any_from
 from retrieval.index.kernels.scoring import dot, products
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from retrieval.index.kernels.compiling import Flags, Floats, Ints
 
 _AT_ONCE = 64
 
 
-class CoarseCosines(NamedTuple):
-    """Cosines of queries with the centroids of all lists, as a few axes show them.
+CoarseCosines = tuple["Floats", "Ints", "Floats", "Flags", "Floats", float]
+"""Cosines of queries with the centroids of all lists, as a few axes show them:
 
-    Attributes
-    ----------
-    cosines : float32 [n_queries, nlist]
-    nearest : int64 [n_queries], the list that seems nearest
-    nearest_cosines : float32 [n_queries], its cosine in all dimensions
-    exact : bool [n_queries], whether `cosines` are those in all dimensions
-    centroids : float32 [nlist, dim]
-    slack : how much further behind the nearest a list may seem than it is
-    """
+cosines, float32 [n_queries, nlist]; the list that seems nearest, int64 [n_queries]; its cosine in all dimensions,
+float32 [n_queries]; whether the cosines are those in all dimensions, bool [n_queries]; the centroids, float32 [nlist,
+dim]; and the slack, how much further behind the nearest a list may seem than it is.
+"""
+Probes = tuple["Ints", "Ints", "Floats"]
+"""Lists that queries probe, those of one query after those of the other:
 
-    cosines: Floats
-    nearest: Ints
-    nearest_cosines: Floats
-    exact: Flags
-    centroids: Floats
-    slack: float
-
-
-class Probes(NamedTuple):
-    """Lists that queries probe, those of one query after those of the other.
-
-    Attributes
-    ----------
-    starts : int64 [n_queries + 1], where those of each query begin
-    lists : int64 [m]
-    cosines : float32 [m], of their centroids
-    """
-
-    starts: Ints
-    lists: Ints
-    cosines: Floats
-
-
-COARSE_COSINES = Struct(CoarseCosines, FLOATS_2D, INTS, FLOATS, FLAGS, FLOATS_2D, FLOAT)
-PROBES = Struct(Probes, INTS, INTS, FLOATS)
+where those of each query begin, int64 [n_queries + 1]; the lists, int64 [m]; cosines of their centroids, float32 [m].
+"""
+COARSE_COSINES = struct(FLOATS_2D, INTS, FLOATS, FLAGS, FLOATS_2D, FLOAT)
+PROBES = struct(INTS, INTS, FLOATS)
 
 
 @compiled()
@@ -78,8 +52,9 @@ def lists_within(queries: Floats, query: int, coarse: CoarseCosines, reach: floa
 
     Those that seem so, give or take the slack, are compared in all dimensions.
     """
-    seen, centroids, exact = coarse.cosines, coarse.centroids, coarse.exact[query]
-    floor = seen[query, coarse.nearest[query]] - reach - (np.float32(0) if exact else coarse.slack)
+    seen, seems_nearest, _, is_exact, centroids, slack = coarse
+    exact = is_exact[query]
+    floor = seen[query, seems_nearest[query]] - reach - (np.float32(0) if exact else slack)
     count, kept, nearest = lists_from(floor, seen, query, lists), 0, np.float32(-np.inf)
     for i in range(count):
         cosines[i] = seen[query, lists[i]] if exact else dot(queries[query], centroids, lists[i])
@@ -131,17 +106,19 @@ def coarse_cosines(
 @compiled(FLOATS_2D, COARSE_COSINES, FLOATS, INTS)
 def probes_within(queries: Floats, coarse: CoarseCosines, reaches: Floats, selected: Ints) -> Probes:
     """The lists of the selected queries that are no further behind the nearest than a reach [n_queries]."""
-    n, nlist = len(selected), coarse.cosines.shape[1]
+    n, nlist = len(selected), coarse[0].shape[1]
     # Room for all lists: what is never written is never given memory.
     starts, lists, cosines = np.zeros(n + 1, np.int64), np.empty(n * nlist, np.int64), np.empty(n * nlist, np.float32)
     for i in range(n):
         start, query = starts[i], selected[i]
         starts[i + 1] = start + lists_within(queries, query, coarse, reaches[query], lists[start:], cosines[start:])
-    return Probes(starts, lists[: starts[n]], cosines[: starts[n]])
+    return starts, lists[: starts[n]], cosines[: starts[n]]
 
 
 @compiled(FLOATS_2D, FLOATS, FLOATS, FLOATS, INTS)
-def probes_between(cosines: Floats, matching: Floats, least: Floats, below: Floats, selected: Ints) -> tuple[Ints, Any]:
+def probes_between(
+    cosines: Floats, matching: Floats, least: Floats, below: Floats, selected: Ints
+) -> tuple[Ints, Probes]:
     """Lists that hold what matches and whose centroid has at least one cosine [n_queries], and less than another.
 
     Parameters
@@ -167,17 +144,17 @@ def probes_between(cosines: Floats, matching: Floats, least: Floats, below: Floa
         if end > first:
             probing[n_probing], starts[n_probing + 1] = query, end
             n_probing += 1
-    return probing[:n_probing], Probes(starts[: n_probing + 1], lists[:end], its_cosines[:end])
+    return probing[:n_probing], (starts[: n_probing + 1], lists[:end], its_cosines[:end])
 
 
 @compiled(PROBES, INTS)
 def padded(probes: Probes, selected: Ints) -> tuple[Ints, Floats]:
     """The lists of selected queries and their cosines [len(selected), most]; where there are fewer, −1 and 0."""
-    most = 0
+    (starts, lists, cosines), most = probes, 0
     for query in selected:
-        most = max(most, probes.starts[query + 1] - probes.starts[query])
-    lists, cosines = np.full((len(selected), most), -1, np.int64), np.zeros((len(selected), most), np.float32)
+        most = max(most, starts[query + 1] - starts[query])
+    its_lists, its_cosines = np.full((len(selected), most), -1, np.int64), np.zeros((len(selected), most), np.float32)
     for i in range(len(selected)):
-        start, end = probes.starts[selected[i]], probes.starts[selected[i] + 1]
-        lists[i, : end - start], cosines[i, : end - start] = probes.lists[start:end], probes.cosines[start:end]
-    return lists, cosines
+        start, end = starts[selected[i]], starts[selected[i] + 1]
+        its_lists[i, : end - start], its_cosines[i, : end - start] = lists[start:end], cosines[start:end]
+    return its_lists, its_cosines

@@ -67,9 +67,9 @@ def fetch_rows(vectors: Halves, rows: Ints | ShortInts) -> None:
         fetch_row(vectors, row)
 
 
-@compiled(FLOATS_2D, FLOATS_2D)
+@compiled()
 def products(queries: Floats, vectors: Floats) -> Floats:
-    """Inner products [n, m] of a few queries [n, dim] with many vectors [m, dim]; for many with many there is BLAS."""
+    """Inner products [n, m] of a few queries [n, dim] with vectors [m, dim]; for many queries there is BLAS."""
     cosines = np.empty((len(queries), len(vectors)), np.float32)
     for query in range(len(queries)):
         for row in range(len(vectors)):

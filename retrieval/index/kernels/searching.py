@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from retrieval.index.kernels.compiling import (
     INT,
     INTS,
     SHORT_INTS,
-    Struct,
     compiled,
+    struct,
 )
 from retrieval.index.kernels.probing import COARSE_COSINES, PROBES, lists_within
 from retrieval.index.kernels.ranking import empty_heaps, offer_stored, sort_heap
@@ -26,48 +26,22 @@ if TYPE_CHECKING:
     from retrieval.index.kernels.probing import CoarseCosines, Probes
 
 
-class StoredLists(NamedTuple):
-    """Inverted lists, and the vectors of all rows.
+StoredLists = tuple["Halves", "Ints", "ShortInts"]
+"""Inverted lists and the vectors of all rows:
 
-    Attributes
-    ----------
-    vectors : the bits of halves, uint16 [count, dim]
-    starts : int64 [nlist + 1], where each list begins
-    members : int32 [count], the rows of one list after the other
-    """
+the bits of these as halves, uint16 [count, dim]; where each list begins, int64 [nlist + 1]; and the rows of one list
+after the other, int32 [count].
+"""
+Limits = tuple["Floats", "Floats", "Floats", "Floats", "Ints"]
+"""How far queries of each effort go for k rows:
 
-    vectors: Halves
-    starts: Ints
-    members: ShortInts
-
-
-class Limits(NamedTuple):
-    """How far queries of each effort go for k rows, [n_efforts] each.
-
-    Attributes
-    ----------
-    bounds : float32 [n_efforts − 1], see `effort_for`
-    reaches : how much further than the nearest centroid that of a list may be
-    gaps : how much further than the k-th best row so far a centroid may be, and its list be probed
-    usual : the cosine of a tenth best row below which a query is not like others
-    direct_rows : rows of a query's lists up to which they are compared without the codes
-    """
-
-    bounds: Floats
-    reaches: Floats
-    gaps: Floats
-    usual: Floats
-    direct_rows: Ints
-
-    def of(self, efforts: Ints) -> Limits:
-        """Those of queries, by the effort that each needs."""
-        return Limits(
-            self.bounds, self.reaches[efforts], self.gaps[efforts], self.usual[efforts], self.direct_rows[efforts]
-        )
-
-
-_STORED_LISTS = Struct(StoredLists, HALVES, INTS, SHORT_INTS)
-_LIMITS = Struct(Limits, FLOATS, FLOATS, FLOATS, FLOATS, INTS)
+bounds, float32 [n_efforts − 1], see `effort_for`; and [n_efforts] each: reaches, how much further than the nearest
+centroid that of a list may be; gaps, how much further than the k-th best row so far a centroid may be, and its list be
+probed; the usual cosine of a tenth best row, below which a query is not like others; and direct rows, int64, those of a
+query's lists up to which they are compared without the codes.
+"""
+_STORED_LISTS = struct(HALVES, INTS, SHORT_INTS)
+_LIMITS = struct(FLOATS, FLOATS, FLOATS, FLOATS, INTS)
 
 
 @compiled()
@@ -104,20 +78,21 @@ def search_within(
     remaining : int64 [m], the queries whose lists hold too many rows; theirs are to be found in another way
     """
     vectors, list_starts, members = stored
-    seen, nearest, nearest_cosines = coarse.cosines, coarse.nearest, coarse.nearest_cosines
-    n, nlist = seen.shape
+    bounds, reaches, gaps, _, direct_rows = limits
+    cosines_seen, nearest, nearest_cosines = coarse[:3]
+    n, nlist = cosines_seen.shape
     rows, cosines = empty_heaps(n, k)
     efforts, remaining, n_remaining = np.empty(n, np.int64), np.empty(n, np.int64), 0
-    candidates, ends = np.empty(limits.direct_rows.max(), np.int32), np.empty(nlist, np.int64)
+    candidates, ends = np.empty(direct_rows.max(), np.int32), np.empty(nlist, np.int64)
     lists, list_cosines = np.empty(nlist, np.int64), np.empty(nlist, np.float32)
     for query in range(n):
-        efforts[query] = effort = effort_for(nearest_cosines[query], limits.bounds)
-        gap, most = limits.gaps[effort], limits.direct_rows[effort]
+        efforts[query] = effort = effort_for(nearest_cosines[query], bounds)
+        gap, most = gaps[effort], direct_rows[effort]
         start, end = list_starts[nearest[query]], list_starts[nearest[query] + 1]
         size = ranked = _append(candidates, 0, members[start:end], bits)
         if size <= most:
             offer_stored(queries[query], vectors, candidates[:size], 0, size, rows[query], cosines[query])
-            reach = min(limits.reaches[effort], nearest_cosines[query] - cosines[query, 0] + gap)
+            reach = min(reaches[effort], nearest_cosines[query] - cosines[query, 0] + gap)
             n_lists = lists_within(queries, query, coarse, reach, lists, list_cosines)
             order = np.argsort(-list_cosines[:n_lists])
             for i in range(n_lists):
@@ -156,7 +131,7 @@ def search_probes(
     rows, cosines, remaining : likewise
     """
     vectors, list_starts, members = stored
-    probe_starts, lists = probes.starts, probes.lists
+    probe_starts, lists, _ = probes
     rows, cosines = empty_heaps(len(queries), k)
     remaining, n_remaining = np.empty(len(queries), np.int64), 0
     candidates = np.empty(at_most.max(), np.int32)
