@@ -90,7 +90,7 @@ class Looks:
 
     def search(self, n: int) -> Found:
         """Rows and cosines [n_queries, k], best first; from n candidates of each query."""
-        first = self._look(self.every_query, n, self.first_probes)
+        first = self._look(slice(None), n, self.first_probes)
         self.rows, self.cosines = kernels.best(first.rows, first.cosines, self.k)
         short = kernels.unsure(self.cosines, self.every_query, self.enough)
         if len(short):
@@ -153,7 +153,7 @@ class Looks:
         self.rows[selected], self.cosines[selected] = rows, cosines
         self.least[selected], self.needed[selected] = np.inf, -np.inf
 
-    def _look(self, selected: NDArray[np.int64], n: int, probes: kernels.Probes) -> _Candidates:
+    def _look(self, selected: NDArray[np.int64] | slice, n: int, probes: kernels.Probes) -> _Candidates:
         """The best n rows of the lists that these queries probe: of few by their vectors, of many by their codes."""
         queries, direct_rows, bits = self.queries[selected], self.direct_rows[selected], self.selection.tested_bits
         rows, cosines, remaining = kernels.search_probes(queries, self.lists.stored, probes, direct_rows, bits, n)
