@@ -54,7 +54,7 @@ from indexer.packs.fetch import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
 from retrieval.catalog import records
-from retrieval.evaluation.measures import tracks as named
+from retrieval.evaluation.measures import labels as named
 
 EXCERPT_S = 60
 UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")

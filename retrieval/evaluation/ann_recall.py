@@ -22,7 +22,7 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures.significance import Interval, bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.report import AnnEvaluation, AnnRecall, Latency, Subject
+from retrieval.evaluation.results.runs import AnnEvaluation, AnnRecall, Latency, Subject
 from retrieval.filters.compiled import ids_of
 
 if TYPE_CHECKING:

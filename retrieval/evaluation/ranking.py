@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.inputs.queries import Asked, Where
+    from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
     from retrieval.index.view import IndexView, Selection
     from retrieval.search.engine import Search
     from retrieval.search.query import Query
@@ -53,7 +53,7 @@ class Ranking:
 def rank(
     search: Search,
     view: IndexView,
-    asked: Sequence[Asked],
+    asked: Sequence[EvaluationQuery],
     known: Mapping[str, int],
     where: Where,
     *,
@@ -221,7 +221,7 @@ def _without(
     return np.pad(ids, padding, constant_values=-1), np.pad(np.where(kept, scores, 0), padding).astype(np.float32)
 
 
-def _answered(search: Search, asked: Asked, where: Where) -> list[tuple[int, float]]:
+def _answered(search: Search, asked: EvaluationQuery, where: Where) -> list[tuple[int, float]]:
     query = replace(
         asked.query,
         space=where.space,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.inputs.judgments import Judgments, Unknown, judged, known_ids
-from retrieval.evaluation.inputs.queries import Asked, Where
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures.significance import bootstrap
 from retrieval.evaluation.measures.worst import metric_of_worst, worst_queries, worst_rows
 from retrieval.evaluation.ranking import Ranking, rank
-from retrieval.evaluation.results.report import Evaluation, Subject
+from retrieval.evaluation.results.runs import Evaluation, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class EvaluatedRun:
     """An evaluation with what it was made from.
 
     Attributes
@@ -85,11 +85,11 @@ def _uncollected() -> Iterator[None]:
 def evaluate(
     search: Search,
     qrels: Pairs,
-    asked: Sequence[Asked],
+    asked: Sequence[EvaluationQuery],
     options: Options,
     *,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> Outcome:
+) -> EvaluatedRun:
     """Evaluate the live index.
 
     Parameters
@@ -145,16 +145,18 @@ def evaluate(
         [*options.warnings, *_warnings(judgments, wanted)],
         clock.seconds,
     )
-    return Outcome(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
+    return EvaluatedRun(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
 
 
-def _known(search: Search, qrels: Pairs, asked: Sequence[Asked], every_id: NDArray[np.int64]) -> dict[str, int]:
+def _known(
+    search: Search, qrels: Pairs, asked: Sequence[EvaluationQuery], every_id: NDArray[np.int64]
+) -> dict[str, int]:
     named = chain.from_iterable((*one.examples, *one.query.exclude) for one in asked)
     keys = dict.fromkeys(chain(qrels.document_ids, named))
     return known_ids(search.catalog, list(keys), every_id)
 
 
-def _examples(asked: Asked, known: Mapping[str, int]) -> list[int] | None:
+def _examples(asked: EvaluationQuery, known: Mapping[str, int]) -> list[int] | None:
     """Tracks that a query names; none when the space does not hold all of them."""
     ids = [known.get(key, -1) for key in asked.examples]
     return None if -1 in ids else ids
@@ -163,7 +165,7 @@ def _examples(asked: Asked, known: Mapping[str, int]) -> list[int] | None:
 def _ranked(
     search: Search,
     view: IndexView,
-    asked: Sequence[Asked],
+    asked: Sequence[EvaluationQuery],
     judgments: Judgments,
     known: Mapping[str, int],
     where: Where,

@@ -15,21 +15,21 @@ from benchmarks.encoders import metrics as benchmark
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Labels, SpaceEmbedding, TrackAnalysis, TrackSegments
 from retrieval.errors import IndexMissingError
-from retrieval.evaluation.catalogue import (
-    Asking,
-    asking_of,
-    evaluate_catalogue,
-    halves_of,
-    measured,
-)
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics, same_label
 from retrieval.evaluation.measures.half_tracks import in_halves, ranks_of_own_half, read_halves
 from retrieval.evaluation.measures.hubs import Hubs, by_chance, skewness_interval
+from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bootstrap, bounds
-from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import track_vectors
-from retrieval.evaluation.results.report import as_json
+from retrieval.evaluation.results.runs import as_json
+from retrieval.evaluation.space import (
+    QuerySample,
+    draw_queries,
+    evaluate_space,
+    halves_of,
+    measure_space,
+)
 from retrieval.search.engine import Search
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 
@@ -100,17 +100,17 @@ def random(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     return search
 
 
-def everything(search: Search, *, sample: int = N_TRACKS) -> tuple[Asking, NDArray[np.float32]]:
+def everything(search: Search, *, sample: int = N_TRACKS) -> tuple[QuerySample, NDArray[np.float32]]:
     view = search.space().view()
     ids = view.all_track_ids()
-    return asking_of(search.catalog, ids, sample, 0, "it holds"), track_vectors(view, ids)
+    return draw_queries(search.catalog, ids, sample, 0, "it holds"), track_vectors(view, ids)
 
 
 # By hand -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_circle_by_hand(circle: Search) -> None:
-    found = evaluate_catalogue(circle)
+    found = evaluate_space(circle)
     means = {name: (one.mean, one.count) for name, one in found.metrics.items()}
     # The second half of d, at 90°, has e's first half, at 100°, before its own, at 30°; all others find their own.
     assert means["half-track recall@1"] == pytest.approx((4 / 5, 5))
@@ -211,7 +211,7 @@ def test_intervals_of_a_mean_are_the_same_by_both_ways(rng: np.random.Generator)
 
 def test_the_benchmarks_find_the_same(random: Search) -> None:
     """The benchmark ranks everything by the index's exact search; equal vectors are among these."""
-    found = evaluate_catalogue(random)
+    found = evaluate_space(random)
     asking, vectors = everything(random)
     halves = read_halves(random.catalog, "r", "r-1", asking.track_ids)
     assert 20 < len(halves.track_ids) < len(asking.track_ids) == 59
@@ -273,12 +273,12 @@ def test_a_sample_asks_and_all_are_found(random: Search) -> None:
     every, _ = everything(random)
     some, _ = everything(random, sample=20)
     halves = halves_of(random.catalog, "r", view, every.track_ids)
-    whole, part = measured(view, halves, every), measured(view, halves, some)
+    whole, part = measure_space(view, halves, every), measure_space(view, halves, some)
     assert (len(some.rows), len(some.track_ids)) == (20, 59)
     for name, values in part.per_query.items():
         np.testing.assert_array_equal(values, whole.per_query[name][some.rows], err_msg=name)
     np.testing.assert_array_equal(part.lists, whole.lists[some.rows])
-    assert evaluate_catalogue(random, sample=20, seed=0).queries == 20
+    assert evaluate_space(random, sample=20, seed=0).queries == 20
     assert part.hubs.counts.sum() == 20 * 10
 
 
@@ -298,7 +298,7 @@ def test_hubs_by_chance_are_those_of_drawn_lists(rng: np.random.Generator) -> No
 
 def test_tracks_without_halves_and_labels_are_said(engine: Engine, tmp_path: Path) -> None:
     tracks = [stored(str(angle), embedded("s", at(angle)[np.newaxis])) for angle in (0, 10, 20)]
-    found = evaluate_catalogue(search_of(engine, tmp_path, tracks, "s"))
+    found = evaluate_space(search_of(engine, tmp_path, tracks, "s"))
     assert found.warnings[0] == "3 tracks have a single segment: half-track retrieval leaves them out"
     assert [warning.partition(":")[0] for warning in found.warnings[1:]] == [
         "same artist",
@@ -315,14 +315,14 @@ def test_what_is_refused(engine: Engine, tmp_path: Path) -> None:
     nothing = embedded("s", np.empty((0, 2)))
     search = search_of(engine, tmp_path, [stored("a", nothing), stored("b", nothing)], "s")
     with pytest.raises(IndexMissingError, match=r"space 'x' holds no track; spaces that do: s"):
-        evaluate_catalogue(search, space="x")
+        evaluate_space(search, space="x")
     with pytest.raises(EvaluationError, match=r"space 's': none of its 2 tracks has a segment.*accepted: .*--space s"):
-        evaluate_catalogue(search)
+        evaluate_space(search)
     search.catalog.delete("b")
     with pytest.raises(
         EvaluationError, match=r"space 's' holds 1 track: nothing has a neighbour; accepted: at least 2"
     ):
-        evaluate_catalogue(search)
+        evaluate_space(search)
 
 
 def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -21,12 +21,12 @@ from retrieval.evaluation.ann_recall import evaluate_ann, id_overlap, near_enoug
 from retrieval.evaluation.errors import EvaluationError, EvaluationFileError
 from retrieval.evaluation.inputs.formats import qrels_from, read_qrels, read_run
 from retrieval.evaluation.inputs.pairs import Pairs
-from retrieval.evaluation.inputs.queries import Asked, Where, history_queries, track_queries
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import interactions_from, split
 from retrieval.evaluation.ranking import rank
-from retrieval.evaluation.results.files import descending, write_outcome
-from retrieval.evaluation.results.report import as_json
-from retrieval.evaluation.run import Options, Outcome, evaluate
+from retrieval.evaluation.results.files import descending, write_run
+from retrieval.evaluation.results.runs import as_json
+from retrieval.evaluation.run import EvaluatedRun, Options, evaluate
 from retrieval.filters.language import parse_filter
 from retrieval.index.view import IndexView, Neighbors
 from retrieval.search.engine import Search
@@ -86,7 +86,9 @@ d b 1
 """
 
 
-def evaluated(search: Search, qrels: Pairs, asked: Sequence[Asked] | None = None, **options: Any) -> Outcome:
+def evaluated(
+    search: Search, qrels: Pairs, asked: Sequence[EvaluationQuery] | None = None, **options: Any
+) -> EvaluatedRun:
     depth = options.pop("depth", 10)
     options.setdefault("metrics", ["RR", "AP", "nDCG@2", "R@2", "P@2"])
     return evaluate(search, qrels, asked or track_queries(qrels), Options(Where(depth=depth), **options))
@@ -121,7 +123,7 @@ def test_the_example_of_the_documentation(circle: Search) -> None:
     assert outcome.evaluation.returned == 8
 
 
-def asked_in_all_ways(rng: np.random.Generator) -> list[Asked]:
+def asked_in_all_ways(rng: np.random.Generator) -> list[EvaluationQuery]:
     def key() -> str:
         return f"t{rng.integers(3, N_TRACKS)}"
 
@@ -136,7 +138,7 @@ def asked_in_all_ways(rng: np.random.Generator) -> list[Asked]:
         Query([Seed(key(), 0.0, 1.0)]),
         Query([Seed(vector=rng.standard_normal(8).astype(np.float32))]),
     ]
-    return [Asked(str(number), query) for number, query in enumerate(queries)]
+    return [EvaluationQuery(str(number), query) for number, query in enumerate(queries)]
 
 
 @pytest.mark.parametrize("granularity", ["track", "segment"])
@@ -147,7 +149,9 @@ def test_rankings_are_those_of_the_search(
     monkeypatch.setattr("retrieval.evaluation.ranking.BLOCK_QUERIES", 16)
     dim = search.space(None, granularity).view().dim
     asked = [
-        one if one.query.positive[0].vector is None else Asked(one.id, Query([Seed(vector=np.ones(dim, np.float32))]))
+        one
+        if one.query.positive[0].vector is None
+        else EvaluationQuery(one.id, Query([Seed(vector=np.ones(dim, np.float32))]))
         for one in asked_in_all_ways(rng)
     ]
     known = search.catalog.ids_by_key([f"t{number}" for number in range(N_TRACKS)])
@@ -210,14 +214,18 @@ def test_nothing_is_known(circle: Search) -> None:
 
 def test_a_query_that_cannot_be_answered_is_named(circle: Search) -> None:
     wrong = parse_filter({"must": [{"key": "yaer", "match": {"value": 1}}]})
-    asked = [Asked("q", similar("a", filter=wrong), "line 3")]
+    asked = [EvaluationQuery("q", similar("a", filter=wrong), "line 3")]
     with pytest.raises(EvaluationError, match=r"query 'q' \(line 3\): .*unknown key 'yaer'"):
         evaluated(circle, judgments("q b 1"), asked)
 
 
 def test_queries_of_their_own(circle: Search) -> None:
     only = parse_filter({"must": [{"key": "artist", "match": {"value": "Y"}}]})
-    asked = [Asked("q", similar("a", filter=only)), Asked("r", Query([Seed("a"), Seed("b")])), Asked("s", similar("c"))]
+    asked = [
+        EvaluationQuery("q", similar("a", filter=only)),
+        EvaluationQuery("r", Query([Seed("a"), Seed("b")])),
+        EvaluationQuery("s", similar("c")),
+    ]
     outcome = evaluated(circle, judgments("q d 1\nr d 1"), asked)
     assert outcome.per_query["RR"] == pytest.approx([1 / 2, 1 / 2])
     assert outcome.ranking.one_by_one == 1
@@ -245,12 +253,12 @@ def test_histories(circle: Search) -> None:
 def test_what_is_written_gives_the_same_again(search: Search, tmp_path: Path) -> None:
     qrels = judgments("\n".join(f"t{n} t{(n * 7 + step) % 57 + 3} 1" for n in range(3, 40) for step in range(5)))
     outcome = evaluated(search, qrels, metrics=["RR", "AP", "nDCG@10", "clicks"], depth=500)
-    names = write_outcome(tmp_path / "out", outcome, search.catalog)
+    names = write_run(tmp_path / "out", outcome, search.catalog)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
     assert names == ["run.trec", "per_query.parquet", "results.json"]
-    from retrieval.evaluation.comparison import ranked_run
     from retrieval.evaluation.measures.metrics import evaluate as metrics_of
     from retrieval.evaluation.measures.metrics import parsed
+    from retrieval.evaluation.run_comparison import ranked_run
 
     again = read_run(tmp_path / "out" / "run.trec")
     kept = [qrels.query_ids.index(query) for query in outcome.query_ids]
@@ -280,7 +288,7 @@ def test_equal_scores_are_written_apart() -> None:
 
 def test_nothing_half_written(search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = evaluated(search, judgments("t5 t6 1\nt7 t8 1"))
-    write_outcome(tmp_path, outcome, search.catalog)
+    write_run(tmp_path, outcome, search.catalog)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
     def full(descriptor: int) -> None:
@@ -288,7 +296,7 @@ def test_nothing_half_written(search: Search, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("retrieval.evaluation.results.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_outcome(tmp_path, evaluated(search, judgments("t5 t9 1")), search.catalog)
+        write_run(tmp_path, evaluated(search, judgments("t5 t9 1")), search.catalog)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
@@ -435,7 +443,7 @@ def test_keys_that_a_trec_line_cannot_hold(engine: Engine, tmp_path: Path, rng: 
     catalog.store_many([analysis(key, rng) for key in ("my song", "b", "c")])
     search = Search(catalog, tmp_path / "index", default_space="e")
     qrels = judgments("b c 1")
-    names = write_outcome(tmp_path / "out", evaluated(search, qrels), catalog)
+    names = write_run(tmp_path / "out", evaluated(search, qrels), catalog)
     assert names[0] == "run.parquet"
     assert set(read_run(tmp_path / "out" / "run.parquet").document_ids) == {"my song", "c"}
     assert len(read_qrels(_as_file(tmp_path))) == 1

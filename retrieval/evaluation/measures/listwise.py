@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.measures import beyond_accuracy
+from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import track_vectors
-from retrieval.evaluation.results.report import BeyondAccuracy
+from retrieval.evaluation.results.runs import BeyondAccuracy
 from retrieval.index.ascending import contained, distinct
 
 if TYPE_CHECKING:

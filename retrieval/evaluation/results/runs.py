@@ -112,7 +112,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Two runs on the same judgments.
 
     Attributes

@@ -14,7 +14,7 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.significance import compare
-from retrieval.evaluation.results.report import Comparison
+from retrieval.evaluation.results.runs import RunComparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedRuns:
     """A comparison with its values: float64 [n] by metric, of the first run and of the second."""
 
-    comparison: Comparison
+    comparison: RunComparison
     query_ids: Sequence[str]
     first: Mapping[str, NDArray[np.float64]]
     second: Mapping[str, NDArray[np.float64]]
@@ -36,7 +36,7 @@ class Compared:
 
 def compare_runs(
     first: Pairs, second: Pairs, qrels: Pairs, *, names: Sequence[str] = metrics.DEFAULT, seed: int = 0
-) -> Compared:
+) -> ComparedRuns:
     """Compare two runs by metrics, with the second's gain over the first.
 
     Raises
@@ -61,7 +61,7 @@ def compare_runs(
     tables = (np.stack(list(one.values()), axis=1) for one in values)
     differences = compare(*tables, seed=seed)
     missing = tuple(len(query_ids) - count for count in answered)
-    comparison = Comparison(
+    comparison = RunComparison(
         first.source,
         second.source,
         qrels.source,
@@ -77,7 +77,7 @@ def compare_runs(
             if count
         ],
     )
-    return Compared(comparison, query_ids, values[0], values[1])
+    return ComparedRuns(comparison, query_ids, values[0], values[1])
 
 
 def judged_queries(qrels: Pairs) -> tuple[list[str], list[str]]:

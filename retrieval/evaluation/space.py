@@ -15,11 +15,11 @@ import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import half_tracks, hubs, same_label
+from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.report import Subject
-from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, WithoutHalves
+from retrieval.evaluation.results.runs import Subject
+from retrieval.evaluation.results.spaces import LargestHub, SpaceEvaluation, WithoutHalves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ STEPS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
+class QuerySample:
     """Who asks, of whom.
 
     Attributes
@@ -60,7 +60,7 @@ class Asking:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class SpaceMeasures:
     """One space, measured.
 
     Attributes
@@ -78,14 +78,14 @@ class Measured:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def evaluate_catalogue(
+def evaluate_space(
     search: Search,
     *,
     space: str | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> CatalogueEvaluation:
+) -> SpaceEvaluation:
     """Measure one space.
 
     Parameters
@@ -102,13 +102,13 @@ def evaluate_catalogue(
     """
     index = search.space(space)
     view = index.view()
-    asking = asking_of(search.catalog, view.all_track_ids(), sample, seed, f"space {index.space!r} holds")
+    asking = draw_queries(search.catalog, view.all_track_ids(), sample, seed, f"space {index.space!r} holds")
     halves = halves_of(search.catalog, index.space, view, asking.track_ids)
     on_done(1, STEPS)
-    found = measured(view, halves, asking, on_done=lambda done, _: on_done(1 + done, STEPS))
+    found = measure_space(view, halves, asking, on_done=lambda done, _: on_done(1 + done, STEPS))
     without = WithoutHalves(halves.without_segments, halves.of_one_segment, halves.without_a_whole_half)
     metrics = intervals(found, seed)
-    return CatalogueEvaluation(
+    return SpaceEvaluation(
         subject_of(index.space, view, hubs.K),
         len(asking.rows),
         metrics,
@@ -123,7 +123,7 @@ def evaluate_catalogue(
     )
 
 
-def asking_of(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed: int, holder: str) -> Asking:
+def draw_queries(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed: int, holder: str) -> QuerySample:
     """Draw who asks of these tracks, int64 ascending.
 
     Raises
@@ -139,7 +139,7 @@ def asking_of(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed:
         rows = np.sort(np.random.default_rng(seed).choice(n, size=sample, replace=False))
     labels = catalog.labels(track_ids)
     own = [labels.get(track_id) for track_id in track_ids.tolist()]
-    return Asking(track_ids, rows, _numbered(own, named_artist), _numbered(own, named_album))
+    return QuerySample(track_ids, rows, _numbered(own, named_artist), _numbered(own, named_album))
 
 
 def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[np.int64]) -> HalfTracks:
@@ -159,14 +159,14 @@ def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[
     return halves
 
 
-def measured(
+def measure_space(
     view: IndexView,
     halves: HalfTracks,
-    asking: Asking,
+    asking: QuerySample,
     *,
     depth: int = hubs.K,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> Measured:
+) -> SpaceMeasures:
     """Measure one space on the tracks of `asking`.
 
     Parameters
@@ -196,10 +196,10 @@ def measured(
     chance[LARGEST_HUB] = float("nan")
     seconds["neighbours"] = round(time.perf_counter() - start - sum(seconds.values()), 3)
     on_done(3, 3)
-    return Measured(per_query, chance, counted, lists, seconds)
+    return SpaceMeasures(per_query, chance, counted, lists, seconds)
 
 
-def intervals(found: Measured, seed: int) -> dict[str, Interval]:
+def intervals(found: SpaceMeasures, seed: int) -> dict[str, Interval]:
     """Every metric with its interval."""
     over_queries = dict(found.per_query) | {LARGEST_HUB: found.hubs.holds_largest}
     means = bootstrap(np.stack(list(over_queries.values()), axis=1), seed=seed)
@@ -239,7 +239,7 @@ def warnings_of(without: WithoutHalves, metrics: Mapping[str, Interval]) -> list
     return said
 
 
-def _half_tracks(halves: HalfTracks, asking: Asking) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+def _half_tracks(halves: HalfTracks, asking: QuerySample) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     n = len(halves.track_ids)
     asked = asking.track_ids[asking.rows]
     place = np.minimum(np.searchsorted(halves.track_ids, asked), max(n - 1, 0))

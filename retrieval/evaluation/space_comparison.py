@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation.catalogue import (
-    LARGEST_HUB,
-    LOWER_IS_BETTER,
-    NEVER_LISTED,
-    SAMPLE,
-    SKEWNESS,
-    Asking,
-    Measured,
-    asking_of,
-    halves_of,
-    largest_hub,
-    measured,
-    subject_of,
-)
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.judgments import judged, known_ids
 from retrieval.evaluation.measures import hubs, metrics, overlap
 from retrieval.evaluation.measures.significance import Difference, bootstrap, holm_corrected, paired
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.space_report import ModelsComparison
+from retrieval.evaluation.results.spaces import SpaceComparison
+from retrieval.evaluation.space import (
+    LARGEST_HUB,
+    LOWER_IS_BETTER,
+    NEVER_LISTED,
+    SAMPLE,
+    SKEWNESS,
+    QuerySample,
+    SpaceMeasures,
+    draw_queries,
+    halves_of,
+    largest_hub,
+    measure_space,
+    subject_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ ALPHA = 0.05
 STEPS = 8
 
 
-def evaluate_models(
+def compare_spaces(
     search: Search,
     blue: str,
     green: str,
@@ -63,7 +63,7 @@ def evaluate_models(
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> ModelsComparison:
+) -> SpaceComparison:
     """Compare two spaces.
 
     Parameters
@@ -87,7 +87,7 @@ def evaluate_models(
     views = [search.space(name).view() for name in spaces]
     every_id = [view.all_track_ids() for view in views]
     shared = np.intersect1d(every_id[0], every_id[1])
-    asking = asking_of(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
+    asking = draw_queries(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
     notes = _alone(spaces, every_id, len(shared))
     judged_by, lower = dict[str, Difference](), [*LOWER_IS_BETTER]
     if qrels is not None:
@@ -98,7 +98,7 @@ def evaluate_models(
     differences = holm_corrected(_differences(*sides, seed=seed) | judged_by)
     overlap_at, biased = _alike(sides[0].lists, sides[1].lists, len(shared), seed)
     on_done(STEPS, STEPS)
-    return ModelsComparison(
+    return SpaceComparison(
         blue=subject_of(blue, views[0], hubs.K),
         green=subject_of(green, views[1], hubs.K),
         tracks=len(shared),
@@ -154,9 +154,9 @@ def _measured(
     catalog: Catalog,
     spaces: tuple[str, str],
     views: Sequence[IndexView],
-    asking: Asking,
+    asking: QuerySample,
     on_done: Callable[[int, int], None],
-) -> list[Measured]:
+) -> list[SpaceMeasures]:
     both = [halves_of(catalog, name, view, asking.track_ids) for name, view in zip(spaces, views, strict=True)]
     on_done(1, STEPS)
     halved = np.intersect1d(both[0].track_ids, both[1].track_ids)
@@ -164,7 +164,7 @@ def _measured(
     for number, (view, halves) in enumerate(zip(views, both, strict=True)):
         before = 1 + 3 * number
         sides.append(
-            measured(
+            measure_space(
                 view,
                 halves.among(halved),
                 asking,
@@ -175,7 +175,7 @@ def _measured(
     return sides
 
 
-def _differences(blue: Measured, green: Measured, *, seed: int) -> dict[str, Difference]:
+def _differences(blue: SpaceMeasures, green: SpaceMeasures, *, seed: int) -> dict[str, Difference]:
     found = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
     found[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
     found[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
