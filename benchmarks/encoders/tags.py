@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.settings import read_settings
-from benchmarks.encoders.half_track import PACKS
+from benchmarks.encoders.spaces import PACKS
 from benchmarks.machine import machine
 from encoders.spec import encoder_spec, load_encoder, load_network
 from encoders.training.features import load_features

@@ -17,7 +17,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from retrieval.evaluation.errors import EvaluationFileError
 from retrieval.evaluation.html.drawing import showable
-from retrieval.evaluation.html.drawing import showable
 from retrieval.evaluation.html.parts import Result
 from retrieval.evaluation.html.sections.ann import ann_section
 from retrieval.evaluation.html.sections.comparison import runs_section, spaces_section

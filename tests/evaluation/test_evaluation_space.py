@@ -1,8 +1,8 @@
-"""What is measured of a space without judgments: by hand, against the benchmarks and trec_eval, and what is refused."""
+"""What is measured of a space without judgments: by hand, against exact search and trec_eval, and what is refused."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from benchmarks.encoders import metrics as benchmark
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Labels, SpaceEmbedding, TrackAnalysis, TrackSegments
 from retrieval.errors import IndexMissingError
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics, same_label
+from retrieval.evaluation.measures.beyond_accuracy import skewnesses
 from retrieval.evaluation.measures.half_tracks import in_halves, ranks_of_own_half, read_halves
 from retrieval.evaluation.measures.hubs import Hubs, by_chance, skewness_interval
 from retrieval.evaluation.measures.labels import named_album, named_artist
@@ -32,6 +32,7 @@ from retrieval.evaluation.space import (
 )
 from retrieval.search.engine import Search
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
+from tests.evaluation.exact_rankings import ranking, ranking_of_others, relevance
 
 N_TRACKS = 60
 
@@ -209,61 +210,73 @@ def test_intervals_of_a_mean_are_the_same_by_both_ways(rng: np.random.Generator)
 # Congruence --------------------------------------------------------------------------------------------------------
 
 
-def test_the_benchmarks_find_the_same(random: Search) -> None:
-    """The benchmark ranks everything by the index's exact search; equal vectors are among these."""
+def test_rankings_by_exact_search_give_the_same(random: Search) -> None:
+    """Everything ranked by the index's exact search; equal vectors are among these."""
     found = evaluate_space(random)
-    asking, vectors = everything(random)
-    halves = read_halves(random.catalog, "r", "r-1", asking.track_ids)
-    assert 20 < len(halves.track_ids) < len(asking.track_ids) == 59
-    half_ranks = benchmark.ranks_of_own_half(halves.first, halves.second)
-    others = benchmark.ranking_of_others(vectors)
+    sample, vectors = everything(random)
+    halves = read_halves(random.catalog, "r", "r-1", sample.track_ids)
+    assert 20 < len(halves.track_ids) < len(sample.track_ids) == 59
+    ranks, n = ranks_of_own_half(halves.first, halves.second), len(halves.track_ids)
+    lists = ranking_of_others(vectors)[:, :10]
+    occurrences = np.bincount(lists.ravel(), minlength=59).astype(np.float64)
     expected = {
-        "half-track recall@1": benchmark.recall_at(1, half_ranks),
-        "half-track recall@10": benchmark.recall_at(10, half_ranks),
-        "hubness skewness@10": benchmark.hubness(others),
-        "same artist mAP": _by_benchmark(vectors, asking.artists),
-        "same artist on other albums mAP": _by_benchmark(vectors, asking.artists, asking.albums),
-        "same album mAP": _by_benchmark(vectors, asking.albums),
+        "half-track recall@1": estimate((ranks <= 1).astype(np.float64), 1 / n),
+        "half-track recall@10": estimate((ranks <= 10).astype(np.float64), 10 / n),
+        "hubness skewness@10": estimate(occurrences, by_chance(59, 59)[0], skewnesses),
+        "same artist mAP": mean_average_precision(vectors, sample.artists),
+        "same artist on other albums mAP": mean_average_precision(vectors, sample.artists, sample.albums),
+        "same album mAP": mean_average_precision(vectors, sample.albums),
     }
-    for name, one in expected.items():
+    for name, (value, count, chance, *bounds_there) in expected.items():
         got = found.metrics[name]
-        assert (got.mean, got.count, found.chance[name]) == pytest.approx((one.value, one.count, one.chance)), name
+        assert (got.mean, got.count, found.chance[name]) == pytest.approx((value, count, chance)), name
         # Of equal tracks at a list's end either may stand in it: that changes who is drawn in the resamples of hubness.
         rounding = 0.01 if name.startswith("hubness") else 1e-12
-        assert (got.low, got.high) == pytest.approx((one.low, one.high), abs=rounding), name
-    assert found.metrics["largest hub"].mean == np.bincount(others[:, :10].ravel()).max() / 59
+        assert (got.low, got.high) == pytest.approx(tuple(bounds_there), abs=rounding), name
+    assert found.metrics["largest hub"].mean == occurrences.max() / 59
 
 
-def _by_benchmark(
+def estimate(
+    values: NDArray[np.float64],
+    chance: float,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda rows: rows.mean(axis=-1),
+) -> tuple[float, ...]:
+    """A statistic of values, how many there are, its level by chance, and its bounds."""
+    return float(statistic(values)), len(values), chance, *bounds(lambda rows: statistic(values[rows]), len(values))
+
+
+def mean_average_precision(
     vectors: NDArray[np.float32], labels: NDArray[np.int64], apart: NDArray[np.int64] | None = None
-) -> benchmark.Estimate:
+) -> tuple[float, ...]:
     rows = np.flatnonzero((labels >= 0) if apart is None else (labels >= 0) & (apart >= 0))
-    others = benchmark.ranking_of_others(vectors[rows])
-    groups = None if apart is None else list(map(str, apart[rows]))
-    return benchmark.mean_average_precision(benchmark.relevance(others, list(map(str, labels[rows])), apart=groups))
+    groups = None if apart is None else apart[rows].tolist()
+    ranked = relevance(ranking_of_others(vectors[rows]), labels[rows].tolist(), apart=groups)
+    by_chance = [same_label.average_precision_by_chance(int(row.sum()), len(row)) for row in ranked]
+    values = [same_label.average_precision(np.flatnonzero(row) + 1) for row in ranked]
+    return estimate(np.array(values), float(np.mean(by_chance)))
 
 
 def test_half_ranks_are_those_of_the_index(random: Search) -> None:
-    asking, _ = everything(random)
-    halves = read_halves(random.catalog, "r", "r-1", asking.track_ids)
+    sample, _ = everything(random)
+    halves = read_halves(random.catalog, "r", "r-1", sample.track_ids)
     n = len(halves.track_ids)
-    own = benchmark.ranking(halves.second, halves.first) == np.arange(n)[:, np.newaxis]
+    own = ranking(halves.second, halves.first) == np.arange(n)[:, np.newaxis]
     np.testing.assert_array_equal(ranks_of_own_half(halves.first, halves.second), own.argmax(axis=1) + 1)
     some = np.array([3, 7, n - 1])
     np.testing.assert_array_equal(ranks_of_own_half(halves.first, halves.second, some), own.argmax(axis=1)[some] + 1)
 
 
 def test_trec_eval_finds_the_same(random: Search) -> None:
-    asking, vectors = everything(random)
-    rows = np.flatnonzero(asking.artists >= 0)
-    artists, others = asking.artists[rows], benchmark.ranking_of_others(vectors[rows])
+    sample, vectors = everything(random)
+    rows = np.flatnonzero(sample.artists >= 0)
+    artists, others = sample.artists[rows], ranking_of_others(vectors[rows])
     relevant = artists[:, np.newaxis] == artists
     np.fill_diagonal(relevant, val=False)
     counted = np.flatnonzero(relevant.any(axis=1))
     query_no, documents = np.nonzero(relevant[counted])
     ranked = metrics.ranked(others[counted], query_no, documents, np.ones(len(documents), np.int64))
     expected = metrics.evaluate(ranked, metrics.parsed(["AP", "Rprec", "R@10"], len(rows)))
-    found = same_label.values(same_label.placed(vectors, asking.artists, rows[counted]))
+    found = same_label.values(same_label.placed(vectors, sample.artists, rows[counted]))
     for name, trec_name in (("mAP", "AP"), ("R-precision", "Rprec"), ("recall@10", "R@10")):
         np.testing.assert_allclose(found[name], expected[trec_name], atol=1e-12)
 

@@ -34,7 +34,7 @@ from retrieval.evaluation.space import evaluate_space
 from retrieval.evaluation.space_comparison import compare_spaces, verdict
 from retrieval.search.engine import Search
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
-from tests.evaluation.test_evaluation_catalogue import embedded, search_of, stored
+from tests.evaluation.test_evaluation_space import embedded, search_of, stored
 
 N_TRACKS = 40
 ARTISTS = 8
