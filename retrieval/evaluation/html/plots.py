@@ -128,8 +128,8 @@ def differences(
     axes.axhline(0, color=SOFT, linewidth=1)
     axes.set_xticks([])
     counts = {"left": f"{losses} worse", "center": f"{n - losses - wins} equal", "right": f"{wins} better"}
-    for place, (alignment, count) in zip((0.0, 0.5, 1.0), counts.items(), strict=True):
-        axes.text(place, -0.09, count, transform=axes.transAxes, horizontalalignment=alignment)
+    for at, (alignment, count) in zip((0.0, 0.5, 1.0), counts.items(), strict=True):
+        axes.text(at, -0.09, count, transform=axes.transAxes, horizontalalignment=alignment)
     axes.set_xlabel("queries, by difference", labelpad=LINE)
     drawing.head(f"difference in {metric}{', lower is better' if lower_is_better else ''}")
     said = f"Of {n} queries the second run is better for {wins}, equal for {n - losses - wins} and worse for {losses}."
