@@ -4,10 +4,8 @@ import json
 import math
 import os
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli.commands.evaluation_report import report
-from api.cli.evaluation_tables import print_result
 from retrieval.evaluation.ann_recall import evaluate_ann
 from retrieval.evaluation.errors import EvaluationFileError
 from retrieval.evaluation.html.page import page, read_result, write_page
 from retrieval.evaluation.html.parts import Result
-from retrieval.evaluation.html.plots import Estimate, Speed, estimates, latencies, recall_against_latency
 from retrieval.evaluation.inputs.formats import read_qrels, read_run
 from retrieval.evaluation.measures import beyond_accuracy
 from retrieval.evaluation.measures.significance import Difference, Interval
@@ -31,7 +27,6 @@ from retrieval.evaluation.results.runs import (
     AnnRecall,
     FoundTrack,
     Latency,
-    RunComparison,
     Subject,
     WorstQuery,
     as_json,
@@ -39,79 +34,11 @@ from retrieval.evaluation.results.runs import (
 from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation, WithoutHalves
 from retrieval.evaluation.run_comparison import compare_runs
 from retrieval.search.engine import Search
+from tests.evaluation.pages import at, checked, drawn, pictures
 from tests.evaluation.test_evaluation_run import circle, evaluated, judgments, search  # noqa: F401
 
 HOSTILE = "<script>alert(1)</script>\"'&\x01\N{RIGHT-TO-LEFT OVERRIDE}"
-VOID = {"meta"}
 SUBJECT = Subject("space", "track", "e-1", "r1", 1_000, 10, exact=False)
-
-
-class Checked(HTMLParser):
-    """Every tag is closed in order; what is shown, and every attribute."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.shown: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.shown.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.shown).split())
-
-
-def pictures(html: str) -> list[ET.Element]:
-    return [ET.fromstring(one) for one in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]
-
-
-def drawn(picture: ET.Element, kind: str) -> list[ET.Element]:
-    """The parts of a picture of one class."""
-    return [one for one in picture.iter("g") if one.get("class") == kind]
-
-
-def at(mark: ET.Element) -> tuple[float, float]:
-    """Where a mark is."""
-    (used,) = mark.iter("use")
-    return float(used.get("x") or 0), float(used.get("y") or 0)
-
-
-def checked(html: str) -> Checked:
-    """A page that holds what every page must."""
-    found = Checked(html)
-    ids = [value for _, name, value in found.attributes if name == "id"]
-    assert len(ids) == len(set(ids))
-    for tag, name, value in found.attributes:
-        assert name not in ("src", "srcset", "data", "action"), tag
-        assert not name.startswith("on"), tag
-        assert name != "href" or value.removeprefix("#") in ids
-    assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
-    assert "url(" not in html
-    assert "@import" not in html
-    for picture in pictures(html):
-        assert picture.get("role") == "img"
-        named = (picture.get("aria-labelledby") or "").split()
-        assert [child.get("id") for child in picture[:2]] == named
-        assert all(child.text for child in picture[:2])
-        numbers = [value for child in picture.iter() for value in child.attrib.values()]
-        assert not any(value in ("nan", "inf", "-inf") or "nan " in value for value in numbers)
-    return found
 
 
 @pytest.fixture
@@ -314,25 +241,6 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     assert [one.findtext("text") for one in drawn(picture, "halo")] == ["half R@1"]
 
 
-@pytest.mark.parametrize("width", [80, 107, 200])
-def test_no_figure_is_cut_on_a_narrow_terminal(
-    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    gain = Difference(0.5123, 0.3821, Interval(-0.1302, -0.2204, -0.0417, 99), 0.0012, 0.0234, -0.71, 12, 34, 53)
-    print_result(
-        RunComparison("a", "b", "q", 99, (0, 0), (0, 0), [], {"same artist on other albums R-precision": gain})
-    )
-    high, latency = Interval(0.9876, 0.9765, 0.9987, 99), Latency(10.123, 20.234, 30.345)
-    row = AnnRecall('{"must": []}', 1_234, 0.5, "exact", high, high, high, 0.6543, latency, latency)
-    print_result(AnnEvaluation(SUBJECT, 10, 0.01, 99, 99, [row]))
-    shown = capsys.readouterr().out
-    for figure in ("-0.1302*", "-0.2204 – -0.0417", "0.0234", "12/34/53", "0.6543", "10.12 / 20.23 / 30.34"):
-        assert figure in shown
-    assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= width
-
-
 def test_results_that_cannot_be_shown(tmp_path: Path) -> None:
     with pytest.raises(EvaluationFileError, match=r"results\.json: is not there"):
         read_result(tmp_path)
@@ -381,52 +289,6 @@ def test_many_queries_make_no_large_page(rng: np.random.Generator) -> None:
     html = page([Result("a", found, [str(number) for number in range(len(values))], columns)])
     assert len(checked(html).text) > 0
     assert len(html) < 100_000
-
-
-# Parts -------------------------------------------------------------------------------------------------------------
-
-
-def test_points_that_would_cover_each_other_are_lifted() -> None:
-    rows = [Speed(f"random {n} %", (1.0, 1.0, 1.0), (1.0, 2.0, 3.0), (2.0, 3.0, 4.0)) for n in range(4)]
-    (picture,) = pictures(recall_against_latency("p", rows, 10))
-    heights = sorted(at(one)[1] for one in drawn(picture, "mark"))
-    assert len(heights) == 4
-    assert np.diff(heights).min() >= 14
-
-
-@pytest.mark.parametrize("slowest_ms", [2.0, 500.0])
-def test_the_name_of_exact_search_covers_no_point(slowest_ms: float) -> None:
-    times = np.geomspace(0.1, slowest_ms, 12).tolist()
-    rows = [Speed(f"random {n} %", (0.9, 0.8, 0.95), (0.1, 0.1, 0.1), (ms, ms, ms)) for n, ms in enumerate(times)]
-    rows.append(Speed("all tracks", (0.9, 0.8, 0.95), (0.1, 10.0, 600.0), (1.0, 1.0, 1.0)))
-    (picture,) = pictures(recall_against_latency("p", rows, 10))
-    (name,) = (one for one in picture.iter("text") if one.text == "exact search")
-    points = [*drawn(picture, "mark twin"), *drawn(picture, "mark")]
-    assert len(points) == 26
-    assert float(name.get("y") or 0) < min(at(point)[1] for point in points) - 4.5
-
-
-@pytest.mark.parametrize(
-    ("ms", "ticks"),
-    [
-        ((0.011, 1.0, 99.0), ["0.01", "0.1", "1", "10", "100"]),
-        ((0.12, 0.14, 0.165), ["0.12", "0.14", "0.16", "0.18"]),
-    ],
-)
-def test_times_are_told_in_round_numbers(ms: tuple[float, float, float], ticks: list[str]) -> None:
-    (picture,) = pictures(latencies("p", [Speed("all", (1.0, 1.0, 1.0), ms, ms)]))
-    shown = [one.text for one in picture.iter("text") if re.fullmatch(r"[\d.]+", one.text or "")]
-    assert shown == ticks
-
-
-def test_the_same_picture_is_the_same_text() -> None:
-    rows = [Estimate("a", 0.5, 0.4, 0.6, "0.5"), Estimate("b", 0.1, -0.2, 0.3, "0.1")]
-    once, again, other = (estimates(name, "t", rows, "x", zero=True) for name in ("p", "p", "q"))
-    assert once == again
-    assert "url(" not in once
-    assert not {one.get("id") for one in ET.fromstring(once).iter()} & {
-        one.get("id") for one in ET.fromstring(other).iter() if one.get("id")
-    }
 
 
 def test_lorenz_curve(circle: Search) -> None:  # noqa: F811

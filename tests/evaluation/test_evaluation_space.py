@@ -18,9 +18,9 @@ from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics, same_label
 from retrieval.evaluation.measures.beyond_accuracy import skewnesses
 from retrieval.evaluation.measures.half_tracks import in_halves, ranks_of_own_half, read_halves
-from retrieval.evaluation.measures.hubs import Hubs, by_chance, skewness_interval
+from retrieval.evaluation.measures.hubs import by_chance
 from retrieval.evaluation.measures.labels import named_album, named_artist
-from retrieval.evaluation.measures.significance import bootstrap, bounds
+from retrieval.evaluation.measures.significance import bounds
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.results.runs import as_json
 from retrieval.evaluation.space import (
@@ -31,7 +31,6 @@ from retrieval.evaluation.space import (
     measure_space,
 )
 from retrieval.search.engine import Search
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 from tests.evaluation.exact_rankings import ranking, ranking_of_others, relevance
 
 N_TRACKS = 60
@@ -174,37 +173,10 @@ def test_halves_are_directions_of_means(engine: Engine) -> None:
     assert (halves.without_segments, halves.of_one_segment, halves.without_a_whole_half) == (2, 1, 2)
 
 
-def test_measures_of_ranks_by_hand() -> None:
-    ranks = np.array([1, 3, 12])
-    assert same_label.average_precision(ranks) == pytest.approx((1 / 1 + 2 / 3 + 3 / 12) / 3)
-    assert same_label.r_precision(ranks) == pytest.approx(2 / 3)
-    assert same_label.recall_at(10, ranks) == pytest.approx(2 / 3)
-
-
-def test_hubs_by_hand() -> None:
-    # The diagonal is nearest to all three axes, and has the first of them nearest: it occurs 3 times, the axes 1, 0, 0.
-    found = Hubs(np.array([[11], [10], [10], [10]]), np.array([10, 11, 12, 13]))
-    assert found.counts.tolist() == [3, 1, 0, 0]
-    assert found.largest == (10, 3)
-    assert found.never_listed.tolist() == [0, 0, 1, 1]
-    assert found.holds_largest.tolist() == [0, 1, 1, 1]
-    assert skewness_interval(found.counts).mean == pytest.approx(1.5 / 1.5**1.5)
-    assert by_chance(4, 4, k=1) == pytest.approx(((1 / 3) / math.sqrt(3 * 1 / 3 * 2 / 3), (2 / 3) ** 3))
-
-
 @pytest.mark.parametrize(("artist", "named"), [("Björk ", "björk"), ("<unknown>", ""), ("VARIOUS", ""), (None, "")])
 def test_names_that_name_no_artist(artist: str | None, named: str) -> None:
     assert named_artist(Labels("key", artist, None)) == named
     assert named_album(Labels("key", None, artist)) == (artist or "").strip().casefold()
-
-
-def test_intervals_of_a_mean_are_the_same_by_both_ways(rng: np.random.Generator) -> None:
-    values = rng.random((3_000, 1))
-    interval = bootstrap(values, seed=3)[0]
-    assert bounds(lambda rows: values[rows, 0].mean(axis=1), len(values), seed=3) == pytest.approx(
-        (interval.low, interval.high), abs=1e-12
-    )
-    assert all(map(math.isnan, bounds(lambda rows: rows.mean(axis=1), 0)))
 
 
 # Congruence --------------------------------------------------------------------------------------------------------
@@ -295,17 +267,6 @@ def test_a_sample_asks_and_all_are_found(random: Search) -> None:
     assert part.hubs.counts.sum() == 20 * 10
 
 
-def test_hubs_by_chance_are_those_of_drawn_lists(rng: np.random.Generator) -> None:
-    n, asking = 60, 30
-    drawn = [
-        Hubs(np.stack([rng.permutation(np.delete(np.arange(n), query))[:10] for query in range(asking)]), np.arange(n))
-        for _ in range(200)
-    ]
-    skew, never = by_chance(asking, n)
-    assert np.mean([skewness_interval(one.counts, seed=0).mean for one in drawn[:100]]) == pytest.approx(skew, abs=0.06)
-    assert np.mean([one.never_listed.mean() for one in drawn]) == pytest.approx(never, abs=0.002)
-
-
 # What cannot be measured -------------------------------------------------------------------------------------------
 
 
@@ -336,21 +297,3 @@ def test_what_is_refused(engine: Engine, tmp_path: Path) -> None:
         EvaluationError, match=r"space 's' holds 1 track: nothing has a neighbour; accepted: at least 2"
     ):
         evaluate_space(search)
-
-
-def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
-    run("index", music)
-    found = loaded(run("evaluate", "catalogue", "--json", "--sample", "5", "--out", tmp_path / "out"))
-    assert (found["kind"], found["queries"], found["subject"]["tracks"]) == ("catalogue", 5, 12)
-    assert found["metrics"]["half-track recall@1"]["mean"] is None
-    written = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert written["metrics"] == found["metrics"]
-    shown = run("evaluate", "catalogue", "--out", tmp_path / "out").stdout
-    assert "musicnn" in shown
-    assert "hubness skewness@10 (lower is better)" in shown
-    assert "largest hub of musicnn: music/" in shown
-    assert "note: 12 tracks have a single segment" in shown
-    assert "results.json" in shown
-    refused = run("evaluate", "catalogue", "--space", "clmr", expect=1).stderr
-    assert "space 'clmr' holds no track; spaces that do: musicnn" in refused
-    assert "--sample" in run("evaluate", "catalogue", "--sample", "1", expect=2).stderr

@@ -12,7 +12,7 @@ from retrieval.evaluation.measures.beyond_accuracy import skewnesses
 from retrieval.evaluation.measures.half_tracks import ranks_of_own_half, recall_by_chance
 from retrieval.evaluation.measures.hubs import Hubs, by_chance, skewness_interval
 from retrieval.evaluation.measures.same_label import Placed, average_precision, average_precision_by_chance, placed
-from retrieval.evaluation.measures.significance import bootstrap
+from retrieval.evaluation.measures.significance import bootstrap, bounds
 from tests.evaluation.exact_rankings import ranking, ranking_of_others
 
 
@@ -136,3 +136,41 @@ def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
     assert found.mean == 0.5
     assert (found.low, found.high) == pytest.approx((0.5 - half_width, 0.5 + half_width), abs=0.005)
     assert [found] == bootstrap(shares)
+
+
+def test_measures_of_ranks_by_hand() -> None:
+    ranks = np.array([1, 3, 12])
+    assert same_label.average_precision(ranks) == pytest.approx((1 / 1 + 2 / 3 + 3 / 12) / 3)
+    assert same_label.r_precision(ranks) == pytest.approx(2 / 3)
+    assert same_label.recall_at(10, ranks) == pytest.approx(2 / 3)
+
+
+def test_hubs_by_hand() -> None:
+    # The diagonal is nearest to all three axes, and has the first of them nearest: it occurs 3 times, the axes 1, 0, 0.
+    found = Hubs(np.array([[11], [10], [10], [10]]), np.array([10, 11, 12, 13]))
+    assert found.counts.tolist() == [3, 1, 0, 0]
+    assert found.largest == (10, 3)
+    assert found.never_listed.tolist() == [0, 0, 1, 1]
+    assert found.holds_largest.tolist() == [0, 1, 1, 1]
+    assert skewness_interval(found.counts).mean == pytest.approx(1.5 / 1.5**1.5)
+    assert by_chance(4, 4, k=1) == pytest.approx(((1 / 3) / math.sqrt(3 * 1 / 3 * 2 / 3), (2 / 3) ** 3))
+
+
+def test_intervals_of_a_mean_are_the_same_by_both_ways(rng: np.random.Generator) -> None:
+    values = rng.random((3_000, 1))
+    interval = bootstrap(values, seed=3)[0]
+    assert bounds(lambda rows: values[rows, 0].mean(axis=1), len(values), seed=3) == pytest.approx(
+        (interval.low, interval.high), abs=1e-12
+    )
+    assert all(map(math.isnan, bounds(lambda rows: rows.mean(axis=1), 0)))
+
+
+def test_hubs_by_chance_are_those_of_drawn_lists(rng: np.random.Generator) -> None:
+    n, asking = 60, 30
+    drawn = [
+        Hubs(np.stack([rng.permutation(np.delete(np.arange(n), query))[:10] for query in range(asking)]), np.arange(n))
+        for _ in range(200)
+    ]
+    skew, never = by_chance(asking, n)
+    assert np.mean([skewness_interval(one.counts, seed=0).mean for one in drawn[:100]]) == pytest.approx(skew, abs=0.06)
+    assert np.mean([one.never_listed.mean() for one in drawn]) == pytest.approx(never, abs=0.002)
