@@ -47,6 +47,8 @@ _STYLE: dict[str, Any] = {
     "axes.xmargin": 0,
     "axes.ymargin": 0,
     "xaxis.labellocation": "right",
+    "xtick.major.pad": 7,
+    "ytick.major.pad": 6,
     "grid.color": GRID,
     "grid.linewidth": 1,
     "legend.frameon": False,

@@ -34,15 +34,11 @@ LINE = 15.0
 BINS = 20
 BARS = 240
 """More queries than this are drawn as one outline, not bar by bar."""
+ROUND = [1, 2, 5, 10]
+"""What ticks are multiples of, but for powers of ten."""
 TIME = "milliseconds a query, p50 – p95 – p99"
-FILLED: dict[str, Any] = {
-    "marker": "o",
-    "markersize": 9,
-    "color": INDEX,
-    "markeredgecolor": CARD,
-    "markeredgewidth": 1.5,
-}
-HOLLOW: dict[str, Any] = {"marker": "o", "markersize": 9, "color": CARD, "markeredgecolor": TWIN, "markeredgewidth": 2}
+FILLED: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9, "color": INDEX, "mec": CARD, "mew": 1.5}
+HOLLOW: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9, "color": CARD, "mec": TWIN, "mew": 2}
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ def differences(
     counts = {"left": f"{losses} worse", "center": f"{n - losses - wins} equal", "right": f"{wins} better"}
     for at, (alignment, count) in zip((0.0, 0.5, 1.0), counts.items(), strict=True):
         axes.text(at, -0.09, count, transform=axes.transAxes, horizontalalignment=alignment)
-    axes.set_xlabel("queries, by difference", labelpad=LINE)
+    axes.set_xlabel("queries, by difference", labelpad=1.5 * LINE)
     drawing.head(f"difference in {metric}{', lower is better' if lower_is_better else ''}")
     said = f"Of {n} queries the second run is better for {wins}, equal for {n - losses - wins} and worse for {losses}."
     return drawing.markup(name, f"Differences in {metric} by query", said)
@@ -202,7 +198,7 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
         taken.append(_point(drawing, row, taken))
     drawing.heighten(max(0.0, max(box.y1 for box in taken) + 30 - drawing.height))
     kinds = {"index": FILLED, "exact search": HOLLOW}
-    handles = [Line2D([], [], label=label, linestyle="", **kind) for label, kind in kinds.items()]
+    handles = [Line2D([], [], label=label, **kind) for label, kind in kinds.items()]
     drawing.figure.legend(handles=handles, ncols=2, loc="upper right", borderpad=0, borderaxespad=0)
     drawing.head(f"recall@{k}, tie-safe")
     axes.set_xlabel(TIME)
@@ -234,14 +230,14 @@ def latencies(name: str, rows: Sequence[Speed]) -> Markup:
 
 def _round_range(low: float, high: float, steps: int) -> tuple[float, float]:
     """The closest round numbers that values from `low` to `high` lie between."""
-    ticks = MaxNLocator(steps, steps=[1, 2, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(steps, steps=ROUND).tick_values(low, high)
     return float(ticks[0]), float(ticks[-1])
 
 
 def _limits(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
     axes.set(xlim=x, ylim=y)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
 
 
 def _rows(width: float, count: int, step: float) -> tuple[Drawing, Axes]:
@@ -298,7 +294,7 @@ def _whiskers(
     line: dict[str, Any] = {"color": colour, "transform": transform, "clip_on": False}
     drawing.axes.plot([p50, p99], [at, at], linewidth=1.25, **line)
     drawing.axes.plot([p50, p95], [at, at], linewidth=3.5, alpha=0.55, solid_capstyle="round", **line)
-    drawing.axes.plot(p99, at, marker="|", markersize=6, markeredgewidth=1.25, **line)
+    drawing.axes.plot(p99, at, ls="", marker="|", ms=6, mew=1.25, **line)
     (mark,) = drawing.axes.plot(p50, at, transform=transform, clip_on=False, **kind)
     drawing.name(mark, "mark twin" if twin else "mark", title)
 
