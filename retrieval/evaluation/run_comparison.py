@@ -56,8 +56,8 @@ def compare_runs(
         extra.append(len(set(run.query_ids) - set(qrels.query_ids)))
         rankings.append(ranked_run(run, qrels, query_ids))
     depth = max(ranking.relevance.shape[1] for ranking in rankings)
-    wanted = metrics.parsed(names, max(depth, metrics.CLICKS_DEPTH, *map(_cutoff, names)))
-    values = [metrics.evaluate(ranking, wanted) for ranking in rankings]
+    requested = metrics.parsed(names, max(depth, metrics.CLICKS_DEPTH, *map(_cutoff, names)))
+    values = [metrics.evaluate(ranking, requested) for ranking in rankings]
     tables = (np.stack(list(one.values()), axis=1) for one in values)
     differences = compare(*tables, seed=seed)
     missing = tuple(len(query_ids) - count for count in answered)
@@ -70,7 +70,7 @@ def compare_runs(
         (extra[0], extra[1]),
         without,
         dict(zip(values[0], differences, strict=True)),
-        [metric.name for metric in wanted if metric.lower_is_better],
+        [metric.name for metric in requested if metric.lower_is_better],
         [
             f"{run.source} does not answer {count} of {len(query_ids)} queries: they score 0"
             for run, count in zip((first, second), missing, strict=True)

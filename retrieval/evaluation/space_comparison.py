@@ -82,19 +82,19 @@ def compare_spaces(
     """
     if blue == green:
         raise EvaluationError(f"BLUE and GREEN are both {blue!r}", "two spaces, such as soundalike soundalike-next")
-    wanted = metrics.parsed(names, JUDGED_DEPTH)
+    requested = metrics.parsed(names, JUDGED_DEPTH)
     spaces = blue, green
     views = [search.space(name).view() for name in spaces]
     every_id = [view.all_track_ids() for view in views]
     shared = np.intersect1d(every_id[0], every_id[1])
-    asking = draw_queries(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
+    drawn = draw_queries(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
     notes = _alone(spaces, every_id, len(shared))
     judged_by, lower = dict[str, Difference](), [*LOWER_IS_BETTER]
     if qrels is not None:
-        judged_by, left_out = _judged(search.catalog, qrels, views, shared, wanted, seed)
+        judged_by, left_out = _judged(search.catalog, qrels, views, shared, requested, seed)
         notes += left_out
-        lower += [metric.name for metric in wanted if metric.lower_is_better]
-    sides = _measured(search.catalog, spaces, views, asking, on_done)
+        lower += [metric.name for metric in requested if metric.lower_is_better]
+    sides = _measured(search.catalog, spaces, views, drawn, on_done)
     differences = holm_corrected(_differences(*sides, seed=seed) | judged_by)
     overlap_at, biased = _alike(sides[0].lists, sides[1].lists, len(shared), seed)
     on_done(STEPS, STEPS)
@@ -104,7 +104,7 @@ def compare_spaces(
         tracks=len(shared),
         only_blue=len(every_id[0]) - len(shared),
         only_green=len(every_id[1]) - len(shared),
-        queries=len(asking.rows),
+        queries=len(drawn.rows),
         metrics=differences,
         chance=sides[0].chance,
         lower_is_better=lower,
@@ -154,10 +154,10 @@ def _measured(
     catalog: Catalog,
     spaces: tuple[str, str],
     views: Sequence[IndexView],
-    asking: QuerySample,
+    drawn: QuerySample,
     on_done: Callable[[int, int], None],
 ) -> list[SpaceMeasures]:
-    both = [halves_of(catalog, name, view, asking.track_ids) for name, view in zip(spaces, views, strict=True)]
+    both = [halves_of(catalog, name, view, drawn.track_ids) for name, view in zip(spaces, views, strict=True)]
     on_done(1, STEPS)
     halved = np.intersect1d(both[0].track_ids, both[1].track_ids)
     sides = []
@@ -166,8 +166,8 @@ def _measured(
         sides.append(
             measure_space(
                 view,
-                halves.among(halved),
-                asking,
+                halves.of_tracks(halved),
+                drawn,
                 depth=LIST_DEPTH,
                 on_done=lambda done, _, before=before: on_done(before + done, STEPS),  # type: ignore[misc]
             )
@@ -176,11 +176,11 @@ def _measured(
 
 
 def _differences(blue: SpaceMeasures, green: SpaceMeasures, *, seed: int) -> dict[str, Difference]:
-    found = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
-    found[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
-    found[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
-    found[LARGEST_HUB] = paired(blue.hubs.holds_largest, green.hubs.holds_largest, seed=seed)
-    return found
+    differences = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
+    differences[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
+    differences[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
+    differences[LARGEST_HUB] = paired(blue.hubs.holds_largest, green.hubs.holds_largest, seed=seed)
+    return differences
 
 
 def _alike(first: NDArray[np.int64], second: NDArray[np.int64], n_tracks: int, seed: int) -> tuple[Interval, Interval]:
@@ -197,14 +197,14 @@ def _judged(
     qrels: Pairs,
     views: Sequence[IndexView],
     shared: NDArray[np.int64],
-    wanted: Sequence[Metric],
+    requested: Sequence[Metric],
     seed: int,
 ) -> tuple[dict[str, Difference], list[str]]:
     """Differences by judgments of tracks that both spaces hold, and what had to be left out."""
     known = known_ids(catalog, list(dict.fromkeys((*qrels.query_ids, *qrels.document_ids))), shared)
     judgments = judged(qrels, known, {key: [known[key]] for key in qrels.query_ids if key in known})
-    asked = np.array([known[key] for key in judgments.query_ids], np.int64)
-    blue, green = (_judged_values(view, shared, judgments, asked, wanted) for view in views)
+    query_ids = np.array([known[key] for key in judgments.query_ids], np.int64)
+    blue, green = (_judged_values(view, shared, judgments, query_ids, requested) for view in views)
     notes = []
     unknown = judgments.left_out.unknown_queries, judgments.left_out.unknown_documents
     for ids, what in zip(unknown, ("queries", "documents"), strict=True):
@@ -219,16 +219,16 @@ def _judged_values(
     view: IndexView,
     shared: NDArray[np.int64],
     judgments: Judgments,
-    asked: NDArray[np.int64],
-    wanted: Sequence[Metric],
+    query_ids: NDArray[np.int64],
+    requested: Sequence[Metric],
 ) -> dict[str, NDArray[np.float64]]:
-    order = np.argsort(asked)
-    vectors = np.empty((len(asked), view.dim), np.float32)
-    vectors[order] = track_vectors(view, asked[order])
+    order = np.argsort(query_ids)
+    vectors = np.empty((len(query_ids), view.dim), np.float32)
+    vectors[order] = track_vectors(view, query_ids[order])
     among = None if len(shared) == view.count else view.select(shared)
-    lists, _ = nearest_others(view, asked, vectors, JUDGED_DEPTH, among=among)
+    lists, _ = nearest_others(view, query_ids, vectors, JUDGED_DEPTH, among=among)
     looked_up = metrics.ranked(lists, judgments.query_no, judgments.track_ids, judgments.relevance)
-    return metrics.evaluate(looked_up, wanted)
+    return metrics.evaluate(looked_up, requested)
 
 
 def _alone(spaces: tuple[str, str], every_id: Sequence[NDArray[np.int64]], n_shared: int) -> list[str]:

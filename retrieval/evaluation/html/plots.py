@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Affine2D, Bbox
 
 from retrieval.evaluation.html.drawing import CARD, INDEX, INK, LOST, SOFT, TWIN, Drawing, style
@@ -253,11 +253,7 @@ def _times(axes: Axes, rows: Sequence[Speed], *, room: float) -> None:
     times = [value for row in rows for value in (*row.index_ms, *row.exact_ms)]
     low, high = min(times) / room, max(times) * room
     axes.set(xscale="log", xlim=(low, high))
-    for locator in (*(LogLocator(subs=subs, numticks=99) for subs in ((1, 2, 5), (1, 3), (1,))), MaxNLocator(5)):
-        ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
-        if 2 <= len(ticks) <= 7:
-            break
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -58,11 +58,11 @@ def history_queries(
     every_id = search.space(where.space, where.granularity).view().all_track_ids()
     keys = list(dict.fromkeys(key for history in played.histories.values() for key in history))
     known = known_ids(search.catalog, keys, every_id)
-    asked = []
+    queries = []
     for user, history in played.histories.items():
         seeds = [Seed(key) for key in history if key in known]
         if seeds:
-            asked.append(EvaluationQuery(user, Query(seeds, half_life=half_life)))
+            queries.append(EvaluationQuery(user, Query(seeds, half_life=half_life)))
     notes = []
     if len(known) < len(keys):
         notes.append(
@@ -70,4 +70,4 @@ def history_queries(
         )
     if played.users_left_out:
         notes.append(f"{played.users_left_out} users have no play on both sides of the split and are left out")
-    return asked, notes
+    return queries, notes

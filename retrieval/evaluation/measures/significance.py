@@ -81,13 +81,15 @@ def bootstrap(values: NDArray[np.float64], *, seed: int = 0, resamples: int = RE
     gaps = np.isnan(values).any(axis=0)
     groups = [np.flatnonzero(~gaps), *(np.array([column]) for column in np.flatnonzero(gaps).tolist())]
     for group in groups:
-        own = values[:, group]
-        own = own[~np.isnan(own).any(axis=1)]
-        means = _resampled_means(own, seed, resamples) if len(own) else np.full((1, own.shape[1]), np.nan)
+        complete = values[:, group]
+        complete = complete[~np.isnan(complete).any(axis=1)]
+        means = (
+            _resampled_means(complete, seed, resamples) if len(complete) else np.full((1, complete.shape[1]), np.nan)
+        )
         low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        average = own.mean(axis=0) if len(own) else means[0]
+        average = complete.mean(axis=0) if len(complete) else means[0]
         for place, column in enumerate(group.tolist()):
-            intervals[column] = Interval(float(average[place]), float(low[place]), float(high[place]), len(own))
+            intervals[column] = Interval(float(average[place]), float(low[place]), float(high[place]), len(complete))
     return [intervals[column] for column in range(values.shape[1])]
 
 
