@@ -1,4 +1,4 @@
-"""The corpus: the same twice, prepared once, and what is wrong with it is told."""
+"""A corpus: the same twice, prepared once, and what is wrong with one is named."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training: the corpus is the same twice, the loss is the one of the paper, and a stop and a resume change nothing."""
+"""Training: the loss is the one of the paper, and a stop and a resume change nothing."""
 
 import errno
 import json

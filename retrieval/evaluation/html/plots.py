@@ -253,7 +253,8 @@ def _times(axes: Axes, rows: Sequence[Speed], *, room: float) -> None:
     times = [value for row in rows for value in (*row.index_ms, *row.exact_ms)]
     low, high = min(times) / room, max(times) * room
     axes.set(xscale="log", xlim=(low, high))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
+    decades = LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,))
+    axes.xaxis.set_major_locator(decades if high / low > 5 else MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 
