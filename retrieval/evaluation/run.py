@@ -14,12 +14,12 @@ import numpy as np
 
 from retrieval.evaluation.inputs.judgments import Judgments, Unknown, judged, known_ids
 from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
+from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures import metrics
-from retrieval.evaluation.measures.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.worst import metric_of_worst, worst_queries, worst_rows
 from retrieval.evaluation.ranking import Ranking, rank
 from retrieval.evaluation.results.runs import Evaluation, Subject
+from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

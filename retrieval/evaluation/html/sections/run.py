@@ -21,7 +21,7 @@ from retrieval.evaluation.html.parts import (
     number,
     subject_facts,
 )
-from retrieval.evaluation.measures.worst import metric_of_worst, worst_rows
+from retrieval.evaluation.worst import metric_of_worst, worst_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
