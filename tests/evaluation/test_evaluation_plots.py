@@ -51,3 +51,10 @@ def test_the_same_picture_is_the_same_text() -> None:
     assert not {one.get("id") for one in ET.fromstring(once).iter()} & {
         one.get("id") for one in ET.fromstring(other).iter() if one.get("id")
     }
+
+
+def test_labels_are_no_formulas_and_need_no_font_of_matplotlib() -> None:
+    labels = ["$a^2$ & <b>", "\N{CJK UNIFIED IDEOGRAPH-97F3}\x01"]
+    (picture,) = pictures(estimates("p", "t", [Estimate(one, 0.5, 0.4, 0.6, "0.5") for one in labels], "x"))
+    shown = [one.findtext("text") for one in drawn(picture, "halo")]
+    assert shown == [labels[0], labels[1].replace("\x01", "\N{REPLACEMENT CHARACTER}")]

@@ -126,7 +126,7 @@ class Drawing:
             "role": "img",
             "aria-labelledby": f"{name}-title {name}-desc",
         }
-        return Markup(ET.tostring(root, encoding="unicode"))
+        return Markup(showable(ET.tostring(root, encoding="unicode")))
 
     def _adapt(self, element: ET.Element, name: str) -> None:
         """Take an element of matplotlib's into the page: its names, its colours, and no more digits than are seen."""
