@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
+import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -62,8 +62,11 @@ _STYLE: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """What every function that draws runs in, as its decorator."""
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+    """What every function that draws runs in, as its decorator: settings of a user's own do not count."""
+    with (
+        matplotlib.style.context(_STYLE, after_reset=True),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters are the page's, not matplotlib's
         yield
 
