@@ -30,7 +30,7 @@ from benchmarks.encoders.spaces import (
     table,
 )
 from benchmarks.machine import machine
-from encoders.spec import load_encoder
+from encoders.loading import load_encoder
 from retrieval.evaluation.measures import half_tracks, hubs, same_label
 from retrieval.evaluation.measures.same_label import Placed
 from retrieval.evaluation.measures.significance import Interval, paired

@@ -3,7 +3,7 @@
 What `soundalike evaluate catalogue` measures of a space that the catalogue holds, by the same code, for encoders that
 have no space in any catalogue.
 
-    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained clmr ...] [--pack NAME ...]
+    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained timbre ...] [--pack NAME ...]
 
 Encoders with weights stand beside MFCC statistics and beside architectures as they were built, untrained. All hear the
 same audio: one decode, then the middle minute of each half of a track, or the whole half where that is shorter. A half
@@ -39,9 +39,9 @@ from benchmarks.machine import machine
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import MediaError
+from encoders.loading import load_encoder
 from encoders.media.decode import MediaLimits, decode
 from encoders.media.segments import pool
-from encoders.spec import load_encoder
 from indexer.packs.fetch import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
@@ -68,7 +68,7 @@ COLUMNS = {
     "hubness": SKEWNESS,
 }
 """What the table calls a metric."""
-UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")
+UNTRAINED = ("timbre", "tagging", "spectnt", "musicnn")
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp
         ({"query": {"track": "x"}}, "line 1: id is None"),
         ({"id": "q1", "query": {"track": "x"}, "limit": 3}, "line 1: limit is not a query's to say"),
         (
-            {"id": "q1", "query": {"track": "x"}, "space": "clmr"},
-            "line 1: space is 'clmr', the evaluation's is 'musicnn'",
+            {"id": "q1", "query": {"track": "x"}, "space": "timbre"},
+            "line 1: space is 'timbre', the evaluation's is 'musicnn'",
         ),
         ({"id": "q1", "audio": "gone.wav"}, "line 1: "),
     ):
@@ -103,8 +103,8 @@ def test_a_space_by_command(run: Run, music: Path, tmp_path: Path) -> None:  # n
     assert "largest hub of musicnn: music/" in shown
     assert "note: 12 tracks have a single segment" in shown
     assert "results.json" in shown
-    refused = run("evaluate", "catalogue", "--space", "clmr", expect=1).stderr
-    assert "space 'clmr' holds no track; spaces that do: musicnn" in refused
+    refused = run("evaluate", "catalogue", "--space", "timbre", expect=1).stderr
+    assert "space 'timbre' holds no track; spaces that do: musicnn" in refused
     assert "--sample" in run("evaluate", "catalogue", "--sample", "1", expect=2).stderr
 
 

@@ -49,7 +49,7 @@ def circle(engine: Engine, tmp_path: Path) -> Search:
     def track(key: str, degrees: float) -> TrackAnalysis:
         vector = np.array([[math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]], np.float32)
         space = SpaceEmbedding("circle", "circle-1", vector[0], vector, np.zeros(1), np.ones(1))
-        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", spaces=[space])
+        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", rows=[space])
 
     catalog = Catalog(engine)
     catalog.store_many([track(key, degrees) for key, degrees in ANGLES.items()])

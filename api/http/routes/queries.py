@@ -8,7 +8,7 @@ from api.http.answers import AnswerOut, BatchOut, answer_out
 from api.http.context import context, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
 from api.http.requests import AudioSearchForm, BatchIn, MediaSearch, SearchIn
-from encoders.media.decode import decode_untrusted
+from encoders.media.decoder_process import decode_untrusted
 from retrieval.errors import QueryError, UnknownTrackError
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
