@@ -23,7 +23,7 @@ from encoders.media.decode import decode
 from retrieval.errors import RetrievalError
 from retrieval.evaluation.errors import EvaluationFileError
 from retrieval.evaluation.inputs.formats import read_bytes, read_qrels
-from retrieval.evaluation.inputs.queries import Asked, Where, history_queries, track_queries
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import moment, read_interactions, split
 from retrieval.evaluation.measures.metrics import DEFAULT
 from retrieval.evaluation.run import Options
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 REFUSED = ("limit", "cursor", "explain")
 
 
-def inputs(here: Soundalike, wanted: Wanted) -> tuple[Pairs, list[Asked], Options]:
+def inputs(here: Soundalike, wanted: Wanted) -> tuple[Pairs, list[EvaluationQuery], Options]:
     """Judgments, queries and options, as `retrieval.evaluation.run.evaluate` takes them.
 
     Raises
@@ -65,7 +65,7 @@ def inputs(here: Soundalike, wanted: Wanted) -> tuple[Pairs, list[Asked], Option
     return qrels, asked, options
 
 
-def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
+def read_queries(here: Soundalike, path: Path, where: Where) -> list[EvaluationQuery]:
     """Every query of a file.
 
     Raises
@@ -74,7 +74,7 @@ def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
         With the line, for what is no query, ids that are missing, no text or stand twice, and audio that cannot be
         read.
     """
-    asked: dict[str, Asked] = {}
+    asked: dict[str, EvaluationQuery] = {}
     for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -85,13 +85,13 @@ def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
             raise EvaluationFileError(str(path), place, f"id is {query_id!r}", "text, as the judgments have it")
         if query_id in asked:
             raise EvaluationFileError(str(path), place, f"id {query_id!r} stands in {asked[query_id].place} too")
-        asked[query_id] = Asked(query_id, _query(here, body, path, place, where), place)
+        asked[query_id] = EvaluationQuery(query_id, _query(here, body, path, place, where), place)
     if not asked:
         raise EvaluationFileError(str(path), "", "holds no query", '{"id": "q1", "query": {"track": "key"}} a line')
     return list(asked.values())
 
 
-def _narrowed(asked: Asked, condition: Filter) -> Asked:
+def _narrowed(asked: EvaluationQuery, condition: Filter) -> EvaluationQuery:
     """The query among what matches both its own filter and this one."""
     own = asked.query.filter
     both = condition if own is None else Filter(must=[own, condition])

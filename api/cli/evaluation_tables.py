@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from retrieval.evaluation.measures.significance import Difference, Interval
-from retrieval.evaluation.results.report import AnnEvaluation, Comparison, Evaluation, Latency, Subject
-from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, ModelsComparison
+from retrieval.evaluation.results.runs import AnnEvaluation, Evaluation, Latency, RunComparison, Subject
+from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation
 
 LISTWISE = {
     "diversity": "intra-list diversity",
@@ -64,7 +64,7 @@ def print_evaluation(found: Evaluation) -> None:
 
 
 @print_result.register
-def print_comparison(found: Comparison) -> None:
+def print_comparison(found: RunComparison) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
     title = f"{found.second} against {found.first}, {found.queries} queries"
     console = Console()
@@ -94,7 +94,7 @@ def print_ann(found: AnnEvaluation) -> None:
 
 
 @print_result.register
-def print_catalogue(found: CatalogueEvaluation) -> None:
+def print_catalogue(found: SpaceEvaluation) -> None:
     """A space, by what needs no judgments."""
     subject = found.subject
     title = (
@@ -112,7 +112,7 @@ def print_catalogue(found: CatalogueEvaluation) -> None:
 
 
 @print_result.register
-def print_models(found: ModelsComparison) -> None:
+def print_models(found: SpaceComparison) -> None:
     """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
     blue, green = found.blue, found.green
     title = (

@@ -29,7 +29,7 @@ from retrieval.evaluation.inputs.formats import qrels_from, read_qrels
 from retrieval.evaluation.inputs.pairs import Pairs
 from retrieval.evaluation.inputs.queries import Where, track_queries
 from retrieval.evaluation.ranking import BLOCK_QUERIES
-from retrieval.evaluation.results.files import write_outcome
+from retrieval.evaluation.results.files import write_run
 from retrieval.evaluation.run import Options, evaluate
 from retrieval.index.view import IndexView
 from retrieval.search.engine import Search
@@ -133,7 +133,7 @@ def main() -> None:
             options = Options(Where(depth=depth), names if depth < 100 else (*names, "nDCG@100", "R@100"))
             bare_s, _ = best(lambda depth=depth: bare(view, vectors, depth))
             whole_s, outcome = best(lambda options=options: evaluate(search, qrels, asked, options))
-            write_s, _ = best(lambda outcome=outcome: write_outcome(Path(folder), outcome, search.catalog))
+            write_s, _ = best(lambda outcome=outcome: write_run(Path(folder), outcome, search.catalog))
             times = f"{whole_s:.2f} s, {whole_s / bare_s:.2f} times that; written in {write_s:.2f} s"
             print(f"depth {depth}: bare search {bare_s:.2f} s; evaluation {times}")
             found = outcome.evaluation

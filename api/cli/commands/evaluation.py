@@ -106,15 +106,13 @@ def run(**given: Any) -> int:
     wanted = Wanted(**given)
     wanted.check()
     from api.cli.evaluation_inputs import inputs  # pyarrow and the evaluator: no other command waits for them
-    from retrieval.evaluation.results.files import write_outcome
+    from retrieval.evaluation.results.files import write_run
     from retrieval.evaluation.run import evaluate as evaluated
 
     with opened() as here, tables.tracks_done("queries", quiet=wanted.as_json) as done:
         qrels, asked, options = inputs(here, wanted)
         outcome = evaluated(here.search, qrels, asked, options, on_done=done)
-        names = (
-            [] if wanted.out is None else _written(wanted.out, lambda out: write_outcome(out, outcome, here.catalog))
-        )
+        names = [] if wanted.out is None else _written(wanted.out, lambda out: write_run(out, outcome, here.catalog))
     _print(outcome.evaluation, wanted.out, names, as_json=wanted.as_json)
     return 0
 
@@ -131,10 +129,10 @@ def compare(
     first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
 ) -> int:
     """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
-    from retrieval.evaluation.comparison import compare_runs
     from retrieval.evaluation.inputs.formats import read_qrels, read_run
     from retrieval.evaluation.measures.metrics import DEFAULT
     from retrieval.evaluation.results.files import write_comparison
+    from retrieval.evaluation.run_comparison import compare_runs
 
     compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
     names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
@@ -175,11 +173,11 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 @json_option
 def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
     """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
-    from retrieval.evaluation.catalogue import evaluate_catalogue
     from retrieval.evaluation.results.files import write_results
+    from retrieval.evaluation.space import evaluate_space
 
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_catalogue(here.search, on_done=done, **given)
+        found = evaluate_space(here.search, on_done=done, **given)
     names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
     _print(found, out, names, as_json=as_json)
     return 0
@@ -200,19 +198,19 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
         raise click.UsageError("--metric goes with --qrels")
     from retrieval.evaluation.inputs.formats import read_qrels
     from retrieval.evaluation.measures.metrics import DEFAULT
-    from retrieval.evaluation.models import evaluate_models
     from retrieval.evaluation.results.files import write_results
+    from retrieval.evaluation.space_comparison import compare_spaces
 
     qrels = None if judgments is None else read_qrels(judgments)
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+        found = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
     names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
     _print(found, out, names, as_json=as_json)
     return 0
 
 
 def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
-    from retrieval.evaluation.html.evaluation_page import PAGE, write_page
+    from retrieval.evaluation.html.page import PAGE, write_page
 
     try:
         return [*write(out), write_page([out], out / PAGE)]
@@ -222,10 +220,10 @@ def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
 
 def _print(found: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
     from api.cli import evaluation_tables
-    from retrieval.evaluation.results import report
+    from retrieval.evaluation.results.runs import as_json as in_json
 
     if as_json:
-        print_json(report.as_json(found))
+        print_json(in_json(found))
         return
     evaluation_tables.print_result(found)
     if out is not None:

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation.catalogue import (
-    LARGEST_HUB,
-    LOWER_IS_BETTER,
-    NEVER_LISTED,
-    SAMPLE,
-    SKEWNESS,
-    Asking,
-    Measured,
-    asking_of,
-    halves_of,
-    largest_hub,
-    measured,
-    subject_of,
-)
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.judgments import judged, known_ids
 from retrieval.evaluation.measures import hubs, metrics, overlap
 from retrieval.evaluation.measures.significance import Difference, bootstrap, holm_corrected, paired
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.space_report import ModelsComparison
+from retrieval.evaluation.results.spaces import SpaceComparison
+from retrieval.evaluation.space import (
+    LARGEST_HUB,
+    LOWER_IS_BETTER,
+    NEVER_LISTED,
+    SAMPLE,
+    SKEWNESS,
+    QuerySample,
+    SpaceMeasures,
+    draw_queries,
+    halves_of,
+    largest_hub,
+    measure_space,
+    subject_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ ALPHA = 0.05
 STEPS = 8
 
 
-def evaluate_models(
+def compare_spaces(
     search: Search,
     blue: str,
     green: str,
@@ -63,7 +63,7 @@ def evaluate_models(
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> ModelsComparison:
+) -> SpaceComparison:
     """Compare two spaces.
 
     Parameters
@@ -82,29 +82,29 @@ def evaluate_models(
     """
     if blue == green:
         raise EvaluationError(f"BLUE and GREEN are both {blue!r}", "two spaces, such as soundalike soundalike-next")
-    wanted = metrics.parsed(names, JUDGED_DEPTH)
+    requested = metrics.parsed(names, JUDGED_DEPTH)
     spaces = blue, green
     views = [search.space(name).view() for name in spaces]
     every_id = [view.all_track_ids() for view in views]
     shared = np.intersect1d(every_id[0], every_id[1])
-    asking = asking_of(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
+    drawn = draw_queries(search.catalog, shared, sample, seed, f"spaces {blue!r} and {green!r} share")
     notes = _alone(spaces, every_id, len(shared))
     judged_by, lower = dict[str, Difference](), [*LOWER_IS_BETTER]
     if qrels is not None:
-        judged_by, left_out = _judged(search.catalog, qrels, views, shared, wanted, seed)
+        judged_by, left_out = _judged(search.catalog, qrels, views, shared, requested, seed)
         notes += left_out
-        lower += [metric.name for metric in wanted if metric.lower_is_better]
-    sides = _measured(search.catalog, spaces, views, asking, on_done)
+        lower += [metric.name for metric in requested if metric.lower_is_better]
+    sides = _measured(search.catalog, spaces, views, drawn, on_done)
     differences = holm_corrected(_differences(*sides, seed=seed) | judged_by)
     overlap_at, biased = _alike(sides[0].lists, sides[1].lists, len(shared), seed)
     on_done(STEPS, STEPS)
-    return ModelsComparison(
+    return SpaceComparison(
         blue=subject_of(blue, views[0], hubs.K),
         green=subject_of(green, views[1], hubs.K),
         tracks=len(shared),
         only_blue=len(every_id[0]) - len(shared),
         only_green=len(every_id[1]) - len(shared),
-        queries=len(asking.rows),
+        queries=len(drawn.rows),
         metrics=differences,
         chance=sides[0].chance,
         lower_is_better=lower,
@@ -154,20 +154,20 @@ def _measured(
     catalog: Catalog,
     spaces: tuple[str, str],
     views: Sequence[IndexView],
-    asking: Asking,
+    drawn: QuerySample,
     on_done: Callable[[int, int], None],
-) -> list[Measured]:
-    both = [halves_of(catalog, name, view, asking.track_ids) for name, view in zip(spaces, views, strict=True)]
+) -> list[SpaceMeasures]:
+    both = [halves_of(catalog, name, view, drawn.track_ids) for name, view in zip(spaces, views, strict=True)]
     on_done(1, STEPS)
     halved = np.intersect1d(both[0].track_ids, both[1].track_ids)
     sides = []
     for number, (view, halves) in enumerate(zip(views, both, strict=True)):
         before = 1 + 3 * number
         sides.append(
-            measured(
+            measure_space(
                 view,
-                halves.among(halved),
-                asking,
+                halves.of_tracks(halved),
+                drawn,
                 depth=LIST_DEPTH,
                 on_done=lambda done, _, before=before: on_done(before + done, STEPS),  # type: ignore[misc]
             )
@@ -175,12 +175,12 @@ def _measured(
     return sides
 
 
-def _differences(blue: Measured, green: Measured, *, seed: int) -> dict[str, Difference]:
-    found = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
-    found[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
-    found[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
-    found[LARGEST_HUB] = paired(blue.hubs.holds_largest, green.hubs.holds_largest, seed=seed)
-    return found
+def _differences(blue: SpaceMeasures, green: SpaceMeasures, *, seed: int) -> dict[str, Difference]:
+    differences = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
+    differences[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
+    differences[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
+    differences[LARGEST_HUB] = paired(blue.hubs.holds_largest, green.hubs.holds_largest, seed=seed)
+    return differences
 
 
 def _alike(first: NDArray[np.int64], second: NDArray[np.int64], n_tracks: int, seed: int) -> tuple[Interval, Interval]:
@@ -197,14 +197,14 @@ def _judged(
     qrels: Pairs,
     views: Sequence[IndexView],
     shared: NDArray[np.int64],
-    wanted: Sequence[Metric],
+    requested: Sequence[Metric],
     seed: int,
 ) -> tuple[dict[str, Difference], list[str]]:
     """Differences by judgments of tracks that both spaces hold, and what had to be left out."""
     known = known_ids(catalog, list(dict.fromkeys((*qrels.query_ids, *qrels.document_ids))), shared)
     judgments = judged(qrels, known, {key: [known[key]] for key in qrels.query_ids if key in known})
-    asked = np.array([known[key] for key in judgments.query_ids], np.int64)
-    blue, green = (_judged_values(view, shared, judgments, asked, wanted) for view in views)
+    query_ids = np.array([known[key] for key in judgments.query_ids], np.int64)
+    blue, green = (_judged_values(view, shared, judgments, query_ids, requested) for view in views)
     notes = []
     unknown = judgments.left_out.unknown_queries, judgments.left_out.unknown_documents
     for ids, what in zip(unknown, ("queries", "documents"), strict=True):
@@ -219,16 +219,16 @@ def _judged_values(
     view: IndexView,
     shared: NDArray[np.int64],
     judgments: Judgments,
-    asked: NDArray[np.int64],
-    wanted: Sequence[Metric],
+    query_ids: NDArray[np.int64],
+    requested: Sequence[Metric],
 ) -> dict[str, NDArray[np.float64]]:
-    order = np.argsort(asked)
-    vectors = np.empty((len(asked), view.dim), np.float32)
-    vectors[order] = track_vectors(view, asked[order])
+    order = np.argsort(query_ids)
+    vectors = np.empty((len(query_ids), view.dim), np.float32)
+    vectors[order] = track_vectors(view, query_ids[order])
     among = None if len(shared) == view.count else view.select(shared)
-    lists, _ = nearest_others(view, asked, vectors, JUDGED_DEPTH, among=among)
+    lists, _ = nearest_others(view, query_ids, vectors, JUDGED_DEPTH, among=among)
     looked_up = metrics.ranked(lists, judgments.query_no, judgments.track_ids, judgments.relevance)
-    return metrics.evaluate(looked_up, wanted)
+    return metrics.evaluate(looked_up, requested)
 
 
 def _alone(spaces: tuple[str, str], every_id: Sequence[NDArray[np.int64]], n_shared: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.evaluation.results.report import FoundTrack, WorstQuery
+from retrieval.evaluation.results.runs import FoundTrack, WorstQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,11 +1,11 @@
-"""What the report shows of `evaluate ann`."""
+"""What the page shows of `evaluate ann`."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from retrieval.evaluation.html.evaluation_parts import (
+from retrieval.evaluation.html.parts import (
     Figure,
     Result,
     Section,
@@ -15,7 +15,7 @@ from retrieval.evaluation.html.evaluation_parts import (
     number,
     subject_facts,
 )
-from retrieval.evaluation.html.latency_plots import Speed, latencies, recall_against_latency
+from retrieval.evaluation.html.plots import Speed, latencies, recall_against_latency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 
 def ann_section(result: Result, name: str) -> Section:
     """The index by selectivity, beside its exact twin."""
-    found, k = result.found, result.found["k"]
-    speeds = [speed for row in found["rows"] if (speed := _speed(row)) is not None]
+    content, k = result.content, result.content["k"]
+    speeds = [speed for row in content["rows"] if (speed := _speed(row)) is not None]
     figures = []
     if speeds:
         lifted = "Bars: 95 % interval of recall, and the way to p95 and p99. Points that would cover others are lifted."
@@ -38,23 +38,21 @@ def ann_section(result: Result, name: str) -> Section:
                 "Filled: the index. Hollow: exact search, which scores every match. Thick to p95, thin to p99.",
             ),
         ]
-    epsilon = f"within {1 + found['epsilon']:g}×"
+    epsilon = f"within {1 + content['epsilon']:g}×"
     columns = ("among", "tracks", "path", "id overlap", "tie-safe", epsilon, "worst query", "index, ms", "exact, ms")
     table = Table(
-        "By selectivity", columns, [_ann_row(row) for row in found["rows"]], "Milliseconds are p50 / p95 / p99."
+        "By selectivity", columns, [_ann_row(row) for row in content["rows"]], "Milliseconds are p50 / p95 / p99."
     )
-    some = "" if found["timed_queries"] == found["queries"] else f"{found['timed_queries']:,} of them "
-    counts = [("queries", f"{found['queries']:,}, {some}timed one at a time")]
-    cards = [card(_among(row), row["tie_safe"]) for row in found["rows"] if row["matching"]]
+    some = "" if content["timed_queries"] == content["queries"] else f"{content['timed_queries']:,} of them "
+    counts = [("queries", f"{content['queries']:,}, {some}timed one at a time")]
+    cards = [card(_among(row), row["tie_safe"]) for row in content["rows"] if row["matching"]]
     return Section(
         "the index against exact search",
-        f"recall@{k} of {found['subject']['space']}",
-        str(found.get("created", "")),
-        [*subject_facts(found["subject"]), *counts],
+        f"recall@{k} of {content['subject']['space']}",
+        [*subject_facts(content["subject"]), *counts],
         cards,
         figures,
         [table],
-        warnings=found.get("warnings", ()),
     )
 
 

@@ -13,7 +13,6 @@ from sqlalchemy import Engine
 
 from retrieval.catalog.records import TrackAnalysis
 from retrieval.errors import IndexMissingError
-from retrieval.evaluation.catalogue import evaluate_catalogue
 from retrieval.evaluation.errors import EvaluationError, EvaluationFileError
 from retrieval.evaluation.inputs.formats import qrels_from
 from retrieval.evaluation.inputs.pairs import Pairs
@@ -29,12 +28,13 @@ from retrieval.evaluation.measures.significance import (
     paired,
     randomisation_test,
 )
-from retrieval.evaluation.models import evaluate_models, verdict
-from retrieval.evaluation.results.report import as_json
+from retrieval.evaluation.results.runs import as_json
 from retrieval.evaluation.run import Options, evaluate
+from retrieval.evaluation.space import evaluate_space
+from retrieval.evaluation.space_comparison import compare_spaces, verdict
 from retrieval.search.engine import Search
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
-from tests.evaluation.test_evaluation_catalogue import embedded, search_of, stored
+from tests.evaluation.test_evaluation_space import embedded, search_of, stored
 
 N_TRACKS = 40
 ARTISTS = 8
@@ -178,8 +178,8 @@ def test_the_verdict_says_what_the_numbers_say() -> None:
 
 
 def test_each_side_is_what_it_is_alone(search: Search) -> None:
-    found = evaluate_models(search, "noisy", "clean")
-    alone = [evaluate_catalogue(search, space=space) for space in ("noisy", "clean")]
+    found = compare_spaces(search, "noisy", "clean")
+    alone = [evaluate_space(search, space=space) for space in ("noisy", "clean")]
     assert list(found.metrics) == list(alone[0].metrics)
     for name, one in found.metrics.items():
         assert (one.first_mean, one.second_mean) == pytest.approx([side.metrics[name].mean for side in alone]), name
@@ -190,14 +190,14 @@ def test_each_side_is_what_it_is_alone(search: Search) -> None:
 
 
 def test_the_better_space_is_named(search: Search) -> None:
-    found = evaluate_models(search, "noisy", "clean")
+    found = compare_spaces(search, "noisy", "clean")
     better = found.metrics["half-track recall@1"]
     assert better.difference.low > 0.3
     assert better.p_holm < 0.01
     gain = f"{better.difference.mean:.3f} [{better.difference.low:.3f}, {better.difference.high:.3f}]"
     assert found.verdict.startswith(f"clean better on half-track recall@1 by {gain}, p ")
     assert "noisy better" not in found.verdict
-    mirrored = evaluate_models(search, "clean", "noisy")
+    mirrored = compare_spaces(search, "clean", "noisy")
     assert mirrored.verdict == found.verdict
     for name, one in found.metrics.items():
         other = mirrored.metrics[name]
@@ -212,7 +212,7 @@ def test_a_copy_is_no_different(engine: Engine, tmp_path: Path, made: list[Track
         replace(track, rows=[*track.rows, replace(track.rows[1], space="copy", encoder_version="copy-1")])
         for track in made
     ]
-    found = evaluate_models(search_of(engine, tmp_path, doubled, "clean"), "clean", "copy")
+    found = compare_spaces(search_of(engine, tmp_path, doubled, "clean"), "clean", "copy")
     assert {one.p for one in found.metrics.values()} == {1.0}
     assert (found.overlap.mean, found.rank_biased_overlap.mean) == pytest.approx((1, 1))
     assert found.verdict == f"no difference shown on {', '.join(found.metrics)}"
@@ -223,9 +223,9 @@ def test_tracks_of_one_space_alone_are_as_if_they_were_not_there(
 ) -> None:
     only = [replace(track, rows=track.rows[number % 2 :][:1]) for number, track in enumerate(made[30:])]
     search = search_of(engine, tmp_path, made[:30], "noisy")
-    before = evaluate_models(search, "noisy", "clean", qrels=judgments(), names=["nDCG@10"])
+    before = compare_spaces(search, "noisy", "clean", qrels=judgments(), names=["nDCG@10"])
     search.catalog.store_many(only)
-    after = evaluate_models(search, "noisy", "clean", qrels=judgments(), names=["nDCG@10"])
+    after = compare_spaces(search, "noisy", "clean", qrels=judgments(), names=["nDCG@10"])
     assert (after.tracks, after.only_blue, after.only_green) == (30, 5, 5)
     assert after.warnings[:2] == [
         "5 tracks are in noisy alone and were left out",
@@ -240,7 +240,7 @@ def test_halves_count_where_both_spaces_have_them(engine: Engine, tmp_path: Path
         replace(track, rows=[track.rows[0], embedded("clean", track.rows[1].segment_vectors[:1].astype(float))])
         for track in made[:10]
     ]
-    found = evaluate_models(search_of(engine, tmp_path, [*short, *made[10:]], "noisy"), "noisy", "clean")
+    found = compare_spaces(search_of(engine, tmp_path, [*short, *made[10:]], "noisy"), "noisy", "clean")
     assert found.metrics["half-track recall@1"].difference.count == 30
     assert found.chance["half-track recall@1"] == pytest.approx(1 / 30)
     assert found.metrics["same artist mAP"].difference.count == N_TRACKS
@@ -248,7 +248,7 @@ def test_halves_count_where_both_spaces_have_them(engine: Engine, tmp_path: Path
 
 def test_judgments_give_what_evaluate_run_gives(search: Search) -> None:
     qrels, names = judgments(), ["nDCG@10", "AP", "R@5"]
-    found = evaluate_models(search, "noisy", "clean", qrels=qrels, names=names)
+    found = compare_spaces(search, "noisy", "clean", qrels=qrels, names=names)
     for space, side in (("noisy", "first_mean"), ("clean", "second_mean")):
         outcome = evaluate(search, qrels, track_queries(qrels), Options(Where(space), names))
         for name in names:
@@ -269,17 +269,17 @@ def test_what_is_refused(engine: Engine, tmp_path: Path, made: list[TrackAnalysi
     search = search_of(engine, tmp_path, [replace(made[0], rows=made[0].rows[:1]), *made[1:2]], "noisy")
     search.catalog.store(replace(made[2], rows=made[2].rows[1:]))
     with pytest.raises(EvaluationError, match=r"spaces 'noisy' and 'clean' share 1 track: .*; accepted: at least 2"):
-        evaluate_models(search, "noisy", "clean")
+        compare_spaces(search, "noisy", "clean")
     with pytest.raises(EvaluationError, match=r"BLUE and GREEN are both 'noisy'; accepted: two spaces"):
-        evaluate_models(search, "noisy", "noisy")
+        compare_spaces(search, "noisy", "noisy")
     with pytest.raises(IndexMissingError, match=r"space 'next' holds no track; spaces that do: clean, noisy"):
-        evaluate_models(search, "noisy", "next")
+        compare_spaces(search, "noisy", "next")
     with pytest.raises(EvaluationError, match="metric nDCG@200 needs 200 results a query, not 100"):
-        evaluate_models(search, "noisy", "clean", names=["nDCG@200"])
+        compare_spaces(search, "noisy", "clean", names=["nDCG@200"])
     search.catalog.store_many(made)
     foreign = qrels_from({"query_id": ["t1"], "doc_id": ["elsewhere"], "relevance": [1]})
     with pytest.raises(EvaluationFileError, match="none of its 1 documents is a track of the space"):
-        evaluate_models(search, "noisy", "clean", qrels=foreign)
+        compare_spaces(search, "noisy", "clean", qrels=foreign)
 
 
 def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -88,7 +88,7 @@ class Evaluation:
     unjudged : share of the first 10 results that nobody judged
     metrics : by name, over queries
     lower_is_better : metrics of which less is more
-    worst : the queries that `retrieval.evaluation.measures.worst` picks, the worst first
+    worst : the queries that `retrieval.evaluation.worst` picks, the worst first
     seconds : by step
     """
 
@@ -112,7 +112,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Two runs on the same judgments.
 
     Attributes

@@ -1,4 +1,4 @@
-"""What a section of the report on evaluations consists of, and how its numbers are written."""
+"""What a section of the page consists of, and how its numbers are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from retrieval.evaluation.html.evaluation_plots import Estimate
+from retrieval.evaluation.html.plots import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,21 @@ class Result:
     """One folder of results: results.json, named `name`, as it stands, and per_query.parquet where there is one."""
 
     name: str
-    found: Mapping[str, Any]
+    content: Mapping[str, Any]
     query_ids: Sequence[str] = ()
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What was measured, by its name."""
+        metrics: Mapping[str, Any] = self.content["metrics"]
+        return metrics
+
+    @property
+    def lower_is_better(self) -> Sequence[str]:
+        """Metrics of which less is more."""
+        lower: Sequence[str] = self.content.get("lower_is_better", ())
+        return lower
 
 
 @dataclass(frozen=True)
@@ -66,12 +78,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Named:
-    """Ids that did not count: the first of them, and how many there are."""
+class Ids:
+    """Ids that did not count, and why."""
 
     what: str
     ids: Sequence[str]
-    count: int
 
 
 @dataclass(frozen=True)
@@ -80,14 +91,14 @@ class Section:
 
     kind: str
     title: str
-    created: str
     facts: Sequence[tuple[str, str]]
     cards: Sequence[Card] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
-    left_out: Sequence[Named] = ()
-    warnings: Sequence[str] = ()
+    left_out: Sequence[Ids] = ()
     lead: str = ""
+    created: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def columns(self) -> int:
@@ -125,10 +136,10 @@ def card(name: str, interval: Mapping[str, Any], *notes: str) -> Card:
     return Card(name, decimals(mean), "; ".join(whole), span)
 
 
-def estimate(label: str, interval: Mapping[str, Any]) -> Estimate:
+def estimate(label: str, interval: Mapping[str, Any], shown: str = "") -> Estimate:
     """A mean with its interval, for a plot; NaN without any value."""
     mean, low, high = (number(interval.get(part)) for part in ("mean", "low", "high"))
-    return Estimate(label, mean, low, high, decimals(mean))
+    return Estimate(label, mean, low, high, shown or decimals(mean))
 
 
 def number(value: float | None) -> float:

@@ -1,17 +1,17 @@
-"""What is measured of a space without labels comes to: frozen, and all of it JSON by `results.report`."""
+"""What is measured of a space without labels comes to: frozen, and all of it JSON by `results.runs`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from retrieval.evaluation.results.report import FORMAT, now
+from retrieval.evaluation.results.runs import FORMAT, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from retrieval.evaluation.measures.significance import Difference, Interval
-    from retrieval.evaluation.results.report import Subject
+    from retrieval.evaluation.results.runs import Subject
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class WithoutHalves:
 
 
 @dataclass(frozen=True)
-class CatalogueEvaluation:
+class SpaceEvaluation:
     """One space of the live catalogue, by what needs no judgments.
 
     Attributes
@@ -69,7 +69,7 @@ class CatalogueEvaluation:
 
 
 @dataclass(frozen=True)
-class ModelsComparison:
+class SpaceComparison:
     """Two spaces on the tracks that both hold: blue is the one in use, green the one that may follow it.
 
     Attributes

@@ -14,7 +14,7 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.significance import compare
-from retrieval.evaluation.results.report import Comparison
+from retrieval.evaluation.results.runs import RunComparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedRuns:
     """A comparison with its values: float64 [n] by metric, of the first run and of the second."""
 
-    comparison: Comparison
+    comparison: RunComparison
     query_ids: Sequence[str]
     first: Mapping[str, NDArray[np.float64]]
     second: Mapping[str, NDArray[np.float64]]
@@ -36,7 +36,7 @@ class Compared:
 
 def compare_runs(
     first: Pairs, second: Pairs, qrels: Pairs, *, names: Sequence[str] = metrics.DEFAULT, seed: int = 0
-) -> Compared:
+) -> ComparedRuns:
     """Compare two runs by metrics, with the second's gain over the first.
 
     Raises
@@ -56,12 +56,12 @@ def compare_runs(
         extra.append(len(set(run.query_ids) - set(qrels.query_ids)))
         rankings.append(ranked_run(run, qrels, query_ids))
     depth = max(ranking.relevance.shape[1] for ranking in rankings)
-    wanted = metrics.parsed(names, max(depth, metrics.CLICKS_DEPTH, *map(_cutoff, names)))
-    values = [metrics.evaluate(ranking, wanted) for ranking in rankings]
+    requested = metrics.parsed(names, max(depth, metrics.CLICKS_DEPTH, *map(_cutoff, names)))
+    values = [metrics.evaluate(ranking, requested) for ranking in rankings]
     tables = (np.stack(list(one.values()), axis=1) for one in values)
     differences = compare(*tables, seed=seed)
     missing = tuple(len(query_ids) - count for count in answered)
-    comparison = Comparison(
+    comparison = RunComparison(
         first.source,
         second.source,
         qrels.source,
@@ -70,14 +70,14 @@ def compare_runs(
         (extra[0], extra[1]),
         without,
         dict(zip(values[0], differences, strict=True)),
-        [metric.name for metric in wanted if metric.lower_is_better],
+        [metric.name for metric in requested if metric.lower_is_better],
         [
             f"{run.source} does not answer {count} of {len(query_ids)} queries: they score 0"
             for run, count in zip((first, second), missing, strict=True)
             if count
         ],
     )
-    return Compared(comparison, query_ids, values[0], values[1])
+    return ComparedRuns(comparison, query_ids, values[0], values[1])
 
 
 def judged_queries(qrels: Pairs) -> tuple[list[str], list[str]]:

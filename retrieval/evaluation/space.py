@@ -15,11 +15,11 @@ import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import half_tracks, hubs, same_label
+from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.report import Subject
-from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, WithoutHalves
+from retrieval.evaluation.results.runs import Subject
+from retrieval.evaluation.results.spaces import LargestHub, SpaceEvaluation, WithoutHalves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,13 +43,13 @@ STEPS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
-    """Who asks, of whom.
+class QuerySample:
+    """Which tracks are queries, and among which they search.
 
     Attributes
     ----------
     track_ids : int64 [n] ascending, all that can be found
-    rows : int64 [m] ascending, of those that ask
+    rows : int64 [m] ascending, of the queries
     artists, albums : int64 [n], by number; −1 for none
     """
 
@@ -60,7 +60,7 @@ class Asking:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class SpaceMeasures:
     """One space, measured.
 
     Attributes
@@ -78,14 +78,14 @@ class Measured:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def evaluate_catalogue(
+def evaluate_space(
     search: Search,
     *,
     space: str | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> CatalogueEvaluation:
+) -> SpaceEvaluation:
     """Measure one space.
 
     Parameters
@@ -102,28 +102,28 @@ def evaluate_catalogue(
     """
     index = search.space(space)
     view = index.view()
-    asking = asking_of(search.catalog, view.all_track_ids(), sample, seed, f"space {index.space!r} holds")
-    halves = halves_of(search.catalog, index.space, view, asking.track_ids)
+    drawn = draw_queries(search.catalog, view.all_track_ids(), sample, seed, f"space {index.space!r} holds")
+    halves = halves_of(search.catalog, index.space, view, drawn.track_ids)
     on_done(1, STEPS)
-    found = measured(view, halves, asking, on_done=lambda done, _: on_done(1 + done, STEPS))
+    measures = measure_space(view, halves, drawn, on_done=lambda done, _: on_done(1 + done, STEPS))
     without = WithoutHalves(halves.without_segments, halves.of_one_segment, halves.without_a_whole_half)
-    metrics = intervals(found, seed)
-    return CatalogueEvaluation(
+    metrics = intervals(measures, seed)
+    return SpaceEvaluation(
         subject_of(index.space, view, hubs.K),
-        len(asking.rows),
+        len(drawn.rows),
         metrics,
-        found.chance,
+        measures.chance,
         LOWER_IS_BETTER,
-        largest_hub(search.catalog, found.hubs),
+        largest_hub(search.catalog, measures.hubs),
         without,
-        int((asking.artists < 0).sum()),
-        int((asking.albums < 0).sum()),
+        int((drawn.artists < 0).sum()),
+        int((drawn.albums < 0).sum()),
         warnings_of(without, metrics),
-        found.seconds,
+        measures.seconds,
     )
 
 
-def asking_of(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed: int, holder: str) -> Asking:
+def draw_queries(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed: int, holder: str) -> QuerySample:
     """Draw who asks of these tracks, int64 ascending.
 
     Raises
@@ -138,8 +138,8 @@ def asking_of(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, seed:
     if sample < n:
         rows = np.sort(np.random.default_rng(seed).choice(n, size=sample, replace=False))
     labels = catalog.labels(track_ids)
-    own = [labels.get(track_id) for track_id in track_ids.tolist()]
-    return Asking(track_ids, rows, _numbered(own, named_artist), _numbered(own, named_album))
+    known_labels = [labels.get(track_id) for track_id in track_ids.tolist()]
+    return QuerySample(track_ids, rows, _numbered(known_labels, named_artist), _numbered(known_labels, named_album))
 
 
 def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[np.int64]) -> HalfTracks:
@@ -159,15 +159,15 @@ def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[
     return halves
 
 
-def measured(
+def measure_space(
     view: IndexView,
     halves: HalfTracks,
-    asking: Asking,
+    drawn: QuerySample,
     *,
     depth: int = hubs.K,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> Measured:
-    """Measure one space on the tracks of `asking`.
+) -> SpaceMeasures:
+    """Measure one space on the tracks of a sample.
 
     Parameters
     ----------
@@ -175,38 +175,38 @@ def measured(
     on_done : called with how many of three steps are done
     """
     start, seconds = time.perf_counter(), dict[str, float]()
-    per_query, chance = _half_tracks(halves, asking)
+    per_query, chance = _half_tracks(halves, drawn)
     seconds["halves"] = round(time.perf_counter() - start, 3)
     on_done(1, 3)
-    vectors = track_vectors(view, asking.track_ids)
+    vectors = track_vectors(view, drawn.track_ids)
     for name, labels, apart in (
-        ("same artist", asking.artists, None),
-        ("same artist on other albums", asking.artists, asking.albums),
-        ("same album", asking.albums, None),
+        ("same artist", drawn.artists, None),
+        ("same artist on other albums", drawn.artists, drawn.albums),
+        ("same album", drawn.albums, None),
     ):
-        found = same_label.placed(vectors, labels, asking.rows, apart=apart)
-        per_query |= {f"{name} {measure}": values for measure, values in same_label.values(found).items()}
-        chance |= {f"{name} {measure}": level for measure, level in same_label.by_chance(found).items()}
+        places = same_label.placed(vectors, labels, drawn.rows, apart=apart)
+        per_query |= {f"{name} {measure}": values for measure, values in same_label.values(places).items()}
+        chance |= {f"{name} {measure}": level for measure, level in same_label.by_chance(places).items()}
     seconds["labels"] = round(time.perf_counter() - start - sum(seconds.values()), 3)
     on_done(2, 3)
-    among = None if len(asking.track_ids) == view.count else view.select(asking.track_ids)
-    lists, _ = nearest_others(view, asking.track_ids[asking.rows], vectors[asking.rows], depth, among=among)
-    counted = hubs.Hubs(lists[:, : hubs.K], asking.track_ids)
-    chance[SKEWNESS], chance[NEVER_LISTED] = hubs.by_chance(len(lists), len(asking.track_ids))
+    among = None if len(drawn.track_ids) == view.count else view.select(drawn.track_ids)
+    lists, _ = nearest_others(view, drawn.track_ids[drawn.rows], vectors[drawn.rows], depth, among=among)
+    counted = hubs.Hubs(lists[:, : hubs.K], drawn.track_ids)
+    chance[SKEWNESS], chance[NEVER_LISTED] = hubs.by_chance(len(lists), len(drawn.track_ids))
     chance[LARGEST_HUB] = float("nan")
     seconds["neighbours"] = round(time.perf_counter() - start - sum(seconds.values()), 3)
     on_done(3, 3)
-    return Measured(per_query, chance, counted, lists, seconds)
+    return SpaceMeasures(per_query, chance, counted, lists, seconds)
 
 
-def intervals(found: Measured, seed: int) -> dict[str, Interval]:
+def intervals(measures: SpaceMeasures, seed: int) -> dict[str, Interval]:
     """Every metric with its interval."""
-    over_queries = dict(found.per_query) | {LARGEST_HUB: found.hubs.holds_largest}
+    over_queries = dict(measures.per_query) | {LARGEST_HUB: measures.hubs.holds_largest}
     means = bootstrap(np.stack(list(over_queries.values()), axis=1), seed=seed)
     metrics = dict(zip(over_queries, means, strict=True))
     hub = metrics.pop(LARGEST_HUB)
-    never = bootstrap(found.hubs.never_listed[:, np.newaxis], seed=seed)[0]
-    skewness = hubs.skewness_interval(found.hubs.counts, seed=seed)
+    never = bootstrap(measures.hubs.never_listed[:, np.newaxis], seed=seed)[0]
+    skewness = hubs.skewness_interval(measures.hubs.counts, seed=seed)
     return metrics | {SKEWNESS: skewness, NEVER_LISTED: never, LARGEST_HUB: hub}
 
 
@@ -215,16 +215,16 @@ def subject_of(space: str, view: IndexView, depth: int) -> Subject:
     return Subject(space, "track", view.encoder_version, view.version, view.count, depth, exact=False)
 
 
-def largest_hub(catalog: Catalog, found: hubs.Hubs) -> LargestHub:
+def largest_hub(catalog: Catalog, counted: hubs.Hubs) -> LargestHub:
     """The largest hub by its key."""
-    track_id, count = found.largest
+    track_id, count = counted.largest
     labels = catalog.labels(np.array([track_id], np.int64))
-    return LargestHub(labels[track_id].key, count, len(found.lists))
+    return LargestHub(labels[track_id].key, count, len(counted.lists))
 
 
 def warnings_of(without: WithoutHalves, metrics: Mapping[str, Interval]) -> list[str]:
     """What could not be measured, and why."""
-    said = []
+    warnings = []
     left_out = {
         "have no segment": without.without_segments,
         "have a single segment": without.of_one_segment,
@@ -232,21 +232,21 @@ def warnings_of(without: WithoutHalves, metrics: Mapping[str, Interval]) -> list
     }
     for what, count in left_out.items():
         if count:
-            said.append(f"{count} tracks {what}: half-track retrieval leaves them out")
+            warnings.append(f"{count} tracks {what}: half-track retrieval leaves them out")
     for name in ("same artist", "same artist on other albums", "same album"):
         if not metrics[f"{name} mAP"].count:
-            said.append(f"{name}: no track that asks shares one with another track that can be found")
-    return said
+            warnings.append(f"{name}: no track that asks shares one with another track that can be found")
+    return warnings
 
 
-def _half_tracks(halves: HalfTracks, asking: Asking) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+def _half_tracks(halves: HalfTracks, drawn: QuerySample) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     n = len(halves.track_ids)
-    asked = asking.track_ids[asking.rows]
-    place = np.minimum(np.searchsorted(halves.track_ids, asked), max(n - 1, 0))
-    there = halves.track_ids[place] == asked if n else np.zeros(len(asked), bool)
-    ranks = np.full(len(asked), np.nan)
-    ranks[there] = half_tracks.ranks_of_own_half(halves.first, halves.second, place[there])
-    values = {f"half-track recall@{k}": np.where(there, ranks <= k, np.nan) for k in HALF_KS}
+    query_ids = drawn.track_ids[drawn.rows]
+    place = np.minimum(np.searchsorted(halves.track_ids, query_ids), max(n - 1, 0))
+    has_halves = halves.track_ids[place] == query_ids if n else np.zeros(len(query_ids), bool)
+    ranks = np.full(len(query_ids), np.nan)
+    ranks[has_halves] = half_tracks.ranks_of_own_half(halves.first, halves.second, place[has_halves])
+    values = {f"half-track recall@{k}": np.where(has_halves, ranks <= k, np.nan) for k in HALF_KS}
     chance = {f"half-track recall@{k}": half_tracks.recall_by_chance(k, n) for k in HALF_KS}
     values["half-track MRR"], chance["half-track MRR"] = 1 / ranks, half_tracks.reciprocal_rank_by_chance(n)
     return values, chance

@@ -1,8 +1,8 @@
-"""What is measured of a space without judgments: by hand, against the benchmarks and trec_eval, and what is refused."""
+"""What is measured of a space without judgments: by hand, against exact search and trec_eval, and what is refused."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,27 +11,27 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from benchmarks.encoders import metrics as benchmark
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Labels, SpaceEmbedding, TrackAnalysis, TrackSegments
 from retrieval.errors import IndexMissingError
-from retrieval.evaluation.catalogue import (
-    Asking,
-    asking_of,
-    evaluate_catalogue,
-    halves_of,
-    measured,
-)
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics, same_label
+from retrieval.evaluation.measures.beyond_accuracy import skewnesses
 from retrieval.evaluation.measures.half_tracks import in_halves, ranks_of_own_half, read_halves
-from retrieval.evaluation.measures.hubs import Hubs, by_chance, skewness_interval
-from retrieval.evaluation.measures.significance import bootstrap, bounds
-from retrieval.evaluation.measures.tracks import named_album, named_artist
+from retrieval.evaluation.measures.hubs import by_chance
+from retrieval.evaluation.measures.labels import named_album, named_artist
+from retrieval.evaluation.measures.significance import bounds
 from retrieval.evaluation.ranking import track_vectors
-from retrieval.evaluation.results.report import as_json
+from retrieval.evaluation.results.runs import as_json
+from retrieval.evaluation.space import (
+    QuerySample,
+    draw_queries,
+    evaluate_space,
+    halves_of,
+    measure_space,
+)
 from retrieval.search.engine import Search
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
+from tests.evaluation.exact_rankings import ranking, ranking_of_others, relevance
 
 N_TRACKS = 60
 
@@ -100,17 +100,17 @@ def random(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     return search
 
 
-def everything(search: Search, *, sample: int = N_TRACKS) -> tuple[Asking, NDArray[np.float32]]:
+def everything(search: Search, *, sample: int = N_TRACKS) -> tuple[QuerySample, NDArray[np.float32]]:
     view = search.space().view()
     ids = view.all_track_ids()
-    return asking_of(search.catalog, ids, sample, 0, "it holds"), track_vectors(view, ids)
+    return draw_queries(search.catalog, ids, sample, 0, "it holds"), track_vectors(view, ids)
 
 
 # By hand -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_circle_by_hand(circle: Search) -> None:
-    found = evaluate_catalogue(circle)
+    found = evaluate_space(circle)
     means = {name: (one.mean, one.count) for name, one in found.metrics.items()}
     # The second half of d, at 90°, has e's first half, at 100°, before its own, at 30°; all others find their own.
     assert means["half-track recall@1"] == pytest.approx((4 / 5, 5))
@@ -173,97 +173,82 @@ def test_halves_are_directions_of_means(engine: Engine) -> None:
     assert (halves.without_segments, halves.of_one_segment, halves.without_a_whole_half) == (2, 1, 2)
 
 
-def test_measures_of_ranks_by_hand() -> None:
-    ranks = np.array([1, 3, 12])
-    assert same_label.average_precision(ranks) == pytest.approx((1 / 1 + 2 / 3 + 3 / 12) / 3)
-    assert same_label.r_precision(ranks) == pytest.approx(2 / 3)
-    assert same_label.recall_at(10, ranks) == pytest.approx(2 / 3)
-
-
-def test_hubs_by_hand() -> None:
-    # The diagonal is nearest to all three axes, and has the first of them nearest: it occurs 3 times, the axes 1, 0, 0.
-    found = Hubs(np.array([[11], [10], [10], [10]]), np.array([10, 11, 12, 13]))
-    assert found.counts.tolist() == [3, 1, 0, 0]
-    assert found.largest == (10, 3)
-    assert found.never_listed.tolist() == [0, 0, 1, 1]
-    assert found.holds_largest.tolist() == [0, 1, 1, 1]
-    assert skewness_interval(found.counts).mean == pytest.approx(1.5 / 1.5**1.5)
-    assert by_chance(4, 4, k=1) == pytest.approx(((1 / 3) / math.sqrt(3 * 1 / 3 * 2 / 3), (2 / 3) ** 3))
-
-
 @pytest.mark.parametrize(("artist", "named"), [("Björk ", "björk"), ("<unknown>", ""), ("VARIOUS", ""), (None, "")])
 def test_names_that_name_no_artist(artist: str | None, named: str) -> None:
     assert named_artist(Labels("key", artist, None)) == named
     assert named_album(Labels("key", None, artist)) == (artist or "").strip().casefold()
 
 
-def test_intervals_of_a_mean_are_the_same_by_both_ways(rng: np.random.Generator) -> None:
-    values = rng.random((3_000, 1))
-    interval = bootstrap(values, seed=3)[0]
-    assert bounds(lambda rows: values[rows, 0].mean(axis=1), len(values), seed=3) == pytest.approx(
-        (interval.low, interval.high), abs=1e-12
-    )
-    assert all(map(math.isnan, bounds(lambda rows: rows.mean(axis=1), 0)))
-
-
 # Congruence --------------------------------------------------------------------------------------------------------
 
 
-def test_the_benchmarks_find_the_same(random: Search) -> None:
-    """The benchmark ranks everything by the index's exact search; equal vectors are among these."""
-    found = evaluate_catalogue(random)
-    asking, vectors = everything(random)
-    halves = read_halves(random.catalog, "r", "r-1", asking.track_ids)
-    assert 20 < len(halves.track_ids) < len(asking.track_ids) == 59
-    half_ranks = benchmark.ranks_of_own_half(halves.first, halves.second)
-    others = benchmark.ranking_of_others(vectors)
+def test_rankings_by_exact_search_give_the_same(random: Search) -> None:
+    """Everything ranked by the index's exact search; equal vectors are among these."""
+    found = evaluate_space(random)
+    sample, vectors = everything(random)
+    halves = read_halves(random.catalog, "r", "r-1", sample.track_ids)
+    assert 20 < len(halves.track_ids) < len(sample.track_ids) == 59
+    ranks, n = ranks_of_own_half(halves.first, halves.second), len(halves.track_ids)
+    lists = ranking_of_others(vectors)[:, :10]
+    occurrences = np.bincount(lists.ravel(), minlength=59).astype(np.float64)
     expected = {
-        "half-track recall@1": benchmark.recall_at(1, half_ranks),
-        "half-track recall@10": benchmark.recall_at(10, half_ranks),
-        "hubness skewness@10": benchmark.hubness(others),
-        "same artist mAP": _by_benchmark(vectors, asking.artists),
-        "same artist on other albums mAP": _by_benchmark(vectors, asking.artists, asking.albums),
-        "same album mAP": _by_benchmark(vectors, asking.albums),
+        "half-track recall@1": estimate((ranks <= 1).astype(np.float64), 1 / n),
+        "half-track recall@10": estimate((ranks <= 10).astype(np.float64), 10 / n),
+        "hubness skewness@10": estimate(occurrences, by_chance(59, 59)[0], skewnesses),
+        "same artist mAP": mean_average_precision(vectors, sample.artists),
+        "same artist on other albums mAP": mean_average_precision(vectors, sample.artists, sample.albums),
+        "same album mAP": mean_average_precision(vectors, sample.albums),
     }
-    for name, one in expected.items():
+    for name, (value, count, chance, *bounds_there) in expected.items():
         got = found.metrics[name]
-        assert (got.mean, got.count, found.chance[name]) == pytest.approx((one.value, one.count, one.chance)), name
+        assert (got.mean, got.count, found.chance[name]) == pytest.approx((value, count, chance)), name
         # Of equal tracks at a list's end either may stand in it: that changes who is drawn in the resamples of hubness.
         rounding = 0.01 if name.startswith("hubness") else 1e-12
-        assert (got.low, got.high) == pytest.approx((one.low, one.high), abs=rounding), name
-    assert found.metrics["largest hub"].mean == np.bincount(others[:, :10].ravel()).max() / 59
+        assert (got.low, got.high) == pytest.approx(tuple(bounds_there), abs=rounding), name
+    assert found.metrics["largest hub"].mean == occurrences.max() / 59
 
 
-def _by_benchmark(
+def estimate(
+    values: NDArray[np.float64],
+    chance: float,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda rows: rows.mean(axis=-1),
+) -> tuple[float, ...]:
+    """A statistic of values, how many there are, its level by chance, and its bounds."""
+    return float(statistic(values)), len(values), chance, *bounds(lambda rows: statistic(values[rows]), len(values))
+
+
+def mean_average_precision(
     vectors: NDArray[np.float32], labels: NDArray[np.int64], apart: NDArray[np.int64] | None = None
-) -> benchmark.Estimate:
+) -> tuple[float, ...]:
     rows = np.flatnonzero((labels >= 0) if apart is None else (labels >= 0) & (apart >= 0))
-    others = benchmark.ranking_of_others(vectors[rows])
-    groups = None if apart is None else list(map(str, apart[rows]))
-    return benchmark.mean_average_precision(benchmark.relevance(others, list(map(str, labels[rows])), apart=groups))
+    groups = None if apart is None else apart[rows].tolist()
+    ranked = relevance(ranking_of_others(vectors[rows]), labels[rows].tolist(), apart=groups)
+    by_chance = [same_label.average_precision_by_chance(int(row.sum()), len(row)) for row in ranked]
+    values = [same_label.average_precision(np.flatnonzero(row) + 1) for row in ranked]
+    return estimate(np.array(values), float(np.mean(by_chance)))
 
 
 def test_half_ranks_are_those_of_the_index(random: Search) -> None:
-    asking, _ = everything(random)
-    halves = read_halves(random.catalog, "r", "r-1", asking.track_ids)
+    sample, _ = everything(random)
+    halves = read_halves(random.catalog, "r", "r-1", sample.track_ids)
     n = len(halves.track_ids)
-    own = benchmark.ranking(halves.second, halves.first) == np.arange(n)[:, np.newaxis]
+    own = ranking(halves.second, halves.first) == np.arange(n)[:, np.newaxis]
     np.testing.assert_array_equal(ranks_of_own_half(halves.first, halves.second), own.argmax(axis=1) + 1)
     some = np.array([3, 7, n - 1])
     np.testing.assert_array_equal(ranks_of_own_half(halves.first, halves.second, some), own.argmax(axis=1)[some] + 1)
 
 
 def test_trec_eval_finds_the_same(random: Search) -> None:
-    asking, vectors = everything(random)
-    rows = np.flatnonzero(asking.artists >= 0)
-    artists, others = asking.artists[rows], benchmark.ranking_of_others(vectors[rows])
+    sample, vectors = everything(random)
+    rows = np.flatnonzero(sample.artists >= 0)
+    artists, others = sample.artists[rows], ranking_of_others(vectors[rows])
     relevant = artists[:, np.newaxis] == artists
     np.fill_diagonal(relevant, val=False)
     counted = np.flatnonzero(relevant.any(axis=1))
     query_no, documents = np.nonzero(relevant[counted])
     ranked = metrics.ranked(others[counted], query_no, documents, np.ones(len(documents), np.int64))
     expected = metrics.evaluate(ranked, metrics.parsed(["AP", "Rprec", "R@10"], len(rows)))
-    found = same_label.values(same_label.placed(vectors, asking.artists, rows[counted]))
+    found = same_label.values(same_label.placed(vectors, sample.artists, rows[counted]))
     for name, trec_name in (("mAP", "AP"), ("R-precision", "Rprec"), ("recall@10", "R@10")):
         np.testing.assert_allclose(found[name], expected[trec_name], atol=1e-12)
 
@@ -273,24 +258,13 @@ def test_a_sample_asks_and_all_are_found(random: Search) -> None:
     every, _ = everything(random)
     some, _ = everything(random, sample=20)
     halves = halves_of(random.catalog, "r", view, every.track_ids)
-    whole, part = measured(view, halves, every), measured(view, halves, some)
+    whole, part = measure_space(view, halves, every), measure_space(view, halves, some)
     assert (len(some.rows), len(some.track_ids)) == (20, 59)
     for name, values in part.per_query.items():
         np.testing.assert_array_equal(values, whole.per_query[name][some.rows], err_msg=name)
     np.testing.assert_array_equal(part.lists, whole.lists[some.rows])
-    assert evaluate_catalogue(random, sample=20, seed=0).queries == 20
+    assert evaluate_space(random, sample=20, seed=0).queries == 20
     assert part.hubs.counts.sum() == 20 * 10
-
-
-def test_hubs_by_chance_are_those_of_drawn_lists(rng: np.random.Generator) -> None:
-    n, asking = 60, 30
-    drawn = [
-        Hubs(np.stack([rng.permutation(np.delete(np.arange(n), query))[:10] for query in range(asking)]), np.arange(n))
-        for _ in range(200)
-    ]
-    skew, never = by_chance(asking, n)
-    assert np.mean([skewness_interval(one.counts, seed=0).mean for one in drawn[:100]]) == pytest.approx(skew, abs=0.06)
-    assert np.mean([one.never_listed.mean() for one in drawn]) == pytest.approx(never, abs=0.002)
 
 
 # What cannot be measured -------------------------------------------------------------------------------------------
@@ -298,7 +272,7 @@ def test_hubs_by_chance_are_those_of_drawn_lists(rng: np.random.Generator) -> No
 
 def test_tracks_without_halves_and_labels_are_said(engine: Engine, tmp_path: Path) -> None:
     tracks = [stored(str(angle), embedded("s", at(angle)[np.newaxis])) for angle in (0, 10, 20)]
-    found = evaluate_catalogue(search_of(engine, tmp_path, tracks, "s"))
+    found = evaluate_space(search_of(engine, tmp_path, tracks, "s"))
     assert found.warnings[0] == "3 tracks have a single segment: half-track retrieval leaves them out"
     assert [warning.partition(":")[0] for warning in found.warnings[1:]] == [
         "same artist",
@@ -315,29 +289,11 @@ def test_what_is_refused(engine: Engine, tmp_path: Path) -> None:
     nothing = embedded("s", np.empty((0, 2)))
     search = search_of(engine, tmp_path, [stored("a", nothing), stored("b", nothing)], "s")
     with pytest.raises(IndexMissingError, match=r"space 'x' holds no track; spaces that do: s"):
-        evaluate_catalogue(search, space="x")
+        evaluate_space(search, space="x")
     with pytest.raises(EvaluationError, match=r"space 's': none of its 2 tracks has a segment.*accepted: .*--space s"):
-        evaluate_catalogue(search)
+        evaluate_space(search)
     search.catalog.delete("b")
     with pytest.raises(
         EvaluationError, match=r"space 's' holds 1 track: nothing has a neighbour; accepted: at least 2"
     ):
-        evaluate_catalogue(search)
-
-
-def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
-    run("index", music)
-    found = loaded(run("evaluate", "catalogue", "--json", "--sample", "5", "--out", tmp_path / "out"))
-    assert (found["kind"], found["queries"], found["subject"]["tracks"]) == ("catalogue", 5, 12)
-    assert found["metrics"]["half-track recall@1"]["mean"] is None
-    written = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert written["metrics"] == found["metrics"]
-    shown = run("evaluate", "catalogue", "--out", tmp_path / "out").stdout
-    assert "musicnn" in shown
-    assert "hubness skewness@10 (lower is better)" in shown
-    assert "largest hub of musicnn: music/" in shown
-    assert "note: 12 tracks have a single segment" in shown
-    assert "results.json" in shown
-    refused = run("evaluate", "catalogue", "--space", "timbre", expect=1).stderr
-    assert "space 'timbre' holds no track; spaces that do: musicnn" in refused
-    assert "--sample" in run("evaluate", "catalogue", "--sample", "1", expect=2).stderr
+        evaluate_space(search)

@@ -1,12 +1,13 @@
 """One page on evaluations, from the folders that `soundalike evaluate` writes: a single file that needs no other.
 
-All text of the results is escaped by the template, and characters that no page may hold are replaced.
+All text of the results is escaped by the template, and characters that no page may hold are replaced. A part that a
+result does not have, or that is NaN, leaves out what would be drawn of it.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +16,29 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from retrieval.evaluation.errors import EvaluationFileError
-from retrieval.evaluation.html.evaluation_parts import Result
-from retrieval.evaluation.html.evaluation_sections import KINDS, section
+from retrieval.evaluation.html.drawing import showable
+from retrieval.evaluation.html.parts import Result
+from retrieval.evaluation.html.sections.ann import ann_section
+from retrieval.evaluation.html.sections.comparison import runs_section, spaces_section
+from retrieval.evaluation.html.sections.run import run_section
+from retrieval.evaluation.html.sections.space import space_section
 from retrieval.evaluation.results.files import PER_QUERY, RESULTS, write_text
-from retrieval.evaluation.results.report import FORMAT
+from retrieval.evaluation.results.runs import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from retrieval.evaluation.html.parts import Section
+
 PAGE = "report.html"
-_NOT_IN_PAGES = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+KINDS = {
+    "run": run_section,
+    "comparison": runs_section,
+    "ann": ann_section,
+    "catalogue": space_section,
+    "models": spaces_section,
+}
 
 
 def write_page(folders: Sequence[Path], out: Path) -> str:
@@ -50,16 +63,16 @@ def read_result(folder: Path) -> Result:
     """
     path, accepted = folder / RESULTS, f"what `soundalike evaluate` writes with --out: {', '.join(KINDS)}"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EvaluationFileError(str(path), "", "is not there", accepted) from error
     except ValueError as error:
         raise EvaluationFileError(str(path), "", f"is not JSON: {error}", accepted) from error
-    kind, version = (found.get(name) if isinstance(found, dict) else None for name in ("kind", "format"))
+    kind, version = (content.get(name) if isinstance(content, dict) else None for name in ("kind", "format"))
     if kind not in KINDS or version != FORMAT:
         raise EvaluationFileError(str(path), "", f"is of kind {kind!r}, format {version!r}", f"{accepted}; {FORMAT}")
     if not (folder / PER_QUERY).exists():
-        return Result(str(path), found)
+        return Result(str(path), content)
     try:
         table = pq.read_table(folder / PER_QUERY)
     except pa.ArrowInvalid as error:
@@ -69,7 +82,7 @@ def read_result(folder: Path) -> Result:
         for name in table.column_names
         if name != "query_id"
     }
-    return Result(str(path), found, table["query_id"].to_pylist(), columns)
+    return Result(str(path), content, table["query_id"].to_pylist(), columns)
 
 
 def page(results: Sequence[Result]) -> str:
@@ -81,6 +94,24 @@ def page(results: Sequence[Result]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    sections = [section(result, number) for number, result in enumerate(results, start=1)]
-    html = templates.get_template("evaluation.html").render(sections=sections)
-    return _NOT_IN_PAGES.sub("\N{REPLACEMENT CHARACTER}", html)
+    sections = [_section(result, number) for number, result in enumerate(results, start=1)]
+    html = templates.get_template("page.html").render(sections=sections)
+    return showable(html)
+
+
+def _section(result: Result, place: int) -> Section:
+    """What the page shows of a result; its plots are named by its place.
+
+    Raises
+    ------
+    EvaluationFileError
+        If something is missing that every result of its kind has.
+    """
+    try:
+        section = KINDS[result.content["kind"]](result, f"s{place}")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EvaluationFileError(
+            result.name, "", f"is not whole: {error!r}", "what `soundalike evaluate` wrote"
+        ) from error
+    content = result.content
+    return replace(section, created=str(content.get("created", "")), warnings=content.get("warnings", ()))

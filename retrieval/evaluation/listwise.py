@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.measures import beyond_accuracy
+from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import track_vectors
-from retrieval.evaluation.results.report import BeyondAccuracy
+from retrieval.evaluation.results.runs import BeyondAccuracy
 from retrieval.index.ascending import contained, distinct
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _BLOCK = 1_024
 def labels_of(catalog: Catalog, rankings: NDArray[np.int64], examples: Sequence[Sequence[int]]) -> dict[int, Labels]:
     """Labels of the first results int64 [n, depth] and of what the queries name, by track."""
     shown = rankings[:, :LIST_LENGTH]
-    named = np.fromiter((one for own in examples for one in own), np.int64)
+    named = np.fromiter((one for named in examples for one in named), np.int64)
     return catalog.labels(distinct(np.concatenate([shown[shown >= 0], named])))
 
 
@@ -97,9 +97,9 @@ def _same_label(
     def looked_up(track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.asarray(of[np.where(contained(track_ids, ids), np.searchsorted(ids, track_ids), -1)], np.int64)
 
-    query_no = np.repeat(np.arange(len(examples)), [len(own) for own in examples])
-    asked = np.fromiter((one for own in examples for one in own), np.int64)
-    return beyond_accuracy.same_label_rate(looked_up(lists), query_no, looked_up(asked))
+    query_no = np.repeat(np.arange(len(examples)), [len(named) for named in examples])
+    examples_named = np.fromiter((one for named in examples for one in named), np.int64)
+    return beyond_accuracy.same_label_rate(looked_up(lists), query_no, looked_up(examples_named))
 
 
 def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
