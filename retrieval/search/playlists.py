@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.errors import QueryError
+from retrieval.errors import OutOfRangeError
 from retrieval.search import recommend
 from retrieval.search.plan import vectors_of
 
@@ -52,7 +52,7 @@ def playlist(search: Search, start: str, end: str, steps: int, *, space: str | N
     UnknownTrackError, MissingEmbeddingError, IndexMissingError, IndexMismatchError, QueryError
     """
     if not 2 <= steps <= MAX_STEPS:
-        raise QueryError("steps", f"is {steps}", f"2 to {MAX_STEPS}")
+        raise OutOfRangeError("steps", f"is {steps}", f"2 to {MAX_STEPS}")
     index = search.space(space)
     view = index.view()
     ends = [search.catalog.track(key) for key in (start, end)]

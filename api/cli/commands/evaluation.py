@@ -1,9 +1,8 @@
 """How good are the answers: `evaluate run`, `compare`, `ann`; and the spaces: `evaluate catalogue`, `models`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,7 +10,6 @@ from api.cli import tables
 from api.cli.commands.evaluation_report import report
 from api.cli.options import filter_of, filter_option, json_option, opened, print_json, space_option
 from retrieval.catalog.records import Granularity
-from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -29,38 +27,6 @@ sample_option = click.option(
 granularity_option = click.option(
     "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The arguments of `evaluate run`."""
-
-    qrels: Path | None
-    interactions: Path | None
-    queries: Path | None
-    split: Literal["temporal", "leave-last-out"]
-    cut: str | None
-    history: int
-    half_life: float | None
-    unknown: Literal["exclude", "miss", "fail"]
-    metrics: Sequence[str]
-    depth: int
-    condition: Filter | None
-    space: str | None
-    granularity: Granularity
-    exact: bool
-    out: Path | None
-    seed: int
-    as_json: bool
-
-    def check(self) -> None:
-        """Refuse what does not go together."""
-        if (self.qrels is None) == (self.interactions is None):
-            raise click.UsageError("give either --qrels or --interactions")
-        if self.interactions is not None and self.queries is not None:
-            raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
-        if self.cut is not None and self.split != "temporal":
-            raise click.UsageError("--cut goes with --split temporal")
 
 
 @click.group()
@@ -101,21 +67,19 @@ evaluate.add_command(report)
 @out_option
 @seed_option
 @json_option
-def run(**given: Any) -> int:
+def run(out: Path | None, as_json: bool, **given: Any) -> int:
     """Ask the live index every query and compare its answers with judgments."""
-    wanted = Wanted(**given)
-    wanted.check()
-    from api.cli.evaluation_inputs import inputs  # pyarrow and the evaluator: no other command waits for them
+    from api.cli.evaluation_inputs import RunOptions  # pyarrow and the evaluator: no other command waits for them
     from retrieval.evaluation.results.files import write_outcome
     from retrieval.evaluation.run import evaluate as evaluated
 
-    with opened() as here, tables.tracks_done("queries", quiet=wanted.as_json) as done:
-        qrels, asked, options = inputs(here, wanted)
-        outcome = evaluated(here.search, qrels, asked, options, on_done=done)
-        names = (
-            [] if wanted.out is None else _written(wanted.out, lambda out: write_outcome(out, outcome, here.catalog))
-        )
-    _print(outcome.evaluation, wanted.out, names, as_json=wanted.as_json)
+    run = RunOptions(**given)
+    run.check()
+    with opened() as here, tables.tracks_done("queries", quiet=as_json) as done:
+        qrels, queries, options = run.inputs(here)
+        outcome = evaluated(here.search, qrels, queries, options, on_done=done)
+        names = [] if out is None else _written(out, lambda folder: write_outcome(folder, outcome, here.catalog))
+    _print(outcome.evaluation, out, names, as_json=as_json)
     return 0
 
 
