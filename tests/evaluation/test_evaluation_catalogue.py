@@ -31,7 +31,7 @@ from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.results.report import as_json
 from retrieval.search.engine import Search
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
+from tests.conftest import Run, loaded
 
 N_TRACKS = 60
 
@@ -325,7 +325,7 @@ def test_what_is_refused(engine: Engine, tmp_path: Path) -> None:
         evaluate_catalogue(search)
 
 
-def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     run("index", music)
     found = loaded(run("evaluate", "catalogue", "--json", "--sample", "5", "--out", tmp_path / "out"))
     assert (found["kind"], found["queries"], found["subject"]["tracks"]) == ("catalogue", 5, 12)

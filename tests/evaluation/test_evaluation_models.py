@@ -33,7 +33,7 @@ from retrieval.evaluation.models import evaluate_models, verdict
 from retrieval.evaluation.results.report import as_json
 from retrieval.evaluation.run import Options, evaluate
 from retrieval.search.engine import Search
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
+from tests.conftest import Run, loaded
 from tests.evaluation.test_evaluation_catalogue import embedded, search_of, stored
 
 N_TRACKS = 40
@@ -282,7 +282,7 @@ def test_what_is_refused(engine: Engine, tmp_path: Path, made: list[TrackAnalysi
         evaluate_models(search, "noisy", "clean", qrels=foreign)
 
 
-def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     run("index", music, "--space", "musicnn", "--space", "musicnn-mtt")
     qrels = tmp_path / "qrels.txt"
     lows = [f"music/low/tone{number:02}.wav" for number in range(6)]

@@ -31,9 +31,8 @@ from retrieval.filters.language import parse_filter
 from retrieval.index.view import IndexView, Neighbors
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed, continued, similar
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 from tests.catalog.test_catalog import analysis
-from tests.conftest import tone
+from tests.conftest import Run, loaded, tone
 
 ANGLES = {"a": 0, "b": 10, "c": 25, "d": 60, "e": 100}
 ARTISTS = {"a": "X", "b": "x ", "c": "Y", "d": "Y", "e": None}
@@ -362,7 +361,7 @@ def test_an_approximate_index_is_measured(
 # The command line --------------------------------------------------------------------------------------------------
 
 
-def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:  # noqa: F811
+def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
     run("index", music)
     qrels = tmp_path / "qrels.txt"
     lows = [f"music/low/tone{number:02}.wav" for number in range(6)]
