@@ -101,7 +101,7 @@ class WeightedExampleIn(ExampleIn):
     weight: float = Field(default=1.0, json_schema_extra={"minimum": MIN_WEIGHT, "maximum": MAX_WEIGHT})
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _has_one(self) -> Self:
         _check_one(track=self.track, vector=self.vector)
         return self
 
@@ -138,7 +138,7 @@ class QueryIn(ExampleIn):
     continuation: ContinuationIn | None = Field(default=None, alias="continue")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _has_one(self) -> Self:
         kinds = {"track": self.track, "vector": self.vector, "recommend": self.recommend}
         _check_one(**kinds, **{"continue": self.continuation})
         return self

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from retrieval.search.scores import score_of
 
 Groups = Sequence[str | None]
-Labels = tuple[str | None, str | None]
+ArtistAlbum = tuple[str | None, str | None]
 """Artist and album; none where unknown, which is like nothing."""
 
 
@@ -30,7 +30,7 @@ class Context:
     artist_gap, album_gap : an artist (album) must not occur among that many tracks before; 0 allows anything
     """
 
-    previous: Sequence[Labels] = ()
+    previous: Sequence[ArtistAlbum] = ()
     artist_gap: int = 0
     album_gap: int = 0
 
@@ -111,7 +111,7 @@ def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tup
     return kept, dict(dropped)
 
 
-def queue(candidates: Sequence[Labels], context: Context, *, limit: int) -> Queue:
+def queue(candidates: Sequence[ArtistAlbum], context: Context, *, limit: int) -> Queue:
     """Let the candidates play in an order that keeps the context's gaps.
 
     Every slot takes the best candidate that may stand there. One that may not waits for a later slot, and comes before
@@ -141,7 +141,7 @@ def queue(candidates: Sequence[Labels], context: Context, *, limit: int) -> Queu
     return Queue(np.array(positions, np.int64), dict(left_out))
 
 
-def _last(tracks: Sequence[Labels], count: int) -> Sequence[Labels]:
+def _last(tracks: Sequence[ArtistAlbum], count: int) -> Sequence[ArtistAlbum]:
     return tracks[max(len(tracks) - count, 0) :]
 
 

@@ -76,6 +76,18 @@ def test_searches_of_every_kind(run: Run, engine: Engine, music: Path, tmp_path:
     assert [(part["track"], part["span"]) for part in rebuilt] == [(part["track"], part["span"]) for part in parts]
 
 
+def test_what_is_wrong_is_said_by_option(run: Run, music: Path) -> None:
+    run("index", music)
+    low = "music/low/tone01.wav"
+    for name in (low, music / "high" / "tone10.wav"):
+        outside = run("similar", name, "--from-s", "50", "--to-s", "60", expect=1).stderr
+        assert outside.startswith("soundalike: --from-s: no segment of 'music/"), outside
+        assert "lies in 50.0–60.0 s; accepted: 0 to " in outside
+    assert run("similar", low, "--mmr", "nan", expect=1).stderr == "soundalike: --mmr: is nan; accepted: 0 to 1\n"
+    wrong = run("continue", low, "--half-life", "nan", expect=1).stderr
+    assert wrong == "soundalike: --half-life: is nan; accepted: a number above 0\n"
+
+
 def test_a_playlist_goes_on(
     run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path, engine: Engine
 ) -> None:

@@ -72,6 +72,7 @@ def test_examples_that_cancel_out_are_told(client: FlaskClient) -> None:
     opposite = recommending({"vector": RATHER_ALONE.tolist()}, {"vector": (-RATHER_ALONE).tolist()})
     problem = refused(client.post("/v1/query", json=opposite), 422, "invalid-query")
     assert problem["field"] == "query.recommend"
+    assert problem["detail"].startswith("query.recommend: the positives cancel each other; accepted: other examples")
     assert "cancel" in problem["detail"]
 
 
@@ -86,6 +87,40 @@ LIMITED: list[tuple[str, Callable[[int], Any], str]] = [
     ("max_candidates", lambda n: {"query": ONE, "diversity": {"candidates": n}}, "diversity.candidates"),
     ("max_key_characters", lambda n: {"query": ONE, "exclude": ["x" * n]}, "exclude[0]"),
 ]
+
+
+def test_a_number_out_of_range_says_what_is_accepted(client: FlaskClient) -> None:
+    problem = refused(client.post("/v1/query", json={"query": ONE, "diversity": {"mmr": 2}}), 422, "invalid-request")
+    assert problem["title"] == "The request is not valid"
+    assert (problem["accepted"], problem["detail"]) == ("0 to 1", "diversity.mmr: is 2.0; accepted: 0 to 1")
+    assert problem["errors"] == [{"field": "diversity.mmr", "reason": "is 2.0; accepted: 0 to 1"}]
+    assert refused(client.get("/v1/tracks/t1/similar?limit=0"), 422, "invalid-request")["field"] == "limit"
+    nearest = refused(client.get("/v1/tracks/t99/similar"), 404, "unknown-track")
+    assert nearest["detail"].startswith("query.track: no track with key 't99'; nearest keys: t")
+
+
+def test_documented_ranges_are_the_ones_enforced(client: FlaskClient) -> None:
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+
+    def out_of_range(model: str, name: str) -> list[float]:
+        schema = schemas[model]["properties"][name]
+        beyond = {"minimum": lambda low: low - 1, "maximum": lambda high: 2 * high, "exclusiveMinimum": lambda low: low}
+        return [step(schema[bound]) for bound, step in beyond.items() if bound in schema]
+
+    for model, names, body_of in (
+        ("SearchIn", ("limit", "score_threshold"), lambda part: {"query": ONE, **part}),
+        ("SearchIn.DiversityIn", ("mmr", "candidates"), lambda part: {"query": ONE, "diversity": part}),
+        ("SearchIn.MaxPerIn", ("artist", "album"), lambda part: {"query": ONE, "diversity": {"max_per": part}}),
+        ("SearchIn.ContextIn", ("artist_gap", "album_gap"), lambda part: {"query": ONE, "context": part}),
+        ("SearchIn.WeightedExampleIn", ("weight",), lambda part: recommending({**ONE, **part})),
+        ("SearchIn.ContinuationIn", ("half_life",), lambda part: {"query": {"continue": {"playlist": ["t1"], **part}}}),
+    ):
+        for name in names:
+            values = out_of_range(model, name)
+            assert values, name
+            for value in values:
+                response = client.post("/v1/query", json=body_of({name: value}))
+                assert refused(response, 422, "invalid-request")["field"].endswith(name), (name, value)
 
 
 def test_published_limits_are_the_ones_enforced(client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.search.diversity import Context, Labels, at_most_each, mmr, queue
+from retrieval.search.diversity import ArtistAlbum, Context, at_most_each, mmr, queue
 from retrieval.search.versions import MAX_SHIFT, MIN_AGREEMENT, agreement, fold_duplicates
 
 NAMES = st.sampled_from([None, "", "A", "a", "B", "C"])
@@ -101,7 +101,7 @@ def test_no_limit_keeps_all() -> None:
     assert at_most_each({"artist": []}, {"artist": 1})[0].shape == (0,)
 
 
-def stands(track: Labels, before: Sequence[Labels], context: Context) -> bool:
+def stands(track: ArtistAlbum, before: Sequence[ArtistAlbum], context: Context) -> bool:
     def repeats(part: int, gap: int) -> bool:
         recent = before[-gap:] if gap else []
         return fold(track[part]) is not None and fold(track[part]) in {fold(other[part]) for other in recent}
@@ -112,7 +112,7 @@ def stands(track: Labels, before: Sequence[Labels], context: Context) -> bool:
 @given(TRACKS, TRACKS, st.integers(0, 4), st.integers(0, 4), st.integers(0, 25))
 @settings(deadline=None)
 def test_every_slot_takes_the_best_that_may_stand_there(
-    tracks: list[Labels], previous: list[Labels], artist_gap: int, album_gap: int, limit: int
+    tracks: list[ArtistAlbum], previous: list[ArtistAlbum], artist_gap: int, album_gap: int, limit: int
 ) -> None:
     context = Context(previous, artist_gap, album_gap)
     found = queue(tracks, context, limit=limit)
@@ -128,14 +128,14 @@ def test_every_slot_takes_the_best_that_may_stand_there(
 
 
 def test_a_candidate_waits_for_its_slot() -> None:
-    tracks: list[Labels] = [("A", "x"), ("a", "y"), ("B", "x"), ("C", None), ("A", "z")]
+    tracks: list[ArtistAlbum] = [("A", "x"), ("a", "y"), ("B", "x"), ("C", None), ("A", "z")]
     found = queue(tracks, Context([("Z", "w")], artist_gap=2), limit=5)
     assert found.positions.tolist() == [0, 2, 3, 1]
     assert found.left_out == {"artist_gap": 1}
 
 
 def test_what_played_before_counts() -> None:
-    tracks: list[Labels] = [("A", "x"), ("B", "y"), ("C", "v")]
+    tracks: list[ArtistAlbum] = [("A", "x"), ("B", "y"), ("C", "v")]
     context = Context([("B", "w"), ("D", "X"), ("E", "u")], artist_gap=3, album_gap=2)
     found = queue(tracks, context, limit=3)
     assert found.positions.tolist() == [2, 0, 1]
@@ -146,7 +146,7 @@ def test_what_played_before_counts() -> None:
 
 
 def test_a_limit_leaves_out_only_what_had_a_turn() -> None:
-    tracks: list[Labels] = [("A", None), ("A", None), ("B", None), ("C", None), ("A", None)]
+    tracks: list[ArtistAlbum] = [("A", None), ("A", None), ("B", None), ("C", None), ("A", None)]
     found = queue(tracks, Context(artist_gap=5), limit=2)
     assert found.positions.tolist() == [0, 2]
     assert found.left_out == {"artist_gap": 1}

@@ -73,10 +73,10 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
     from retrieval.evaluation.results.files import write_outcome
     from retrieval.evaluation.run import evaluate as evaluated
 
-    run = RunOptions(**given)
-    run.check()
+    chosen = RunOptions(**given)
+    chosen.check()
     with opened() as here, tables.tracks_done("queries", quiet=as_json) as done:
-        qrels, queries, options = run.inputs(here)
+        qrels, queries, options = chosen.inputs(here)
         outcome = evaluated(here.search, qrels, queries, options, on_done=done)
         names = [] if out is None else _written(out, lambda folder: write_outcome(folder, outcome, here.catalog))
     _print(outcome.evaluation, out, names, as_json=as_json)
@@ -125,9 +125,9 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 
     filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
     with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
-        found = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
@@ -143,9 +143,9 @@ def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
     from retrieval.evaluation.results.files import write_results
 
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_catalogue(here.search, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = evaluate_catalogue(here.search, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
@@ -169,9 +169,9 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
 
     qrels = None if judgments is None else read_qrels(judgments)
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
@@ -184,13 +184,13 @@ def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
 
 
-def _print(found: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+def _print(result: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
     from api.cli import evaluation_tables
     from retrieval.evaluation.results import report
 
     if as_json:
-        print_json(report.as_json(found))
+        print_json(report.as_json(result))
         return
-    evaluation_tables.print_result(found)
+    evaluation_tables.print_result(result)
     if out is not None:
         evaluation_tables.print_files(out, names)

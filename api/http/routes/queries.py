@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from api.documents.answer import AnswerOut, answer_out
 from api.documents.search import MediaSearch, SearchIn
 from api.http.answers import BatchOut
-from api.http.context import context, soundalike
+from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
 from api.http.requests import AudioSearchForm, BatchIn
 
@@ -39,7 +39,7 @@ def query_batch(json_data: BatchIn) -> BatchOut:
 def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
     search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
-    with context().encoding():
+    with resources().encoding():
         seed = soundalike().seed_of(form_and_files_data.file.read(), search.space)
     with search.naming_fields():
         return answer_out(soundalike().search.answer(search.query_for([seed])))

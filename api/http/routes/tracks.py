@@ -11,7 +11,7 @@ from flask import Response, send_file
 from api.documents.answer import AnswerOut, TrackOut, answer_out, track_out
 from api.documents.search import MAX_KEY_LENGTH, MediaSearch
 from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
-from api.http.context import context, soundalike
+from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
 from api.http.requests import BulkForm, ListArguments, SimilarArguments, SpaceArguments, TrackFields, TrackForm
 from indexer.stages.embedding import Outcome
@@ -138,7 +138,7 @@ def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     here = soundalike()
     encoders = [here.encoder(here.settings.space)]
     upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
-    with context().encoding():
+    with resources().encoding():
         return index_upload(
             upload,
             encoders,
