@@ -11,7 +11,6 @@ from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.config import JsonDict
 
 from retrieval.catalog.records import Granularity
 from retrieval.errors import Place, QueryError, RetrievalError, UnknownTrackError
@@ -39,7 +38,10 @@ MAX_KEY_LENGTH = 1_024
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")]
 
 
-LIMIT_SCHEMA: JsonDict = {"minimum": 1, "maximum": MAX_LIMIT}
+def ranged(default: float | None, least: float, most: float | None = None, description: str | None = None) -> Any:
+    """A number whose range is that of the query, which checks it."""
+    schema: dict[str, Any] = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
+    return Field(default=default, description=description, json_schema_extra=schema)
 
 
 class DocumentError(Exception):
@@ -98,7 +100,7 @@ class ExampleIn(Strict):
 class WeightedExampleIn(ExampleIn):
     """One example of several."""
 
-    weight: float = Field(default=1.0, json_schema_extra={"minimum": MIN_WEIGHT, "maximum": MAX_WEIGHT})
+    weight: float = ranged(1.0, MIN_WEIGHT, MAX_WEIGHT)
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
@@ -148,8 +150,8 @@ class ContextIn(Strict):
     """What plays before the results, oldest first, and how far apart the tracks of one artist or album must stand."""
 
     previous: list[Name] = Field(default_factory=list, max_length=MAX_PREVIOUS)
-    artist_gap: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_GAP})
-    album_gap: int = Field(default=0, json_schema_extra={"minimum": 0, "maximum": MAX_GAP})
+    artist_gap: int = ranged(0, 0, MAX_GAP)
+    album_gap: int = ranged(0, 0, MAX_GAP)
 
     def as_context(self) -> QueueContext:
         """The context as `retrieval` takes it."""
@@ -159,23 +161,15 @@ class ContextIn(Strict):
 class MaxPerIn(Strict):
     """At most so many results of one artist, of one album."""
 
-    artist: int | None = Field(default=None, json_schema_extra={"minimum": 1})
-    album: int | None = Field(default=None, json_schema_extra={"minimum": 1})
+    artist: int | None = ranged(None, 1)
+    album: int | None = ranged(None, 1)
 
 
 class DiversityIn(Strict):
     """How unlike each other the results shall be."""
 
-    mmr: float = Field(
-        default=0.0,
-        description="0 for relevance alone, 1 for unlikeness alone",
-        json_schema_extra={"minimum": 0, "maximum": 1},
-    )
-    candidates: int = Field(
-        default=500,
-        description="of which the results are picked",
-        json_schema_extra={"minimum": 1, "maximum": MAX_CANDIDATES},
-    )
+    mmr: float = ranged(0.0, 0, 1, description="0 for relevance alone, 1 for unlikeness alone")
+    candidates: int = ranged(500, 1, MAX_CANDIDATES, description="of which the results are picked")
     max_per: MaxPerIn = Field(default_factory=MaxPerIn)
     fold_duplicates: bool = Field(
         default=False, description="leave out other versions of a track that is in already, or an example"
@@ -198,8 +192,8 @@ class MediaSearch(Strict):
     include_seed: bool = False
     context: ContextIn | None = None
     diversity: DiversityIn | None = None
-    score_threshold: float | None = Field(default=None, json_schema_extra={"minimum": 0, "maximum": 1})
-    limit: int = Field(default=10, json_schema_extra=LIMIT_SCHEMA)
+    score_threshold: float | None = ranged(None, 0, 1)
+    limit: int = ranged(10, 1, MAX_LIMIT)
     cursor: str | None = Field(default=None, description="next_cursor of the page before")
     explain: bool = False
     exact: bool = False

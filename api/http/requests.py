@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from apiflask.fields import UploadFile
 from pydantic import Field, WithJsonSchema
 
-from api.documents.search import LIMIT_SCHEMA, Name, Strict
+from api.documents.search import Name, Strict, ranged
 from retrieval.search.query import MAX_LIMIT
 
 MAX_SEARCHES = 100
@@ -64,7 +64,7 @@ class SimilarArguments(Strict):
     """Neighbours of one track."""
 
     space: Name | None = None
-    limit: int = Field(default=10, json_schema_extra=LIMIT_SCHEMA)
+    limit: int = ranged(10, 1, MAX_LIMIT)
     explain: bool = False
 
 
