@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from encoders.media.decode import decode, decode_untrusted
+from encoders.media.decode import decode
+from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
+from encoders.registry import RENAMED
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import QueryError
+from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
 from retrieval.search.query import Seed
 
@@ -47,7 +50,7 @@ class LoadedEncoders:
         ------
         UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.spec import load_encoder  # torch: a command that encodes nothing does not wait for it
+        from encoders.loading import load_encoder  # torch: a command that encodes nothing does not wait for it
 
         with self._lock:
             if name not in self._loaded:
@@ -140,6 +143,16 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
             migrate(engine)
         check_schema(engine)
         catalog = Catalog(engine)
-        search = Search(catalog, settings.index_root, default_space=settings.space, recall=settings.index_recall)
+        # A name that is also one of the user's own encoders stays theirs.
+        renamed = {old: new for old, new in RENAMED.items() if not {old, new} & settings.encoders.keys()}
+        for old, new in renamed.items():
+            rename_space(settings.index_root, old, new)
+        search = Search(
+            catalog,
+            settings.index_root,
+            default_space=settings.space,
+            renamed=renamed,
+            recall=settings.index_recall,
+        )
         encoders = LoadedEncoders(settings.weights_dir, settings.encoders)
         yield Soundalike(settings, engine, catalog, Ledger(engine), search, encoders)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import sys
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -205,3 +207,41 @@ def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: py
 
 def loaded(done: Done) -> Any:
     return json.loads(done.stdout)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that only waits to be reaped is none."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+FAULTY_DECODER = """
+import os, signal, sys
+sys.path[0] = os.getcwd()
+from encoders.media import decoder_child
+
+whole = decoder_child.decode
+
+def decode(source, **options):
+    name = getattr(source, "stem", "")
+    if name.startswith("SIG"):
+        os.kill(os.getpid(), signal.Signals[name])
+    while name == "hang":
+        signal.pause()
+    while name == "spin":
+        pass
+    return whole(source, **options)
+
+decoder_child.decode = decode
+decoder_child.serve(sys.stdin.buffer, sys.stdout.buffer, memory_bytes=int(sys.argv[-2]), cpu_s=int(sys.argv[-1]))
+"""
+
+
+@pytest.fixture
+def faulty_decoder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children that decode, but for files of some names: that of a signal ends them, ``hang`` and ``spin`` hang."""
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "child.py").write_text(FAULTY_DECODER)
+    interpreter = folder / "python"
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/child.py" "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))

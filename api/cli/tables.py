@@ -15,7 +15,7 @@ from rich.text import Text
 
 from indexer.jobs import IngestReport
 from indexer.packs.known import Pack
-from indexer.stages.embedding import Outcome
+from indexer.pipeline import Outcome
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
 from retrieval.search.playlists import Playlist

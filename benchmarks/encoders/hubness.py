@@ -27,8 +27,8 @@ from benchmarks.encoders.metrics import (
 )
 from benchmarks.encoders.spaces import EXCERPT_S, Halves, Labels, embed, files_of, labels_of, table
 from benchmarks.machine import machine
+from encoders.loading import load_encoder
 from encoders.media.segments import pool
-from encoders.spec import load_encoder
 from retrieval.search.hubness import csls, local_density, mutual_proximity, sample_moments
 
 Vectors = NDArray[np.float32]

@@ -1,6 +1,6 @@
 """Spaces against each other and against baselines: one table of retrieval metrics over the music of some packs.
 
-    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained clmr ...] [--pack NAME ...]
+    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained timbre ...] [--pack NAME ...]
 
 Encoders with weights stand beside MFCC statistics and beside architectures as they were built, untrained. All hear the
 same audio: one decode, then the middle minute of each half of a track, or the whole half where that is shorter. A half
@@ -47,9 +47,9 @@ from benchmarks.machine import machine
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import MediaError
+from encoders.loading import load_encoder
 from encoders.media.decode import MediaLimits, decode
 from encoders.media.segments import pool
-from encoders.spec import load_encoder
 from indexer.packs.fetch import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
@@ -57,7 +57,7 @@ from retrieval.catalog import records
 from retrieval.evaluation.measures import tracks as named
 
 EXCERPT_S = 60
-UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")
+UNTRAINED = ("timbre", "tagging", "spectnt", "musicnn")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def track(number: int, vector: NDArray[np.float32]) -> TrackAnalysis:
     space = SpaceEmbedding("made", "made-1", vector, vector[np.newaxis], np.zeros(1), np.ones(1))
     artist, album = f"Artist {number // 20}", f"Album {number // 10}"
     key = f"Artist_{number // 20}/Album_{number // 10}/{number}.mp3"
-    return TrackAnalysis(key, f"/{key}", str(number), 1, 1, 1.0, artist=artist, album=album, spaces=[space])
+    return TrackAnalysis(key, f"/{key}", str(number), 1, 1, 1.0, artist=artist, album=album, rows=[space])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.precision import half_precision
+from encoders.acceleration import half_precision
 from encoders.training.loop import Schedule, Training, TrainingError
 from encoders.training.pseudo_labels import PseudoLabels
 from encoders.training.spectral_noise import SpectralNoise, mixed

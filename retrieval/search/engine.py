@@ -7,6 +7,7 @@ A score lies in [0, 1], higher is better; for one example it is that of :mod:`re
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,12 +43,19 @@ class Search:
     """Answers queries over every space of one catalogue; safe to share between threads."""
 
     def __init__(
-        self, catalog: Catalog, index_root: Path, *, default_space: str, recall: float = RECALL_TARGET
+        self,
+        catalog: Catalog,
+        index_root: Path,
+        *,
+        default_space: str,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+        recall: float = RECALL_TARGET,
     ) -> None:
         self.catalog = catalog
         self.tracks = TrackCache(catalog)
         self.selections = Selections(catalog)
         self.default_space = default_space
+        self._renamed = renamed
         self._index_root, self._recall = index_root, recall
         self._spaces: dict[tuple[str, Granularity], SpaceIndex] = {}
 
@@ -59,12 +67,17 @@ class Search:
         IndexMissingError
             If no track was ever encoded in it: callers name spaces, and only real ones are kept and looked for on disk.
         """
-        name = name or self.default_space
+        name = self.space_name(name)
         if (name, granularity) not in self._spaces:
             newest_encoder_version(self.catalog, name)
             index = SpaceIndex(self.catalog, self._index_root, name, granularity, recall=self._recall)
             self._spaces.setdefault((name, granularity), index)
         return self._spaces[name, granularity]
+
+    def space_name(self, name: str | None = None) -> str:
+        """The default space, or the space of this name, which may be one that it had before."""
+        name = name or self.default_space
+        return self._renamed.get(name, name)
 
     def matching(self, condition: Filter) -> BitMap64:
         """Ids of the live tracks that match a filter.

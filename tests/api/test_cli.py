@@ -16,8 +16,8 @@ import torch
 
 from api.wiring import Soundalike
 from encoders.checkpoints.files import save_weights
-from encoders.models.embeddings.clmr import StatisticsNet
 from encoders.models.embeddings.samplecnn import SPEC as SAMPLECNN
+from encoders.models.embeddings.timbre import StatisticsNet
 from tests.conftest import Run, loaded, tone
 
 
@@ -145,7 +145,7 @@ def test_weights_are_listed(run: Run) -> None:
     rows = {row["name"]: row for row in loaded(run("weights", "list", "--json"))}
     assert rows["musicnn"]["here"]
     assert rows["musicnn"]["license"] == "ISC"
-    assert (rows["clmr"]["dim"], rows["clmr-samplecnn"]["dim"]) == (256, 512)
+    assert (rows["timbre"]["dim"], rows["clmr-samplecnn"]["dim"]) == (256, 512)
     assert "musicnn" in run("weights", "list").stdout
 
 
@@ -240,8 +240,8 @@ def corpus(run: Run, tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
     return tmp_path / "corpus"
 
 
-def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
-    arguments = ("train", "clmr", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
+def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
+    arguments = ("train", "timbre", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
     report = loaded(run(*arguments, "--hold-out", "second", "--json"))
     assert report["measure"] == "half-track recall@1"
     assert report["trained"] == 1.0  # two tracks of other tones
@@ -249,19 +249,21 @@ def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_pat
     first = Path(report["weights"]).read_bytes()
     again = run(*arguments, "--hold-out", "second").stdout  # nothing is left to do
     assert "half-track recall@1 on what was held out: 1.000, untrained" in again
-    assert f"soundalike weights import clmr {report['weights']}" in again
+    assert f"soundalike weights import timbre {report['weights']}" in again
     assert Path(report["weights"]).read_bytes() == first
     cache = str(tmp_path / "cache")
-    run("weights", "import", "clmr", report["weights"], SOUNDALIKE_CACHE=cache)
-    run("index", tmp_path / "sources", "--space", "clmr", SOUNDALIKE_CACHE=cache)
-    answer = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    run("weights", "import", "timbre", report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", tmp_path / "sources", "--space", "timbre", SOUNDALIKE_CACHE=cache)
+    answer = loaded(run("similar", "sources/first/0.wav", "--space", "timbre", "--json"))
     assert len(answer["results"]) == 4
+    renamed = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    assert (renamed["space"], renamed["results"]) == ("timbre", answer["results"])
 
 
 def test_tracks_without_two_windows_are_told(run: Run, music: Path, tmp_path: Path) -> None:
     run("train", "corpus", music, "--out", tmp_path / "corpus")
     for model, message in (
-        (("clmr",), "no track is as long as two windows of 10 s"),
+        (("timbre",), "no track is as long as two windows of 10 s"),
         (("tagger", "tagging-student"), "0 stretches of tracks as long as a window, fewer than a batch of 2"),
     ):
         out = tmp_path / model[0]
@@ -287,7 +289,7 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     answer = loaded(run("similar", "sources/first/0.wav", "--space", "tagging-student", "--json"))
     assert len(answer["results"]) == 4
 
-    save_weights(tmp_path / "cache" / "weights" / "clmr.safetensors", StatisticsNet().state_dict(), {})
+    save_weights(tmp_path / "cache" / "weights" / "timbre.safetensors", StatisticsNet().state_dict(), {})
     parts = ("--weights", tmp_path / "cache" / "weights")
     shown = run("train", "soundalike", "--corpus", corpus, "--out", tmp_path / "joined", *parts).stdout
     joined = tmp_path / "joined" / "soundalike.safetensors"

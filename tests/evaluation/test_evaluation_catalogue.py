@@ -50,7 +50,7 @@ def embedded(space: str, segments: NDArray[np.float64], *, version: str = "1") -
 
 
 def stored(key: str, *spaces: SpaceEmbedding, artist: str | None = None, album: str | None = None) -> TrackAnalysis:
-    return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=artist, album=album, spaces=spaces)
+    return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=artist, album=album, rows=spaces)
 
 
 CIRCLE: Mapping[str, tuple[Sequence[float], str | None, str | None]] = {
@@ -92,8 +92,8 @@ def random(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
         artist = None if number % 9 == 8 else f"artist {number % 8}"
         album = None if number % 7 == 6 else f"album {number % 8}.{number % 3 // 2}"
         tracks.append(stored(f"t{number}", embedded("r", segments), artist=artist, album=album))
-    equal = tracks[5].spaces
-    tracks[13], tracks[21] = replace(tracks[13], spaces=equal), replace(tracks[21], spaces=equal)
+    equal = tracks[5].rows
+    tracks[13], tracks[21] = replace(tracks[13], rows=equal), replace(tracks[21], rows=equal)
     search = search_of(engine, tmp_path, tracks[:50], "r")
     search.catalog.store_many(tracks[50:])
     search.catalog.delete("t3")
@@ -338,6 +338,6 @@ def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     assert "largest hub of musicnn: music/" in shown
     assert "note: 12 tracks have a single segment" in shown
     assert "results.json" in shown
-    refused = run("evaluate", "catalogue", "--space", "clmr", expect=1).stderr
-    assert "space 'clmr' holds no track; spaces that do: musicnn" in refused
+    refused = run("evaluate", "catalogue", "--space", "timbre", expect=1).stderr
+    assert "space 'timbre' holds no track; spaces that do: musicnn" in refused
     assert "--sample" in run("evaluate", "catalogue", "--sample", "1", expect=2).stderr

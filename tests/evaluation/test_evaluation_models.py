@@ -209,7 +209,7 @@ def test_the_better_space_is_named(search: Search) -> None:
 
 def test_a_copy_is_no_different(engine: Engine, tmp_path: Path, made: list[TrackAnalysis]) -> None:
     doubled = [
-        replace(track, spaces=[*track.spaces, replace(track.spaces[1], space="copy", encoder_version="copy-1")])
+        replace(track, rows=[*track.rows, replace(track.rows[1], space="copy", encoder_version="copy-1")])
         for track in made
     ]
     found = evaluate_models(search_of(engine, tmp_path, doubled, "clean"), "clean", "copy")
@@ -221,7 +221,7 @@ def test_a_copy_is_no_different(engine: Engine, tmp_path: Path, made: list[Track
 def test_tracks_of_one_space_alone_are_as_if_they_were_not_there(
     engine: Engine, tmp_path: Path, made: list[TrackAnalysis]
 ) -> None:
-    only = [replace(track, spaces=track.spaces[number % 2 :][:1]) for number, track in enumerate(made[30:])]
+    only = [replace(track, rows=track.rows[number % 2 :][:1]) for number, track in enumerate(made[30:])]
     search = search_of(engine, tmp_path, made[:30], "noisy")
     before = evaluate_models(search, "noisy", "clean", qrels=judgments(), names=["nDCG@10"])
     search.catalog.store_many(only)
@@ -237,7 +237,7 @@ def test_tracks_of_one_space_alone_are_as_if_they_were_not_there(
 
 def test_halves_count_where_both_spaces_have_them(engine: Engine, tmp_path: Path, made: list[TrackAnalysis]) -> None:
     short = [
-        replace(track, spaces=[track.spaces[0], embedded("clean", track.spaces[1].segment_vectors[:1].astype(float))])
+        replace(track, rows=[track.rows[0], embedded("clean", track.rows[1].segment_vectors[:1].astype(float))])
         for track in made[:10]
     ]
     found = evaluate_models(search_of(engine, tmp_path, [*short, *made[10:]], "noisy"), "noisy", "clean")
@@ -266,8 +266,8 @@ def _p(differences: object) -> NDArray[np.float64]:
 
 
 def test_what_is_refused(engine: Engine, tmp_path: Path, made: list[TrackAnalysis]) -> None:
-    search = search_of(engine, tmp_path, [replace(made[0], spaces=made[0].spaces[:1]), *made[1:2]], "noisy")
-    search.catalog.store(replace(made[2], spaces=made[2].spaces[1:]))
+    search = search_of(engine, tmp_path, [replace(made[0], rows=made[0].rows[:1]), *made[1:2]], "noisy")
+    search.catalog.store(replace(made[2], rows=made[2].rows[1:]))
     with pytest.raises(EvaluationError, match=r"spaces 'noisy' and 'clean' share 1 track: .*; accepted: at least 2"):
         evaluate_models(search, "noisy", "clean")
     with pytest.raises(EvaluationError, match=r"BLUE and GREEN are both 'noisy'; accepted: two spaces"):
@@ -300,4 +300,4 @@ def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     assert "largest hub of musicnn-mtt: music/" in shown
     assert "--metric goes with --qrels" in run(*both, "--metric", "AP", expect=2).stderr
     assert "BLUE and GREEN are both 'musicnn'" in run("evaluate", "models", "musicnn", "musicnn", expect=1).stderr
-    assert "space 'clmr' holds no track" in run("evaluate", "models", "musicnn", "clmr", expect=1).stderr
+    assert "space 'timbre' holds no track" in run("evaluate", "models", "musicnn", "timbre", expect=1).stderr

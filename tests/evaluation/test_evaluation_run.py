@@ -53,7 +53,7 @@ def circle(engine: Engine, tmp_path: Path) -> Search:
     def track(key: str, degrees: float) -> TrackAnalysis:
         vector = np.array([[math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]], np.float32)
         space = SpaceEmbedding("circle", "circle-1", vector[0], vector, np.zeros(1), np.ones(1))
-        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", spaces=[space])
+        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", rows=[space])
 
     catalog = Catalog(engine)
     catalog.store_many([track(key, degrees) for key, degrees in ANGLES.items()])
@@ -416,8 +416,8 @@ def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp
         ({"query": {"track": "x"}}, "line 1: id is None"),
         ({"id": "q1", "query": {"track": "x"}, "limit": 3}, "line 1: limit is not a query's to say"),
         (
-            {"id": "q1", "query": {"track": "x"}, "space": "clmr"},
-            "line 1: space is 'clmr', the evaluation's is 'musicnn'",
+            {"id": "q1", "query": {"track": "x"}, "space": "timbre"},
+            "line 1: space is 'timbre', the evaluation's is 'musicnn'",
         ),
         ({"id": "q1", "audio": "gone.wav"}, "line 1: "),
     ):

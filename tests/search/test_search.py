@@ -22,7 +22,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     catalog = Catalog(engine)
     for number in range(N_TRACKS):
         tags = {"rock": number / N_TRACKS, "pop": 0.05, "jazz": 0.5}
-        catalog.store(replace(analysis(f"t{number}", rng), year=1980 + number, tags=tags))
+        catalog.store(replace(analysis(f"t{number}", rng, tags=tags), year=1980 + number))
     return Search(catalog, tmp_path, default_space="e")
 
 

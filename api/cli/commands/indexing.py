@@ -34,7 +34,7 @@ def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], key_pref
 @click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
 def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
-    from encoders.spec import encoder_spec
+    from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)

@@ -35,7 +35,7 @@ def ready() -> dict[str, Any] | Response:
         return response_of(problem(503, "not-ready", "Not ready", str(error)))
     return {
         "status": "ready",
-        "space": soundalike().settings.space,
+        "space": soundalike().search.space_name(),
         "index_version": view.version,
         "tracks": view.count,
     }

@@ -14,7 +14,7 @@ from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
 from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
 from api.http.requests import BulkForm, ListArguments, SimilarArguments, SpaceArguments, TrackFields, TrackForm
-from indexer.stages.embedding import Outcome
+from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.language import parse_filter
@@ -107,7 +107,7 @@ def get_tags(key: str) -> TagsOut:
 @blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
-    space = query_data.space or soundalike().settings.space
+    space = soundalike().search.space_name(query_data.space)
     vector = soundalike().catalog.track_vector(soundalike().catalog.track(key).id, space)
     return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
 

@@ -1,4 +1,4 @@
-"""The statistics network of CLMR: statistics by hand, what moves the embedding and what does not."""
+"""The statistics network: statistics by hand, what moves the embedding and what does not."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from encoders.encoder import Encoder
-from encoders.models.embeddings.clmr import DIM, N_BINS, N_STATISTICS, SAMPLE_RATE, SPEC, WINDOW_LENGTH, StatisticsNet
+from encoders.models.embeddings.timbre import DIM, N_BINS, N_STATISTICS, SAMPLE_RATE, SPEC, WINDOW_LENGTH, StatisticsNet
 from tests.conftest import tone
 
 STEADY = math.sqrt(1e-5)  # the deviation of what does not change
@@ -103,6 +103,6 @@ def test_features_and_encoding_are_the_network(network: StatisticsNet, noise: Te
 
 
 def test_an_embedding_does_not_depend_on_the_batch_size(network: StatisticsNet, noise: Tensor) -> None:
-    encoder = Encoder(SPEC, network, version="clmr-0", device=torch.device("cpu"))
+    encoder = Encoder(SPEC, network, version="timbre-0", device=torch.device("cpu"))
     together, alone = (encoder.encode(noise.numpy(), batch_size=size).embeddings for size in (3, 1))
     np.testing.assert_allclose(together, alone, atol=1e-4)

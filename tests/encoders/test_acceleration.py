@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoders.folding import fold_batch_norms
+from encoders.acceleration import fold_batch_norms
 from encoders.models.embeddings.musicnn import MusiCNN
 from encoders.models.embeddings.samplecnn import SPEC as SAMPLECNN
 from encoders.models.embeddings.tagging import SPEC as TAGGING

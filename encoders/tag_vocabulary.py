@@ -7,15 +7,6 @@ judge rather than describe (beautiful, catchy, sexy, weird), and decades and old
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 MSD_NAMES: dict[str, tuple[str, ...]] = {
     "rock": ("rock",),
     "alternative rock": ("alternative rock",),
@@ -98,29 +89,3 @@ MTT_NAMES: dict[str, tuple[str, ...]] = {
 """Our tag → what MusiCNN's MagnaTagATune model calls it."""
 
 TAGS: tuple[str, ...] = tuple(dict.fromkeys([*MSD_NAMES, *MTT_NAMES]))
-
-
-def merged(msd_scores: NDArray[np.float32], mtt_scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores of `TAGS` from both models' scores.
-
-    The names of one thing within one model are synonyms that share its listeners between them, so the largest counts;
-    where both models know a thing, their mean does.
-
-    Parameters
-    ----------
-    msd_scores, mtt_scores : float32 [n, 50] in [0, 1], in the order of ``MSD_TAGS`` and ``MTT_TAGS``
-
-    Returns
-    -------
-    float32 [n, len(TAGS)] in [0, 1]
-    """
-    sources = ((msd_scores, MSD_TAGS, MSD_NAMES), (mtt_scores, MTT_TAGS, MTT_NAMES))
-    columns = []
-    for tag in TAGS:
-        said = [
-            scores[:, [known.index(name) for name in names[tag]]].max(axis=1)
-            for scores, known, names in sources
-            if tag in names
-        ]
-        columns.append(np.mean(said, axis=0))
-    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Registry, weights on disk, and the encoder's promises: batch size, shapes, versions."""
+"""Weights on disk, and the encoder's promises: batch size, shapes, versions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,9 +18,10 @@ from encoders.errors import (
     MissingWeightsError,
     NonFiniteError,
     ShapeError,
-    UnknownEncoderError,
 )
-from encoders.spec import REGISTRY, EncoderSpec, encoder_names, encoder_spec, load_encoder, weights_file
+from encoders.loading import load_encoder, weights_file
+from encoders.registry import encoder_spec
+from encoders.spec import EncoderSpec
 
 
 class Tiny(nn.Module):
@@ -49,16 +50,7 @@ TINY = EncoderSpec(
 )
 COMPLETE = replace(TINY, complete=True)
 PINNED = replace(TINY, sha256="f" * 64)
-NOT_A_SPEC = 3
 NAME = f"{__name__}:TINY"
-
-
-def tiny_factory() -> EncoderSpec:
-    return replace(TINY, reference="made by a function")
-
-
-def not_a_factory() -> int:
-    return 3
 
 
 @pytest.fixture
@@ -71,50 +63,6 @@ def tiny_weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny(tiny_weights: Path) -> Encoder:
     return load_encoder(NAME, weights_dir=tiny_weights, device="cpu")
-
-
-def test_every_registered_name_leads_to_a_spec_of_that_name() -> None:
-    assert encoder_names() == tuple(sorted(REGISTRY))
-    assert {"clmr", "musicnn", "tagging"} <= set(encoder_names())
-    for name in encoder_names():
-        spec = encoder_spec(name)
-        assert spec.name == name
-        assert spec.window_s == spec.window_length / spec.sample_rate
-        assert spec.reference
-        assert spec.license
-
-
-def test_an_unknown_name_lists_the_known_and_the_close_ones() -> None:
-    with pytest.raises(UnknownEncoderError, match=r"'musicn'; did you mean musicnn") as error:
-        encoder_spec("musicn")
-    assert error.value.known == encoder_names()
-
-
-@pytest.mark.parametrize("name", ["", "nothing", "no.such.module:SPEC", f"{__name__}:GONE", f"{__name__}:NOT_A_SPEC"])
-def test_names_that_lead_nowhere(name: str) -> None:
-    with pytest.raises(UnknownEncoderError, match="known: clmr"):
-        encoder_spec(name)
-
-
-def test_encoders_of_ones_own_are_known_beside_the_registered(tiny_weights: Path) -> None:
-    also = {"mine": NAME, "made": f"{__name__}:tiny_factory", "clmr": NAME}
-    assert set(encoder_names(also)) == {*REGISTRY, "mine", "made"}
-    assert list(encoder_names(also)) == sorted(encoder_names(also))
-    assert encoder_spec("mine", also) == replace(TINY, name="mine")
-    assert encoder_spec("made", also) == replace(TINY, name="made", reference="made by a function")
-    assert encoder_spec("clmr", also).dim == 5  # one's own goes first
-    assert encoder_spec("musicnn", also) is encoder_spec("musicnn")
-    (tiny_weights / "tiny.safetensors").rename(tiny_weights / "mine.safetensors")
-    encoder = load_encoder("mine", weights_dir=tiny_weights, also=also)
-    assert encoder.version == f"mine-{sha256_file(tiny_weights / 'mine.safetensors')[:12]}"
-    with pytest.raises(MissingWeightsError, match="soundalike weights import made FILE"):
-        load_encoder("made", weights_dir=tiny_weights, also=also)
-
-
-@pytest.mark.parametrize("where", ["no.such.module:SPEC", f"{__name__}:GONE", f"{__name__}:not_a_factory"])
-def test_an_encoder_of_ones_own_that_leads_nowhere(where: str) -> None:
-    with pytest.raises(UnknownEncoderError, match=r"unknown encoder 'mine'.*known: clmr.*, mine, "):
-        encoder_spec("mine", {"mine": where})
 
 
 def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_path: Path) -> None:
@@ -130,7 +78,7 @@ def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_
 def test_ones_own_weights_go_before_those_that_are_shipped(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("encoders.spec.SHIPPED_WEIGHTS", tmp_path / "shipped")
+    monkeypatch.setattr("encoders.loading.SHIPPED_WEIGHTS", tmp_path / "shipped")
     save_weights(tmp_path / "shipped" / "tiny.safetensors", Tiny().state_dict(), {"from": "us"})
     (tmp_path / "none").mkdir()
     assert weights_file(TINY, tmp_path / "none") == tmp_path / "shipped" / "tiny.safetensors"
@@ -138,6 +86,14 @@ def test_ones_own_weights_go_before_those_that_are_shipped(
     own, shipped = (load_encoder(NAME, weights_dir=folder).version for folder in (tiny_weights, tmp_path / "none"))
     assert own == f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}"
     assert shipped == f"tiny-{sha256_file(tmp_path / 'shipped' / 'tiny.safetensors')[:12]}" != own
+
+
+def test_ones_own_weights_may_lie_under_the_name_that_the_encoder_had(tmp_path: Path) -> None:
+    former, spec = tmp_path / "clmr.safetensors", encoder_spec("timbre")
+    save_weights(former, spec.build().state_dict(), {"encoder": "clmr"})
+    assert load_encoder("timbre", weights_dir=tmp_path).version == f"timbre-{sha256_file(former)[:12]}"
+    save_weights(spec.weights_in(tmp_path), spec.build().state_dict(), {})
+    assert weights_file(spec, tmp_path) == tmp_path / "timbre.safetensors"
 
 
 def test_weights_in_half_precision_give_an_encoder_in_single(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -1,7 +1,7 @@
-"""CLMR's training for what tells tracks apart: statistics of ten seconds of a log-frequency spectrogram.
+"""What tells tracks apart by timbre, key and motion: statistics of ten seconds of a log-frequency spectrogram.
 
 Spijkervet & Burgoyne, "Contrastive Learning of Musical Representations", ISMIR 2021, https://arxiv.org/abs/2103.09410,
-trains a SampleCNN on 2.7 s of raw audio (:mod:`encoders.models.embeddings.samplecnn`). Here that loss trains one linear
+trains a SampleCNN on 2.7 s of raw audio (:mod:`encoders.models.embeddings.samplecnn`). Here its loss trains one linear
 map, of means, deviations and changes over time: statistics pooling and linear discriminant analysis, as speaker
 recognition has them (Snyder et al., "X-vectors: Robust DNN embeddings for speaker recognition", ICASSP 2018). On the
 few hundred tracks that may be used, layers of convolutions before the pooling learnt the tracks by heart and found
@@ -90,7 +90,7 @@ def _above_neighbours(n_bins: int) -> Tensor:
 
 
 SPEC = EncoderSpec(
-    name="clmr",
+    name="timbre",
     sample_rate=SAMPLE_RATE,
     window_length=WINDOW_LENGTH,
     dim=DIM,
