@@ -148,6 +148,8 @@ def test_a_clip_needs_its_file_and_a_body_that_fits(client: FlaskClient, music: 
     assert refused(client.post("/v1/query/audio", data={}), 422, "invalid-request")["field"] == "file"
     form = {"file": (music / "low" / "tone03.wav").open("rb"), "body": '{"limit": "many"}'}
     assert refused(client.post("/v1/query/audio", data=form), 422, "invalid-request")["field"] == "limit"
+    form = {"file": (io.BytesIO(b"no song"), "clip.wav"), "body": '{"diversity": {"mmr": 2}}'}  # seen before the file
+    assert refused(client.post("/v1/query/audio", data=form), 422, "invalid-request")["field"] == "diversity.mmr"
 
 
 def audio_of(client: FlaskClient, key: str) -> bytes:

@@ -1,5 +1,6 @@
 """`/v1/query`: one body for every kind of search."""
 
+from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -10,6 +11,7 @@ from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
 from api.http.requests import AudioSearchForm, BatchIn
+from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 
@@ -39,10 +41,12 @@ def query_batch(json_data: BatchIn) -> BatchOut:
 def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
     search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
-    with resources().encoding():
-        seed = soundalike().seed_of(form_and_files_data.file.read(), search.space)
     with search.naming_fields():
-        return answer_out(soundalike().search.answer(search.query_for([seed])))
+        query = search.query_for([Seed("clip")])
+        query.check()  # what is out of range costs no decoding
+        with resources().encoding():
+            seed = soundalike().seed_of(form_and_files_data.file.read(), search.space)
+        return answer_out(soundalike().search.answer(replace(query, positive=[seed])))
 
 
 def _answered(search: SearchIn) -> AnswerOut:
