@@ -193,12 +193,13 @@ def _direction(
     query: Query, vectors: Mapping[int, NDArray[np.float32]], known: Mapping[str, int]
 ) -> NDArray[np.float32]:
     """What `Search.answer` searches with, for examples that are whole tracks."""
+    query.check()
     positive, negative = (
         [recommend.Example(vectors[known[seed.track or ""]], seed.weight) for seed in side]
         for side in (query.positive, query.negative)
     )
     if query.half_life is not None:
-        ages = recommend.continuation(len(positive), query.half_life)
+        ages = recommend.recency_weights(len(positive), query.half_life)
         positive = [replace(one, weight=one.weight * age) for one, age in zip(positive, ages, strict=True)]
     direction: NDArray[np.float32] = recommend.queries(positive, negative)[0]
     return direction

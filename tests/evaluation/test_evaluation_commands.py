@@ -17,12 +17,11 @@ from retrieval.evaluation.results.runs import (
     Latency,
     RunComparison,
 )
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
-from tests.conftest import tone
+from tests.conftest import Run, loaded, tone
 from tests.evaluation.test_evaluation_report import SUBJECT
 
 
-def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:  # noqa: F811
+def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
     run("index", music)
     qrels = tmp_path / "qrels.txt"
     lows = [f"music/low/tone{number:02}.wav" for number in range(6)]
@@ -90,7 +89,7 @@ def as_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_a_space_by_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_space_by_command(run: Run, music: Path, tmp_path: Path) -> None:
     run("index", music)
     found = loaded(run("evaluate", "catalogue", "--json", "--sample", "5", "--out", tmp_path / "out"))
     assert (found["kind"], found["queries"], found["subject"]["tracks"]) == ("catalogue", 5, 12)

@@ -33,7 +33,7 @@ from retrieval.evaluation.run import Options, evaluate
 from retrieval.evaluation.space import evaluate_space
 from retrieval.evaluation.space_comparison import compare_spaces, verdict
 from retrieval.search.engine import Search
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
+from tests.conftest import Run, loaded
 from tests.evaluation.test_evaluation_space import embedded, search_of, stored
 
 N_TRACKS = 40
@@ -282,7 +282,7 @@ def test_what_is_refused(engine: Engine, tmp_path: Path, made: list[TrackAnalysi
         compare_spaces(search, "noisy", "clean", qrels=foreign)
 
 
-def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     run("index", music, "--space", "musicnn", "--space", "musicnn-mtt")
     qrels = tmp_path / "qrels.txt"
     lows = [f"music/low/tone{number:02}.wav" for number in range(6)]

@@ -94,8 +94,8 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
         names = [space] if space else sorted(here.catalog.spaces())
-        wanted = get_args(Granularity) if granularity is None else (granularity,)
-        reports = [here.search.space(name, one).rebuild() for name in names for one in wanted]
+        granularities = get_args(Granularity) if granularity is None else (granularity,)
+        reports = [here.search.space(name, one).rebuild() for name in names for one in granularities]
     if as_json:
         print_json([asdict(report) for report in reports])
     else:
