@@ -17,7 +17,7 @@ from retrieval.evaluation.measures.half_tracks import ranks_of_own_half
 from retrieval.evaluation.measures.same_label import average_precision_by_chance
 from retrieval.evaluation.measures.significance import bounds
 from retrieval.index.delta import whole_tracks
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 
 __all__ = [
     "Estimate",
@@ -73,7 +73,7 @@ def estimate(values: NDArray[np.float64], *, chance: float, statistic: Statistic
 def ranking(queries: NDArray[np.float32], catalogue: NDArray[np.float32]) -> NDArray[np.int64]:
     """Rows of the catalogue [n, dim], best first, for every query [n_queries, dim]: int64 [n_queries, n]."""
     ids = np.arange(len(catalogue), dtype=np.int64)
-    view = IndexView("benchmark", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
+    view = LocalView("benchmark", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
     rows: NDArray[np.int64] = view.search(queries, len(catalogue), exact=True).track_ids
     return rows
 

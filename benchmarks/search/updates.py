@@ -28,6 +28,7 @@ from benchmarks.search.vectors import clustered
 from retrieval.catalog.database import connected, migrate
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SpaceEmbedding, TrackAnalysis
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed
 
@@ -111,7 +112,7 @@ def measure(engine: Engine, folder: Path, arguments: argparse.Namespace) -> None
     catalog = Catalog(engine)
     fill(catalog, vectors[: arguments.tracks])
     search = Search(catalog, folder / "index", default_space=SPACE)
-    manifest = search.space().rebuild().manifest
+    manifest = rebuild(search.space()).manifest
     search.answer(Query((Seed(vector=vectors[0]),)))
     gc.collect()
     gc.freeze()  # as a worker of the server does

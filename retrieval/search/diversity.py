@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import QueryError
-from retrieval.search.scores import score_of
+from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]
 Track = tuple[str | None, str | None]

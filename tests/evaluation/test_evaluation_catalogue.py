@@ -30,6 +30,7 @@ from retrieval.evaluation.measures.significance import bootstrap, bounds
 from retrieval.evaluation.measures.tracks import named_album, named_artist
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.results.report import as_json
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 
@@ -67,7 +68,7 @@ def search_of(engine: Engine, folder: Path, tracks: Sequence[TrackAnalysis], spa
     catalog = Catalog(engine)
     catalog.store_many(tracks)
     search = Search(catalog, folder / "index", default_space=space)
-    search.space().rebuild()
+    rebuild(search.space())
     return search
 
 

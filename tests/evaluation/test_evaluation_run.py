@@ -28,7 +28,9 @@ from retrieval.evaluation.results.files import descending, write_outcome
 from retrieval.evaluation.results.report import as_json
 from retrieval.evaluation.run import Options, Outcome, evaluate
 from retrieval.filters.language import parse_filter
-from retrieval.index.view import IndexView, Neighbors
+from retrieval.index.merging import rebuild
+from retrieval.index.protocol import Neighbors
+from retrieval.index.view import LocalView
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed, continued, similar
 from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
@@ -59,7 +61,7 @@ def circle(engine: Engine, tmp_path: Path) -> Search:
     catalog = Catalog(engine)
     catalog.store_many([track(key, degrees) for key, degrees in ANGLES.items()])
     search = Search(catalog, tmp_path / "index", default_space="circle")
-    search.space().rebuild()
+    rebuild(search.space())
     return search
 
 
@@ -71,7 +73,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     catalog.store_many(made[:50])
     search = Search(catalog, tmp_path / "index", default_space="e")
     for granularity in ("track", "segment"):
-        search.space(None, granularity).rebuild()  # type: ignore[arg-type]
+        rebuild(search.space(None, granularity))  # type: ignore[arg-type]
     catalog.store_many(made[50:])
     for number in range(3):
         catalog.delete(f"t{number}")
@@ -330,16 +332,16 @@ def test_an_exact_index_is_its_own_twin(search: Search) -> None:
 
 def test_what_the_index_loses_is_seen(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index that finds the furthest track in the place of the last neighbour loses one of five."""
-    exactly = IndexView.search
+    exactly = LocalView.search
 
-    def worse(self: IndexView, queries: Any, k: int, *, among: Any = None, exact: bool = False) -> Neighbors:
-        found = exactly(self, queries, k, among=among, exact=exact)
+    def worse(self: LocalView, queries: Any, k: int, *, selection: Any = None, exact: bool = False) -> Neighbors:
+        found = exactly(self, queries, k, selection=selection, exact=exact)
         if not exact:
             every = exactly(self, queries, self.count, exact=True)
             found.track_ids[:, -1], found.cosines[:, -1] = every.track_ids[:, -1], every.cosines[:, -1]
         return found
 
-    monkeypatch.setattr(IndexView, "search", worse)
+    monkeypatch.setattr(LocalView, "search", worse)
     (row,) = evaluate_ann(search, k=5, queries=57, timed=1, shares=[]).rows
     assert [one.mean for one in (row.id_overlap, row.tie_safe, row.epsilon)] == pytest.approx([0.8] * 3)
     assert row.worst == pytest.approx(0.8)
@@ -352,7 +354,7 @@ def test_an_approximate_index_is_measured(
     catalog = Catalog(engine)
     catalog.store_many([analysis(f"t{number}", rng, n_segments=1) for number in range(1_500)])
     search = Search(catalog, tmp_path / "index", default_space="e")
-    search.space().rebuild()
+    rebuild(search.space())
     found = evaluate_ann(search, queries=100, timed=3, shares=[0.01])
     assert [row.path for row in found.rows] == ["ivf", "exact"]
     assert found.rows[0].tie_safe.mean > 0.9

@@ -153,7 +153,7 @@ class _Known:
         self.queries = np.ascontiguousarray(queries)
         self._vectors = vectors
         others = np.setdiff1d(np.arange(ann.count), left_out)
-        self._bits = ann.subset(others).bits
+        self._bits = ann.select(others).bits
         # Among more than are wanted, since those left out are among them.
         most = min(TUNING_KS[-1] + len(left_out), ann.count)
         found, cosines = scan(self.queries, vectors, most)
@@ -256,9 +256,9 @@ class _Known:
         largest = 0
         for share in _SHARES:
             rows = np.arange(0, ann.count, round(1 / share))
-            subset, vectors = ann.subset(rows), np.ascontiguousarray(self._vectors[rows])
+            subset, vectors = ann.select(rows), np.ascontiguousarray(self._vectors[rows])
             every = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
-            some = _seconds(lambda s=subset: ann.search_among(queries, k, s))  # type: ignore[misc]
+            some = _seconds(lambda s=subset: ann.search_selected(queries, k, s))  # type: ignore[misc]
             if every > some:
                 break
             largest = len(rows)
