@@ -4,8 +4,7 @@ The scan by torch is the same code on any device, so most of this runs without a
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import retrieval.index.snapshots
-from retrieval.index.batching import Batches
-from retrieval.index.faiss_threads import Found, faiss, one_thread
-from retrieval.index.flat import build_flat
+from retrieval.index.faiss_threads import faiss, one_thread
 from retrieval.index.gpu import faiss_search as gpu_faiss
 from retrieval.index.gpu import gpu_index as gpu
 from retrieval.index.gpu import matrix as gpu_scan
@@ -28,185 +25,20 @@ from retrieval.index.gpu.gpu_index import GpuCodes, GpuIndex, on_gpu
 from retrieval.index.gpu.matrix import Matrix
 from retrieval.index.row_index import IndexLostError, RowIndex
 from retrieval.index.view import LocalView
+from tests.index.test_gpu_matrix import (
+    CUDA,
+    DEVICES,
+    DIM,
+    ROWS,
+    Vectors,
+    by_halves_of,
+    normalised,
+    true_cosines,
+    vectors,
+)
 from tests.index.test_index import deleted, unit, view_of, written
 
-DIM = 32
-ROWS = 4_000
-CUDA = torch.cuda.is_available() and faiss.get_num_gpus() > 0
-needs_gpu = (pytest.mark.gpu, pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it"))
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
-Vectors = NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def vectors() -> Vectors:
-    rng = np.random.default_rng(1)
-    centres = rng.standard_normal((40, DIM))
-    return unit((centres[rng.integers(40, size=ROWS)] + 0.4 * rng.standard_normal((ROWS, DIM))).astype(np.float32))
-
-
-def normalised(vectors: NDArray[np.floating[Any]]) -> Vectors:
-    """Unit vectors that no float16 holds, as an encoder gives them."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def true_cosines(vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The cosines [n_queries, k] of the nearest of some rows, −inf behind the last."""
-    cosines = queries.astype(np.float64) @ vectors[among].astype(np.float64).T
-    found = -np.sort(-cosines, axis=1)[:, :k]
-    return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-np.inf)
-
-
-def check_exact(found: Found, vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> None:
-    rows, cosines = found
-    assert rows.shape == cosines.shape == (len(queries), min(k, len(among)))
-    assert np.isin(rows, among).all()
-    assert all(len(set(row)) == len(row) for row in rows.tolist())
-    np.testing.assert_allclose(cosines, true_cosines(vectors, queries, rows.shape[1], among), atol=2e-6)
-    np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=2e-6)
-
-
-def matrix_of(vectors: Vectors, device: str = "cpu", **settings: int) -> Matrix:
-    return Matrix(gpu_scan.uploaded(build_flat(vectors), device), **settings)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("work_bytes", [1 << 30, 200_000, 1])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_scan_is_brute_force(
-    seed: int, work_bytes: int, device: str, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(seed)
-    monkeypatch.setattr(gpu_scan, "_QUERIES_AT_ONCE", int(rng.integers(1, 9)))
-    vectors = vectors[: 90 if work_bytes == 1 else ROWS]
-    matrix = matrix_of(vectors, device, work_bytes=work_bytes)
-    queries = normalised(rng.standard_normal((int(rng.integers(1, 20)), DIM)))
-    queries[0] = vectors[5]
-    k = int(rng.integers(1, 40))
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, k)), vectors, queries, k, np.arange(len(vectors)))
-    for share in (0.0, 0.003, 0.1, 0.24, 0.3, 0.9, 1.0):
-        some = np.flatnonzero(rng.random(len(vectors)) < share)
-        selection = matrix.select(some)
-        assert selection.count == len(some)
-        assert (selection.mask is None) == (len(some) <= 0.25 * len(vectors))
-        check_exact(matrix.found(queries, lambda here, a=selection: matrix.scan(here, k, a)), vectors, queries, k, some)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_equal_rows_come_in_order(device: str, vectors: Vectors) -> None:
-    places = [3, 9, 70, 71, 200, 333, 334, 335, 420, 480, 481, 499]
-    repeated = vectors[1_000:1_500].copy()
-    repeated[places] = vectors[0]
-    matrix = matrix_of(repeated, device, work_bytes=5_000)
-    rows, cosines = matrix.found(vectors[:1], lambda here: matrix.scan(here, len(places)))
-    assert rows[0].tolist() == places
-    assert len(set(cosines[0].tolist())) == 1
-
-
-def crowd(rng: np.random.Generator) -> tuple[Vectors, Vectors]:
-    """Rows in all directions from a query, so equally near that it can't be rounded without confusing them."""
-    queries = normalised(rng.standard_normal((8, DIM)))
-    beside = rng.standard_normal((8, 2_500, DIM))
-    beside -= (beside * queries[:, np.newaxis]).sum(axis=2, keepdims=True) * queries[:, np.newaxis]
-    beside /= np.linalg.norm(beside, axis=2, keepdims=True)
-    rows = 0.8 * queries[:, np.newaxis] + 0.6 * beside
-    return rows.reshape(-1, DIM).astype(np.float16).astype(np.float32), queries
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_query_is_not_rounded(device: str, rng: np.random.Generator) -> None:
-    rows, queries = crowd(rng)
-    matrix = matrix_of(rows, device)
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, 5)), rows, queries, 5, np.arange(len(rows)))
-    # Nor do the extra candidates make up for it: the best by rounded queries are others.
-    rounded = queries.astype(np.float16).astype(np.float32) @ rows.T
-    first = np.argsort(-rounded, axis=1)[:, : 5 + gpu_scan.MORE]
-    best = np.argsort(-(queries.astype(np.float64) @ rows.T), axis=1)[:, :5]
-    assert any(not set(row) <= set(candidates) for row, candidates in zip(best.tolist(), first.tolist(), strict=True))
-
-
-def by_halves_of(matrix: Matrix) -> Callable[[Tensor, int], gpu_scan.Best]:
-    """What FAISS's brute force does, by torch."""
-
-    def by_halves(queries: Tensor, n: int) -> gpu_scan.Best:
-        assert queries.dtype == torch.float16
-        scores, rows = (queries.float() @ matrix.vectors.float().T).topk(n, dim=1)
-        return rows, scores
-
-    return by_halves
-
-
-def test_what_halves_cannot_confirm_is_scanned_for(
-    vectors: Vectors, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    near, queries = crowd(rng)
-    scanned = []
-    scan = Matrix.scan
-    monkeypatch.setattr(Matrix, "scan", lambda self, q, *rest: (scanned.append(len(q)), scan(self, q, *rest))[1])
-    for rows, some in ((near, queries), (vectors, vectors[:20]), (vectors[:10], queries)):
-        matrix = matrix_of(rows)
-        found = matrix.found(some, lambda here, m=matrix: m.confirmed(here, 5, by_halves_of(m)))
-        check_exact(found, rows, some, 5, np.arange(len(rows)))
-    assert len(scanned) == 1  # for the crowd, not for queries that are halves, nor where none was left out
-    assert scanned[0] > 0
-
-
-# Batches --------------------------------------------------------------------------------------------------------------
-
-
-def test_those_that_wait_are_searched_together() -> None:
-    batches, entered, go_on = list[tuple[Any, int]](), threading.Event(), threading.Event()
-
-    def search(queries: Vectors, key: Any) -> Found:
-        batches.append((key, len(queries)))
-        entered.set()
-        assert go_on.wait(10)
-        if key == "bad":
-            raise IndexLostError("lost")
-        return queries[:, :1].astype(np.int64), queries[:, 1:]
-
-    together = Batches(search)
-    asked = [(number, "a" if number < 6 else "b" if number < 9 else "bad") for number in range(11)]
-    with ThreadPoolExecutor(12) as pool:
-        first = pool.submit(together, np.array([[99, 0.5]], np.float32), "a")
-        assert entered.wait(10)
-        futures = [pool.submit(together, np.array([[n, n / 2], [n, -n]], np.float32), key) for n, key in asked]
-        while len(together._waiting) < len(asked):
-            threading.Event().wait(0.001)
-        go_on.set()
-        assert first.result(10)[0].tolist() == [[99]]
-        for (number, key), future in zip(asked, futures, strict=True):
-            if key == "bad":
-                with pytest.raises(IndexLostError):
-                    future.result(10)
-                continue
-            rows, cosines = future.result(10)
-            assert rows.tolist() == [[number], [number]]
-            assert cosines.tolist() == [[number / 2], [-number]]
-    assert sorted(batches) == sorted([("a", 1), ("a", 12), ("b", 6), ("bad", 4)])
-    assert not together._waiting
-
-
-def test_a_batch_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.batching._MAX_QUERIES", 8)
-    sizes, lock = list[int](), threading.Lock()
-
-    def search(queries: Vectors, key: Any) -> Found:
-        with lock:
-            sizes.append(len(queries))
-        return queries.astype(np.int64), queries
-
-    together = Batches(search)
-    with ThreadPoolExecutor(16) as pool:
-        blocks = [np.full((5 if number % 4 else 20, 1), number, np.float32) for number in range(60)]
-        for number, (rows, _) in enumerate(pool.map(lambda block: together(block, 0), blocks)):
-            assert (rows == number).all()
-            assert len(rows) == len(blocks[number])
-    assert sum(sizes) == sum(map(len, blocks))
-    assert max(size for size in sizes if size != 20) <= 8
-
-
-# The index in a view --------------------------------------------------------------------------------------------------
+__all__ = ["vectors"]  # the fixture
 
 
 @pytest.fixture(scope="module")
@@ -463,19 +295,6 @@ def test_a_released_index_leaves_the_search_to_the_cpu(view: LocalView, vectors:
 
 
 # On a GPU -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it")
-@pytest.mark.parametrize("dim", [16, 200, 512])
-def test_brute_force_of_faiss_is_exact(dim: int, rng: np.random.Generator) -> None:
-    vectors = unit(rng.standard_normal((30_000, dim)).astype(np.float32))
-    matrix = matrix_of(vectors, "cuda")
-    nearest = gpu_faiss.brute_force(matrix, gpu_faiss.resources())
-    for queries in (vectors[:300], normalised(rng.standard_normal((300, dim))), vectors[:1]):
-        for k in (1, 10, 48, 500):
-            found = matrix.found(queries, lambda here, k=k: nearest(here, k))
-            check_exact(found, vectors, queries, k, np.arange(len(vectors)))
 
 
 @pytest.mark.gpu
