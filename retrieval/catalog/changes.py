@@ -39,17 +39,17 @@ def index_changes(
     with engine.connect() as connection:
         stream = _stream(connection, changed)
         while chunk := list(islice(stream, ROWS_A_FETCH)):
-            rows = _rows_of(engine, [track.id for track in chunk], rows_of_space)
+            by_track = _rows_of(engine, [track.id for track in chunk], rows_of_space)
             for track in chunk:
-                found = rows.get(track.id)
-                if found is None:
+                rows = by_track.get(track.id)
+                if rows is None:
                     yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
                     continue
-                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
-                spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32)
+                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in rows])
+                spans_s = np.array([(row.start_s, row.end_s) for row in rows], np.float32)
                 if granularity == "segment":
                     vectors = _unit(vectors)
-                version = found[0].encoder_version
+                version = rows[0].encoder_version
                 yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
 
 
@@ -63,17 +63,17 @@ def segments(space: str) -> ColumnElement[bool]:
     return (embeddings.c.space == space) & embeddings.c.segment_no.is_not(None)
 
 
-def _rows_of(engine: Engine, track_ids: Sequence[int], wanted: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
+def _rows_of(engine: Engine, track_ids: Sequence[int], only: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
     """Rows of `embeddings` by track, in order of segment."""
     columns = ("track_id", "vector", "encoder_version", "start_s", "end_s")
     statement = (
         select(*(embeddings.c[name] for name in columns))
-        .where(embeddings.c.track_id == func.any(list(track_ids)), wanted)
+        .where(embeddings.c.track_id == func.any(list(track_ids)), only)
         .order_by(embeddings.c.track_id, embeddings.c.segment_no)
     )
     with engine.connect() as connection:
         rows = connection.execute(statement)
-        return {track_id: list(own) for track_id, own in groupby(rows, key=lambda row: int(row.track_id))}
+        return {track_id: list(group) for track_id, group in groupby(rows, key=lambda row: int(row.track_id))}
 
 
 def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:

@@ -89,9 +89,9 @@ class Attributes:
                     texts.setdefault(path, []).append((row.id, value))
                 else:
                     numbers.setdefault(path, []).append((row.id, value))
-        for path, found in numbers.items():
-            ids = as_track_ids([track_id for track_id, _ in found])
-            yield self._numbers(f"meta.{path}", ids, [number for _, number in found])
+        for path, values in numbers.items():
+            ids = as_track_ids([track_id for track_id, _ in values])
+            yield self._numbers(f"meta.{path}", ids, [number for _, number in values])
         for path, words in texts.items():
             ids = as_track_ids([track_id for track_id, _ in words])
             yield self._texts(f"meta.{path}", ids, [word for _, word in words])
@@ -114,15 +114,15 @@ class Attributes:
         """The numbers of rows (name, track id, number), by name."""
         while True:
             codes: dict[str, int] = {}
-            coded, ids, found = array("q"), array("q"), array("d")
+            coded, ids, values = array("q"), array("q"), array("d")
             # Row by row into arrays: to keep the rows themselves costs more in garbage collection than all the rest.
             for name, track_id, number in islice(rows, NUMBERS_A_CHUNK):
                 coded.append(codes.setdefault(name, len(codes)))
                 ids.append(track_id)
-                found.append(number)
+                values.append(number)
             if not ids:
                 return
-            track_ids, numbers, code_of = as_track_ids(ids), np.array(found), np.array(coded)
+            track_ids, numbers, code_of = as_track_ids(ids), np.array(values), np.array(coded)
             by_name = np.split(np.argsort(code_of, kind="stable"), np.cumsum(np.bincount(code_of))[:-1])
             for name, chosen in zip(codes, by_name, strict=True):
                 yield self._column(f"{family}.{name}").numbers, track_ids[chosen], numbers[chosen]

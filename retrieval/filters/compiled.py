@@ -74,12 +74,12 @@ class Selections:
         self._follow()
         key = (name, view.version, self.attributes.revision, filter_.model_dump_json(exclude_defaults=True))
         with self._lock:
-            kept = self._kept.get(key)
-        if kept is None:
-            kept = view.select(self.matching(filter_))
+            selection = self._kept.get(key)
+        if selection is None:
+            selection = view.select(self.matching(filter_))
             with self._lock:
-                self._kept[key] = kept
-        return kept
+                self._kept[key] = selection
+        return selection
 
     def _follow(self) -> None:
         if self._watch.is_due(self.attributes.revision):

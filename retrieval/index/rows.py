@@ -98,21 +98,21 @@ class Rows:
     def vectors(self, vector_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these rows, float32 [n, dim]."""
         in_delta = vector_ids >= self.snapshot_rows
-        found = np.empty((len(vector_ids), self.dim), np.float32)
+        vectors = np.empty((len(vector_ids), self.dim), np.float32)
         if self.snapshot is not None and not in_delta.all():
-            found[~in_delta] = self.snapshot.index.vectors(vector_ids[~in_delta])
-        found[in_delta] = self.delta.vectors[vector_ids[in_delta] - self.snapshot_rows]
-        return found
+            vectors[~in_delta] = self.snapshot.index.vectors(vector_ids[~in_delta])
+        vectors[in_delta] = self.delta.vectors[vector_ids[in_delta] - self.snapshot_rows]
+        return vectors
 
     def track_ids(self, vector_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The tracks of these rows; −1 for −1."""
-        found: NDArray[np.int64] = self._looked_up("track_ids", vector_ids, -1)
-        return found
+        track_ids: NDArray[np.int64] = self._looked_up("track_ids", vector_ids, -1)
+        return track_ids
 
     def spans_s(self, vector_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Start and end of these rows, float32 [..., 2]; NaN for −1."""
-        found: NDArray[np.float32] = self._looked_up("spans_s", vector_ids, np.nan)
-        return found
+        spans_s: NDArray[np.float32] = self._looked_up("spans_s", vector_ids, np.nan)
+        return spans_s
 
     def select(
         self, tracks: Matching | NDArray[np.int64] | None = None, *, without: NDArray[np.int64] | None = None
@@ -152,13 +152,13 @@ class Rows:
 
     def _looked_up(self, name: str, rows: NDArray[np.int64], missing: float) -> NDArray[Any]:
         of_delta = getattr(self.delta, name)
-        found = np.full((*rows.shape, *of_delta.shape[1:]), missing, of_delta.dtype)
+        values = np.full((*rows.shape, *of_delta.shape[1:]), missing, of_delta.dtype)
         in_delta = rows >= self.snapshot_rows
-        found[in_delta] = of_delta[rows[in_delta] - self.snapshot_rows]
+        values[in_delta] = of_delta[rows[in_delta] - self.snapshot_rows]
         if self.snapshot is not None:
             in_snapshot = (rows >= 0) & ~in_delta
-            found[in_snapshot] = getattr(self.snapshot, name)[rows[in_snapshot]]
-        return found
+            values[in_snapshot] = getattr(self.snapshot, name)[rows[in_snapshot]]
+        return values
 
     def _with_dead(self, track_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         if self.snapshot is None:
@@ -214,9 +214,9 @@ class RowSelection:
 
     def count_of(self, track_ids: NDArray[np.int64]) -> int:
         """How many of these tracks (ascending) are among them."""
-        theirs = self._of.select(track_ids)
-        rows = theirs.rows[contained(theirs.rows, self.rows)]
-        delta_rows = theirs.delta_rows[contained(theirs.delta_rows, self.delta_rows)]
+        others = self._of.select(track_ids)
+        rows = others.rows[contained(others.rows, self.rows)]
+        delta_rows = others.delta_rows[contained(others.delta_rows, self.delta_rows)]
         return len(distinct(np.concatenate([self._of.track_ids(rows), self._of.delta.track_ids[delta_rows]])))
 
     @cached_property

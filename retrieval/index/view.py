@@ -51,12 +51,12 @@ class LocalView(Rows):
         enough: Enough = None,
     ) -> Neighbors:
         """The `k` nearest tracks of every query, or as many as are enough: see `IndexView.search`."""
-        own = cast("RowSelection | None", selection)
+        rows = cast("RowSelection | None", selection)
         try:
-            return self._widened(queries, k, own, exact=exact, enough=enough)
+            return self._widened(queries, k, rows, exact=exact, enough=enough)
         except IndexLostError:
             pass  # out of here, or the traceback would hold on to the memory that ran out
-        return self._widened(queries, k, own, exact=exact, enough=enough)
+        return self._widened(queries, k, rows, exact=exact, enough=enough)
 
     def _widened(
         self, queries: NDArray[np.float32], k: int, selection: RowSelection | None, *, exact: bool, enough: Enough
@@ -72,9 +72,9 @@ class LocalView(Rows):
             if n < scored and last and (tracks[0][:, last - 1] < 0).any():
                 n *= _WIDEN
                 continue
-            found = Neighbors(*tracks, matching, scored, "exact" if exact else self._path(selection))
-            if enough is None or enough(found) or k >= matching:
-                return found
+            neighbors = Neighbors(*tracks, matching, scored, "exact" if exact else self._path(selection))
+            if enough is None or enough(neighbors) or k >= matching:
+                return neighbors
             k *= _WIDEN
 
     def _nearest_tracks(
@@ -154,16 +154,15 @@ def _by_track(
     track_ids = np.take_along_axis(track_ids, order, 1)
     again = _seen_before(track_ids) | (track_ids < 0)
     places = np.argsort(again, axis=1, kind="stable")[:, :k]
-    found = (np.take_along_axis(array, order, 1) for array in (rows, cosines))
+    rows, cosines = np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
     missing = np.take_along_axis(again, places, 1)
     padding = ((0, 0), (0, max(0, k - places.shape[1])))
 
-    def kept(array: NDArray[Any], without: float) -> NDArray[Any]:
+    def best(array: NDArray[Any], without: float) -> NDArray[Any]:
         values = np.where(missing, np.array(without, array.dtype), np.take_along_axis(array, places, 1))
         return np.pad(values, padding, constant_values=without)
 
-    best_rows, best_cosines = found
-    return kept(track_ids, -1), kept(best_rows, -1), kept(best_cosines, -np.inf)
+    return best(track_ids, -1), best(rows, -1), best(cosines, -np.inf)
 
 
 def _seen_before(values: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Granularity
+    from retrieval.index.protocol import Neighbors
     from retrieval.search.picking import Page
     from retrieval.search.plan import Plan
 
@@ -83,10 +84,12 @@ class Search:
         laps.finish("filter")
         maker = PageMaker(plan, position, self.catalog, self.tracks, laps.finish)
         vectors = recommend.queries(plan.positive, plan.negative, query.strategy)
-        found = view.search(vectors, maker.first_k, selection=plan.selection, exact=query.exact, enough=maker.is_filled)
+        neighbors = view.search(
+            vectors, maker.first_k, selection=plan.selection, exact=query.exact, enough=maker.is_filled
+        )
         laps.finish("search")
         page = maker.page()
-        matching = found.matching - plan.matching_left_out
+        matching = neighbors.matching - plan.matching_left_out
         more = position.returned + len(page.shown) < matching and len(page.shown) == query.limit
         results = self._results(plan, page, first_rank=position.returned + 1)
         laps.finish("rank")
@@ -96,7 +99,7 @@ class Search:
             index.space,
             version,
             view.encoder_version,
-            Stats(matching, found.scored, len(results), found.path, page.dropped, _reason(query, page, matching)),
+            _stats(query, page, neighbors, matching),
             laps.timing_ms(),
         )
 
@@ -131,6 +134,11 @@ def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Posi
     if query.picks:
         return cursors.Position(position.returned + len(page.shown))
     return position.after(list(zip(page.shown.track_ids.tolist(), page.shown.scores.tolist(), strict=True)))
+
+
+def _stats(query: Query, page: Page, neighbors: Neighbors, matching: int) -> Stats:
+    reason = _reason(query, page, matching)
+    return Stats(matching, neighbors.scored, len(page.shown), neighbors.path, page.dropped, reason)
 
 
 def _reason(query: Query, page: Page, matching: int) -> str | None:

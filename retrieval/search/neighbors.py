@@ -65,18 +65,18 @@ def neighbor_blocks(
     selection = None if len(vector_ids) == view.count else view.select(track_ids)
     for number in range(first, block_count(len(vector_ids), block_tracks)):
         block = vector_ids[number * block_tracks : (number + 1) * block_tracks]
-        own = view.track_ids(block)
-        found = view.search(view.vectors(block), k + 1, selection=selection)
-        others = _others(found.track_ids, own)
-        neighbor_ids = found.track_ids[others].reshape(len(own), k)
-        cosines = found.cosines[others].reshape(len(own), k)
+        asking = view.track_ids(block)
+        neighbors = view.search(view.vectors(block), k + 1, selection=selection)
+        others = _others(neighbors.track_ids, asking)
+        neighbor_ids = neighbors.track_ids[others].reshape(len(asking), k)
+        cosines = neighbors.cosines[others].reshape(len(asking), k)
         scores = np.where(neighbor_ids >= 0, score_of(cosines), 0).astype(np.float32)
-        yield NeighborBlock(number, own, neighbor_ids, scores)
+        yield NeighborBlock(number, asking, neighbor_ids, scores)
 
 
-def _others(neighbor_ids: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _others(neighbor_ids: NDArray[np.int64], asking: NDArray[np.int64]) -> NDArray[np.bool_]:
     """All [n, k + 1] but the track itself: k in every row."""
-    itself: NDArray[np.bool_] = neighbor_ids == own[:, np.newaxis]
+    itself: NDArray[np.bool_] = neighbor_ids == asking[:, np.newaxis]
     # More than k equal vectors, or an approximate search, may have kept a track from itself: then the last one goes.
     itself[~itself.any(axis=1), -1] = True
     return ~itself

@@ -79,7 +79,7 @@ class PageMaker:
     ) -> None:
         self._plan, self._position = plan, position
         self._catalog, self._cache, self._lap = catalog, cache, lap
-        self._end = self._wanted = position.returned + plan.query.limit
+        self._end = self._requested = position.returned + plan.query.limit
         self._candidates: Candidates | None = None
         self._picked: Page | None = None
 
@@ -89,23 +89,24 @@ class PageMaker:
         n_left_out = len(self._plan.left_out)
         return self._whole_blocks() + (n_left_out if n_left_out <= FEW_EXCLUDED else 0)
 
-    def is_filled(self, found: Neighbors) -> bool:
+    def is_filled(self, neighbors: Neighbors) -> bool:
         """Whether the page can be made of this; what is picked may fall short though more would match."""
         plan, query = self._plan, self._plan.query
-        self._candidates = candidates = _scored(plan, found).without(plan.left_out)
+        self._candidates = candidates = _scored(plan, neighbors).without(plan.left_out)
         # Behind those, several searches may have left out better ones than they found.
         usable = candidates.scores >= (0.5 if query.strategy == "best_score" and plan.negative else 0)
         if not query.picks:
             return int((usable & self._is_ahead(candidates)).sum()) >= query.limit
         self._lap("search")
-        while found.is_everything or usable.sum() >= self._whole_blocks():
+        while neighbors.is_everything or usable.sum() >= self._whole_blocks():
             picked_from = candidates.at(slice(self._whole_blocks()))
             self._picked = page = self._made(picked_from)
             self._lap("rank")
             # Without an end to this, all tracks might be read.
-            if len(page.shown) == query.limit or len(picked_from) < self._wanted or self._wanted >= MAX_CANDIDATES:
+            is_last = len(picked_from) < self._requested or self._requested >= MAX_CANDIDATES
+            if is_last or len(page.shown) == query.limit:
                 return True
-            self._wanted *= _MORE
+            self._requested *= _MORE
         return False
 
     def page(self) -> Page:
@@ -114,12 +115,12 @@ class PageMaker:
         return self._made(self._candidates) if self._picked is None else self._picked
 
     def _whole_blocks(self) -> int:
-        """As many candidates as are wanted, and all of their block: a page must not depend on where it ends."""
+        """As many candidates as are requested, and all of their block: a page must not depend on where it ends."""
         query = self._plan.query
         if not query.picks:
-            return self._wanted
+            return self._requested
         block = query.diversity.candidates if query.diversity else 10 * query.limit
-        return -(-self._wanted // block) * block
+        return -(-self._requested // block) * block
 
     def _made(self, candidates: Candidates) -> Page:
         query, plan, position = self._plan.query, self._plan, self._position
@@ -129,7 +130,7 @@ class PageMaker:
         candidates = candidates.at(above)
         if query.picks:
             tracks = self._cache.tracks(candidates.track_ids.tolist())
-            candidates, reasons = pick(candidates, tracks, plan, self._catalog, wanted=self._end)
+            candidates, reasons = pick(candidates, tracks, plan, self._catalog, requested=self._end)
             shown = candidates.at(slice(position.returned, self._end))
             dropped |= reasons
         else:
@@ -145,14 +146,14 @@ class PageMaker:
         return ahead & ~np.isin(candidates.track_ids, self._position.seen) if self._position.seen else ahead
 
 
-def _scored(plan: Plan, found: Neighbors) -> Candidates:
+def _scored(plan: Plan, neighbors: Neighbors) -> Candidates:
     """All that any of the searches found, by the strategy's score; equal ones in order of track."""
     query, view = plan.query, plan.view
-    if len(found.track_ids) == 1 and query.strategy == "average_vector":
-        kept = found.track_ids[0] >= 0
-        scores = recommend.score_of(found.cosines[0][kept])
-        return Candidates(found.track_ids[0][kept], scores, found.vector_ids[0][kept])
-    vector_ids = distinct(found.vector_ids[found.vector_ids >= 0])
+    if len(neighbors.track_ids) == 1 and query.strategy == "average_vector":
+        there = neighbors.track_ids[0] >= 0
+        scores = recommend.score_of(neighbors.cosines[0][there])
+        return Candidates(neighbors.track_ids[0][there], scores, neighbors.vector_ids[0][there])
+    vector_ids = distinct(neighbors.vector_ids[neighbors.vector_ids >= 0])
     scores = recommend.scores(view.vectors(vector_ids), plan.positive, plan.negative, query.strategy)
     track_ids = view.track_ids(vector_ids)
     order = np.lexsort((track_ids, -scores))
@@ -162,9 +163,9 @@ def _scored(plan: Plan, found: Neighbors) -> Candidates:
 
 
 def pick(
-    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, wanted: int
+    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, requested: int
 ) -> tuple[Candidates, dict[str, int]]:
-    """The candidates in the order in which they shall stand, the first `wanted` at least, and what each rule dropped.
+    """The candidates in the order of the results, the first `requested` at least, and what each rule dropped.
 
     In turn: hubs step back, then other versions of a track that is in already or was an example, too many of one artist
     or album, likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block
@@ -188,7 +189,7 @@ def pick(
         candidates, places = candidates.at(kept), places[kept]
     if diversity is not None and diversity.mmr:
         # The gaps of a queue may need any of them.
-        enough = len(candidates) if query.context is not None else wanted
+        enough = len(candidates) if query.context is not None else requested
         candidates = candidates.at(_mixed(candidates, places // diversity.candidates, view, diversity.mmr, enough))
     if query.context is not None:
         candidates, gaps = _queued(candidates, tracks, query, catalog)
@@ -206,9 +207,9 @@ def _originals(candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, 
     durations_s = np.array([known[track_id].duration_s for track_id in track_ids.tolist()])
 
     def fingerprints(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
-        asked = track_ids[positions].tolist()
-        found = catalog.fingerprints_of(list(dict.fromkeys(asked)))
-        return [found.get(track_id) for track_id in asked]
+        requested = track_ids[positions].tolist()
+        by_track = catalog.fingerprints_of(list(dict.fromkeys(requested)))
+        return [by_track.get(track_id) for track_id in requested]
 
     first = fold_duplicates(plan.view.vectors(vector_ids), durations_s, fingerprints)
     originals: NDArray[np.bool_] = (first == np.arange(len(first)))[len(of_examples) :]
@@ -216,16 +217,16 @@ def _originals(candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, 
 
 
 def _mixed(
-    candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float, wanted: int
+    candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float, requested: int
 ) -> NDArray[np.int64]:
-    """The order of MMR, within each block (ascending numbers) for itself: the first `wanted` positions, int64."""
+    """The order of MMR, within each block (ascending numbers) for itself: the first `requested` positions, int64."""
     order = np.empty(0, np.int64)
     for block in np.unique(blocks):
-        if len(order) >= wanted:
+        if len(order) >= requested:
             break
         inside = np.flatnonzero(blocks == block)
         vectors = view.vectors(candidates.vector_ids[inside])
-        picked = mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=wanted - len(order))
+        picked = mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=requested - len(order))
         order = np.concatenate([order, inside[picked]])
     return order
 
@@ -234,9 +235,9 @@ def _hubs_behind(candidates: Candidates, blocks: NDArray[np.int64], view: IndexV
     """The candidates of each block by their scores less how near they are to their own nearest tracks."""
     if not len(candidates):
         return candidates
-    found = view.search(view.vectors(candidates.vector_ids), NEIGHBOURS + 1)
-    own = found.track_ids == candidates.track_ids[:, np.newaxis]
-    density = density_of(np.where(own, -np.inf, found.cosines))
+    neighbors = view.search(view.vectors(candidates.vector_ids), NEIGHBOURS + 1)
+    itself = neighbors.track_ids == candidates.track_ids[:, np.newaxis]
+    density = density_of(np.where(itself, -np.inf, neighbors.cosines))
     scores = csls((2 * candidates.scores - 1).astype(np.float32), density)
     order = np.lexsort((candidates.track_ids, -scores, blocks))
     return Candidates(candidates.track_ids[order], scores[order], candidates.vector_ids[order])

@@ -112,11 +112,11 @@ def _seeds(query: Query, catalog: Catalog, tracks: TrackCache) -> dict[str, Trac
         for number, seed in enumerate(side):
             if seed.track is not None:
                 paths.setdefault(seed.track, query.key_path_of(name, number))
-    found = tracks.by_key(list(paths))
+    tracks_by_key = tracks.by_key(list(paths))
     for key, path in paths.items():
-        if key not in found:
+        if key not in tracks_by_key:
             raise UnknownTrackError(key, catalog.nearest_keys(key), path)
-    return found
+    return tracks_by_key
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,12 @@ def playlist(search: Search, start: str, end: str, steps: int, *, space: str | N
     known = {track.id: track for track in ends}
 
     def nearest(points: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        found = view.search(points, k)
-        known.update(search.catalog.tracks_by_id(np.unique(found.track_ids).tolist()))
+        neighbors = view.search(points, k)
+        known.update(search.catalog.tracks_by_id(np.unique(neighbors.track_ids).tolist()))
         # What was deleted a moment ago is no stop.
-        track_ids = np.where(np.isin(found.track_ids, list(known)), found.track_ids, -1)
-        vectors = np.zeros((*found.vector_ids.shape, view.dim), np.float32)
-        vectors[found.vector_ids >= 0] = view.vectors(found.vector_ids[found.vector_ids >= 0])
+        track_ids = np.where(np.isin(neighbors.track_ids, list(known)), neighbors.track_ids, -1)
+        vectors = np.zeros((*neighbors.vector_ids.shape, view.dim), np.float32)
+        vectors[neighbors.vector_ids >= 0] = view.vectors(neighbors.vector_ids[neighbors.vector_ids >= 0])
         return track_ids, vectors
 
     path = recommend.path(_stop(ends[0], view), _stop(ends[1], view), steps, nearest)
