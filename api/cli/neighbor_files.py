@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.filters.compiled import ids_of
 from retrieval.search.neighbors import BLOCK_TRACKS, block_count, neighbor_blocks
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from retrieval.catalog.reading import Catalog
     from retrieval.filters.language import Filter
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
     from retrieval.search.neighbors import NeighborBlock
 
@@ -105,7 +104,7 @@ def export_neighbors(
     view = index.view()
     track_ids = view.all_track_ids()
     if condition is not None:
-        track_ids = np.intersect1d(track_ids, ids_of(search.matching(condition)))
+        track_ids = np.intersect1d(track_ids, search.selections.matching(condition).track_ids())
     raw_filter = None if condition is None else condition.model_dump_json(exclude_defaults=True)
     state = ExportState(index.space, view.version, k, raw_filter, len(track_ids), block_tracks)
     folder = parts_of(out)

@@ -23,7 +23,6 @@ from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures.significance import Interval, bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
 from retrieval.evaluation.results.runs import AnnEvaluation, AnnRecall, Latency, Subject
-from retrieval.filters.compiled import ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from retrieval.catalog.records import Granularity
     from retrieval.filters.language import Filter
-    from retrieval.index.view import IndexView, Selection
+    from retrieval.index.protocol import IndexView, Selection
     from retrieval.search.engine import Search
 
 SHARES = (0.001, 0.01, 0.1, 0.5)
@@ -85,7 +84,7 @@ def evaluate_ann(
         size = max(1, round(share * len(ids)))
         cases.append(("random", view.select(np.sort(rng.choice(ids, size=size, replace=False)))))
     for name, condition in (filters or {}).items():
-        cases.append((name, view.select(ids_of(search.matching(condition)))))
+        cases.append((name, view.select(search.selections.matching(condition))))
     rows = []
     for number, (name, among) in enumerate(cases, start=1):
         rows.append(_measured(view, name, among, query_ids, vectors, k, epsilon, timed))
@@ -145,7 +144,7 @@ def _measured(
         nan = float("nan")
         nothing, never = Interval(nan, nan, nan, 0), Latency(nan, nan, nan)
         return AnnRecall(name, 0, 0.0, "exact", nothing, nothing, nothing, nan, never, never)
-    path = view.search(vectors[:1], k + 1, among=among).path
+    path = view.search(vectors[:1], k + 1, selection=among).path
     answer, true = (nearest_others(view, query_ids, vectors, k, among=among, exact=exact) for exact in (False, True))
     tie_safe = near_enough(answer[1], true[1])
     values = (id_overlap(answer[0], true[0]), tie_safe, near_enough(answer[1], true[1], epsilon=epsilon))
@@ -165,11 +164,11 @@ def _measured(
 
 
 def _latency(view: IndexView, vectors: NDArray[np.float32], k: int, among: Selection | None, *, exact: bool) -> Latency:
-    view.search(vectors[:1], k, among=among, exact=exact)  # what a selection makes once is not a query's time
+    view.search(vectors[:1], k, selection=among, exact=exact)  # what a selection makes once is not a query's time
     times_ms = []
     for number in range(len(vectors)):
         start = time.perf_counter()
-        view.search(vectors[number : number + 1], k, among=among, exact=exact)
+        view.search(vectors[number : number + 1], k, selection=among, exact=exact)
         times_ms.append(1000 * (time.perf_counter() - start))
     return Latency(*(round(float(np.percentile(times_ms, level)), 4) for level in (50, 95, 99)))
 

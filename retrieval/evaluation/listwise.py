@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Labels
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
 
 LIST_LENGTH = 10
 _BLOCK = 1_024

@@ -16,7 +16,7 @@ from retrieval.errors import MissingEmbeddingError, RetrievalError
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.index.ascending import contained, distinct
 from retrieval.search import recommend
-from retrieval.search.scores import score_of
+from retrieval.search.recommend import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
-    from retrieval.index.view import IndexView, Selection
+    from retrieval.index.protocol import IndexView, Selection
     from retrieval.search.engine import Search
     from retrieval.search.query import Query
 
@@ -113,7 +113,7 @@ def nearest_others(
     parts = [(np.empty((0, k), np.int64), np.empty((0, k)))]
     for start in range(0, len(query_ids), BLOCK_TRACKS):
         block = slice(start, start + BLOCK_TRACKS)
-        answer = view.search(vectors[block], k + 1, among=among, exact=exact)
+        answer = view.search(vectors[block], k + 1, selection=among, exact=exact)
         parts.append(_others(answer.track_ids, answer.cosines, query_ids[block]))
     ids, cosines = zip(*parts, strict=True)
     return np.concatenate(ids), np.concatenate(cosines)
@@ -131,7 +131,7 @@ def track_vectors(view: IndexView, track_ids: NDArray[np.int64]) -> NDArray[np.f
     MissingEmbeddingError
         If the view does not hold one of them.
     """
-    rows = view.select(track_ids).every_row
+    rows = view.vector_ids(track_ids)
     owners = view.track_ids(rows)
     order = np.argsort(owners, kind="stable")
     vectors, owners = view.vectors(rows[order]), owners[order]

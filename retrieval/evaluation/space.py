@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import Labels
     from retrieval.evaluation.measures.half_tracks import HalfTracks
     from retrieval.evaluation.measures.significance import Interval
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
 
 SAMPLE = 10_000

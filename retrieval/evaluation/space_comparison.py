@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from retrieval.evaluation.inputs.pairs import Pairs
     from retrieval.evaluation.measures.metrics import Metric
     from retrieval.evaluation.measures.significance import Interval
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
 
 LIST_DEPTH = 50

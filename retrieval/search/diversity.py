@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.search.scores import score_of
+from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]
 ArtistAlbum = tuple[str | None, str | None]

@@ -1,14 +1,14 @@
-"""From what was asked to what is searched: examples become vectors, keys become ids, a filter becomes rows."""
+"""From what was asked to what is searched: examples become vectors, keys become ids, a filter becomes a selection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError, UnknownTrackError
-from retrieval.filters.compiled import ids_of
 from retrieval.search import recommend
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from retrieval.catalog.tracks import TrackCache
     from retrieval.errors import Place
     from retrieval.filters.compiled import Selections
+    from retrieval.index.protocol import IndexView, Selection
     from retrieval.index.space import SpaceIndex
-    from retrieval.index.view import IndexView, Selection
     from retrieval.search.query import Query, Seed
     from retrieval.search.recommend import Example
 
@@ -37,7 +37,7 @@ class Plan:
     ----------
     seeds : the examples that are tracks, by key
     excluded : tracks that the caller does not want
-    among : rows that the search may return; none for all
+    selection : what the search may return; none for all
     dropped : tracks that would have matched, but for being excluded
     """
 
@@ -48,10 +48,10 @@ class Plan:
     negative: Sequence[Example]
     seeds: Mapping[str, Track]
     excluded: frozenset[int]
-    among: Selection | None = None
+    selection: Selection | None = None
     dropped: int = 0
 
-    @property
+    @cached_property
     def left_out(self) -> frozenset[int]:
         """Tracks that must not come back."""
         return self.excluded if self.query.include_seed else self.excluded | {seed.id for seed in self.seeds.values()}
@@ -61,7 +61,7 @@ class Plan:
         if not track_ids:
             return 0
         ids = np.sort(np.fromiter(track_ids, np.int64, len(track_ids)))
-        return self.view.select(ids).matching if self.among is None else self.among.count_of(ids)
+        return self.view.select(ids).matching if self.selection is None else self.selection.count_of(ids)
 
     @property
     def matching_left_out(self) -> int:
@@ -88,7 +88,7 @@ def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, 
 
 
 def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
-    """The plan with the rows that may be returned; `name` is that of the index.
+    """The plan with what may be returned; `name` is that of the index.
 
     Raises
     ------
@@ -96,12 +96,12 @@ def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
     """
     query, left_out = plan.query, plan.left_out
     if query.filter is not None:
-        plan = replace(plan, among=selections.of(query.filter, plan.view, name))
+        plan = replace(plan, selection=selections.of(query.filter, plan.view, name))
     plan = replace(plan, dropped=plan.count_of(plan.excluded))
     if len(left_out) > FEW_EXCLUDED:
-        ids = plan.view.all_track_ids() if query.filter is None else ids_of(selections.matching(query.filter))
-        rest = plan.view.select(np.setdiff1d(ids, np.fromiter(left_out, np.int64, len(left_out))))
-        plan = replace(plan, among=rest)
+        matching = None if query.filter is None else selections.matching(query.filter)
+        without = np.fromiter(left_out, np.int64, len(left_out))
+        plan = replace(plan, selection=plan.view.select(matching, without=without))
     return plan
 
 
@@ -161,14 +161,14 @@ class _Resolver:
 
 
 def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
-    """The track's rows in a view, float32 [n, dim], at least one.
+    """The track's vectors in a view, float32 [n, dim], at least one.
 
     Raises
     ------
     MissingEmbeddingError
         If there is none.
     """
-    vectors = view.vectors_of(track.id)
+    vectors = view.vectors(view.vector_ids(np.array([track.id], np.int64)))
     if not len(vectors):
         raise MissingEmbeddingError(
             f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.records import Track
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
 
 MAX_STEPS = 100
@@ -63,8 +63,9 @@ def playlist(search: Search, start: str, end: str, steps: int, *, space: str | N
         known.update(search.catalog.tracks_by_id(np.unique(nearest.track_ids).tolist()))
         # What was deleted a moment ago is no stop.
         track_ids = np.where(np.isin(nearest.track_ids, list(known)), nearest.track_ids, -1)
-        vectors = view.vectors(np.maximum(nearest.rows, 0).ravel())  # of row 0 where there are fewer
-        return track_ids, vectors.reshape(*nearest.rows.shape, -1)
+        vectors = np.zeros((*nearest.vector_ids.shape, view.dim), np.float32)
+        vectors[nearest.vector_ids >= 0] = view.vectors(nearest.vector_ids[nearest.vector_ids >= 0])
+        return track_ids, vectors
 
     path = recommend.path(_stop(ends[0], view), _stop(ends[1], view), steps, neighbors)
     tracks = [known[track_id] for track_id in path.track_ids.tolist()]

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import QueryError
-from retrieval.search.scores import score_of
 
 Strategy = Literal["average_vector", "best_score", "sum_scores"]
 MIN_NORM = 1e-6
@@ -77,6 +76,21 @@ class Path:
     track_ids: NDArray[np.int64]
     cosines: NDArray[np.float64]
     reason: str | None
+
+
+def score_of(cosines: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (1 + cos) / 2: higher is better.
+
+    Parameters
+    ----------
+    cosines : [...], of vectors whose norms may be off 1 by rounding
+
+    Returns
+    -------
+    float64 [...], in [0, 1]
+    """
+    score: NDArray[np.float64] = np.clip((1 + np.asarray(cosines, np.float64)) / 2, 0, 1)
+    return score
 
 
 def queries(

@@ -26,6 +26,7 @@ from retrieval.evaluation.results.files import descending, write_run
 from retrieval.evaluation.results.runs import as_json
 from retrieval.evaluation.run import EvaluatedRun, Options, evaluate
 from retrieval.filters.language import parse_filter
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed, continued, similar
 from tests.catalog.test_catalog import analysis
@@ -54,7 +55,7 @@ def circle(engine: Engine, tmp_path: Path) -> Search:
     catalog = Catalog(engine)
     catalog.store_many([track(key, degrees) for key, degrees in ANGLES.items()])
     search = Search(catalog, tmp_path / "index", default_space="circle")
-    search.space().rebuild()
+    rebuild(search.space())
     return search
 
 
@@ -66,7 +67,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     catalog.store_many(made[:50])
     search = Search(catalog, tmp_path / "index", default_space="e")
     for granularity in ("track", "segment"):
-        search.space(None, granularity).rebuild()  # type: ignore[arg-type]
+        rebuild(search.space(None, granularity))  # type: ignore[arg-type]
     catalog.store_many(made[50:])
     for number in range(3):
         catalog.delete(f"t{number}")

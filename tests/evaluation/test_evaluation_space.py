@@ -30,6 +30,7 @@ from retrieval.evaluation.space import (
     halves_of,
     measure_space,
 )
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from tests.evaluation.exact_rankings import ranking, ranking_of_others, relevance
 
@@ -67,7 +68,7 @@ def search_of(engine: Engine, folder: Path, tracks: Sequence[TrackAnalysis], spa
     catalog = Catalog(engine)
     catalog.store_many(tracks)
     search = Search(catalog, folder / "index", default_space=space)
-    search.space().rebuild()
+    rebuild(search.space())
     return search
 
 

@@ -18,6 +18,7 @@ from api.cli.neighbor_files import SCHEMA, ExportReport, export_neighbors
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import MissingEmbeddingError, QueryError, UnknownTrackError
 from retrieval.filters.language import parse_filter
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from retrieval.search.neighbors import neighbor_blocks
 from retrieval.search.playlists import playlist
@@ -36,7 +37,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     made = [replace(analysis(f"t{number}", rng), year=1980 + number) for number in range(N_TRACKS)]
     catalog.store_many(made[:40])
     search = Search(catalog, tmp_path / "index", default_space="e")
-    search.space().rebuild()
+    rebuild(search.space())
     catalog.store_many(made[40:])
     for number in range(5):
         catalog.delete(f"t{number}")

@@ -20,8 +20,8 @@ from retrieval.index.snapshots import current_name
 def tracks(limit: int, condition: Filter | None, as_json: bool) -> int:
     """List the catalogue, in the order in which it came in."""
     with opened() as here:
-        only = None if condition is None else list(here.search.matching(condition))
-        listed = here.catalog.list_tracks(after_id=0, limit=limit, only=only)
+        only = None if condition is None else here.search.selections.condition(condition)
+        listed = here.catalog.list_tracks(after_id=0, limit=limit, condition=only)
     if as_json:
         print_json([track_out(track).model_dump() for track in listed])
     else:

@@ -18,6 +18,7 @@ from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.language import parse_filter
+from retrieval.index.merging import merge_soon
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
@@ -31,10 +32,11 @@ PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of 
 @blueprint.doc(responses=possible(422, 503))
 def list_tracks(query_data: ListArguments) -> TrackPage:
     """The catalogue, page by page, under a filter."""
-    only = None
+    here, condition = soundalike(), None
     if query_data.filter is not None:
-        only = list(soundalike().search.matching(parse_filter(_json(query_data.filter, "filter"))))
-    tracks = soundalike().catalog.list_tracks(after_id=_after(query_data.cursor), limit=query_data.limit + 1, only=only)
+        condition = here.search.selections.condition(parse_filter(_json(query_data.filter, "filter")))
+    after_id = _after(query_data.cursor)
+    tracks = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
     page = tracks[: query_data.limit]
     more = len(tracks) > query_data.limit
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
@@ -57,6 +59,7 @@ def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     _check_key(key)
     fields = TrackFields.model_validate_json(form_and_files_data.body or "{}")
     outcome = _index(key, form_and_files_data.file, fields)
+    merge_soon(soundalike().search.opened)
     if outcome.status == "failed":
         detail = f"{outcome.stage}: {outcome.reason}"
         title = "The track cannot be indexed"
@@ -73,12 +76,10 @@ def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
     keys = [str(file.filename) for file in form_and_files_data.files]
     for key in keys:
         _check_key(key)
-    return ItemsOut(
-        items=[
-            _item(key, _index(key, file, TrackFields()))
-            for key, file in zip(keys, form_and_files_data.files, strict=True)
-        ]
-    )
+    files = form_and_files_data.files
+    items = [_item(key, _index(key, file, TrackFields())) for key, file in zip(keys, files, strict=True)]
+    merge_soon(soundalike().search.opened)
+    return ItemsOut(items=items)
 
 
 @blueprint.delete("/tracks/<path:key>")
@@ -89,6 +90,7 @@ def delete_track(key: str) -> str:
     track = soundalike().catalog.track(key)
     soundalike().catalog.delete(key)
     discard_audio(track.uri, soundalike().catalog, uploads_dir=soundalike().settings.uploads_dir)
+    merge_soon(soundalike().search.opened)
     return ""
 
 
