@@ -61,7 +61,7 @@ run)
     for archive in var/gpu/*.txz; do tar -C "$site" -xf "$archive"; done
     # What the machine has of pytest's plugins need not fit this pytest, nor its warnings be ours.
     export PYTHONPATH="$site:$PWD" PYTHONUNBUFFERED=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 failed=0
-    tests="tests/encoders/test_spec.py tests/training/test_augmentations.py" search=
+    tests="tests/encoders/test_encoder.py tests/training/test_augmentations.py" search=
     if python3 -c "import torch, faiss"; then tests="tests/index/test_gpu.py $tests" search=1; fi
     # shellcheck disable=SC2086
     python3 -m pytest -q -m gpu -W default -p no:cacheprovider --durations=5 $tests || failed=1
