@@ -13,10 +13,15 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from indexer.stages.fingerprint import FingerprintStage
-from retrieval.catalog.database import alembic_config, check_schema, connected, migrate
+from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
 from retrieval.errors import DatabaseUnavailableError, SchemaError
+
+TRACK = """INSERT INTO tracks (key, duration_s, uri, content_hash, size_bytes, modified_ns, revision)
+    VALUES (:key, 1, :key, '', 1, 1, :revision)"""
+EMBEDDING = """INSERT INTO embeddings (track_id, space, start_s, end_s, vector, encoder_version)
+    VALUES (:id, :space, 0, 1, :vector, :version)"""
 
 
 def tables_of(engine: Engine) -> set[str]:
@@ -34,6 +39,42 @@ def test_upgrade_then_downgrade_leaves_nothing(empty_database_url: str) -> None:
         assert connection.execute(text("SELECT count(*) FROM pg_sequences")).scalar() == 0
     migrate(engine)
     check_schema(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("own", "renamed"),
+    [
+        ([], True),
+        ([(2, "clmr", "clmr-own", 32)], True),  # of another encoder that its user calls so
+        ([(2, "timbre", "timbre-own", 32)], False),
+    ],
+)
+def test_what_was_clmr_becomes_timbre_and_what_is_ones_own_stays(
+    own: list[tuple[int, str, str, int]], renamed: bool, empty_database_url: str
+) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine, "0003")
+    kept = [(1, "clmr-samplecnn", "clmr-samplecnn-abc", 512), *own]
+    with engine.begin() as connection:
+        for number in (1, 2):
+            connection.execute(text(TRACK), {"key": f"{number}.wav", "revision": number})
+        for track_id, space, version, dim in [(1, "clmr", "clmr-abc", 256), *kept]:
+            values = {"id": track_id, "space": space, "version": version, "vector": bytes(2 * dim)}
+            connection.execute(text(EMBEDDING), values)
+
+    def embedded() -> list[tuple[int, str, str, int]]:
+        rows = "SELECT track_id, space, encoder_version, octet_length(vector) / 2 FROM embeddings"
+        with engine.connect() as connection:
+            return sorted(tuple(row) for row in connection.execute(text(rows)))  # type: ignore[type-var]
+
+    before = embedded()
+    migrate(engine, "0004")
+    assert embedded() == (sorted([*kept, (1, "timbre", "timbre-abc", 256)]) if renamed else before)
+    if not own:
+        with engine.begin() as connection:
+            command.downgrade(alembic_config(connection), "0003")
+        assert embedded() == before
     engine.dispose()
 
 
@@ -84,7 +125,8 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
 
 def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
-    with pytest.raises(SchemaError, match=r"at nothing, this version needs 0005: run `soundalike migrate`"):
+    newest = max(path.name[:4] for path in MIGRATIONS.glob("versions/0*.py"))
+    with pytest.raises(SchemaError, match=rf"at nothing, this version needs {newest}: run `soundalike migrate`"):
         check_schema(engine)
     engine.dispose()
 
@@ -102,6 +144,24 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     refused = connected("not an address", embedded_dir=tmp_path)
     with pytest.raises(DatabaseUnavailableError, match="accepted: postgresql://"), refused:
         pass
+
+
+@pytest.mark.parametrize(
+    "scheme", ["mysql", "mysql+pymysql", "sqlite", "postgresql+psycopg2", "postgresqlx", "cockroachdb"]
+)
+def test_another_kind_of_database_is_refused(scheme: str, tmp_path: Path) -> None:
+    refused = connected(f"{scheme}://me:secret@127.0.0.1:9/none", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError, match=r"accepted: postgresql://user") as raised, refused:
+        pass
+    assert f"{scheme}://" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_name_of_postgresql_is_accepted(scheme: str, database_url: str, tmp_path: Path) -> None:
+    url = make_url(database_url).set(drivername=scheme).render_as_string(hide_password=False)
+    with connected(url, embedded_dir=tmp_path) as engine:
+        check_schema(engine)
 
 
 def test_the_embedded_server_stops_with_its_last_user_and_keeps_its_data() -> None:
