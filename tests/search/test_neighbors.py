@@ -237,6 +237,6 @@ def test_playlists_that_cannot_be_are_told(search: Search, rng: np.random.Genera
         playlist(search, "t7", "t99", 3)
     with pytest.raises(QueryError, match="steps: is 1; accepted: 2 to 100"):
         playlist(search, "t7", "t8", 1)
-    search.catalog.store(replace(analysis("bare", rng), spaces=()))
+    search.catalog.store(replace(analysis("bare", rng), rows=()))
     with pytest.raises(MissingEmbeddingError, match="'bare'"):
         playlist(search, "t7", "bare", 3)

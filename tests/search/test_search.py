@@ -69,7 +69,7 @@ def test_only_what_would_have_come_counts_as_excluded(
 ) -> None:
     """Up to a hundred tracks are left out of what was found, more of what is searched: nobody shall see which."""
     search.catalog.store_many([replace(analysis(f"u{n}", rng), year=1900 + n % 3) for n in range(n_excluded)])
-    search.catalog.store(replace(analysis("elsewhere", rng), year=2010, spaces=()))
+    search.catalog.store(replace(analysis("elsewhere", rng), year=2010, rows=()))
     excluded = [f"u{n}" for n in range(n_excluded)] + ["t36", "t37", "nowhere", "elsewhere"]
     recent = parse_filter({"must": [{"key": "year", "range": {"gte": 2005}}]})
     answer = search.answer(similar("t39", filter=recent, exclude=excluded, limit=N_TRACKS))
@@ -148,6 +148,6 @@ def test_an_unknown_track_is_told_by_its_example(search: Search) -> None:
 
 
 def test_a_track_without_an_embedding_is_named(search: Search, rng: np.random.Generator) -> None:
-    search.catalog.store(replace(analysis("bare", rng), spaces=()))
+    search.catalog.store(replace(analysis("bare", rng), rows=()))
     with pytest.raises(MissingEmbeddingError, match="'bare'"):
         search.answer(similar("bare"))
