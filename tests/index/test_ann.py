@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.inverted_lists import RowSelection
-from retrieval.index.ann.looks import sooner_scanned
+from retrieval.index.ann.looks import Looks, sooner_scanned
 from retrieval.index.ann.tuning import RECALL_TARGET, build
-from retrieval.index.kernels import candidates_needed, for_k, reach_for, reach_of_matching, unsure
+from retrieval.index.kernels import Probes, candidates_needed, for_k, reach_for, reach_of_matching, unsure
 
 DIM = 32
 COUNT = 12_000
@@ -246,3 +246,23 @@ def test_as_many_as_there_are(ann, queries) -> None:
 
 def test_a_short_search_is_the_head_of_a_long_one(ann, queries) -> None:
     assert (ann.search(queries, 3)[0] == ann.search(queries, K)[0][:, :3]).all()
+
+
+def test_more_candidates_are_taken_in_one_look(ann, queries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first look, none beyond its reach, and one for all the candidates that turn out to be missing."""
+    sizes, look = [[] for _ in range(32)], Looks._look
+
+    def noted(self: Looks, selected: NDArray[np.int64] | slice, n: int, probes: Probes) -> object:
+        for query in np.arange(32)[selected]:
+            sizes[query].append(n)
+        return look(self, selected, n, probes)
+
+    monkeypatch.setattr(Looks, "_look", noted)
+    efforts = (replace(effort, direct_rows=0, candidates=1, usual=-1.0) for effort in ann.tuning.efforts)
+    few = ann.tuned(replace(ann.tuning, efforts=tuple(efforts)))
+    few.search_among(queries[:32], K, ann.subset(np.arange(0, COUNT, 2)))
+    assert {first for first, *_ in sizes} == {K}
+    more = [n for _, *more in sizes for n in more]
+    assert len(more) > 16
+    assert max(len(taken) for taken in sizes) == 2
+    assert {n // K for n in more} <= {4, 8, 16, 32}
