@@ -11,6 +11,7 @@ from indexer.pipeline import Outcome, ingest
 from indexer.scan import scan
 from indexer.stages.registry import stages_with
 from retrieval.catalog.records import Granularity
+from retrieval.index.merging import merge_if_due
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,4 +104,4 @@ def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:
     for encoder in encoders:
         if encoder.spec.name in filled:
             for granularity in get_args(Granularity):
-                search.space(encoder.spec.name, granularity).merge_if_due()
+                merge_if_due(search.space(encoder.spec.name, granularity))

@@ -130,10 +130,10 @@ def prepare(
         tags = read_track_tags(file.path)
     same = known if known is not None and known.content_hash == content_hash else None
     needed = outdated(stages, same.analyses if same else {})
-    audio = DecodedAudio({}, same.duration_s if same else 0.0)
-    if needed:
-        with step("decode", seconds):
-            audio = decoder(file, _sample_rates(needed))
+    if same is not None and not needed:
+        return DecodedTrack(file, content_hash, tags, DecodedAudio({}, same.duration_s), needed, seconds)
+    with step("decode", seconds):
+        audio = decoder(file, _sample_rates(needed))
     track = DecodedTrack(file, content_hash, tags, audio, needed, seconds)
     (analysed,) = run_stages(list(takewhile(lambda stage: not stage.batch_s, needed)), [track])
     if isinstance(analysed, StageError):

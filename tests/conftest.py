@@ -1,12 +1,15 @@
 """Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
 
 import itertools
+import json
 import os
 import sys
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,6 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from torch import Tensor, nn
 
+from api.cli.main import main
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.encoder import Encoder
@@ -162,6 +166,47 @@ def music(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
         sub = "low" if number < 6 else "high"
         write_wav(folder / sub / f"tone{number:02}.wav", tone(110 * 2 ** (number / 3), 3.0 + number / 10))
     return folder
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[str, str]:
+    return os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(tmp_path / "home"),
+        "SOUNDALIKE_CACHE": str(weights_dir.parent),
+        "SOUNDALIKE_SPACE": "musicnn",
+        "COLUMNS": "200",
+    }
+
+
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, with the environment of the test."""
+
+    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> Done:
+        for name, value in (environment | changed).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        done = Done(*capsys.readouterr())
+        assert ended.value.code == expect, done
+        return done
+
+    return call
+
+
+def loaded(done: Done) -> Any:
+    return json.loads(done.stdout)
 
 
 def is_running(pid: int) -> bool:

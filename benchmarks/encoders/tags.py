@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.settings import read_settings
-from benchmarks.encoders.half_track import PACKS
+from benchmarks.encoders.spaces import PACKS
 from benchmarks.machine import machine
 from encoders.loading import load_encoder, load_network
 from encoders.registry import encoder_spec

@@ -115,10 +115,10 @@ class Ours(Peer):
         """Open the snapshot."""
         from retrieval.index.delta import Delta
         from retrieval.index.snapshots import open_snapshot
-        from retrieval.index.view import IndexView
+        from retrieval.index.view import LocalView
 
         snapshot = open_snapshot(self.folder, space="benchmark")
-        self._view = IndexView("benchmark", workload.dim, 1, snapshot, delta=Delta.empty(workload.dim))
+        self._view = LocalView("benchmark", workload.dim, 1, snapshot, delta=Delta.empty(workload.dim))
         self._allowed = [np.flatnonzero(label) for label in workload.labels()]
         self._selections: dict[int, Any] = {}
 
@@ -128,7 +128,7 @@ class Ours(Peer):
             return self._view.search(queries, k).track_ids
         if label not in self._selections or self.variant:
             self._selections = {label: self._view.select(self._allowed[label])}
-        return self._view.search(queries, k, among=self._selections[label]).track_ids
+        return self._view.search(queries, k, selection=self._selections[label]).track_ids
 
 
 class OursTunedLower(Ours):

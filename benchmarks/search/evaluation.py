@@ -2,7 +2,7 @@
 
     python -m benchmarks.search.evaluation [--n 100000] [--dim 128] [--queries 10000] [--depth 100]
 
-The catalogue is real: PostgreSQL, revisions, an index built by `rebuild`. Bare search is `IndexView.search` on the same
+The catalogue is real: PostgreSQL, revisions, an index built by `rebuild`. Bare search is `LocalView.search` on the same
 vectors in the same blocks, with nothing looked up. An evaluation is everything that `soundalike evaluate run` does from
 parsed judgments on: ids looked up, ranked, judged, metrics, beyond accuracy, intervals; and then what is written. Its
 judgments are 20 random tracks a query, of which one in four is a true neighbour. The best of three runs counts.
@@ -29,9 +29,10 @@ from retrieval.evaluation.inputs.formats import qrels_from, read_qrels
 from retrieval.evaluation.inputs.pairs import Pairs
 from retrieval.evaluation.inputs.queries import Where, track_queries
 from retrieval.evaluation.ranking import BLOCK_QUERIES
-from retrieval.evaluation.results.files import write_outcome
+from retrieval.evaluation.results.files import write_run
 from retrieval.evaluation.run import Options, evaluate
-from retrieval.index.view import IndexView
+from retrieval.index.merging import rebuild
+from retrieval.index.view import LocalView
 from retrieval.search.engine import Search
 
 JUDGED, NEAR = 20, 5
@@ -63,14 +64,14 @@ def catalogue(n: int, dim: int) -> Iterator[Search]:
                 catalog.store_many([track(number + place, row) for place, row in enumerate(rows)])
                 number += len(rows)
         search = Search(catalog, Path(folder) / "index", default_space="made")
-        search.space().rebuild()
+        rebuild(search.space())
         yield search
 
 
-def judgments(search: Search, view: IndexView, queries: int, rng: np.random.Generator) -> Pairs:
+def judgments(search: Search, view: LocalView, queries: int, rng: np.random.Generator) -> Pairs:
     """Twenty judgments for each of some random tracks: five of its twenty nearest, and others."""
     ids = np.sort(rng.choice(view.all_track_ids(), size=queries, replace=False))
-    near = view.search(view.vectors(view.select(ids).every_row), 21).track_ids[:, 1:]
+    near = view.search(view.vectors(view.vector_ids(ids)), 21).track_ids[:, 1:]
     chosen = rng.permuted(near, axis=1)[:, :NEAR]
     others = rng.choice(view.all_track_ids(), size=(queries, JUDGED - NEAR))
     pairs = {(int(q), int(d)) for q, own in zip(ids, np.hstack([chosen, others]), strict=True) for d in own if q != d}
@@ -86,7 +87,7 @@ def _tracks(search: Search) -> Iterator[Track]:
         last = page[-1].id
 
 
-def bare(view: IndexView, vectors: NDArray[np.float32], depth: int) -> None:
+def bare(view: LocalView, vectors: NDArray[np.float32], depth: int) -> None:
     """Search for every query, in the blocks of the evaluation."""
     for start in range(0, len(vectors), BLOCK_QUERIES):
         view.search(vectors[start : start + BLOCK_QUERIES], depth + 1)
@@ -125,7 +126,7 @@ def main() -> None:
         qrels = judgments(search, view, arguments.queries, np.random.default_rng(0))
         asked = track_queries(qrels)
         ids = np.sort(np.fromiter(search.catalog.ids_by_key(list(qrels.query_ids)).values(), np.int64))
-        vectors = view.vectors(view.select(ids).every_row)
+        vectors = view.vectors(view.vector_ids(ids))
         kind = view.snapshot.manifest.kind if view.snapshot else "delta"
         print(f"{view.count} tracks × {view.dim}, {kind}; {len(asked)} queries, {len(qrels)} judgments")
         for depth in arguments.depth or [10, 100, 1_000]:
@@ -133,7 +134,7 @@ def main() -> None:
             options = Options(Where(depth=depth), names if depth < 100 else (*names, "nDCG@100", "R@100"))
             bare_s, _ = best(lambda depth=depth: bare(view, vectors, depth))
             whole_s, outcome = best(lambda options=options: evaluate(search, qrels, asked, options))
-            write_s, _ = best(lambda outcome=outcome: write_outcome(Path(folder), outcome, search.catalog))
+            write_s, _ = best(lambda outcome=outcome: write_run(Path(folder), outcome, search.catalog))
             times = f"{whole_s:.2f} s, {whole_s / bare_s:.2f} times that; written in {write_s:.2f} s"
             print(f"depth {depth}: bare search {bare_s:.2f} s; evaluation {times}")
             found = outcome.evaluation

@@ -2,7 +2,7 @@
 
     python -m benchmarks.search.gpu_search [--rows 500000] [--dim 256]
 
-Through `IndexView.search`, as the product does. Made vectors (see `benchmarks.search.vectors`), held-out queries,
+Through `LocalView.search`, as the product does. Made vectors (see `benchmarks.search.vectors`), held-out queries,
 filters that let a random share of the rows through. ``single`` is one query after the other, ``threads`` sixteen
 threads of these, ``batch`` all queries at once. An export asks for every row's 100 nearest others.
 """
@@ -28,8 +28,9 @@ from retrieval.index.faiss_threads import faiss
 from retrieval.index.gpu import faiss_search as gpu_faiss
 from retrieval.index.gpu import matrix as gpu_scan
 from retrieval.index.gpu.gpu_index import GpuCodes, GpuIndex
+from retrieval.index.protocol import Selection
 from retrieval.index.snapshots import Manifest, build_snapshot, open_snapshot
-from retrieval.index.view import IndexView, Selection
+from retrieval.index.view import LocalView
 from retrieval.search.neighbors import neighbor_blocks
 
 K = 10
@@ -43,15 +44,15 @@ Vectors = NDArray[np.float32]
 Ask = Callable[[Vectors], NDArray[np.int64]]
 
 
-def cpu_view(vectors: Vectors, directory: Path) -> IndexView:
+def cpu_view(vectors: Vectors, directory: Path) -> LocalView:
     """A catalogue of these vectors, row i being track i + 1."""
     count, dim = vectors.shape
     track_ids, spans_s = np.arange(count) + 1, np.zeros((count, 2), np.float32)
     build_snapshot(directory, Manifest("made", "track", "made-1", dim, revision=1), track_ids, vectors, spans_s)
-    return IndexView("made-1", dim, 1, open_snapshot(directory, space="made"), delta=Delta.empty(dim))
+    return LocalView("made-1", dim, 1, open_snapshot(directory, space="made"), delta=Delta.empty(dim))
 
 
-def gpu_views(cpu: IndexView) -> Iterator[tuple[str, IndexView, float]]:
+def gpu_views(cpu: LocalView) -> Iterator[tuple[str, LocalView, float]]:
     """The same on a GPU, by every kind that this FAISS has, and the seconds to place it."""
     assert cpu.snapshot is not None
     stored = cpu.snapshot.index
@@ -102,9 +103,9 @@ def raw_flat(vectors: Vectors) -> Ask:
     return ask
 
 
-def of_view(view: IndexView, among: Selection | None) -> Ask:
+def of_view(view: LocalView, among: Selection | None) -> Ask:
     """The rows that a view finds."""
-    return lambda queries: view.search(queries, K, among=among).rows
+    return lambda queries: view.search(queries, K, selection=among).vector_ids
 
 
 def recall(ask: Ask, vectors: Vectors, queries: Vectors, allowed: NDArray[np.int64]) -> float:
@@ -143,7 +144,7 @@ def row_of(name: str, what: str, ask: Ask, vectors: Vectors, queries: Vectors, a
     return f"| {name} | {what} | {recall(ask, vectors, queries[:200], allowed):.4f} | {figures} |"
 
 
-def export_rate(view: IndexView, vectors: Vectors) -> str:
+def export_rate(view: LocalView, vectors: Vectors) -> str:
     """Tracks a second whose neighbours are written, and recall of some of them."""
     blocks = neighbor_blocks(view, np.arange(len(vectors)) + 1, EXPORTED)
     first = next(blocks)

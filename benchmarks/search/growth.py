@@ -25,7 +25,7 @@ from benchmarks.search.vectors import clustered
 from retrieval.index.delta import Delta
 from retrieval.index.faiss_threads import every_thread, faiss
 from retrieval.index.snapshots import Manifest, build_snapshot, open_snapshot
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -78,7 +78,7 @@ def search(folder: Path, n: int, dim: int, n_queries: int, build_s: float) -> Gr
     process = psutil.Process()
     before = process.memory_info().rss
     snapshot = open_snapshot(folder, space="benchmark")
-    view = IndexView("benchmark", dim, 1, snapshot, delta=Delta.empty(dim))
+    view = LocalView("benchmark", dim, 1, snapshot, delta=Delta.empty(dim))
     cosines = view.search(queries, K).cosines
     batches = []
     for _ in range(BATCHES):

@@ -3,8 +3,9 @@
     python -m benchmarks.search.updates [--tracks 100000] [--dim 128] [--upserts 1000] [--queries 500] [--seconds 20]
 
 A process of its own writes to PostgreSQL at a steady rate, in transactions of a hundred tracks: half of them new, half
-of them written over with another vector. This one answers queries by vector at a steady rate through `Search.answer`,
-as a server's worker does. A latency counts from when its query was due, so that a stall is charged to all that it holds
+of them written over with another vector; and, as a server's worker does after its writes, it merges them into the index
+whenever that has grown. This one only reads: it answers queries by vector at a steady rate through `Search.answer`,
+as a worker does. A latency counts from when its query was due, so that a stall is charged to all that it holds
 up. Now and then a query asks for what the writer has just committed, until an answer holds it: that is freshness.
 """
 
@@ -28,6 +29,8 @@ from benchmarks.search.vectors import clustered
 from retrieval.catalog.database import connected, migrate
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SpaceEmbedding, TrackAnalysis
+from retrieval.index.merging import merge_soon, rebuild
+from retrieval.index.space import SpaceIndex
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed
 
@@ -52,10 +55,13 @@ def fill(catalog: Catalog, vectors: NDArray[np.float32]) -> None:
         catalog.store_many([analysis(f"t{row}", vectors[row]) for row in rows])
 
 
-def write(url: str, vectors: NDArray[np.float32], existing: int, rate: int, seconds: float, told: Connection) -> None:
-    """Store vectors at a rate; tell the last key of every transaction, and when it was committed."""
+def write(
+    url: str, root: Path, vectors: NDArray[np.float32], existing: int, rate: int, seconds: float, told: Connection
+) -> None:
+    """Store vectors at a rate, and merge; tell the last key of every transaction, and when it was committed."""
     engine = create_engine(make_url(url))
     catalog = Catalog(engine)
+    index = SpaceIndex(catalog, root, SPACE)
     rng = np.random.default_rng(0)
     start, written = time.monotonic(), 0
     while time.monotonic() - start < seconds:
@@ -64,6 +70,7 @@ def write(url: str, vectors: NDArray[np.float32], existing: int, rate: int, seco
         catalog.store_many([analysis(key, vectors[row], content=f"{row}") for key, row in zip(keys, rows, strict=True)])
         written += BATCH
         told.send((keys[-1], written - 1, time.monotonic()))
+        merge_soon([index])
         time.sleep(max(0.0, start + written / rate - time.monotonic()))
     told.send((None, written, time.monotonic() - start))
     engine.dispose()
@@ -74,6 +81,7 @@ class Load:
 
     def __init__(self, search: Search, queries: NDArray[np.float32], rate: int) -> None:
         self.latencies_s: list[float] = []
+        self.snapshots: set[str] = set()
         self._search = search
         self._queries = queries
         self._rate = rate
@@ -89,8 +97,10 @@ class Load:
         number = first
         while (due := start + number / self._rate) < start + seconds:
             time.sleep(max(0.0, due - time.monotonic()))
-            self._search.answer(Query((Seed(vector=self._queries[number % len(self._queries)]),), limit=LIMIT))
+            query = Query((Seed(vector=self._queries[number % len(self._queries)]),), limit=LIMIT)
+            answer = self._search.answer(query)
             self.latencies_s.append(time.monotonic() - due)
+            self.snapshots.add(answer.index_version.partition("+")[0])
             number += THREADS
 
 
@@ -111,22 +121,24 @@ def measure(engine: Engine, folder: Path, arguments: argparse.Namespace) -> None
     catalog = Catalog(engine)
     fill(catalog, vectors[: arguments.tracks])
     search = Search(catalog, folder / "index", default_space=SPACE)
-    manifest = search.space().rebuild().manifest
+    manifest = rebuild(search.space()).manifest
     search.answer(Query((Seed(vector=vectors[0]),)))
     gc.collect()
     gc.freeze()  # as a worker of the server does
     print(f"{arguments.tracks:,} × {arguments.dim}, {manifest.kind}, recall@10 {manifest.recall:.3f}", flush=True)
-    print("| load | queries/s | p50, ms | p99, ms | slowest, ms | upserts/s | freshness, median s | longest s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| load | queries/s | p50, ms | p99, ms | slowest, ms | upserts/s | merges | freshness, median s | longest s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     queries = np.concatenate(list(clustered(1_000, arguments.dim).held_out()))[:1_000].astype(np.float32)
     quiet = Load(search, queries, arguments.queries)
     quiet.run(arguments.seconds / 2)
-    _row("queries alone", quiet, arguments.seconds / 2, "– | – | –")
+    _row("queries alone", quiet, arguments.seconds / 2, "– | – | – | –")
 
     ours, theirs = multiprocessing.Pipe(duplex=False)
     new = vectors[arguments.tracks :]
     url = engine.url.render_as_string(hide_password=False)
-    work = (url, new, arguments.tracks, arguments.upserts, arguments.seconds, theirs)
+    work = (url, folder / "index", new, arguments.tracks, arguments.upserts, arguments.seconds, theirs)
     writer = multiprocessing.get_context("spawn").Process(target=write, args=work)
     writer.start()
     ours.poll(60)
@@ -144,7 +156,8 @@ def measure(engine: Engine, folder: Path, arguments: argparse.Namespace) -> None
     asking.join()
     writer.join()
     rate = told[1] / told[2]
-    _row("with upserts", load, arguments.seconds, f"{rate:.0f} | {np.median(ages):.2f} | {np.max(ages):.2f}")
+    written = f"{rate:.0f} | {len(load.snapshots) - 1} | {np.median(ages):.2f} | {np.max(ages):.2f}"
+    _row("with upserts", load, arguments.seconds, written)
 
 
 def _row(name: str, load: Load, seconds: float, rest: str) -> None:

@@ -1,70 +1,151 @@
-"""What a filter can ask of tracks that changed after a revision: one statement a table.
+"""Following the catalogue by revision: what an index, and what filters, need of the tracks that changed.
 
 A share of time is the summed length of the spans with one label over the track's duration, at most 1. It is rounded to
 a billionth, so that the order in which PostgreSQL adds the spans up does not show.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Numeric, Select, Table, cast, func, select
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, Select, Table, cast, func, select
 
-from retrieval.catalog.tables import chords, languages, rhythm, sections, tags, tracks
+from retrieval.catalog.records import Granularity, IndexChange
+from retrieval.catalog.tables import chords, embeddings, languages, rhythm, sections, tags, tracks
+from retrieval.catalog.writing import VECTOR_DTYPE
 
+ROWS_A_FETCH = 5_000
 SHARE_DECIMALS = 9
 
 
-def tracks_changed(after: int) -> Select[Any]:
-    """The catalogue's own columns, oldest revision first; deleted tracks are flagged."""
+# For an index ---------------------------------------------------------------------------------------------------------
+
+
+def index_changes(
+    engine: Engine, space: str, granularity: Granularity = "track", *, after: int
+) -> Iterator[IndexChange]:
+    """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
+    rows_of_space = whole_track(space) if granularity == "track" else segments(space)
+    changed = (
+        select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
+        .where(tracks.c.revision > after)
+        .order_by(tracks.c.revision)
+    )
+    # By the ids of a few thousand tracks at a time: a join of everything has been planned, right after a large
+    # ingest and before PostgreSQL had looked at it, in a way that takes hours.
+    with engine.connect() as connection:
+        stream = _stream(connection, changed)
+        while chunk := list(islice(stream, ROWS_A_FETCH)):
+            by_track = _rows_of(engine, [track.id for track in chunk], rows_of_space)
+            for track in chunk:
+                rows = by_track.get(track.id)
+                if rows is None:
+                    yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
+                    continue
+                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in rows])
+                spans_s = np.array([(row.start_s, row.end_s) for row in rows], np.float32)
+                if granularity == "segment":
+                    vectors = _unit(vectors)
+                version = rows[0].encoder_version
+                yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
+
+
+def whole_track(space: str) -> ColumnElement[bool]:
+    """Rows of `embeddings` that stand for a track, in a space."""
+    return (embeddings.c.space == space) & embeddings.c.segment_no.is_(None)
+
+
+def segments(space: str) -> ColumnElement[bool]:
+    """Rows of `embeddings` that stand for a segment, in a space."""
+    return (embeddings.c.space == space) & embeddings.c.segment_no.is_not(None)
+
+
+def _rows_of(engine: Engine, track_ids: Sequence[int], only: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
+    """Rows of `embeddings` by track, in order of segment."""
+    columns = ("track_id", "vector", "encoder_version", "start_s", "end_s")
+    statement = (
+        select(*(embeddings.c[name] for name in columns))
+        .where(embeddings.c.track_id == func.any(list(track_ids)), only)
+        .order_by(embeddings.c.track_id, embeddings.c.segment_no)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(statement)
+        return {track_id: list(group) for track_id, group in groupby(rows, key=lambda row: int(row.track_id))}
+
+
+def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Segments are stored as they were encoded, at any norm."""
+    exact = vectors.astype(np.float32)
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)
+    return (exact / np.where(norms > 0, norms, 1)).astype(VECTOR_DTYPE)
+
+
+# For filters ----------------------------------------------------------------------------------------------------------
+
+
+def track_changes(*, connection: Connection, after: int) -> Iterator[Row[Any]]:
+    """The catalogue's own columns of tracks with a revision beyond `after`, oldest first; deleted ones are flagged."""
     names = ("id", "revision", "key", "title", "artist", "album", "genre", "year", "duration_s", "vocal_ratio")
-    return (
+    statement = (
         select(*(tracks.c[name] for name in names), tracks.c.metadata)
         .add_columns(tracks.c.deleted_at.is_not(None).label("deleted"))
         .where(tracks.c.revision > after)
         .order_by(tracks.c.revision)
     )
+    return _stream(connection, statement)
 
 
-def tags_changed(after: int, until: int) -> Select[Any]:
-    """Rows of (tag, track_id, score)."""
-    return _of_changed(select(tags.c.tag, tags.c.track_id, tags.c.score), tags, after, until)
+def tag_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (tag, track_id, score) of tracks with a revision beyond `after`, up to `until`."""
+    return _of_changed(connection, select(tags.c.tag, tags.c.track_id, tags.c.score), tags, after, until)
 
 
-def languages_changed(after: int, until: int) -> Select[Any]:
-    """Rows of (language, track_id, ratio)."""
+def language_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (language, track_id, ratio) of tracks with a revision beyond `after`, up to `until`."""
     statement = select(languages.c.language, languages.c.track_id, languages.c.ratio)
-    return _of_changed(statement, languages, after, until)
+    return _of_changed(connection, statement, languages, after, until)
 
 
-def chords_changed(after: int, until: int) -> Select[Any]:
-    """Rows of (label, track_id, share)."""
-    return _shares_changed(chords, after, until)
+def chord_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (chord, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+    return _of_changed(connection, _shares(chords), chords, after, until)
 
 
-def sections_changed(after: int, until: int) -> Select[Any]:
-    """Rows of (label, track_id, share)."""
-    return _shares_changed(sections, after, until)
+def section_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (section, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
+    return _of_changed(connection, _shares(sections), sections, after, until)
 
 
-def rhythm_changed(after: int, until: int) -> Select[Any]:
-    """Rows of (track_id, tempo, key, mode)."""
-    return _of_changed(select(rhythm.c.track_id, rhythm.c.tempo, rhythm.c.key, rhythm.c.mode), rhythm, after, until)
+def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
+    statement = select(rhythm.c.track_id, rhythm.c.tempo, rhythm.c.key, rhythm.c.mode)
+    return _of_changed(connection, statement, rhythm, after, until)
 
 
-def _shares_changed(spans: Table, after: int, until: int) -> Select[Any]:
+def share_of_time(spans: Table) -> ColumnElement[float]:
+    """The share that a group of one track's spans has of its time."""
     share = func.least(func.sum(spans.c.end_s - spans.c.start_s) / tracks.c.duration_s, 1.0)
-    statement = (
-        select(spans.c.label, spans.c.track_id, _rounded(share).label("share"))
+    return cast(func.round(cast(share, Numeric), SHARE_DECIMALS), Double)
+
+
+def _shares(spans: Table) -> Select[Any]:
+    return (
+        select(spans.c.label, spans.c.track_id, share_of_time(spans).label("share"))
         .where(tracks.c.duration_s > 0)
         .group_by(spans.c.track_id, spans.c.label, tracks.c.duration_s)
     )
-    return _of_changed(statement, spans, after, until)
 
 
-def _rounded(number: ColumnElement[float]) -> ColumnElement[float]:
-    return cast(func.round(cast(number, Numeric), SHARE_DECIMALS), Double)
+def _of_changed(
+    connection: Connection, statement: Select[Any], table: Table, after: int, until: int
+) -> Iterator[Row[Any]]:
+    of_tracks = statement.join(tracks, tracks.c.id == table.c.track_id)
+    return _stream(connection, of_tracks.where(tracks.c.revision > after, tracks.c.revision <= until))
 
 
-def _of_changed(statement: Select[Any], table: Table, after: int, until: int) -> Select[Any]:
-    return statement.join(tracks, tracks.c.id == table.c.track_id).where(
-        tracks.c.revision > after, tracks.c.revision <= until
-    )
+def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
+    with closing(connection.execute(statement, execution_options={"yield_per": ROWS_A_FETCH})) as rows:
+        yield from rows

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 from retrieval.errors import DatabaseUnavailableError, SchemaError
 
 CONNECT_TIMEOUT_S = 5
+SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
+ACCEPTED = "postgresql://user:password@host:port/database"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -31,7 +33,8 @@ def connected(url: str | None, *, embedded_dir: Path) -> Iterator[Engine]:
     Raises
     ------
     DatabaseUnavailableError
-        If nothing answers, or the embedded server does not start; the message is one line.
+        If the address is not one of PostgreSQL, nothing answers, or the embedded server does not start; the message is
+        one line.
     """
     with nullcontext(url) if url else _embedded(embedded_dir) as address:
         engine = _engine(address)
@@ -43,11 +46,12 @@ def connected(url: str | None, *, embedded_dir: Path) -> Iterator[Engine]:
 
 def _engine(url: str) -> Engine:
     try:
-        address = make_url(url).set(drivername="postgresql+psycopg")
+        address = make_url(url)
     except ArgumentError as error:
-        raise DatabaseUnavailableError(
-            f"DATABASE_URL {url!r} is not an address; accepted: postgresql://user:password@host:port/database"
-        ) from error
+        raise DatabaseUnavailableError(f"DATABASE_URL {url!r} is not an address; accepted: {ACCEPTED}") from error
+    if address.drivername not in SCHEMES:
+        raise DatabaseUnavailableError(f"DATABASE_URL is a {address.drivername}:// address; accepted: {ACCEPTED}")
+    address = address.set(drivername=SCHEMES[-1])
     engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
     try:
         with engine.connect() as connection:

@@ -8,22 +8,23 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
-from itertools import chain, groupby, islice
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, Select, Text, cast, func, literal_column, select
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Select, Text, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from retrieval.catalog import changes as catalog_changes
-from retrieval.catalog.records import Granularity, IndexChange, Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
+from retrieval.catalog.changes import segments, whole_track
+from retrieval.catalog.condition_sql import holds
+from retrieval.catalog.conditions import Condition
+from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 
-ROWS_A_FETCH = 5_000
 ASKED_AT_ONCE = 100_000
 CONNECTIONS_AT_ONCE = 2
 
@@ -142,11 +143,11 @@ class Catalog:
         rows = _in_pieces(read, track_ids.tolist())
         return {track_id: Labels(key, artist, album) for track_id, key, artist, album in rows}
 
-    def list_tracks(self, *, after_id: int, limit: int, only: Sequence[int] | None = None) -> list[Track]:
-        """Live tracks in order of id, from the one after `after_id`; `only` narrows to these ids."""
+    def list_tracks(self, *, after_id: int, limit: int, condition: Condition | None = None) -> list[Track]:
+        """Live tracks in order of id, from the one after `after_id`; only those that meet the condition."""
         statement = select(*_TRACK_COLUMNS).where(tracks.c.id > after_id, tracks.c.deleted_at.is_(None))
-        if only is not None:
-            statement = statement.where(tracks.c.id == func.any(list(only)))
+        if condition is not None:
+            statement = statement.where(holds(condition))
         return self._tracks(statement.order_by(tracks.c.id).limit(limit))
 
     def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
@@ -198,7 +199,7 @@ class Catalog:
         MissingEmbeddingError
             If the track was never encoded in this space.
         """
-        statement = select(embeddings.c.vector).where(_whole_track(space), embeddings.c.track_id == track_id)
+        statement = select(embeddings.c.vector).where(whole_track(space), embeddings.c.track_id == track_id)
         with self.engine.connect() as connection:
             vector = connection.execute(statement).scalar()
         if vector is None:
@@ -214,7 +215,7 @@ class Catalog:
         spans = (func.array_agg(aggregate_order_by(embeddings.c[name], number)) for name in ("start_s", "end_s"))
         statement = (
             select(embeddings.c.track_id, joined, *spans)
-            .where(embeddings.c.track_id == func.any(list(track_ids)), _segments(space))
+            .where(embeddings.c.track_id == func.any(list(track_ids)), segments(space))
             .where(embeddings.c.encoder_version == encoder_version)
             .group_by(embeddings.c.track_id)
         )
@@ -270,7 +271,7 @@ class Catalog:
         statement = (
             select(embeddings.c.encoder_version)
             .join(tracks, tracks.c.id == embeddings.c.track_id)
-            .where(_whole_track(space))
+            .where(whole_track(space))
             .order_by(tracks.c.revision.desc())
             .limit(1)
         )
@@ -281,7 +282,7 @@ class Catalog:
         """The size of the vectors that this version wrote to `space`; 0 when there is none."""
         statement = (
             select(func.octet_length(embeddings.c.vector))
-            .where(_whole_track(space), embeddings.c.encoder_version == encoder_version)
+            .where(whole_track(space), embeddings.c.encoder_version == encoder_version)
             .limit(1)
         )
         with self.engine.connect() as connection:
@@ -301,82 +302,12 @@ class Catalog:
                 counts.setdefault(row.space, {})[row.encoder_version] = row.n
         return counts
 
-    def index_changes(self, space: str, granularity: Granularity = "track", *, after: int) -> Iterator[IndexChange]:
-        """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
-        wanted = _whole_track(space) if granularity == "track" else _segments(space)
-        changed = (
-            select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
-            .where(tracks.c.revision > after)
-            .order_by(tracks.c.revision)
-        )
-        # By the ids of a few thousand tracks at a time: a join of everything has been planned, right after a large
-        # ingest and before PostgreSQL had looked at it, in a way that takes hours.
-        stream = self._stream(changed)
-        while chunk := list(islice(stream, ROWS_A_FETCH)):
-            rows = self._rows_of([track.id for track in chunk], wanted)
-            for track in chunk:
-                found = rows.get(track.id)
-                if found is None:
-                    yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
-                    continue
-                vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in found])
-                spans_s = np.array([(row.start_s, row.end_s) for row in found], np.float32)
-                if granularity == "segment":
-                    vectors = _unit(vectors)
-                version = found[0].encoder_version
-                yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
-
-    def _rows_of(self, track_ids: Sequence[int], wanted: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
-        """Rows of `embeddings` by track, in order of segment."""
-        columns = ("track_id", "vector", "encoder_version", "start_s", "end_s")
-        statement = (
-            select(*(embeddings.c[name] for name in columns))
-            .where(embeddings.c.track_id == func.any(list(track_ids)), wanted)
-            .order_by(embeddings.c.track_id, embeddings.c.segment_no)
-        )
-        with self.engine.connect() as connection:
-            rows = connection.execute(statement)
-            return {track_id: list(own) for track_id, own in groupby(rows, key=lambda row: int(row.track_id))}
-
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A connection on which every statement sees the catalogue as of the first one."""
         with self.engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
-
-    def attribute_changes(self, *, after: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Filterable columns of tracks with a revision beyond `after`, oldest first."""
-        return self._stream(catalog_changes.tracks_changed(after), connection)
-
-    def tag_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Rows of (tag, track_id, score) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(catalog_changes.tags_changed(after, until), connection)
-
-    def language_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Rows of (language, track_id, ratio) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(catalog_changes.languages_changed(after, until), connection)
-
-    def chord_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Rows of (chord, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(catalog_changes.chords_changed(after, until), connection)
-
-    def section_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Rows of (section, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(catalog_changes.sections_changed(after, until), connection)
-
-    def rhythm_changes(self, *, after: int, until: int, connection: Connection | None = None) -> Iterator[Row[Any]]:
-        """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
-        return self._stream(catalog_changes.rhythm_changed(after, until), connection)
-
-    # Plumbing ------------------------------------------------------------------------------------------------------
-
-    def _stream(self, statement: Select[Any], connection: Connection | None = None) -> Iterator[Row[Any]]:
-        with (
-            self.engine.connect() if connection is None else nullcontext(connection) as used,
-            closing(used.execute(statement, execution_options={"yield_per": ROWS_A_FETCH})) as rows,
-        ):
-            yield from rows
 
     def _tracks(self, statement: Select[Any]) -> list[Track]:
         with self.engine.connect() as connection:
@@ -390,18 +321,3 @@ def _in_pieces(read: Callable[[Sequence[T]], Iterable[R]], asked: Sequence[T]) -
         return chain.from_iterable(map(read, pieces))
     with ThreadPoolExecutor(CONNECTIONS_AT_ONCE) as pool:
         return chain.from_iterable(list(pool.map(read, pieces)))
-
-
-def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Segments are stored as they were encoded, at any norm."""
-    exact = vectors.astype(np.float32)
-    norms = np.linalg.norm(exact, axis=1, keepdims=True)
-    return (exact / np.where(norms > 0, norms, 1)).astype(VECTOR_DTYPE)
-
-
-def _segments(space: str) -> Any:
-    return (embeddings.c.space == space) & embeddings.c.segment_no.is_not(None)
-
-
-def _whole_track(space: str) -> Any:
-    return (embeddings.c.space == space) & embeddings.c.segment_no.is_(None)

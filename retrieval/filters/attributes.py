@@ -1,19 +1,6 @@
 """What tracks can be filtered by, in memory: columns that follow the catalogue by revision.
 
-==================================  ==============================================================================
-`track`                             the caller's own id
-`title` `artist` `album` `genre`    text
-`year` `duration_s` `vocal_ratio`   numbers
-`tempo`                             beats a minute
-`key` `mode`                        of the music, text
-`tags.<name>`                       score in [0, 1]
-`language.<code>`                   share of the vocal time
-`chords.<label>`                    share of the track's time with this chord
-`sections.<label>`                  share of the track's time in sections of this label
-`meta.<path>`                       the caller's own JSON, see `leaves`
-==================================  ==============================================================================
-
-Memory and cost: see `retrieval.filters.columns`.
+The keys are those of :mod:`retrieval.catalog.conditions`. Memory and cost: see `retrieval.filters.columns`.
 """
 
 import math
@@ -28,14 +15,11 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 from sqlalchemy import Connection, Row
 
+from retrieval.catalog import changes
+from retrieval.catalog.conditions import FIXED_KEYS, NUMBER_KEYS, RHYTHM_TEXT_KEYS, TEXT_KEYS
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.columns import Column, SortedValues, TrackIds, TrackVersions, as_track_ids, bitmap
 
-# Filter keys by the field that holds them. The caller's id is `track` everywhere outside the tables.
-TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
-NUMBER_KEYS = ("year", "duration_s", "vocal_ratio")
-RHYTHM_TEXT_KEYS = ("key", "mode")
-FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, "tempo", *RHYTHM_TEXT_KEYS)
 ROWS_A_CHUNK = 1_000
 NUMBERS_A_CHUNK = 100_000
 
@@ -62,7 +46,7 @@ class Attributes:
                 return
             changed, deleted, additions, until = [], [], list[_Addition](), self.revision
             with self._catalog.snapshot() as connection:
-                for rows in _chunks(self._catalog.attribute_changes(after=self.revision, connection=connection)):
+                for rows in _chunks(changes.track_changes(connection=connection, after=self.revision)):
                     changed.append(as_track_ids([row.id for row in rows]))
                     deleted.append(as_track_ids([row.id for row in rows if row.deleted]))
                     additions += self._of_tracks([row for row in rows if not row.deleted])
@@ -105,23 +89,22 @@ class Attributes:
                     texts.setdefault(path, []).append((row.id, value))
                 else:
                     numbers.setdefault(path, []).append((row.id, value))
-        for path, found in numbers.items():
-            ids = as_track_ids([track_id for track_id, _ in found])
-            yield self._numbers(f"meta.{path}", ids, [number for _, number in found])
+        for path, values in numbers.items():
+            ids = as_track_ids([track_id for track_id, _ in values])
+            yield self._numbers(f"meta.{path}", ids, [number for _, number in values])
         for path, words in texts.items():
             ids = as_track_ids([track_id for track_id, _ in words])
             yield self._texts(f"meta.{path}", ids, [word for _, word in words])
 
     def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
-        catalog = self._catalog
-        for family, changes in (
-            ("tags", catalog.tag_changes),
-            ("language", catalog.language_changes),
-            ("chords", catalog.chord_changes),
-            ("sections", catalog.section_changes),
+        for family, changed in (
+            ("tags", changes.tag_changes),
+            ("language", changes.language_changes),
+            ("chords", changes.chord_changes),
+            ("sections", changes.section_changes),
         ):
-            yield from self._by_name(family, changes(after=self.revision, until=until, connection=connection))
-        for rows in _chunks(catalog.rhythm_changes(after=self.revision, until=until, connection=connection)):
+            yield from self._by_name(family, changed(connection=connection, after=self.revision, until=until))
+        for rows in _chunks(changes.rhythm_changes(connection=connection, after=self.revision, until=until)):
             track_ids = as_track_ids([row.track_id for row in rows])
             yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
             for key in RHYTHM_TEXT_KEYS:
@@ -131,15 +114,15 @@ class Attributes:
         """The numbers of rows (name, track id, number), by name."""
         while True:
             codes: dict[str, int] = {}
-            coded, ids, found = array("q"), array("q"), array("d")
+            coded, ids, values = array("q"), array("q"), array("d")
             # Row by row into arrays: to keep the rows themselves costs more in garbage collection than all the rest.
             for name, track_id, number in islice(rows, NUMBERS_A_CHUNK):
                 coded.append(codes.setdefault(name, len(codes)))
                 ids.append(track_id)
-                found.append(number)
+                values.append(number)
             if not ids:
                 return
-            track_ids, numbers, code_of = as_track_ids(ids), np.array(found), np.array(coded)
+            track_ids, numbers, code_of = as_track_ids(ids), np.array(values), np.array(coded)
             by_name = np.split(np.argsort(code_of, kind="stable"), np.cumsum(np.bincount(code_of))[:-1])
             for name, chosen in zip(codes, by_name, strict=True):
                 yield self._column(f"{family}.{name}").numbers, track_ids[chosen], numbers[chosen]

@@ -97,11 +97,11 @@ class SortedValues:
         stop = np.searchsorted(self._values, high, side="left" if high_open else "right")
         return bitmap(self._track_ids[start:stop])
 
-    def any_of(self, wanted: NDArray[np.float64 | np.uint32]) -> BitMap64:
-        """Tracks with a value that equals any of the wanted ones [m], in O(m log n)."""
+    def any_of(self, values: NDArray[np.float64 | np.uint32]) -> BitMap64:
+        """Tracks with a value that equals any of these [m], in O(m log n)."""
         self._fold()
-        starts = np.searchsorted(self._values, wanted, side="left")
-        stops = np.searchsorted(self._values, wanted, side="right")
+        starts = np.searchsorted(self._values, values, side="left")
+        stops = np.searchsorted(self._values, values, side="right")
         runs = [self._track_ids[start:stop] for start, stop in zip(starts, stops, strict=True) if start < stop]
         return bitmap(np.concatenate(runs)) if runs else BitMap64()
 

@@ -1,27 +1,23 @@
-"""A filter, from JSON to one bitmap of track ids.
+"""A filter in JSON, and the condition that it stands for.
 
     {"must": [{"key": "year", "range": {"gte": 1990, "lt": 2000}}],
      "should": [{"key": "tags.rock", "range": {"gte": 0.5}}, {"must_not": [...]}], "min_should": 1,
      "must_not": [{"key": "artist", "match": {"any": ["A", "B"]}}]}
 
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
-filter may stand wherever a condition may. A filter compiles to one bitmap, so equal predicates give equal answers.
-Keys: see `retrieval.filters.attributes`. Where a track has several values of a key, a condition holds if any of them
-meets it.
+filter may stand wherever a condition may. What it means, and the keys: see :mod:`retrieval.catalog.conditions`.
 """
 
 import difflib
 import math
 from collections.abc import Mapping
-from functools import reduce
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
-from pyroaring import BitMap64
 
+from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf, Present, Test
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
-from retrieval.filters.columns import Column
 
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 8
@@ -124,8 +120,8 @@ def field_path(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
 
 
-def compile_filter(condition: Filter, attributes: Attributes) -> BitMap64:
-    """Ids of the live tracks that match; `attributes` as they stand, not refreshed.
+def condition_of(filter_: Filter, attributes: Attributes) -> All:
+    """What a filter stands for; `attributes` as they stand, not refreshed, say which keys there are.
 
     Raises
     ------
@@ -133,52 +129,49 @@ def compile_filter(condition: Filter, attributes: Attributes) -> BitMap64:
         For an unknown key (with the nearest ones), a range over text, or a filter that is too large.
     """
     with attributes.lock:
-        return _filter(condition, attributes, "filter", MAX_DEPTH)
+        return _filter(filter_, attributes, "filter", MAX_DEPTH)
 
 
-def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> BitMap64:
+def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> All:
     if depth == 0:
         raise FilterError(path, "is nested too deeply", f"at most {MAX_DEPTH} levels")
     for name in ("must", "should", "must_not"):
         if len(getattr(clauses, name)) > MAX_CONDITIONS:
             raise FilterError(f"{path}.{name}", "has too many conditions", f"at most {MAX_CONDITIONS}")
 
-    def compiled(name: str) -> list[BitMap64]:
+    def read(name: str) -> list[All | Test | Not]:
         return [
             _filter(clause, attributes, f"{path}.{name}[{number}]", depth - 1)
             if isinstance(clause, Filter)
-            else _condition(clause, attributes, f"{path}.{name}[{number}]")
+            else _test(clause, attributes, f"{path}.{name}[{number}]")
             for number, clause in enumerate(getattr(clauses, name))
         ]
 
-    matching = reduce(BitMap64.intersection, compiled("must"), attributes.live.copy())
-    if clauses.should:
-        matching = matching & _at_least(clauses.min_should or 1, compiled("should"))
-    return reduce(BitMap64.difference, compiled("must_not"), matching)
+    must, should = read("must"), tuple(read("should"))
+    least = [AtLeast(clauses.min_should or 1, should)] if should else []
+    return All((*must, *least, *map(Not, read("must_not"))))
 
 
-def _at_least(needed: int, bitmaps: list[BitMap64]) -> BitMap64:
-    reached = [BitMap64() for _ in range(needed)]
-    for bitmap in bitmaps:
-        for count in range(needed - 1, 0, -1):
-            reached[count] |= reached[count - 1] & bitmap
-        reached[0] |= bitmap
-    return reached[-1]
-
-
-def _condition(condition: Condition, attributes: Attributes, path: str) -> BitMap64:
-    column = attributes.column(condition.key)
+def _test(condition: Condition, attributes: Attributes, path: str) -> Test | Not:
+    key = condition.key
+    column = attributes.column(key)
     if column is None:
-        near = ", ".join(_nearest(condition.key, attributes.keys()))
-        raise FilterError(f"{path}.key", f"unknown key {condition.key!r}", near)
-    if condition.is_empty is not None:
-        present = column.present()
-        return attributes.live - present if condition.is_empty else present
+        near = ", ".join(_nearest(key, attributes.keys()))
+        raise FilterError(f"{path}.key", f"unknown key {key!r}", near)
     if condition.range is not None:
-        return _range(condition.range, column, condition.key, path)
-    assert condition.match is not None  # the model's validator
-    values = [condition.match.value] if condition.match.any is None else condition.match.any
-    return column.any_of([_stored(value) for value in values])
+        if not len(column.numbers) and len(column.texts):
+            raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
+        return _between(key, condition.range)
+    if condition.match is not None:
+        values = [condition.match.value] if condition.match.any is None else condition.match.any
+        return OneOf(key, tuple(map(_stored, values)))
+    return Not(Present(key)) if condition.is_empty else Present(key)
+
+
+def _between(key: str, bounds: Range) -> Between:
+    low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
+    high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)
+    return Between(key, low, high, low_open=bounds.gt is not None, high_open=bounds.lt is not None)
 
 
 def _nearest(key: str, known: list[str]) -> list[str]:
@@ -193,11 +186,3 @@ def _nearest(key: str, known: list[str]) -> list[str]:
 def _stored(value: bool | float | str | None) -> float | str:
     # A caller's own true and false are stored as words.
     return str(value).lower() if isinstance(value, bool) or value is None else value
-
-
-def _range(bounds: Range, column: Column, key: str, path: str) -> BitMap64:
-    if not len(column.numbers) and len(column.texts):
-        raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
-    low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
-    high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)
-    return column.numbers.between(low, high, low_open=bounds.gt is not None, high_open=bounds.lt is not None)

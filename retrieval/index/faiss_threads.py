@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from retrieval.errors import MissingLibraryError
+
 try:
     import faiss
-except ModuleNotFoundError as error:
-    raise ImportError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from error
+except ModuleNotFoundError:
+    raise MissingLibraryError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from None
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,11 +28,11 @@ class FlatIndex:
 
     @property
     def scan_rows(self) -> int:
-        """All: there is no faster way than to keep the vectors of a subset and score them."""
+        """All: there is no faster way than to keep the vectors of a selection and score them."""
         return self.count
 
-    def subset(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """These rows, ascending, to search among."""
+    def select(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """These rows, ascending, as what a search may return."""
         return rows
 
     def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
@@ -41,11 +41,11 @@ class FlatIndex:
             return scan(queries, self._vectors, k)
         return self.scan(queries, k, np.flatnonzero(np.unpackbits(bits, count=self.count, bitorder="little")))
 
-    def scan(self, queries: NDArray[np.float32], k: int, subset: NDArray[np.int64]) -> Found:
-        """The nearest rows of a subset, by scoring every one."""
-        return scan(queries, self._vectors[subset], k, subset)
+    def scan(self, queries: NDArray[np.float32], k: int, selection: NDArray[np.int64]) -> Found:
+        """The nearest rows of a selection, by scoring every one."""
+        return scan(queries, self._vectors[selection], k, selection)
 
-    search_among = scan
+    search_selected = scan
 
 
 def build_flat(vectors: NDArray[np.float32]) -> FlatIndex:

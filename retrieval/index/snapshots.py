@@ -11,6 +11,7 @@ in the approximate index of :mod:`retrieval.index.ann.ann_index`, whose servers 
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -35,7 +36,9 @@ from retrieval.index.ascending import distinct
 from retrieval.index.faiss_threads import faiss
 from retrieval.index.flat import FlatIndex, build_flat
 from retrieval.index.gpu.gpu_index import GpuCodes, GpuIndex
-from retrieval.index.protocol import VectorIndex
+from retrieval.index.row_index import RowIndex
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 3
 FLAT_LIMIT = 20_000
@@ -103,7 +106,7 @@ class Snapshot:
         return self.path.name
 
     @property
-    def searched(self) -> VectorIndex[Any]:
+    def searched(self) -> RowIndex[Any]:
         """The index to search: not always the same."""
         return self.index if self.gpu is None or self.gpu.is_lost else self.gpu
 
@@ -132,9 +135,12 @@ def build_snapshot(
 ) -> Manifest:
     """Write a snapshot beside the current one, switch to it, and return its complete manifest.
 
+    Nothing is written where the current one is of the same encoder version and a later revision; its manifest is
+    returned then.
+
     Parameters
     ----------
-    directory : the snapshots of one space and granularity
+    directory : the snapshots of one space and granularity; who shares it with others holds it by `exclusive`
     manifest : space, granularity, encoder version, dim and revision; the rest is filled in here
     track_ids : int64 [rows]
     vectors : float32 [rows, dim], L2 norm 1
@@ -142,35 +148,43 @@ def build_snapshot(
     like : the snapshot before, whose training is good enough for up to twice the rows that it was made on
     recall : recall@10 that an approximate index is tuned to when it is trained
     """
+    current = current_manifest(directory)
+    if current is not None and _is_newer(current, manifest):
+        logger.info("%s: revision %d is there already, not %d", directory, current.revision, manifest.revision)
+        return current
     if (np.diff(track_ids) < 0).any():  # else a copy of everything is spared
         order = np.argsort(track_ids, kind="stable")
         track_ids, vectors, spans_s = track_ids[order], vectors[order], spans_s[order]
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    with _exclusive(directory):
-        _remove_unfinished(directory)
-        name = f"r{manifest.revision:012d}-{uuid.uuid4().hex[:8]}"
-        building = directory / f".building-{name}"
-        building.mkdir()
-        index, trained_rows = _built(vectors, like, recall)
-        faiss.write_index(index.index, str(building / "index.faiss"))
-        np.save(building / "track_ids.npy", track_ids)
-        np.save(building / "spans_s.npy", spans_s.astype(np.float32))
-        complete = replace(
-            manifest,
-            rows=len(track_ids),
-            count=len(distinct(track_ids)),
-            kind="ivf" if isinstance(index, AnnIndex) else "flat",
-            trained_rows=trained_rows,
-            tuning=index.tuning if isinstance(index, AnnIndex) else None,
-            created=datetime.now(UTC).isoformat(),
-            sha256={file: _sha256(building / file) for file in _FILES},
-        )
-        for file in _FILES:
-            _fsync(building / file)
-        _write_manifest(building / "manifest.json", asdict(complete))
-        building.rename(directory / name)
-        _switch(directory, name)
+    for leftover in directory.glob(".building-*"):
+        shutil.rmtree(leftover)
+    name = f"r{manifest.revision:012d}-{uuid.uuid4().hex[:8]}"
+    building = directory / f".building-{name}"
+    building.mkdir(parents=True)
+    index, trained_rows = _built(vectors, like, recall)
+    faiss.write_index(index.index, str(building / "index.faiss"))
+    np.save(building / "track_ids.npy", track_ids)
+    np.save(building / "spans_s.npy", spans_s.astype(np.float32))
+    complete = replace(
+        manifest,
+        rows=len(track_ids),
+        count=len(distinct(track_ids)),
+        kind="ivf" if isinstance(index, AnnIndex) else "flat",
+        trained_rows=trained_rows,
+        tuning=index.tuning if isinstance(index, AnnIndex) else None,
+        created=datetime.now(UTC).isoformat(),
+        sha256={file: _sha256(building / file) for file in _FILES},
+    )
+    for file in _FILES:
+        _fsync(building / file)
+    _write_manifest(building / "manifest.json", asdict(complete))
+    building.rename(directory / name)
+    _switch(directory, name)
     return complete
+
+
+def _is_newer(current: Manifest, other: Manifest) -> bool:
+    return current.encoder_version == other.encoder_version and current.revision > other.revision
 
 
 def _built(vectors: NDArray[np.float32], like: Snapshot | None, recall: float) -> tuple[FlatIndex | AnnIndex, int]:
@@ -192,6 +206,15 @@ def current_name(directory: Path) -> str | None:
         return None
 
 
+def current_manifest(directory: Path) -> Manifest | None:
+    """What the current snapshot says of itself; none where there is none, or none that this version reads."""
+    name = current_name(directory)
+    try:
+        return None if name is None else _read_manifest(directory / name)
+    except IndexMismatchError:
+        return None
+
+
 def open_snapshot(directory: Path, *, space: str, granularity: str = "track") -> Snapshot:
     """Open the current snapshot, memory-mapped, after checking it against its manifest.
 
@@ -200,18 +223,8 @@ def open_snapshot(directory: Path, *, space: str, granularity: str = "track") ->
     IndexMismatchError
         If a file is missing, truncated or foreign, or the manifest is of another space or format.
     """
-    name = current_name(directory)
-    path = directory / str(name)
-    try:
-        raw = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        found = raw.get("format")
-        if found != FORMAT:
-            raise IndexMismatchError(f"{path}: format {found}, this version reads {FORMAT}: run `soundalike rebuild`")
-        manifest = TypeAdapter(Manifest).validate_python(raw)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise IndexMismatchError(
-            f"{path}: the manifest cannot be read ({error!r}): run `soundalike rebuild`"
-        ) from error
+    path = directory / str(current_name(directory))
+    manifest = _read_manifest(path)
     for what, found, expected in (("space", manifest.space, space), ("granularity", manifest.granularity, granularity)):
         if found != expected:
             raise IndexMismatchError(f"{path}: of {what} {found!r}, expected {expected!r}")
@@ -240,7 +253,7 @@ def rename_space(index_root: Path, old: str, new: str) -> None:
     """
     if not (index_root / old).is_dir():
         return
-    with _exclusive(index_root):
+    with exclusive(index_root):
         if not (index_root / old).is_dir() or (index_root / new).exists():
             return
         for path in (index_root / old).glob("*/r*/manifest.json"):
@@ -262,16 +275,25 @@ def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _exclusive(directory: Path) -> Iterator[None]:
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold the snapshots of a directory against all other processes and threads that would write there; they wait."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _remove_unfinished(directory: Path) -> None:
-    for leftover in directory.glob(".building-*"):
-        shutil.rmtree(leftover)
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        raw = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        found = raw.get("format")
+        if found != FORMAT:
+            raise IndexMismatchError(f"{path}: format {found}, this version reads {FORMAT}: run `soundalike rebuild`")
+        return TypeAdapter(Manifest).validate_python(raw)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise IndexMismatchError(
+            f"{path}: the manifest cannot be read ({error!r}): run `soundalike rebuild`"
+        ) from error
 
 
 def _switch(directory: Path, name: str) -> None:

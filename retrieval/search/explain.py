@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.search.query import Explanation, SegmentMatch
-from retrieval.search.recommend import driven_by
-from retrieval.search.scores import score_of
+from retrieval.search.recommend import driven_by, score_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +33,14 @@ def explanations(plan: Plan, page: Candidates, catalog: Catalog) -> list[Explana
     """One explanation for every result of a page."""
     if not len(page):
         return []
-    drivers = driven_by(plan.view.vectors(page.rows), plan.positive, plan.query.strategy).tolist()
-    known = _Known.of(plan, page, catalog)
-    wanted = _wanted_tags(plan, known)
+    drivers = driven_by(plan.view.vectors(page.vector_ids), plan.positive, plan.query.strategy).tolist()
+    facts = _Facts.of(plan, page, catalog)
+    example_tags = _example_tags(plan, facts)
     return [
         Explanation(
-            shared_tags(wanted, known.tags.get(track_id, {})),
-            _tempo_delta(plan, driver, track_id, known),
-            _best_segments(plan, driver, track_id, known),
+            shared_tags(example_tags, facts.tags.get(track_id, {})),
+            _tempo_delta(plan, driver, track_id, facts),
+            _best_segments(plan, driver, track_id, facts),
             plan.positive[driver].name,
         )
         for track_id, driver in zip(page.track_ids.tolist(), drivers, strict=True)
@@ -78,7 +77,7 @@ def best_pairs(ours: NDArray[np.float32], theirs: NDArray[np.float32], *, each_o
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Facts:
     """What the catalogue knows of results and examples, by track id."""
 
     tags: Mapping[int, Mapping[str, float]]
@@ -86,35 +85,35 @@ class _Known:
     segments: Mapping[int, TrackSegments]
 
     @classmethod
-    def of(cls, plan: Plan, page: Candidates, catalog: Catalog) -> _Known:
+    def of(cls, plan: Plan, page: Candidates, catalog: Catalog) -> _Facts:
         track_ids = [*page.track_ids.tolist(), *(seed.id for seed in plan.seeds.values())]
         segments = catalog.segments_of(track_ids, plan.space, plan.view.encoder_version)
         return cls(catalog.tags_of(track_ids), catalog.tempos_of(track_ids), segments)
 
 
-def _wanted_tags(plan: Plan, known: _Known) -> dict[str, float]:
+def _example_tags(plan: Plan, facts: _Facts) -> dict[str, float]:
     """The tags of all that the results shall be like, each by its surest score."""
     tracks = {seed.track for seed in plan.query.positive if seed.track is not None}
-    liked = [known.tags.get(plan.seeds[key].id, {}) for key in tracks]
+    liked = [facts.tags.get(plan.seeds[key].id, {}) for key in tracks]
     liked += [seed.tags for seed in plan.query.positive if seed.tags]
     return {tag: max(scores.get(tag, 0.0) for scores in liked) for scores in liked for tag in scores}
 
 
-def _tempo_delta(plan: Plan, driver: int, track_id: int, known: _Known) -> float | None:
+def _tempo_delta(plan: Plan, driver: int, track_id: int, facts: _Facts) -> float | None:
     key = plan.query.positive[driver].track
-    if key is None or track_id not in known.tempos or plan.seeds[key].id not in known.tempos:
+    if key is None or track_id not in facts.tempos or plan.seeds[key].id not in facts.tempos:
         return None
-    return known.tempos[track_id] - known.tempos[plan.seeds[key].id]
+    return facts.tempos[track_id] - facts.tempos[plan.seeds[key].id]
 
 
-def _best_segments(plan: Plan, driver: int, track_id: int, known: _Known) -> list[SegmentMatch]:
-    theirs = known.segments.get(track_id)
+def _best_segments(plan: Plan, driver: int, track_id: int, facts: _Facts) -> list[SegmentMatch]:
+    theirs = facts.segments.get(track_id)
     if theirs is None:
         return []
     seed, spans_s = plan.query.positive[driver], None
     vectors = plan.positive[driver].vector[np.newaxis]
     if seed.track is not None:
-        ours = known.segments.get(plan.seeds[seed.track].id)
+        ours = facts.segments.get(plan.seeds[seed.track].id)
         if ours is None:
             return []
         ours = ours if seed.span_s is None else ours.touching(*seed.span_s)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.search.scores import score_of
+from retrieval.search.recommend import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from retrieval.index.view import IndexView
+    from retrieval.index.protocol import IndexView
 
 BLOCK_TRACKS = 4_096
 
@@ -59,25 +59,24 @@ def neighbor_blocks(
     k : at least 1
     first : block to begin with
     """
-    selection = view.select(track_ids)
-    rows = selection.every_row
-    rows = rows[np.argsort(view.track_ids(rows))]
-    # A search among all needs no mask.
-    among = None if len(rows) == view.count else selection
-    for number in range(first, block_count(len(rows), block_tracks)):
-        block = rows[number * block_tracks : (number + 1) * block_tracks]
-        own = view.track_ids(block)
-        found = view.search(view.vectors(block), k + 1, among=among)
-        others = _others(found.track_ids, own)
-        neighbor_ids = found.track_ids[others].reshape(len(own), k)
-        cosines = found.cosines[others].reshape(len(own), k)
+    vector_ids = view.vector_ids(track_ids)
+    vector_ids = vector_ids[np.argsort(view.track_ids(vector_ids))]
+    # A search among all needs no selection.
+    selection = None if len(vector_ids) == view.count else view.select(track_ids)
+    for number in range(first, block_count(len(vector_ids), block_tracks)):
+        block = vector_ids[number * block_tracks : (number + 1) * block_tracks]
+        asking = view.track_ids(block)
+        neighbors = view.search(view.vectors(block), k + 1, selection=selection)
+        others = _others(neighbors.track_ids, asking)
+        neighbor_ids = neighbors.track_ids[others].reshape(len(asking), k)
+        cosines = neighbors.cosines[others].reshape(len(asking), k)
         scores = np.where(neighbor_ids >= 0, score_of(cosines), 0).astype(np.float32)
-        yield NeighborBlock(number, own, neighbor_ids, scores)
+        yield NeighborBlock(number, asking, neighbor_ids, scores)
 
 
-def _others(neighbor_ids: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _others(neighbor_ids: NDArray[np.int64], asking: NDArray[np.int64]) -> NDArray[np.bool_]:
     """All [n, k + 1] but the track itself: k in every row."""
-    itself: NDArray[np.bool_] = neighbor_ids == own[:, np.newaxis]
+    itself: NDArray[np.bool_] = neighbor_ids == asking[:, np.newaxis]
     # More than k equal vectors, or an approximate search, may have kept a track from itself: then the last one goes.
     itself[~itself.any(axis=1), -1] = True
     return ~itself

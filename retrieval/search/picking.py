@@ -1,4 +1,7 @@
-"""Which candidates become results, where the nearest ones are not simply the best: diversity, and a queue's context."""
+"""From what a search has found to a page of results: scored, without what must not come back, and picked from.
+
+Where results are picked, by diversity or for a queue, the nearest ones are not simply the best.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +10,162 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.index.ascending import distinct
+from retrieval.search import recommend
+from retrieval.search.cursors import ROUNDING
 from retrieval.search.diversity import Context, at_most_each, mmr, queue
 from retrieval.search.hubness import K as NEIGHBOURS
 from retrieval.search.hubness import csls, density_of
+from retrieval.search.plan import FEW_EXCLUDED
+from retrieval.search.query import MAX_CANDIDATES
 from retrieval.search.versions import fold_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Track
-    from retrieval.index.view import IndexView
+    from retrieval.catalog.tracks import TrackCache
+    from retrieval.index.protocol import IndexView, Neighbors
+    from retrieval.search.cursors import Position
     from retrieval.search.plan import Plan
     from retrieval.search.query import Query
+
+_MORE = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Tracks that may become results, best first: ids int64 [n], scores float64 [n], and the index row of each."""
+    """Tracks that may become results, best first: ids int64 [n], scores float64 [n], and each one's nearest vector."""
 
     track_ids: NDArray[np.int64]
     scores: NDArray[np.float64]
-    rows: NDArray[np.int64]
+    vector_ids: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.track_ids)
 
     def at(self, places: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Candidates:
         """Those at these places."""
-        return Candidates(self.track_ids[places], self.scores[places], self.rows[places])
+        return Candidates(self.track_ids[places], self.scores[places], self.vector_ids[places])
 
     def without(self, track_ids: frozenset[int]) -> Candidates:
         """All but these tracks."""
         return self.at(~np.isin(self.track_ids, list(track_ids))) if track_ids else self
 
 
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What a page shows, what was dropped and why, and the tracks by id."""
+
+    shown: Candidates
+    dropped: Mapping[str, int]
+    tracks: Mapping[int, Track]
+
+
+class PageMaker:
+    """Makes a page of what a search finds, and tells when that is enough for it.
+
+    Parameters
+    ----------
+    position : where the page begins
+    lap : called with the name of what was done: ``search``, ``rank``
+    """
+
+    def __init__(
+        self, plan: Plan, position: Position, catalog: Catalog, cache: TrackCache, lap: Callable[[str], None]
+    ) -> None:
+        self._plan, self._position = plan, position
+        self._catalog, self._cache, self._lap = catalog, cache, lap
+        self._end = self._requested = position.returned + plan.query.limit
+        self._candidates: Candidates | None = None
+        self._picked: Page | None = None
+
+    @property
+    def first_k(self) -> int:
+        """How many tracks to search for at first."""
+        n_left_out = len(self._plan.left_out)
+        return self._whole_blocks() + (n_left_out if n_left_out <= FEW_EXCLUDED else 0)
+
+    def is_filled(self, neighbors: Neighbors) -> bool:
+        """Whether the page can be made of this; what is picked may fall short though more would match."""
+        plan, query = self._plan, self._plan.query
+        self._candidates = candidates = _scored(plan, neighbors).without(plan.left_out)
+        # Behind those, several searches may have left out better ones than they found.
+        usable = candidates.scores >= (0.5 if query.strategy == "best_score" and plan.negative else 0)
+        if not query.picks:
+            return int((usable & self._is_ahead(candidates)).sum()) >= query.limit
+        self._lap("search")
+        while neighbors.is_everything or usable.sum() >= self._whole_blocks():
+            picked_from = candidates.at(slice(self._whole_blocks()))
+            self._picked = page = self._made(picked_from)
+            self._lap("rank")
+            # Without an end to this, all tracks might be read.
+            is_last = len(picked_from) < self._requested or self._requested >= MAX_CANDIDATES
+            if is_last or len(page.shown) == query.limit:
+                return True
+            self._requested *= _MORE
+        return False
+
+    def page(self) -> Page:
+        """The page, once the search is over."""
+        assert self._candidates is not None  # the search has asked
+        return self._made(self._candidates) if self._picked is None else self._picked
+
+    def _whole_blocks(self) -> int:
+        """As many candidates as are requested, and all of their block: a page must not depend on where it ends."""
+        query = self._plan.query
+        if not query.picks:
+            return self._requested
+        block = query.diversity.candidates if query.diversity else 10 * query.limit
+        return -(-self._requested // block) * block
+
+    def _made(self, candidates: Candidates) -> Page:
+        query, plan, position = self._plan.query, self._plan, self._position
+        dropped = {"exclude": plan.dropped}
+        above = candidates.scores >= (query.score_threshold or 0)
+        dropped["score_threshold"] = int((~above)[: query.limit].sum())
+        candidates = candidates.at(above)
+        if query.picks:
+            tracks = self._cache.tracks(candidates.track_ids.tolist())
+            candidates, reasons = pick(candidates, tracks, plan, self._catalog, requested=self._end)
+            shown = candidates.at(slice(position.returned, self._end))
+            dropped |= reasons
+        else:
+            shown = candidates.at(self._is_ahead(candidates)).at(slice(query.limit))
+            tracks = self._cache.tracks(shown.track_ids.tolist())
+        live = np.array([track_id in tracks for track_id in shown.track_ids.tolist()], bool)
+        dropped["deleted_meanwhile"] = int((~live).sum())
+        return Page(shown.at(live), {name: count for name, count in dropped.items() if count}, tracks)
+
+    def _is_ahead(self, candidates: Candidates) -> NDArray[np.bool_]:
+        """Which candidates no page before has shown: bool [n]."""
+        ahead: NDArray[np.bool_] = candidates.scores < self._position.below + ROUNDING
+        return ahead & ~np.isin(candidates.track_ids, self._position.seen) if self._position.seen else ahead
+
+
+def _scored(plan: Plan, neighbors: Neighbors) -> Candidates:
+    """All that any of the searches found, by the strategy's score; equal ones in order of track."""
+    query, view = plan.query, plan.view
+    if len(neighbors.track_ids) == 1 and query.strategy == "average_vector":
+        there = neighbors.track_ids[0] >= 0
+        scores = recommend.score_of(neighbors.cosines[0][there])
+        return Candidates(neighbors.track_ids[0][there], scores, neighbors.vector_ids[0][there])
+    vector_ids = distinct(neighbors.vector_ids[neighbors.vector_ids >= 0])
+    scores = recommend.scores(view.vectors(vector_ids), plan.positive, plan.negative, query.strategy)
+    track_ids = view.track_ids(vector_ids)
+    order = np.lexsort((track_ids, -scores))
+    _, first = np.unique(track_ids[order], return_index=True)
+    order = order[np.sort(first)]
+    return Candidates(track_ids[order], scores[order], vector_ids[order])
+
+
 def pick(
-    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, wanted: int
+    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, requested: int
 ) -> tuple[Candidates, dict[str, int]]:
-    """The candidates in the order in which they shall stand, the first `wanted` at least, and what each rule dropped.
+    """The candidates in the order of the results, the first `requested` at least, and what each rule dropped.
 
     In turn: hubs step back, then other versions of a track that is in already or was an example, too many of one artist
     or album, likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block
@@ -71,7 +189,7 @@ def pick(
         candidates, places = candidates.at(kept), places[kept]
     if diversity is not None and diversity.mmr:
         # The gaps of a queue may need any of them.
-        enough = len(candidates) if query.context is not None else wanted
+        enough = len(candidates) if query.context is not None else requested
         candidates = candidates.at(_mixed(candidates, places // diversity.candidates, view, diversity.mmr, enough))
     if query.context is not None:
         candidates, gaps = _queued(candidates, tracks, query, catalog)
@@ -82,33 +200,33 @@ def pick(
 def _originals(candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog) -> NDArray[np.bool_]:
     """Which candidates are versions of none before them, nor of an example that is left out: bool [n]."""
     examples = {} if plan.query.include_seed else {seed.id: seed for seed in plan.seeds.values()}
-    of_examples = plan.view.select(np.array(sorted(examples), np.int64)).every_row
-    rows = np.concatenate([of_examples, candidates.rows])
+    of_examples = plan.view.vector_ids(np.array(sorted(examples), np.int64))
+    vector_ids = np.concatenate([of_examples, candidates.vector_ids])
     track_ids = np.concatenate([plan.view.track_ids(of_examples), candidates.track_ids])
     known = {**tracks, **examples}
     durations_s = np.array([known[track_id].duration_s for track_id in track_ids.tolist()])
 
     def fingerprints(positions: NDArray[np.int64]) -> list[NDArray[np.int32] | None]:
-        asked = track_ids[positions].tolist()
-        found = catalog.fingerprints_of(list(dict.fromkeys(asked)))
-        return [found.get(track_id) for track_id in asked]
+        requested = track_ids[positions].tolist()
+        by_track = catalog.fingerprints_of(list(dict.fromkeys(requested)))
+        return [by_track.get(track_id) for track_id in requested]
 
-    first = fold_duplicates(plan.view.vectors(rows), durations_s, fingerprints)
+    first = fold_duplicates(plan.view.vectors(vector_ids), durations_s, fingerprints)
     originals: NDArray[np.bool_] = (first == np.arange(len(first)))[len(of_examples) :]
     return originals
 
 
 def _mixed(
-    candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float, wanted: int
+    candidates: Candidates, blocks: NDArray[np.int64], view: IndexView, trade_off: float, requested: int
 ) -> NDArray[np.int64]:
-    """The order of MMR, within each block (ascending numbers) for itself: the first `wanted` positions, int64."""
+    """The order of MMR, within each block (ascending numbers) for itself: the first `requested` positions, int64."""
     order = np.empty(0, np.int64)
     for block in np.unique(blocks):
-        if len(order) >= wanted:
+        if len(order) >= requested:
             break
         inside = np.flatnonzero(blocks == block)
-        vectors = view.vectors(candidates.rows[inside])
-        picked = mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=wanted - len(order))
+        vectors = view.vectors(candidates.vector_ids[inside])
+        picked = mmr(vectors, candidates.scores[inside], trade_off=trade_off, limit=requested - len(order))
         order = np.concatenate([order, inside[picked]])
     return order
 
@@ -117,12 +235,12 @@ def _hubs_behind(candidates: Candidates, blocks: NDArray[np.int64], view: IndexV
     """The candidates of each block by their scores less how near they are to their own nearest tracks."""
     if not len(candidates):
         return candidates
-    found = view.search(view.vectors(candidates.rows), NEIGHBOURS + 1)
-    own = found.track_ids == candidates.track_ids[:, np.newaxis]
-    density = density_of(np.where(own, -np.inf, found.cosines))
+    neighbors = view.search(view.vectors(candidates.vector_ids), NEIGHBOURS + 1)
+    itself = neighbors.track_ids == candidates.track_ids[:, np.newaxis]
+    density = density_of(np.where(itself, -np.inf, neighbors.cosines))
     scores = csls((2 * candidates.scores - 1).astype(np.float32), density)
     order = np.lexsort((candidates.track_ids, -scores, blocks))
-    return Candidates(candidates.track_ids[order], scores[order], candidates.rows[order])
+    return Candidates(candidates.track_ids[order], scores[order], candidates.vector_ids[order])
 
 
 def _queued(

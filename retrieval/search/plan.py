@@ -1,14 +1,14 @@
-"""From what was asked to what is searched: examples become vectors, keys become ids, a filter becomes rows."""
+"""From what was asked to what is searched: examples become vectors, keys become ids, a filter becomes a selection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError, UnknownTrackError
-from retrieval.filters.compiled import ids_of
 from retrieval.search import recommend
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Track
     from retrieval.catalog.tracks import TrackCache
+    from retrieval.errors import Place
     from retrieval.filters.compiled import Selections
+    from retrieval.index.protocol import IndexView, Selection
     from retrieval.index.space import SpaceIndex
-    from retrieval.index.view import IndexView, Selection
     from retrieval.search.query import Query, Seed
     from retrieval.search.recommend import Example
 
@@ -36,7 +37,7 @@ class Plan:
     ----------
     seeds : the examples that are tracks, by key
     excluded : tracks that the caller does not want
-    among : rows that the search may return; none for all
+    selection : what the search may return; none for all
     dropped : tracks that would have matched, but for being excluded
     """
 
@@ -47,10 +48,10 @@ class Plan:
     negative: Sequence[Example]
     seeds: Mapping[str, Track]
     excluded: frozenset[int]
-    among: Selection | None = None
+    selection: Selection | None = None
     dropped: int = 0
 
-    @property
+    @cached_property
     def left_out(self) -> frozenset[int]:
         """Tracks that must not come back."""
         return self.excluded if self.query.include_seed else self.excluded | {seed.id for seed in self.seeds.values()}
@@ -60,7 +61,7 @@ class Plan:
         if not track_ids:
             return 0
         ids = np.sort(np.fromiter(track_ids, np.int64, len(track_ids)))
-        return self.view.select(ids).matching if self.among is None else self.among.count_of(ids)
+        return self.view.select(ids).matching if self.selection is None else self.selection.count_of(ids)
 
     @property
     def matching_left_out(self) -> int:
@@ -77,19 +78,17 @@ def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, 
     """
     seeds = _seeds(query, catalog, tracks)
     resolver = _Resolver(view, index.space, catalog, seeds)
-    positive, negative = (
-        [resolver.example(seed, query.path_of(name, number)) for number, seed in enumerate(side)]
-        for name, side in (("positive", query.positive), ("negative", query.negative))
-    )
+    positive = [resolver.example(seed, ("positive", number)) for number, seed in enumerate(query.positive)]
+    negative = [resolver.example(seed, ("negative", number)) for number, seed in enumerate(query.negative)]
     if query.half_life is not None:
-        ages = zip(positive, recommend.continuation(len(positive), query.half_life), strict=True)
-        positive = [replace(example, weight=example.weight * weight) for example, weight in ages]
+        weights = recommend.recency_weights(len(positive), query.half_life)
+        positive = [replace(one, weight=one.weight * weight) for one, weight in zip(positive, weights, strict=True)]
     excluded = frozenset(catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
     return Plan(query, index.space, view, positive, negative, seeds, excluded)
 
 
 def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
-    """The plan with the rows that may be returned; `name` is that of the index.
+    """The plan with what may be returned; `name` is that of the index.
 
     Raises
     ------
@@ -97,26 +96,26 @@ def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
     """
     query, left_out = plan.query, plan.left_out
     if query.filter is not None:
-        plan = replace(plan, among=selections.of(query.filter, plan.view, name))
+        plan = replace(plan, selection=selections.of(query.filter, plan.view, name))
     plan = replace(plan, dropped=plan.count_of(plan.excluded))
     if len(left_out) > FEW_EXCLUDED:
-        ids = plan.view.all_track_ids() if query.filter is None else ids_of(selections.matching(query.filter))
-        rest = plan.view.select(np.setdiff1d(ids, np.fromiter(left_out, np.int64, len(left_out))))
-        plan = replace(plan, among=rest)
+        matching = None if query.filter is None else selections.matching(query.filter)
+        without = np.fromiter(left_out, np.int64, len(left_out))
+        plan = replace(plan, selection=plan.view.select(matching, without=without))
     return plan
 
 
 def _seeds(query: Query, catalog: Catalog, tracks: TrackCache) -> dict[str, Track]:
-    paths: dict[str, str] = {}
-    for name, side in (("positive", query.positive), ("negative", query.negative)):
-        for number, seed in enumerate(side):
+    places: dict[str, Place] = {}
+    for side, seeds in (("positive", query.positive), ("negative", query.negative)):
+        for number, seed in enumerate(seeds):
             if seed.track is not None:
-                paths.setdefault(seed.track, query.key_path_of(name, number))
-    found = tracks.by_key(list(paths))
-    for key, path in paths.items():
-        if key not in found:
-            raise UnknownTrackError(key, catalog.nearest_keys(key), path)
-    return found
+                places.setdefault(seed.track, (side, number))
+    known = tracks.by_key(list(places))
+    for key, place in places.items():
+        if key not in known:
+            raise UnknownTrackError(key, catalog.nearest_keys(key), place)
+    return known
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ class _Resolver:
     catalog: Catalog
     seeds: Mapping[str, Track]
 
-    def example(self, seed: Seed, path: str) -> Example:
-        """The example as a vector; `path` is where it stands in the query."""
+    def example(self, seed: Seed, place: Place) -> Example:
+        """The example as a vector; `place` is where it is in the query."""
         view = self.view
         if seed.track is None:
             if seed.encoder_version not in (None, view.encoder_version):
@@ -138,15 +137,15 @@ class _Resolver:
                     "index the catalogue again with the new weights"
                 )
             assert seed.vector is not None  # Seed.check
-            return recommend.Example(_unit(seed.vector, view.dim, path), seed.weight, "vector")
+            return recommend.Example(_unit(seed.vector, view.dim, place), seed.weight, "vector")
         track = self.seeds[seed.track]
         if seed.span_s is not None:
-            return recommend.Example(self._span_vector(track, seed.span_s, path), seed.weight, track.key)
+            return recommend.Example(self._span_vector(track, seed.span_s, place), seed.weight, track.key)
         vectors = vectors_of(track, view)
-        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
+        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, place)
         return recommend.Example(vector, seed.weight, track.key)
 
-    def _span_vector(self, track: Track, span_s: tuple[float, float], path: str) -> NDArray[np.float32]:
+    def _span_vector(self, track: Track, span_s: tuple[float, float], place: Place) -> NDArray[np.float32]:
         """The mean of the segments that the span touches."""
         segments = self.catalog.segments_of([track.id], self.space, self.view.encoder_version).get(track.id)
         if segments is None:
@@ -156,19 +155,20 @@ class _Resolver:
         touched = segments.touching(*span_s)
         if not len(touched.vectors):
             last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
-            raise QueryError(f"{path}.start_s", f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s", last)
-        return _unit(touched.vectors.mean(axis=0), self.view.dim, path)
+            reason = f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s"
+            raise QueryError("start_s", reason, last, place)
+        return _unit(touched.vectors.mean(axis=0), self.view.dim, place)
 
 
 def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
-    """The track's rows in a view, float32 [n, dim], at least one.
+    """The track's vectors in a view, float32 [n, dim], at least one.
 
     Raises
     ------
     MissingEmbeddingError
         If there is none.
     """
-    vectors = view.vectors_of(track.id)
+    vectors = view.vectors(view.vector_ids(np.array([track.id], np.int64)))
     if not len(vectors):
         raise MissingEmbeddingError(
             f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
@@ -176,10 +176,10 @@ def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
     return vectors
 
 
-def _unit(vector: NDArray[np.float32], dim: int, path: str) -> NDArray[np.float32]:
+def _unit(vector: NDArray[np.float32], dim: int, place: Place) -> NDArray[np.float32]:
     if vector.shape != (dim,):
-        raise QueryError(f"{path}.vector", f"has {vector.size} values", f"{dim} finite numbers")
+        raise QueryError("vector", f"has {vector.size} values", f"{dim} finite numbers", place)
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     if not np.isfinite(norm) or norm == 0:
-        raise QueryError(f"{path}.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
+        raise QueryError("vector", f"has norm {norm}", f"{dim} finite numbers, not all zero", place)
     return np.asarray(vector / norm, dtype=np.float32)

@@ -20,7 +20,7 @@ from api.settings import Settings
 from api.wiring import Soundalike, open_soundalike
 from retrieval.errors import IndexMissingError
 from retrieval.index.snapshots import open_snapshot
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 from retrieval.search.query import similar
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "before_rooms"
@@ -105,11 +105,11 @@ def test_an_index_of_inverted_lists_finds_what_it_found(tmp_path: Path) -> None:
     with tarfile.open(KEPT / "ann.tar.xz") as index:
         index.extractall(tmp_path, filter="data")
     snapshot = open_snapshot(tmp_path / "large" / "ann" / "track", space="ann")
-    view = IndexView("ann-1", 8, 1, snapshot)
+    view = LocalView("ann-1", 8, 1, snapshot)
     with np.load(BytesIO((KEPT / "ann_answers.npz").read_bytes())) as golden:
         queries = golden["queries"]
         found, exact = view.search(queries, 20), view.search(queries, 20, exact=True)
-        filtered = view.search(queries, 20, among=view.select(np.arange(3, 20_400, 7)))
+        filtered = view.search(queries, 20, selection=view.select(np.arange(3, 20_400, 7)))
         assert found.path == "ivf"
         for name, answer in (("", found), ("filtered_", filtered), ("exact_", exact)):
             assert np.array_equal(answer.track_ids, golden[f"{name}ids"])

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from api.http.server import Server
 from api.wiring import Soundalike
 from retrieval.catalog.reading import Catalog
+from retrieval.index.merging import rebuild
 from tests.catalog.test_catalog import analysis
 from tests.conftest import tone
 
@@ -105,7 +106,7 @@ def test_many_at_once_get_the_same_answers(
     wait_until(lambda: "more/twin.wav" in nearest())
     soundalike.catalog.delete("more/twin.wav")
     wait_until(lambda: "music/low/tone0" in nearest())
-    soundalike.search.space().rebuild()  # the server switches to the new snapshot
+    rebuild(soundalike.search.space())  # the server switches to the new snapshot
     name = soundalike.search.space().view().snapshot.name  # type: ignore[union-attr]
     wait_until(lambda: get(f"{url}/readyz")["index_version"].startswith(name))
 

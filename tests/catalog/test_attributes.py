@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from retrieval.catalog import changes
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import RetrievalError
 from retrieval.filters import attributes as attributes_module
 from retrieval.filters import columns
 from retrieval.filters.attributes import Attributes, leaves
 from retrieval.filters.columns import MAX_TRACK_ID, Column, TrackVersions, as_track_ids
-from retrieval.filters.language import compile_filter, parse_filter
+from retrieval.filters.compiled import bitmap_of
+from retrieval.filters.language import condition_of, parse_filter
 from tests.catalog.test_catalog import analysis
 
 VALUES = [0.0, 0.25, 1.0, 7.0, "x", "y", "7"]
@@ -126,7 +128,7 @@ def test_leaves_of_a_callers_json() -> None:
 
 
 def matching(attributes: Attributes, key: str, **test: Any) -> set[int]:
-    return set(compile_filter(parse_filter({"must": [{"key": key, **test}]}), attributes))
+    return set(bitmap_of(condition_of(parse_filter({"must": [{"key": key, **test}]}), attributes), attributes))
 
 
 def test_a_refresh_that_fails_changes_nothing(
@@ -143,7 +145,7 @@ def test_a_refresh_that_fails_changes_nothing(
     def broken(**_: Any) -> Any:
         raise OSError("the connection is gone")
 
-    monkeypatch.setattr(catalog, "rhythm_changes", broken)
+    monkeypatch.setattr(changes, "rhythm_changes", broken)
     with pytest.raises(OSError, match="gone"):
         attributes.refresh()
     assert attributes.revision == revision
@@ -163,13 +165,13 @@ def test_a_refresh_sees_one_moment(catalog: Catalog, rng: np.random.Generator, m
     """A track that is written between two statements of a refresh is seen as it was before, and whole."""
     catalog.store(analysis("a", rng))
     attributes = Attributes(catalog)
-    read_tags = catalog.tag_changes
+    read_tags = changes.tag_changes
 
     def overtaken(**asked: Any) -> Any:
         catalog.store(replace(analysis("a", rng, tags={"jazz": 0.5}), artist="B"))
         return read_tags(**asked)
 
-    monkeypatch.setattr(catalog, "tag_changes", overtaken)
+    monkeypatch.setattr(changes, "tag_changes", overtaken)
     attributes.refresh()
     monkeypatch.undo()
     track_id = catalog.track("a").id
@@ -218,6 +220,8 @@ def test_equal_filters_give_equal_bitmaps_through_either_path() -> None:
     by_range = {"must": [{"key": "year", "range": {"gte": 1992, "lt": 1995}}]}
     by_match = {"must": [{"key": "year", "match": {"any": [1994, 1992, 1993, 1992]}}]}
     by_bounds = {"must_not": [{"key": "year", "range": {"lt": 1992}}, {"key": "year", "range": {"gt": 1994}}]}
-    first, second, third = (compile_filter(parse_filter(raw), attributes) for raw in (by_range, by_match, by_bounds))
+    first, second, third = (
+        bitmap_of(condition_of(parse_filter(raw), attributes), attributes) for raw in (by_range, by_match, by_bounds)
+    )
     assert first == second == third
     assert set(first) == set(ids[(years >= 1992) & (years < 1995)].tolist())

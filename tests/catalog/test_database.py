@@ -146,6 +146,24 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "scheme", ["mysql", "mysql+pymysql", "sqlite", "postgresql+psycopg2", "postgresqlx", "cockroachdb"]
+)
+def test_another_kind_of_database_is_refused(scheme: str, tmp_path: Path) -> None:
+    refused = connected(f"{scheme}://me:secret@127.0.0.1:9/none", embedded_dir=tmp_path)
+    with pytest.raises(DatabaseUnavailableError, match=r"accepted: postgresql://user") as raised, refused:
+        pass
+    assert f"{scheme}://" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_name_of_postgresql_is_accepted(scheme: str, database_url: str, tmp_path: Path) -> None:
+    url = make_url(database_url).set(drivername=scheme).render_as_string(hide_password=False)
+    with connected(url, embedded_dir=tmp_path) as engine:
+        check_schema(engine)
+
+
 def test_the_embedded_server_stops_with_its_last_user_and_keeps_its_data() -> None:
     with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
         data_dir = Path(folder) / "postgres"

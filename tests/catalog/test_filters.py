@@ -17,7 +17,8 @@ from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import TagScores, TrackAnalysis
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
-from retrieval.filters.language import MAX_DEPTH, compile_filter, parse_filter
+from retrieval.filters.compiled import bitmap_of
+from retrieval.filters.language import MAX_DEPTH, condition_of, parse_filter
 from tests.catalog.test_catalog import analysis
 from tests.conftest import _database
 
@@ -216,7 +217,7 @@ def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]
     # Folded before the changes, so that they have entries to take the place of.
     known_keys = followed.keys()
     for key in known_keys:
-        compile_filter(parse_filter({"must": [{"key": key, "is_empty": False}]}), followed)
+        bitmap_of(condition_of(parse_filter({"must": [{"key": key, "is_empty": False}]}), followed), followed)
     for known in tracks.values():
         store(catalog, known)
     catalog.delete("t60")
@@ -227,7 +228,7 @@ def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]
 
 
 def matching_keys(raw: dict[str, Any], attributes: Attributes) -> set[str]:
-    ids = set(compile_filter(parse_filter(raw), attributes))
+    ids = set(bitmap_of(condition_of(parse_filter(raw), attributes), attributes))
     keys = attributes._catalog.tracks_by_id(list(ids))
     assert len(keys) == len(ids)
     return {track.key for track in keys.values()}
@@ -273,7 +274,7 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
 )
 def test_bad_filters_name_the_field(raw: Any, message: str, attributes: Attributes) -> None:
     with pytest.raises(FilterError, match=message):
-        compile_filter(parse_filter(raw), attributes)
+        bitmap_of(condition_of(parse_filter(raw), attributes), attributes)
 
 
 def test_too_deep_a_filter_is_refused(attributes: Attributes) -> None:
@@ -281,4 +282,4 @@ def test_too_deep_a_filter_is_refused(attributes: Attributes) -> None:
     for _ in range(MAX_DEPTH):
         raw = {"must": [raw]}
     with pytest.raises(FilterError, match="nested too deeply"):
-        compile_filter(parse_filter(raw), attributes)
+        bitmap_of(condition_of(parse_filter(raw), attributes), attributes)

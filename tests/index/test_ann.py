@@ -78,7 +78,7 @@ def test_filtered_recall_does_not_depend_on_where_the_filter_lies(ann, vectors, 
     found = []
     for query in queries[:40]:
         rows = selected(kind, share, vectors, query)
-        got, cosines = ann.search_among(query[np.newaxis], K, ann.subset(rows))
+        got, cosines = ann.search_selected(query[np.newaxis], K, ann.select(rows))
         assert set(got[0].tolist()) <= set(rows.tolist())
         assert len(set(got[0].tolist())) == min(K, len(rows))
         found.append(recall(cosines, vectors, query[np.newaxis], rows))
@@ -90,22 +90,22 @@ def test_filtered_recall_does_not_depend_on_where_the_filter_lies(ann, vectors, 
 def test_any_subset_fills(share: float, k: int, seed: int, ann: AnnIndex, queries: NDArray[np.float32]) -> None:
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(COUNT, max(1, int(share * COUNT)), replace=False))
-    found, cosines = ann.search_among(queries[:3], k, ann.subset(rows))
+    found, cosines = ann.search_selected(queries[:3], k, ann.select(rows))
     assert found.shape == (3, min(k, len(rows)))
     assert np.isin(found, rows).all()
     assert (np.diff(cosines, axis=1) <= 0).all()
 
 
 def test_a_batch_equals_its_queries(ann, queries) -> None:
-    subset = ann.subset(np.arange(0, COUNT, 3))
-    together = ann.search_among(queries, K, subset)
-    alone = [ann.search_among(query[np.newaxis], K, subset) for query in queries]
+    subset = ann.select(np.arange(0, COUNT, 3))
+    together = ann.search_selected(queries, K, subset)
+    alone = [ann.search_selected(query[np.newaxis], K, subset) for query in queries]
     assert (together[0] == np.concatenate([rows for rows, _ in alone])).all()
 
 
 def test_rows_that_are_left_out_do_not_come_back(ann, queries) -> None:
     rows, _ = ann.search(queries, K)
-    bits = ann.subset(np.setdiff1d(np.arange(COUNT), rows)).bits
+    bits = ann.select(np.setdiff1d(np.arange(COUNT), rows)).bits
     assert not np.isin(ann.search(queries, K, bits=bits)[0], rows).any()
 
 
@@ -116,12 +116,12 @@ def test_stored_vectors_are_the_halves(ann, vectors) -> None:
 
 def test_scanning_is_brute_force(ann, vectors, queries) -> None:
     rows = np.arange(0, COUNT, 7)
-    subset = ann.subset(rows)
+    subset = ann.select(rows)
     truth = rows[np.argsort(-(queries @ vectors[rows].T), axis=1, kind="stable")[:, :K]]
     alone = np.concatenate([ann.scan(query[np.newaxis], K, subset)[0] for query in queries])
     for found in (ann.scan(queries, K, subset)[0], alone):
         assert (found == truth).mean() > 0.999  # equal cosines may change places
-    assert (ann.scan(queries[:1], K, ann.subset(rows[:3]))[0][:, 3:] == -1).all()
+    assert (ann.scan(queries[:1], K, ann.select(rows[:3]))[0][:, 3:] == -1).all()
 
 
 def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
@@ -186,8 +186,8 @@ def test_few_rows_are_compared_without_the_codes(ann, vectors, queries) -> None:
     rows, cosines = at_once.search(queries, K)
     np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-6)
     assert (cosines >= by_codes.search(queries, K)[1] - 1e-6).all()
-    subset = ann.subset(np.arange(0, COUNT, 3))
-    rows, cosines = at_once.search_among(queries, K, subset)
+    subset = ann.select(np.arange(0, COUNT, 3))
+    rows, cosines = at_once.search_selected(queries, K, subset)
     assert (rows % 3 == 0).all()
     assert recall(cosines, vectors, queries, np.arange(0, COUNT, 3)) >= RECALL_TARGET
 
@@ -224,7 +224,7 @@ def test_queries_unlike_all_rows_are_found_as_well(ann, vectors, mixed: int, rng
     strange = unit(vectors[rng.integers(COUNT, size=(400, mixed))].sum(axis=1) if mixed else noise(rng))
     _, cosines = ann.search(strange, K)
     assert recall(cosines, vectors, strange, np.arange(COUNT)) >= RECALL_TARGET - 0.01
-    bits = ann.subset(np.arange(0, COUNT, 2)).bits
+    bits = ann.select(np.arange(0, COUNT, 2)).bits
     assert (ann.search(strange, K, bits=bits)[0] % 2 == 0).all()
 
 

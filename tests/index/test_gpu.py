@@ -4,8 +4,7 @@ The scan by torch is the same code on any device, so most of this runs without a
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,216 +17,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import retrieval.index.snapshots
-from retrieval.index.batching import Batches
-from retrieval.index.faiss_threads import Found, faiss, one_thread
-from retrieval.index.flat import build_flat
+from retrieval.index.faiss_threads import faiss, one_thread
 from retrieval.index.gpu import faiss_search as gpu_faiss
 from retrieval.index.gpu import gpu_index as gpu
 from retrieval.index.gpu import matrix as gpu_scan
 from retrieval.index.gpu.gpu_index import GpuCodes, GpuIndex, on_gpu
 from retrieval.index.gpu.matrix import Matrix
-from retrieval.index.protocol import IndexLostError, VectorIndex
-from retrieval.index.view import IndexView
+from retrieval.index.row_index import IndexLostError, RowIndex
+from retrieval.index.view import LocalView
+from tests.index.test_gpu_matrix import (
+    CUDA,
+    DEVICES,
+    DIM,
+    ROWS,
+    Vectors,
+    by_halves_of,
+    normalised,
+    true_cosines,
+    vectors,
+)
 from tests.index.test_index import deleted, unit, view_of, written
 
-DIM = 32
-ROWS = 4_000
-CUDA = torch.cuda.is_available() and faiss.get_num_gpus() > 0
-needs_gpu = (pytest.mark.gpu, pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it"))
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
-Vectors = NDArray[np.float32]
+__all__ = ["vectors"]  # the fixture
 
 
 @pytest.fixture(scope="module")
-def vectors() -> Vectors:
-    rng = np.random.default_rng(1)
-    centres = rng.standard_normal((40, DIM))
-    return unit((centres[rng.integers(40, size=ROWS)] + 0.4 * rng.standard_normal((ROWS, DIM))).astype(np.float32))
-
-
-def normalised(vectors: NDArray[np.floating[Any]]) -> Vectors:
-    """Unit vectors that no float16 holds, as an encoder gives them."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def true_cosines(vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The cosines [n_queries, k] of the nearest of some rows, −inf behind the last."""
-    cosines = queries.astype(np.float64) @ vectors[among].astype(np.float64).T
-    found = -np.sort(-cosines, axis=1)[:, :k]
-    return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-np.inf)
-
-
-def check_exact(found: Found, vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> None:
-    rows, cosines = found
-    assert rows.shape == cosines.shape == (len(queries), min(k, len(among)))
-    assert np.isin(rows, among).all()
-    assert all(len(set(row)) == len(row) for row in rows.tolist())
-    np.testing.assert_allclose(cosines, true_cosines(vectors, queries, rows.shape[1], among), atol=2e-6)
-    np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=2e-6)
-
-
-def matrix_of(vectors: Vectors, device: str = "cpu", **settings: int) -> Matrix:
-    return Matrix(gpu_scan.uploaded(build_flat(vectors), device), **settings)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("work_bytes", [1 << 30, 200_000, 1])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_scan_is_brute_force(
-    seed: int, work_bytes: int, device: str, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(seed)
-    monkeypatch.setattr(gpu_scan, "_QUERIES_AT_ONCE", int(rng.integers(1, 9)))
-    vectors = vectors[: 90 if work_bytes == 1 else ROWS]
-    matrix = matrix_of(vectors, device, work_bytes=work_bytes)
-    queries = normalised(rng.standard_normal((int(rng.integers(1, 20)), DIM)))
-    queries[0] = vectors[5]
-    k = int(rng.integers(1, 40))
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, k)), vectors, queries, k, np.arange(len(vectors)))
-    for share in (0.0, 0.003, 0.1, 0.24, 0.3, 0.9, 1.0):
-        some = np.flatnonzero(rng.random(len(vectors)) < share)
-        among = matrix.among(some)
-        assert among.count == len(some)
-        assert (among.mask is None) == (len(some) <= 0.25 * len(vectors))
-        check_exact(matrix.found(queries, lambda here, a=among: matrix.scan(here, k, a)), vectors, queries, k, some)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_equal_rows_come_in_order(device: str, vectors: Vectors) -> None:
-    places = [3, 9, 70, 71, 200, 333, 334, 335, 420, 480, 481, 499]
-    repeated = vectors[1_000:1_500].copy()
-    repeated[places] = vectors[0]
-    matrix = matrix_of(repeated, device, work_bytes=5_000)
-    rows, cosines = matrix.found(vectors[:1], lambda here: matrix.scan(here, len(places)))
-    assert rows[0].tolist() == places
-    assert len(set(cosines[0].tolist())) == 1
-
-
-def crowd(rng: np.random.Generator) -> tuple[Vectors, Vectors]:
-    """Rows in all directions from a query, so equally near that it can't be rounded without confusing them."""
-    queries = normalised(rng.standard_normal((8, DIM)))
-    beside = rng.standard_normal((8, 2_500, DIM))
-    beside -= (beside * queries[:, np.newaxis]).sum(axis=2, keepdims=True) * queries[:, np.newaxis]
-    beside /= np.linalg.norm(beside, axis=2, keepdims=True)
-    rows = 0.8 * queries[:, np.newaxis] + 0.6 * beside
-    return rows.reshape(-1, DIM).astype(np.float16).astype(np.float32), queries
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_query_is_not_rounded(device: str, rng: np.random.Generator) -> None:
-    rows, queries = crowd(rng)
-    matrix = matrix_of(rows, device)
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, 5)), rows, queries, 5, np.arange(len(rows)))
-    # Nor do the extra candidates make up for it: the best by rounded queries are others.
-    rounded = queries.astype(np.float16).astype(np.float32) @ rows.T
-    first = np.argsort(-rounded, axis=1)[:, : 5 + gpu_scan.MORE]
-    best = np.argsort(-(queries.astype(np.float64) @ rows.T), axis=1)[:, :5]
-    assert any(not set(row) <= set(candidates) for row, candidates in zip(best.tolist(), first.tolist(), strict=True))
-
-
-def by_halves_of(matrix: Matrix) -> Callable[[Tensor, int], gpu_scan.Best]:
-    """What FAISS's brute force does, by torch."""
-
-    def by_halves(queries: Tensor, n: int) -> gpu_scan.Best:
-        assert queries.dtype == torch.float16
-        scores, rows = (queries.float() @ matrix.vectors.float().T).topk(n, dim=1)
-        return rows, scores
-
-    return by_halves
-
-
-def test_what_halves_cannot_confirm_is_scanned_for(
-    vectors: Vectors, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    near, queries = crowd(rng)
-    scanned = []
-    scan = Matrix.scan
-    monkeypatch.setattr(Matrix, "scan", lambda self, q, *rest: (scanned.append(len(q)), scan(self, q, *rest))[1])
-    for rows, some in ((near, queries), (vectors, vectors[:20]), (vectors[:10], queries)):
-        matrix = matrix_of(rows)
-        found = matrix.found(some, lambda here, m=matrix: m.confirmed(here, 5, by_halves_of(m)))
-        check_exact(found, rows, some, 5, np.arange(len(rows)))
-    assert len(scanned) == 1  # for the crowd, not for queries that are halves, nor where none was left out
-    assert scanned[0] > 0
-
-
-# Batches --------------------------------------------------------------------------------------------------------------
-
-
-def test_those_that_wait_are_searched_together() -> None:
-    batches, entered, go_on = list[tuple[Any, int]](), threading.Event(), threading.Event()
-
-    def search(queries: Vectors, key: Any) -> Found:
-        batches.append((key, len(queries)))
-        entered.set()
-        assert go_on.wait(10)
-        if key == "bad":
-            raise IndexLostError("lost")
-        return queries[:, :1].astype(np.int64), queries[:, 1:]
-
-    together = Batches(search)
-    asked = [(number, "a" if number < 6 else "b" if number < 9 else "bad") for number in range(11)]
-    with ThreadPoolExecutor(12) as pool:
-        first = pool.submit(together, np.array([[99, 0.5]], np.float32), "a")
-        assert entered.wait(10)
-        futures = [pool.submit(together, np.array([[n, n / 2], [n, -n]], np.float32), key) for n, key in asked]
-        while len(together._waiting) < len(asked):
-            threading.Event().wait(0.001)
-        go_on.set()
-        assert first.result(10)[0].tolist() == [[99]]
-        for (number, key), future in zip(asked, futures, strict=True):
-            if key == "bad":
-                with pytest.raises(IndexLostError):
-                    future.result(10)
-                continue
-            rows, cosines = future.result(10)
-            assert rows.tolist() == [[number], [number]]
-            assert cosines.tolist() == [[number / 2], [-number]]
-    assert sorted(batches) == sorted([("a", 1), ("a", 12), ("b", 6), ("bad", 4)])
-    assert not together._waiting
-
-
-def test_a_batch_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.batching._MAX_QUERIES", 8)
-    sizes, lock = list[int](), threading.Lock()
-
-    def search(queries: Vectors, key: Any) -> Found:
-        with lock:
-            sizes.append(len(queries))
-        return queries.astype(np.int64), queries
-
-    together = Batches(search)
-    with ThreadPoolExecutor(16) as pool:
-        blocks = [np.full((5 if number % 4 else 20, 1), number, np.float32) for number in range(60)]
-        for number, (rows, _) in enumerate(pool.map(lambda block: together(block, 0), blocks)):
-            assert (rows == number).all()
-            assert len(rows) == len(blocks[number])
-    assert sum(sizes) == sum(map(len, blocks))
-    assert max(size for size in sizes if size != 20) <= 8
-
-
-# The index in a view --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def view(tmp_path_factory: pytest.TempPathFactory, vectors: Vectors) -> IndexView:
+def view(tmp_path_factory: pytest.TempPathFactory, vectors: Vectors) -> LocalView:
     """Four thousand tracks in an approximate index, on the CPU."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
         return view_of(tmp_path_factory.mktemp("index"), np.arange(ROWS) + 1, vectors)
 
 
-def stored(view: IndexView) -> VectorIndex[Any]:
+def stored(view: LocalView) -> RowIndex[Any]:
     assert view.snapshot is not None
     return view.snapshot.index
 
 
-def with_gpu(view: IndexView, index: GpuIndex | GpuCodes | None) -> IndexView:
+def with_gpu(view: LocalView, index: GpuIndex | GpuCodes | None) -> LocalView:
     assert view.snapshot is not None
     return replace(view, snapshot=replace(view.snapshot, gpu=index))
 
 
-def flat_of(view: IndexView, device: str) -> GpuIndex:
+def flat_of(view: LocalView, device: str) -> GpuIndex:
     matrix = Matrix(gpu_scan.uploaded(stored(view), device))
     if device == "cuda":
         return GpuIndex(stored(view), matrix, gpu_faiss.brute_force(matrix, gpu_faiss.resources()))
@@ -235,17 +67,17 @@ def flat_of(view: IndexView, device: str) -> GpuIndex:
 
 
 @pytest.fixture(params=DEVICES)
-def flat_view(request: pytest.FixtureRequest, view: IndexView, monkeypatch: pytest.MonkeyPatch) -> IndexView:
+def flat_view(request: pytest.FixtureRequest, view: LocalView, monkeypatch: pytest.MonkeyPatch) -> LocalView:
     monkeypatch.setattr(gpu, "_SCAN_ROWS", 50)
     return with_gpu(view, flat_of(view, request.param))
 
 
 def check_view(
-    view: IndexView, truth: dict[int, Vectors], queries: Vectors, k: int, *, path: str, **among: Any
+    view: LocalView, truth: dict[int, Vectors], queries: Vectors, k: int, *, path: str, **options: Any
 ) -> None:
     ids = np.array(sorted(truth))
     cosines = true_cosines(np.stack([truth[track_id] for track_id in ids.tolist()]), queries, k, np.arange(len(ids)))
-    found = view.search(queries, k, **among)
+    found = view.search(queries, k, **options)
     assert found.path == path
     assert found.matching == len(truth)
     np.testing.assert_allclose(found.cosines, cosines, atol=2e-6)
@@ -256,7 +88,7 @@ def check_view(
         np.testing.assert_allclose([truth[track_id] @ query for track_id in kept], scores[: len(kept)], atol=2e-6)
 
 
-def test_a_view_is_exact_through_changes(flat_view: IndexView, vectors: Vectors, rng: np.random.Generator) -> None:
+def test_a_view_is_exact_through_changes(flat_view: LocalView, vectors: Vectors, rng: np.random.Generator) -> None:
     view, truth, revision = flat_view, dict(enumerate(vectors, start=1)), 1
     for round_no in range(4):
         queries = normalised(rng.standard_normal((7, DIM)))
@@ -268,7 +100,7 @@ def test_a_view_is_exact_through_changes(flat_view: IndexView, vectors: Vectors,
             left = {track_id: truth[track_id] for track_id in some.tolist() if track_id in truth}
             selection = view.select(some)
             path = "exact" if len(selection.rows) <= 50 else "gpu"
-            check_view(view, left, queries, 10, path=path, among=selection)
+            check_view(view, left, queries, 10, path=path, selection=selection)
         changes = []
         for track_id in [*rng.choice(ROWS, size=200, replace=False).tolist(), ROWS + 10 * round_no + 5]:
             revision += 1
@@ -291,11 +123,11 @@ def test_segments_of_a_track_count_once(tmp_path: Path, vectors: Vectors, monkey
     assert (found.track_ids == expected.track_ids).mean() > 0.99  # equal cosines
 
 
-def test_threads_share_the_gpu(flat_view: IndexView, vectors: Vectors) -> None:
+def test_threads_share_the_gpu(flat_view: LocalView, vectors: Vectors) -> None:
     selections = [None, flat_view.select(np.arange(1, 3_000))]
-    alone = [flat_view.search(vectors[n : n + 1], 10, among=selections[n % 2]) for n in range(60)]
+    alone = [flat_view.search(vectors[n : n + 1], 10, selection=selections[n % 2]) for n in range(60)]
     with ThreadPoolExecutor(8) as pool:
-        shared = pool.map(lambda n: flat_view.search(vectors[n : n + 1], 10, among=selections[n % 2]), range(60))
+        shared = pool.map(lambda n: flat_view.search(vectors[n : n + 1], 10, selection=selections[n % 2]), range(60))
         for expected, found in zip(alone, shared, strict=True):
             np.testing.assert_allclose(found.cosines, expected.cosines, atol=2e-6)
             assert found.track_ids[0, 0] == expected.track_ids[0, 0]
@@ -318,13 +150,13 @@ class CodesOnCpu:
 
 
 @pytest.fixture(params=DEVICES)
-def codes_view(request: pytest.FixtureRequest, view: IndexView, vectors: Vectors) -> IndexView:
+def codes_view(request: pytest.FixtureRequest, view: LocalView, vectors: Vectors) -> LocalView:
     on_cpu = request.param == "cpu"
     codes = CodesOnCpu(vectors) if on_cpu else gpu_faiss.coded(stored(view), gpu_faiss.resources())
     return with_gpu(view, GpuCodes(stored(view), codes))
 
 
-def test_candidates_by_codes_are_ranked_by_vectors(codes_view: IndexView, vectors: Vectors) -> None:
+def test_candidates_by_codes_are_ranked_by_vectors(codes_view: LocalView, vectors: Vectors) -> None:
     rng = np.random.default_rng(3)
     queries = normalised(vectors[:60] + 0.1 * rng.standard_normal((60, DIM)))
     changed = codes_view.updated([deleted(track_id, track_id + 1) for track_id in range(1, 400, 2)])
@@ -332,10 +164,12 @@ def test_candidates_by_codes_are_ranked_by_vectors(codes_view: IndexView, vector
         found = view.search(queries, 10)
         assert found.path == "gpu-ivf-pq"
         assert np.isin(found.track_ids - 1, left).all()
-        np.testing.assert_allclose(np.einsum("qkd,qd->qk", vectors[found.rows], queries), found.cosines, atol=2e-6)
+        np.testing.assert_allclose(
+            np.einsum("qkd,qd->qk", vectors[found.vector_ids], queries), found.cosines, atol=2e-6
+        )
         expected = true_cosines(vectors, queries, 10, left)
         assert (found.cosines >= expected[:, -1:] - 1e-5).mean() >= 0.95
-    assert codes_view.search(queries, 10, among=codes_view.select(np.arange(1, 3_500))).path in ("ivf", "exact")
+    assert codes_view.search(queries, 10, selection=codes_view.select(np.arange(1, 3_500))).path in ("ivf", "exact")
     assert (codes_view.search(queries[:3], ROWS).track_ids >= 0).all()
 
 
@@ -371,7 +205,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_no_room_is_one_line(
-    error: RuntimeError, view: IndexView, as_if: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: RuntimeError, view: LocalView, as_if: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> Tensor:
         raise error
@@ -390,7 +224,7 @@ def test_no_room_is_one_line(
 def test_memory_that_runs_out_later_is_one_line(
     error: RuntimeError,
     filtered: bool,
-    view: IndexView,
+    view: LocalView,
     vectors: Vectors,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -398,15 +232,15 @@ def test_memory_that_runs_out_later_is_one_line(
     on_device = with_gpu(view, flat_of(view, "cpu"))
     among = view.select(np.arange(1, 3_000)) if filtered else None
     here = on_device.select(np.arange(1, 3_000)) if filtered else None
-    assert on_device.search(vectors[:5], 10, among=here).path == "gpu"
+    assert on_device.search(vectors[:5], 10, selection=here).path == "gpu"
 
     def full(*_: object) -> gpu_scan.Best:
         raise error
 
     monkeypatch.setattr(Matrix, "rescored", full)
-    expected = view.search(vectors[:5], 10, among=among)
+    expected = view.search(vectors[:5], 10, selection=among)
     with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: on_device.search(vectors[:5], 10, among=here), range(8)))
+        answers = list(pool.map(lambda _: on_device.search(vectors[:5], 10, selection=here), range(8)))
     for found in answers:
         assert found.path == expected.path != "gpu"
         np.testing.assert_array_equal(found.track_ids, expected.track_ids)
@@ -414,7 +248,7 @@ def test_memory_that_runs_out_later_is_one_line(
     assert "out of memory" in caplog.text
 
 
-def test_what_failed_holds_no_memory(view: IndexView, vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_holds_no_memory(view: LocalView, vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
     import gc
     import weakref
 
@@ -434,7 +268,7 @@ def test_what_failed_holds_no_memory(view: IndexView, vectors: Vectors, monkeypa
     assert matrix() is None
 
 
-def test_what_fits_is_flat_and_what_does_not_is_coded(view: IndexView, as_if: pytest.MonkeyPatch) -> None:
+def test_what_fits_is_flat_and_what_does_not_is_coded(view: LocalView, as_if: pytest.MonkeyPatch) -> None:
     uploaded = gpu_scan.uploaded
     as_if.setattr(gpu_scan, "uploaded", lambda index, device: uploaded(index, "cpu"))
     as_if.setattr(gpu_faiss, "coded", lambda index, provider: CodesOnCpu(index.vectors(np.arange(index.count))))
@@ -443,14 +277,14 @@ def test_what_fits_is_flat_and_what_does_not_is_coded(view: IndexView, as_if: py
     assert isinstance(on_gpu(stored(view)), GpuCodes)
 
 
-def test_without_a_gpu_there_is_none(view: IndexView, as_if: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_there_is_none(view: LocalView, as_if: pytest.MonkeyPatch) -> None:
     as_if.setattr(torch.cuda, "is_available", lambda: False)
     assert on_gpu(stored(view)) is None
     as_if.setattr(faiss, "get_num_gpus", lambda: 0)
     assert on_gpu(stored(view)) is None
 
 
-def test_a_released_index_leaves_the_search_to_the_cpu(view: IndexView, vectors: Vectors) -> None:
+def test_a_released_index_leaves_the_search_to_the_cpu(view: LocalView, vectors: Vectors) -> None:
     index = flat_of(view, "cpu")
     on_device = with_gpu(view, index)
     assert on_device.search(vectors[:3], 10).path == "gpu"
@@ -465,20 +299,7 @@ def test_a_released_index_leaves_the_search_to_the_cpu(view: IndexView, vectors:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it")
-@pytest.mark.parametrize("dim", [16, 200, 512])
-def test_brute_force_of_faiss_is_exact(dim: int, rng: np.random.Generator) -> None:
-    vectors = unit(rng.standard_normal((30_000, dim)).astype(np.float32))
-    matrix = matrix_of(vectors, "cuda")
-    nearest = gpu_faiss.brute_force(matrix, gpu_faiss.resources())
-    for queries in (vectors[:300], normalised(rng.standard_normal((300, dim))), vectors[:1]):
-        for k in (1, 10, 48, 500):
-            found = matrix.found(queries, lambda here, k=k: nearest(here, k))
-            check_exact(found, vectors, queries, k, np.arange(len(vectors)))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it")
-def test_an_opened_index_is_placed(view: IndexView, vectors: Vectors) -> None:
+def test_an_opened_index_is_placed(view: LocalView, vectors: Vectors) -> None:
     on_device = with_gpu(view, on_gpu(stored(view)))
     check_view(on_device, dict(enumerate(vectors, start=1)), vectors[:50], 10, path="gpu")
 
@@ -486,7 +307,7 @@ def test_an_opened_index_is_placed(view: IndexView, vectors: Vectors) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it")
 @pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="FAISS was built without cuVS")
-def test_a_graph_finds_nearly_all(view: IndexView, vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_finds_nearly_all(view: LocalView, vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "CAGRA_ROWS", 0)
     on_device = with_gpu(view, on_gpu(stored(view)))
     found = on_device.search(vectors[:200], 10)
@@ -494,13 +315,13 @@ def test_a_graph_finds_nearly_all(view: IndexView, vectors: Vectors, monkeypatch
     expected = true_cosines(vectors, vectors[:200], 10, np.arange(ROWS))
     assert (found.cosines >= expected[:, -1:] - 1e-5).mean() >= 0.95
     some = dict(list(enumerate(vectors, start=1))[:3_000])
-    check_view(on_device, some, vectors[:50], 10, path="gpu", among=on_device.select(np.arange(1, 3_001)))
+    check_view(on_device, some, vectors[:50], 10, path="gpu", selection=on_device.select(np.arange(1, 3_001)))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not CUDA, reason="needs a CUDA device, and FAISS for it")
 def test_a_full_gpu_leaves_the_search_to_the_cpu(
-    view: IndexView, vectors: Vectors, caplog: pytest.LogCaptureFixture
+    view: LocalView, vectors: Vectors, caplog: pytest.LogCaptureFixture
 ) -> None:
     on_device = with_gpu(view, on_gpu(stored(view)))
     assert on_device.search(vectors[:5], 10).path == "gpu"

@@ -14,9 +14,10 @@ from retrieval.catalog.records import IndexChange
 from retrieval.errors import IndexMismatchError, IndexMissingError
 from retrieval.index.ann.tuning import RECALL_TARGET
 from retrieval.index.delta import Delta
+from retrieval.index.merging import merge_if_due, rebuild
 from retrieval.index.snapshots import Manifest, build_snapshot, open_snapshot
 from retrieval.index.space import SpaceIndex
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 from tests.catalog.test_catalog import analysis
 
 DIM = 16
@@ -26,12 +27,12 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
 
 
-def view_of(directory: Path, track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> IndexView:
+def view_of(directory: Path, track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> LocalView:
     manifest = Manifest("e", "track", "e-1", vectors.shape[1], revision=1)
     complete = build_snapshot(directory, manifest, track_ids, vectors, np.zeros((len(track_ids), 2), np.float32))
     snapshot = open_snapshot(directory, space="e")
     assert snapshot.manifest == complete
-    return IndexView("e-1", vectors.shape[1], 1, snapshot, delta=Delta.empty(vectors.shape[1]))
+    return LocalView("e-1", vectors.shape[1], 1, snapshot, delta=Delta.empty(vectors.shape[1]))
 
 
 def written(track_id: int, revision: int, *vectors: NDArray[np.float32], version: str = "e-1") -> IndexChange:
@@ -87,7 +88,7 @@ def test_filtered_search_fills_and_recalls(
     hits = 0
     queries = unit(vectors[:20] + 0.1 * rng.standard_normal((20, DIM)).astype(np.float32))
     for query in queries:
-        found = view.search(query[np.newaxis], 10, among=view.select(allowed))
+        found = view.search(query[np.newaxis], 10, selection=view.select(allowed))
         ids = [track_id for track_id in found.track_ids[0].tolist() if track_id >= 0]
         assert len(ids) == min(10, len(allowed)) == len(set(ids))
         assert set(ids) <= set(allowed.tolist())
@@ -127,8 +128,8 @@ def test_random_changes_equal_a_fresh_index(kind: str, tmp_path: Path, corpus, r
         assert found.track_ids[0].tolist() == brute_force(ids, matrix, query, 25)
         assert found.matching == len(truth)
     some = int(ids[0])
-    np.testing.assert_allclose(view.vectors_of(some), truth[some][np.newaxis], atol=1e-3)
-    assert view.vectors_of(999_999).shape == (0, DIM)
+    np.testing.assert_allclose(view.vectors(view.vector_ids(np.array([some]))), truth[some][np.newaxis], atol=1e-3)
+    assert view.vectors(view.vector_ids(np.array([999_999]))).shape == (0, DIM)
 
 
 def test_a_vector_of_another_encoder_changes_nothing(tmp_path: Path, corpus) -> None:
@@ -197,14 +198,14 @@ def test_a_space_follows_the_catalogue_and_equals_its_rebuild(
         space.view()
     for number in range(30):
         catalog.store(analysis(f"t{number}", rng))
-    assert space.merge_if_due()  # the first snapshot
+    assert merge_if_due(space)  # the first snapshot
     catalog.delete("t3")
     catalog.store(analysis("t4", rng, content="b"))
     catalog.store(analysis("new", rng))
-    assert not space.merge_if_due()  # three changes are no reason
+    assert not merge_if_due(space)  # three changes are no reason
     query = catalog.track_vector(catalog.track("new").id, "e")[np.newaxis]
     before = space.view().search(query, 40)
-    report = space.rebuild()
+    report = rebuild(space)
     after = space.view().search(query, 40)
     assert report.manifest.count == 30
     assert before.track_ids.tolist() == after.track_ids.tolist()
@@ -218,10 +219,10 @@ def test_a_rebuild_takes_the_newest_encoder_and_says_what_it_left_out(
     space = SpaceIndex(catalog, tmp_path, "e")
     for key in "abc":
         catalog.store(analysis(key, rng, version="e-1"))
-    space.rebuild()
+    rebuild(space)
     catalog.store(analysis("a", rng, version="e-2"))
     assert space.view().encoder_version == "e-1"
     assert space.view().count == 3  # the old index goes on as it was
-    report = space.rebuild()
+    report = rebuild(space)
     assert (report.manifest.encoder_version, report.manifest.count, report.other_versions) == ("e-2", 1, 2)
     assert "2 tracks of another encoder version" in caplog.text

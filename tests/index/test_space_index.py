@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Engine
 
 import retrieval.catalog.watch
+import retrieval.index.merging
 import retrieval.index.snapshots
-import retrieval.index.space
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError
 from retrieval.index.ann.ann_index import AnnIndex
+from retrieval.index.merging import merge_if_due, merge_soon, rebuild
 from retrieval.index.space import SpaceIndex
 from tests.catalog.test_catalog import DIM, analysis
 
@@ -28,7 +29,7 @@ def catalog(engine: Engine, rng: np.random.Generator) -> Catalog:
 def merged() -> None:
     """Wait for the merges that run."""
     for thread in threading.enumerate():
-        if thread.name.startswith("merge "):
+        if thread.name == "merge":
             thread.join(60)
 
 
@@ -50,14 +51,15 @@ def test_own_writes_are_seen_at_once_and_others_when_it_looks(
 def test_a_grown_delta_is_merged_in_the_background(
     granularity: str, catalog: Catalog, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrieval.index.space, "MERGE_AFTER_ROWS", 6)
+    monkeypatch.setattr(retrieval.index.merging, "MERGE_AFTER_ROWS", 6)
     monkeypatch.setattr(retrieval.catalog.watch, "LOOK_EVERY_S", 0)
     space = SpaceIndex(catalog, tmp_path, "e", granularity)  # type: ignore[arg-type]
-    space.rebuild()
+    rebuild(space)
     first = space.view()
     catalog.store_many([analysis(f"new{number}", rng) for number in range(20)])
     catalog.delete("t3")
     before = space.view()
+    merge_soon([space])
     merged()
     after = space.view()
     assert before.changed > 6
@@ -77,16 +79,17 @@ def test_a_merge_that_fails_leaves_the_index_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(retrieval.index.space, "MERGE_AFTER_ROWS", 6)
+    monkeypatch.setattr(retrieval.index.merging, "MERGE_AFTER_ROWS", 6)
     space = SpaceIndex(catalog, tmp_path, "e")
-    space.rebuild()
+    rebuild(space)
 
     def full_disk(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(retrieval.index.space, "build_snapshot", full_disk)
+    monkeypatch.setattr(retrieval.index.merging, "build_snapshot", full_disk)
     catalog.store_many([analysis(f"new{number}", rng) for number in range(20)])
     assert space.view().count == 60
+    merge_soon([space])
     merged()
     assert "could not be merged" in caplog.text
     assert space.view().count == 60
@@ -98,10 +101,10 @@ def test_an_index_that_has_not_doubled_is_not_trained_anew(
     monkeypatch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
     catalog.store_many([analysis(f"more{number}", rng) for number in range(360)])
     space = SpaceIndex(catalog, tmp_path, "e")
-    assert space.rebuild().manifest.trained_rows == 400
+    assert rebuild(space).manifest.trained_rows == 400
     first = space.view().snapshot
     catalog.store_many([analysis(f"new{number}", rng) for number in range(100)])
-    again = space.rebuild().manifest
+    again = rebuild(space).manifest
     assert (again.rows, again.trained_rows) == (500, 400)
     second = space.view().snapshot
     assert first is not None
@@ -111,7 +114,7 @@ def test_an_index_that_has_not_doubled_is_not_trained_anew(
     query = rng.standard_normal((1, DIM)).astype(np.float32)
     np.testing.assert_array_equal(first.index.centroids.cosines(query), second.index.centroids.cosines(query))
     catalog.store_many([analysis(f"many{number}", rng) for number in range(400)])
-    assert space.rebuild().manifest.trained_rows == 900
+    assert rebuild(space).manifest.trained_rows == 900
 
 
 def test_another_recall_is_tuned_to_at_the_next_rebuild(
@@ -119,11 +122,11 @@ def test_another_recall_is_tuned_to_at_the_next_rebuild(
 ) -> None:
     monkeypatch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
     catalog.store_many([analysis(f"more{number}", rng) for number in range(360)])
-    as_shipped = SpaceIndex(catalog, tmp_path, "e").rebuild().manifest
+    as_shipped = rebuild(SpaceIndex(catalog, tmp_path, "e")).manifest
     catalog.store_many([analysis(f"new{number}", rng) for number in range(100)])
     lower = SpaceIndex(catalog, tmp_path, "e", recall=0.9)
-    assert lower.rebuild().manifest.trained_rows == 500
-    again = lower.rebuild().manifest
+    assert rebuild(lower).manifest.trained_rows == 500
+    again = rebuild(lower).manifest
     assert as_shipped.tuning is not None
     assert again.tuning is not None
     assert (as_shipped.tuning.target, again.tuning.target) == (0.99, 0.9)
@@ -132,12 +135,12 @@ def test_another_recall_is_tuned_to_at_the_next_rebuild(
 def test_an_index_of_an_older_format_is_built_anew_by_the_next_ingest(
     catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    SpaceIndex(catalog, tmp_path, "e").rebuild()
+    rebuild(SpaceIndex(catalog, tmp_path, "e"))
     manifest = tmp_path / "e" / "track" / "CURRENT" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
     space = SpaceIndex(catalog, tmp_path, "e")
     with pytest.raises(IndexMismatchError, match="format 1, this version reads 3: run `soundalike rebuild`"):
         space.view()
-    assert space.merge_if_due()
+    assert merge_if_due(space)
     assert "format 1" in caplog.text
     assert space.view().count == 40

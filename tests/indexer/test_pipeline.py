@@ -27,6 +27,7 @@ from indexer.scan import scan
 from indexer.stages.registry import stages_with
 from retrieval.catalog.records import StoredTrack
 from retrieval.catalog.tables import embeddings, tracks
+from retrieval.index.merging import rebuild
 from retrieval.search.query import similar
 from tests.conftest import is_running, tone
 
@@ -242,10 +243,10 @@ def test_killed_in_the_middle_then_started_again(
         whole = select(func.count()).select_from(embeddings).where(embeddings.c.segment_no.is_(None))
         assert connection.execute(whole).scalar() == 12
     index = soundalike.search.space("bands")
-    queries = np.concatenate([index.view().vectors_of(n) for n in range(1, 200)])
+    queries = index.view().vectors(index.view().vector_ids(np.arange(1, 200)))
     assert len(queries) == 12
     before = index.view().search(queries, 12)
-    index.rebuild()
+    rebuild(index)
     after_rebuild = index.view().search(queries, 12)
     assert before.track_ids.tolist() == after_rebuild.track_ids.tolist()
     np.testing.assert_allclose(before.cosines, after_rebuild.cosines, atol=1e-6)

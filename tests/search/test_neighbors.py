@@ -18,12 +18,13 @@ from api.cli.neighbor_files import SCHEMA, ExportReport, export_neighbors
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import MissingEmbeddingError, QueryError, UnknownTrackError
 from retrieval.filters.language import parse_filter
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from retrieval.search.neighbors import neighbor_blocks
 from retrieval.search.playlists import playlist
 from retrieval.search.recommend import Stop, path
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 from tests.catalog.test_catalog import analysis
+from tests.conftest import Run, loaded
 
 N_TRACKS = 50
 BLOCK = 8  # seven parts
@@ -36,7 +37,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     made = [replace(analysis(f"t{number}", rng), year=1980 + number) for number in range(N_TRACKS)]
     catalog.store_many(made[:40])
     search = Search(catalog, tmp_path / "index", default_space="e")
-    search.space().rebuild()
+    rebuild(search.space())
     catalog.store_many(made[40:])
     for number in range(5):
         catalog.delete(f"t{number}")
@@ -188,7 +189,7 @@ def test_a_full_disk_leaves_the_parts(search: Search, tmp_path: Path) -> None:
     assert written(out) == written(tmp_path / "other")
 
 
-def test_the_command(search: Search, run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(search: Search, run: Run, tmp_path: Path) -> None:
     here = {"SOUNDALIKE_SPACE": "e"}
     out = tmp_path / "out.parquet"
     report = loaded(run("export-neighbors", out, "--k", "5", "--json", **here))

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 import retrieval.index.snapshots
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.language import parse_filter
+from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search
 from retrieval.search.query import Diversity, Query, Seed
 from tests.catalog.test_catalog import DIM
@@ -52,7 +53,7 @@ def search(
             store(catalog, replace(track, analysis=record(number, rng, content="other").analysis))
             built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e")
             for granularity in ("track", "segment"):
-                built.space(None, granularity).rebuild()  # type: ignore[arg-type]
+                rebuild(built.space(None, granularity))  # type: ignore[arg-type]
         store(catalog, track)
     catalog.delete("t500")
     yield built

@@ -8,33 +8,18 @@ import numpy as np
 from apiflask import APIBlueprint
 from flask import Response, send_file
 
-from api.http.answers import (
-    AnswerOut,
-    EmbeddingOut,
-    ItemOut,
-    ItemsOut,
-    TagsOut,
-    TrackOut,
-    TrackPage,
-    answer_out,
-    track_out,
-)
-from api.http.context import context, soundalike
+from api.documents.answer import AnswerOut, TrackOut, answer_out, track_out
+from api.documents.search import MAX_KEY_LENGTH, MediaSearch
+from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
+from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
-from api.http.requests import (
-    MAX_KEY_LENGTH,
-    BulkForm,
-    ListArguments,
-    SimilarArguments,
-    SpaceArguments,
-    TrackFields,
-    TrackForm,
-)
+from api.http.requests import BulkForm, ListArguments, SimilarArguments, SpaceArguments, TrackFields, TrackForm
 from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.language import parse_filter
-from retrieval.search.query import similar
+from retrieval.index.merging import merge_soon
+from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
@@ -47,12 +32,13 @@ PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of 
 @blueprint.doc(responses=possible(422, 503))
 def list_tracks(query_data: ListArguments) -> TrackPage:
     """The catalogue, page by page, under a filter."""
-    only = None
+    here, condition = soundalike(), None
     if query_data.filter is not None:
-        only = list(soundalike().search.matching(parse_filter(_json(query_data.filter, "filter"))))
-    found = soundalike().catalog.list_tracks(after_id=_after(query_data.cursor), limit=query_data.limit + 1, only=only)
-    page = found[: query_data.limit]
-    more = len(found) > query_data.limit
+        condition = here.search.selections.condition(parse_filter(_json(query_data.filter, "filter")))
+    after_id = _after(query_data.cursor)
+    tracks = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
+    page = tracks[: query_data.limit]
+    more = len(tracks) > query_data.limit
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
 
 
@@ -73,6 +59,7 @@ def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     _check_key(key)
     fields = TrackFields.model_validate_json(form_and_files_data.body or "{}")
     outcome = _index(key, form_and_files_data.file, fields)
+    merge_soon(soundalike().search.opened)
     if outcome.status == "failed":
         detail = f"{outcome.stage}: {outcome.reason}"
         title = "The track cannot be indexed"
@@ -89,12 +76,10 @@ def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
     keys = [str(file.filename) for file in form_and_files_data.files]
     for key in keys:
         _check_key(key)
-    return ItemsOut(
-        items=[
-            _item(key, _index(key, file, TrackFields()))
-            for key, file in zip(keys, form_and_files_data.files, strict=True)
-        ]
-    )
+    files = form_and_files_data.files
+    items = [_item(key, _index(key, file, TrackFields())) for key, file in zip(keys, files, strict=True)]
+    merge_soon(soundalike().search.opened)
+    return ItemsOut(items=items)
 
 
 @blueprint.delete("/tracks/<path:key>")
@@ -105,6 +90,7 @@ def delete_track(key: str) -> str:
     track = soundalike().catalog.track(key)
     soundalike().catalog.delete(key)
     discard_audio(track.uri, soundalike().catalog, uploads_dir=soundalike().settings.uploads_dir)
+    merge_soon(soundalike().search.opened)
     return ""
 
 
@@ -145,15 +131,16 @@ def get_audio(key: str) -> Response:
 @blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
     """Tracks like this one."""
-    query = similar(key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)
-    return answer_out(soundalike().search.answer(query))
+    search = MediaSearch.model_validate(query_data.model_dump())
+    with search.naming_fields():
+        return answer_out(soundalike().search.answer(search.query_for([Seed(key)])))
 
 
 def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     here = soundalike()
     encoders = [here.encoder(here.settings.space)]
     upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
-    with context().encoding():
+    with resources().encoding():
         return index_upload(
             upload,
             encoders,

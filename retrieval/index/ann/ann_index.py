@@ -57,27 +57,31 @@ class AnnIndex:
 
     @property
     def scan_rows(self) -> int:
-        """Rows of a subset up to which scoring every one is faster than `search_among`."""
+        """Rows of a subset up to which scoring every one is faster than `search_selected`."""
         return self.tuning.scan_rows
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [len(rows), dim]."""
         return self.lists.vectors(rows)
 
-    def subset(self, rows: NDArray[np.int64]) -> RowSelection:
-        """These rows, ascending, to search among."""
+    def select(self, rows: NDArray[np.int64]) -> RowSelection:
+        """These rows, ascending, as what a search may return."""
         return self.lists.select(rows)
 
     def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
-        """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_among`."""
-        return self.search_among(queries, k, self.lists.everything if bits is None else RowSelection(self.count, bits))
+        """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_selected`."""
+        return self.search_selected(
+            queries, k, self.lists.everything if bits is None else RowSelection(self.count, bits)
+        )
 
-    def search_among(self, queries: NDArray[np.float32], k: int, subset: RowSelection) -> Found:
+    def search_selected(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
         """The nearest rows of a subset, as many as it has."""
         # Ten at least, by which a query is known to be like others.
-        n = min(max(k, kernels.TUNING_KS[0]), subset.count)
+        n = min(max(k, kernels.TUNING_KS[0]), selection.count)
         queries = np.ascontiguousarray(queries, np.float32)
-        rows, cosines = in_blocks(lambda block: self._search_block(block, n, subset), queries, at_most=_QUERIES_AT_ONCE)
+        rows, cosines = in_blocks(
+            lambda block: self._search_block(block, n, selection), queries, at_most=_QUERIES_AT_ONCE
+        )
         return rows[:, :k], cosines[:, :k]
 
     def scan(self, queries: NDArray[np.float32], k: int, subset: RowSelection) -> Found:

@@ -154,7 +154,7 @@ class _GroundTruth:
         self.queries = np.ascontiguousarray(queries)
         self._vectors = vectors
         others = np.setdiff1d(np.arange(ann.count), held_out)
-        self._bits = ann.subset(others).bits
+        self._bits = ann.select(others).bits
         # More than are needed, since those held out are among them.
         most = min(TUNING_KS[-1] + len(held_out), ann.count)
         rows, cosines = scan(self.queries, vectors, most)
@@ -257,9 +257,9 @@ class _GroundTruth:
         largest = 0
         for share in _SHARES:
             rows = np.arange(0, ann.count, round(1 / share))
-            selection, vectors = ann.subset(rows), np.ascontiguousarray(self._vectors[rows])
+            selection, vectors = ann.select(rows), np.ascontiguousarray(self._vectors[rows])
             scanned = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
-            searched = _seconds(lambda s=selection: ann.search_among(queries, k, s))  # type: ignore[misc]
+            searched = _seconds(lambda s=selection: ann.search_selected(queries, k, s))  # type: ignore[misc]
             if scanned > searched:
                 break
             largest = len(rows)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from retrieval.index.gpu.matrix import Best, Matrix
-    from retrieval.index.protocol import VectorIndex
+    from retrieval.index.row_index import RowIndex
 
     Nearest = Callable[[Tensor, int], Best]
     """The nearest rows of queries float32 [n, dim]."""
@@ -101,7 +101,7 @@ def graph_walk(matrix: Matrix, provider: Any) -> Nearest:
     return nearest
 
 
-def coded(index: VectorIndex[Any], provider: Any) -> Any:
+def coded(index: RowIndex[Any], provider: Any) -> Any:
     """Inverted lists of 8-bit product codes of all vectors, on the GPU."""
     lists = min(1 << max(6, round(math.log2(4 * math.sqrt(index.count)))), 1 << 15)
     config = faiss.GpuIndexIVFPQConfig()

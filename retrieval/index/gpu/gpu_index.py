@@ -26,7 +26,7 @@ import numpy as np
 
 from retrieval.index.batching import Batches
 from retrieval.index.faiss_threads import faiss
-from retrieval.index.protocol import IndexLostError
+from retrieval.index.row_index import IndexLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from retrieval.index.ann.ann_index import AnnIndex
     from retrieval.index.faiss_threads import Found
     from retrieval.index.gpu.faiss_search import Nearest
-    from retrieval.index.gpu.matrix import Among, Matrix
-    from retrieval.index.protocol import VectorIndex
+    from retrieval.index.gpu.matrix import Matrix, MatrixSelection
+    from retrieval.index.row_index import RowIndex
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class _Held(Generic[HeldT]):
 
 
 class GpuIndex:
-    """All vectors on the GPU, by :class:`retrieval.index.gpu.matrix.Matrix`; a `VectorIndex`.
+    """All vectors on the GPU, by :class:`retrieval.index.gpu.matrix.Matrix`; a `RowIndex`.
 
     Parameters
     ----------
@@ -128,13 +128,13 @@ class GpuIndex:
     path : what answers call that: ``gpu`` where all rows are scored
     """
 
-    def __init__(self, stored: VectorIndex[Any], matrix: Matrix, nearest: Nearest, *, path: str = "gpu") -> None:
+    def __init__(self, stored: RowIndex[Any], matrix: Matrix, nearest: Nearest, *, path: str = "gpu") -> None:
         self.count, self.dim = stored.count, stored.dim
         self._stored = stored
         self._path = path
         self._held = _Held((matrix, nearest), self.count)
         self._batches = Batches(self._run)
-        self._alive: tuple[NDArray[np.uint8], Among] | None = None
+        self._living: tuple[NDArray[np.uint8], MatrixSelection] | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -153,49 +153,49 @@ class GpuIndex:
     def release(self) -> None:
         """Let go of the GPU; searches from now on raise `IndexLostError`."""
         self._held.release()
-        self._alive = None
+        self._living = None
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [len(rows), dim]."""
         return self._stored.vectors(rows)
 
-    def subset(self, rows: NDArray[np.int64]) -> Among:
-        """These rows, ascending, to search among."""
-        return self._held.use(lambda held: held[0].among(rows))
+    def select(self, rows: NDArray[np.int64]) -> MatrixSelection:
+        """These rows, ascending, as what a search may return."""
+        return self._held.use(lambda held: held[0].select(rows))
 
     def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
         """The nearest rows; `bits` leave out some of them."""
-        return self._batches(queries, (k, None if bits is None else self._alive_by(bits)))
+        return self._batches(queries, (k, None if bits is None else self._living_by(bits)))
 
-    def search_among(self, queries: NDArray[np.float32], k: int, subset: Among) -> Found:
-        """The nearest rows of a subset: every one is scored."""
-        return self._batches(queries, (k, subset))
+    def search_selected(self, queries: NDArray[np.float32], k: int, selection: MatrixSelection) -> Found:
+        """The nearest rows of a selection: every one is scored."""
+        return self._batches(queries, (k, selection))
 
-    scan = search_among
+    scan = search_selected
 
     def _run(self, queries: NDArray[np.float32], key: Any) -> Found:
-        k, among = key
+        k, selection = key
 
         def search(held: tuple[Matrix, Nearest]) -> Found:
             matrix, nearest = held
-            if among is None:
+            if selection is None:
                 return matrix.found(queries, lambda here: nearest(here, min(k, self.count)))
-            return matrix.found(queries, lambda here: matrix.scan(here, k, among))
+            return matrix.found(queries, lambda here: matrix.scan(here, k, selection))
 
         found: Found = self._held.use(search)
         return found
 
-    def _alive_by(self, bits: NDArray[np.uint8]) -> Among:
+    def _living_by(self, bits: NDArray[np.uint8]) -> MatrixSelection:
         """Those rows that bits leave; a view gives the same bits with every search."""
-        kept = self._alive
+        kept = self._living
         if kept is None or kept[0] is not bits:
             rows = np.flatnonzero(np.unpackbits(bits, count=self.count, bitorder="little"))
-            kept = self._alive = bits, self.subset(rows)
+            kept = self._living = bits, self.select(rows)
         return kept[1]
 
 
 class GpuCodes:
-    """Product codes of all vectors on the GPU, to find candidates without a filter; a `VectorIndex`.
+    """Product codes of all vectors on the GPU, to find candidates without a filter; a `RowIndex`.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ class GpuCodes:
         self._stored = stored
         self._held = _Held(codes, self.count)
         self._batches = Batches(self._candidates)
-        self.subset, self.search_among, self.scan = stored.subset, stored.search_among, stored.scan
+        self.select, self.search_selected, self.scan = stored.select, stored.search_selected, stored.scan
         self.vectors = stored.vectors
 
     @property
@@ -218,7 +218,7 @@ class GpuCodes:
 
     @property
     def scan_rows(self) -> int:
-        """As of the stored index, which searches subsets."""
+        """As of the stored index, which searches selections."""
         return self._stored.scan_rows
 
     def path_of(self, *, filtered: bool, deleted: bool) -> str:

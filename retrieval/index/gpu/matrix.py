@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from retrieval.index.faiss_threads import Found
-    from retrieval.index.protocol import VectorIndex
+    from retrieval.index.row_index import RowIndex
 
 Best = tuple["Tensor", "Tensor"]
 """Rows int64 [n, k], −1 where there are fewer, and their cosines float32 [n, k], −inf there; best first."""
@@ -40,7 +40,7 @@ _SUM_ERROR = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
-class Among:
+class MatrixSelection:
     """Some rows of a matrix.
 
     Attributes
@@ -61,13 +61,13 @@ class Matrix:
         self.vectors = vectors
         self._work_bytes = work_bytes
 
-    def among(self, rows: NDArray[np.int64]) -> Among:
+    def select(self, rows: NDArray[np.int64]) -> MatrixSelection:
         """These rows, ascending."""
         if len(rows) <= _GATHERED_SHARE * len(self.vectors):
-            return Among(len(rows), rows=self._here(rows))
+            return MatrixSelection(len(rows), rows=self._here(rows))
         mask = np.zeros(len(self.vectors), bool)
         mask[rows] = True
-        return Among(len(rows), mask=self._here(mask))
+        return MatrixSelection(len(rows), mask=self._here(mask))
 
     def _here(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.vectors.device)
@@ -77,22 +77,22 @@ class Matrix:
         rows, cosines = search(self._here(np.ascontiguousarray(queries)))
         return rows.cpu().numpy(), cosines.cpu().numpy()
 
-    def scan(self, queries: Tensor, k: int, among: Among | None = None) -> Best:
+    def scan(self, queries: Tensor, k: int, selection: MatrixSelection | None = None) -> Best:
         """The `k` nearest rows of queries float32 [n, dim], or as many as there are."""
-        count = len(self.vectors) if among is None else among.count
+        count = len(self.vectors) if selection is None else selection.count
         k = min(k, count)
         if not k or not len(queries):
             empty = queries.new_empty((len(queries), k))
             return empty.to(torch.int64), empty
         parts = []
         for block in torch.split(queries, _QUERIES_AT_ONCE):
-            rows = self._candidates(block, min(k + MORE, count), among)
+            rows = self._candidates(block, min(k + MORE, count), selection)
             parts.append(self.rescored(block, rows, k))
         return torch.cat([rows for rows, _ in parts]), torch.cat([cosines for _, cosines in parts])
 
-    def _candidates(self, queries: Tensor, n: int, among: Among | None) -> Tensor:
+    def _candidates(self, queries: Tensor, n: int, selection: MatrixSelection | None) -> Tensor:
         """The best n rows by the products of halves, in no order, int64 [n_queries, n]."""
-        numbers = None if among is None else among.rows
+        numbers = None if selection is None else selection.rows
         end = len(self.vectors) if numbers is None else len(numbers)
         halves = _halves(queries)
         is_copied = numbers is not None or not halves.is_cuda
@@ -103,8 +103,8 @@ class Matrix:
             stop = min(start + piece, end)
             rows = self.vectors[start:stop] if numbers is None else self.vectors.index_select(0, numbers[start:stop])
             scores = _scores(halves, rows, len(queries))
-            if among is not None and among.mask is not None:
-                scores.masked_fill_(~among.mask[start:stop], -torch.inf)
+            if selection is not None and selection.mask is not None:
+                scores.masked_fill_(~selection.mask[start:stop], -torch.inf)
             top, at = scores.topk(min(n, stop - start), dim=1, sorted=False)
             del scores
             best, places = torch.cat([best, top], 1), torch.cat([places, at + start], 1)
@@ -149,7 +149,7 @@ class Matrix:
         return found
 
 
-def uploaded(index: VectorIndex[Any], device: str) -> Tensor:
+def uploaded(index: RowIndex[Any], device: str) -> Tensor:
     """The index's vectors as float16 [count, dim] on the device."""
     vectors = torch.empty((index.count, index.dim), dtype=torch.float16, device=device)
     for start in range(0, index.count, _UPLOADED_AT_ONCE):

@@ -1,0 +1,82 @@
+"""What tracks are asked to be like, as a tree: made of a filter, and compiled to the language of whoever answers.
+
+A test is about one key, and holds if any of the values that a track has of it meets it; a number and a text are never
+equal, and true and false are words. The keys:
+
+==================================  ==============================================================================
+`track`                             the caller's own id
+`title` `artist` `album` `genre`    text
+`year` `duration_s` `vocal_ratio`   numbers
+`tempo`                             beats a minute
+`key` `mode`                        of the music, text
+`tags.<name>`                       score in [0, 1]
+`language.<code>`                   share of the vocal time
+`chords.<label>`                    share of the track's time with this chord
+`sections.<label>`                  share of the track's time in sections of this label
+`meta.<path>`                       numbers, texts, and true and false, of the caller's own JSON: the steps through its
+                                    objects are joined by dots, and a list gives one value an element, but for those
+                                    that are lists and objects themselves
+==================================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Keys by the column that holds them. The caller's id is `track` everywhere outside the tables.
+TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
+NUMBER_KEYS = ("year", "duration_s", "vocal_ratio")
+RHYTHM_TEXT_KEYS = ("key", "mode")
+FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, "tempo", *RHYTHM_TEXT_KEYS)
+
+
+@dataclass(frozen=True)
+class All:
+    """Every part holds; true without parts."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """So many of the parts hold."""
+
+    count: int
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """The part does not hold."""
+
+    part: Condition
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A value equals one of these."""
+
+    key: str
+    values: tuple[float | str, ...]
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number lies in an interval, whose ends may be infinite; an open end does not belong to it."""
+
+    key: str
+    low: float
+    high: float
+    low_open: bool = False
+    high_open: bool = False
+
+
+@dataclass(frozen=True)
+class Present:
+    """There is a value."""
+
+    key: str
+
+
+Test = OneOf | Between | Present
+Condition = All | AtLeast | Not | Test
