@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.inverted_lists import RowSelection
-from retrieval.index.ann.looks import sooner_scanned
+from retrieval.index.ann.looks import Looks, sooner_scanned
 from retrieval.index.ann.tuning import RECALL_TARGET, build
-from retrieval.index.kernels import candidates_needed, for_k, reach_for, reach_of_matching, unsure
+from retrieval.index.kernels import Probes, candidates_needed, for_k, reach_for, reach_of_matching, unsure
 
 DIM = 32
 COUNT = 12_000
@@ -87,7 +87,7 @@ def test_filtered_recall_does_not_depend_on_where_the_filter_lies(ann, vectors, 
 
 @settings(max_examples=60, deadline=None)
 @given(share=st.floats(0.0002, 1.0), k=st.integers(1, 60), seed=st.integers(0, 1_000))
-def test_any_subset_fills(share: float, k: int, seed: int, ann: AnnIndex, queries: NDArray[np.float32]) -> None:
+def test_any_selection_fills(share: float, k: int, seed: int, ann: AnnIndex, queries: NDArray[np.float32]) -> None:
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(COUNT, max(1, int(share * COUNT)), replace=False))
     found, cosines = ann.search_selected(queries[:3], k, ann.select(rows))
@@ -97,9 +97,9 @@ def test_any_subset_fills(share: float, k: int, seed: int, ann: AnnIndex, querie
 
 
 def test_a_batch_equals_its_queries(ann, queries) -> None:
-    subset = ann.select(np.arange(0, COUNT, 3))
-    together = ann.search_selected(queries, K, subset)
-    alone = [ann.search_selected(query[np.newaxis], K, subset) for query in queries]
+    selection = ann.select(np.arange(0, COUNT, 3))
+    together = ann.search_selected(queries, K, selection)
+    alone = [ann.search_selected(query[np.newaxis], K, selection) for query in queries]
     assert (together[0] == np.concatenate([rows for rows, _ in alone])).all()
 
 
@@ -116,10 +116,10 @@ def test_stored_vectors_are_the_halves(ann, vectors) -> None:
 
 def test_scanning_is_brute_force(ann, vectors, queries) -> None:
     rows = np.arange(0, COUNT, 7)
-    subset = ann.select(rows)
+    selection = ann.select(rows)
     truth = rows[np.argsort(-(queries @ vectors[rows].T), axis=1, kind="stable")[:, :K]]
-    alone = np.concatenate([ann.scan(query[np.newaxis], K, subset)[0] for query in queries])
-    for found in (ann.scan(queries, K, subset)[0], alone):
+    alone = np.concatenate([ann.scan(query[np.newaxis], K, selection)[0] for query in queries])
+    for found in (ann.scan(queries, K, selection)[0], alone):
         assert (found == truth).mean() > 0.999  # equal cosines may change places
     assert (ann.scan(queries[:1], K, ann.select(rows[:3]))[0][:, 3:] == -1).all()
 
@@ -139,8 +139,8 @@ def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
 
 def test_rows_that_only_bits_tell(ann) -> None:
     rows = np.array([0, 7, 8, 11_999])
-    subset = ann.subset(rows)
-    assert RowSelection(COUNT, subset.bits).rows.tolist() == rows.tolist() == subset.rows.tolist()
+    selection = ann.select(rows)
+    assert RowSelection(COUNT, selection.bits).rows.tolist() == rows.tolist() == selection.rows.tolist()
     assert ann.lists.everything.rows.tolist() == list(range(COUNT))
 
 
@@ -186,8 +186,8 @@ def test_few_rows_are_compared_without_the_codes(ann, vectors, queries) -> None:
     rows, cosines = at_once.search(queries, K)
     np.testing.assert_allclose(cosines, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-6)
     assert (cosines >= by_codes.search(queries, K)[1] - 1e-6).all()
-    subset = ann.select(np.arange(0, COUNT, 3))
-    rows, cosines = at_once.search_selected(queries, K, subset)
+    selection = ann.select(np.arange(0, COUNT, 3))
+    rows, cosines = at_once.search_selected(queries, K, selection)
     assert (rows % 3 == 0).all()
     assert recall(cosines, vectors, queries, np.arange(0, COUNT, 3)) >= RECALL_TARGET
 
@@ -246,3 +246,23 @@ def test_as_many_as_there_are(ann, queries) -> None:
 
 def test_a_short_search_is_the_head_of_a_long_one(ann, queries) -> None:
     assert (ann.search(queries, 3)[0] == ann.search(queries, K)[0][:, :3]).all()
+
+
+def test_more_candidates_are_taken_in_one_look(ann, queries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first look, none beyond its reach, and one for all the candidates that turn out to be missing."""
+    sizes, look = [[] for _ in range(32)], Looks._look
+
+    def noted(self: Looks, selected: NDArray[np.int64] | slice, n: int, probes: Probes) -> object:
+        for query in np.arange(32)[selected]:
+            sizes[query].append(n)
+        return look(self, selected, n, probes)
+
+    monkeypatch.setattr(Looks, "_look", noted)
+    efforts = (replace(effort, direct_rows=0, candidates=1, usual=-1.0) for effort in ann.tuning.efforts)
+    few = ann.tuned(replace(ann.tuning, efforts=tuple(efforts)))
+    few.search_selected(queries[:32], K, ann.select(np.arange(0, COUNT, 2)))
+    assert {first for first, *_ in sizes} == {K}
+    more = [n for _, *more in sizes for n in more]
+    assert len(more) > 16
+    assert max(len(taken) for taken in sizes) == 2
+    assert {n // K for n in more} <= {4, 8, 16, 32}

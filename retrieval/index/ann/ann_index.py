@@ -57,7 +57,7 @@ class AnnIndex:
 
     @property
     def scan_rows(self) -> int:
-        """Rows of a subset up to which scoring every one is faster than `search_selected`."""
+        """Rows of a selection up to which scoring every one is faster than `search_selected`."""
         return self.tuning.scan_rows
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ class AnnIndex:
         )
 
     def search_selected(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
-        """The nearest rows of a subset, as many as it has."""
+        """The nearest rows of a selection, as many as it has."""
         # Ten at least, by which a query is known to be like others.
         n = min(max(k, kernels.TUNING_KS[0]), selection.count)
         queries = np.ascontiguousarray(queries, np.float32)
@@ -84,9 +84,9 @@ class AnnIndex:
         )
         return rows[:, :k], cosines[:, :k]
 
-    def scan(self, queries: NDArray[np.float32], k: int, subset: RowSelection) -> Found:
-        """The nearest rows of a subset, by scoring every one."""
-        return self.lists.scan(queries, k, subset)
+    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+        """The nearest rows of a selection, by scoring every one."""
+        return self.lists.scan(queries, k, selection)
 
     def ranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
         """The best k of the candidates [n_queries, n] by their stored vectors; −1 is no candidate."""
