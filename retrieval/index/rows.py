@@ -192,20 +192,16 @@ class RowSelection:
     Attributes
     ----------
     rows, delta_rows : int64 ascending, of the snapshot and of the delta
-    matching : number of tracks
+    count, matching : number of rows, and of tracks
     """
 
     def __init__(self, of: Rows, rows: NDArray[np.int64], delta_rows: NDArray[np.int64], matching: int) -> None:
         self.rows = rows
         self.delta_rows = delta_rows
+        self.count = len(rows) + len(delta_rows)
         self.matching = matching
         self._of = of
         self._selected: tuple[RowIndex[Any], Any] | None = None
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.rows) + len(self.delta_rows)
 
     @property
     def vector_ids(self) -> NDArray[np.int64]:
