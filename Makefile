@@ -22,7 +22,6 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.encoders.ingest
-	$(BIN)/python -m benchmarks.encoders.half_track
 	$(BIN)/python -m benchmarks.encoders.spaces
 	$(BIN)/python -m benchmarks.encoders.throughput
 

@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from encoders.media.decode import decode
+from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
+from encoders.registry import RENAMED
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import QueryError
+from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
 from retrieval.search.query import Seed
 
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
 
     from api.settings import Settings
     from encoders.encoder import Encoder
-    from encoders.media.decode import DecodedAudio
 
 
 class LoadedEncoders:
@@ -47,7 +50,7 @@ class LoadedEncoders:
         ------
         UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.spec import load_encoder  # torch: a command that encodes nothing does not wait for it
+        from encoders.loading import load_encoder  # torch: a command that encodes nothing does not wait for it
 
         with self._lock:
             if name not in self._loaded:
@@ -88,24 +91,36 @@ class Soundalike:
             on_outcome=on_outcome,
         )
 
-    def seed_of(self, audio: DecodedAudio, encoder: Encoder, span_s: tuple[float, float] | None = None) -> Seed:
-        """An example for a query in the encoder's space: this audio, or what of it a span touches.
+    def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
+        """An example for a query in a space: the sound of a file, or what of it a span touches.
+
+        Parameters
+        ----------
+        sound : a file, or the bytes of one that came from elsewhere, which is decoded under supervision
 
         Raises
         ------
-        SilentAudioError
-            If it is silent.
+        IndexMissingError
+            If the space holds no track. It comes before the encoder: no caller's name may decide what is imported.
+        MediaError
+            If it cannot be decoded, or is silent.
         QueryError
             If there is no sound in the span.
         """
-        segments = encoder.segment(audio.waveforms[encoder.spec.sample_rate])
+        encoder = self.encoder(self.search.space(space).space)
+        rate, limits = encoder.spec.sample_rate, self.settings.media_limits
+        if isinstance(sound, bytes):
+            audio = decode_untrusted(sound, sample_rates=[rate], limits=limits)
+        else:
+            audio = decode(sound, sample_rates=[rate], limits=limits)
+        segments = encoder.segment(audio.waveforms[rate])
         windows = segments.windows
         if span_s is not None:
             length_s = encoder.spec.window_length / encoder.spec.sample_rate
             windows = windows[(segments.starts_s < span_s[1]) & (segments.starts_s + length_s > span_s[0])]
             if not len(windows):
                 last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
-                raise QueryError("query.start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
+                raise QueryError("start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
         encoding = encoder.encode(windows)
         return Seed(vector=pool(encoding.embeddings), tags=encoder.tags(encoding), encoder_version=encoder.version)
 
@@ -128,6 +143,16 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
             migrate(engine)
         check_schema(engine)
         catalog = Catalog(engine)
-        search = Search(catalog, settings.index_root, default_space=settings.space, recall=settings.index_recall)
+        # A name that is also one of the user's own encoders stays theirs.
+        renamed = {old: new for old, new in RENAMED.items() if not {old, new} & settings.encoders.keys()}
+        for old, new in renamed.items():
+            rename_space(settings.index_root, old, new)
+        search = Search(
+            catalog,
+            settings.index_root,
+            default_space=settings.space,
+            renamed=renamed,
+            recall=settings.index_recall,
+        )
         encoders = LoadedEncoders(settings.weights_dir, settings.encoders)
         yield Soundalike(settings, engine, catalog, Ledger(engine), search, encoders)

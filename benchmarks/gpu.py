@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.encoders.cosines import smallest_cosine
 from benchmarks.machine import machine
-from encoders.spec import SHIPPED_WEIGHTS, encoder_spec, load_encoder, torch_device
+from encoders.loading import SHIPPED_WEIGHTS, load_encoder, torch_device
+from encoders.registry import encoder_spec
 from encoders.training.contrastive import ContrastiveSettings
 from encoders.training.corpus import decoded, read_corpus
 from encoders.training.noisy_student import StudentSettings

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in one call, on a machine that has torch, torchaudio, numpy, numba and no network.
+# Everything that wants a GPU, in one call, on a machine that has torch, torchaudio, numba, scikit-learn and no network.
 #
 #   benchmarks/gpu.sh pack CORPUS      beforehand, here: what that machine lacks goes into var/gpu (ignored, carry it)
 #   benchmarks/gpu.sh run OUT [OPTION …]    there: tests marked gpu, the search, inference against the CPU, trainings;
@@ -16,7 +16,7 @@ pack)
     python=${GPU_PYTHON:-3.12}
     unpacked=$(mktemp -d)
     rm -rf var/gpu && mkdir -p var/gpu/weights "$unpacked/wheels" "$unpacked/site"
-    # No dependencies: torch, numpy and numba are there, and must not be replaced.
+    # No dependencies: torch, numba and scikit-learn (with numpy and scipy) are there, and must not be replaced.
     .venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --python-version "$python" \
         --dest "$unpacked/wheels" --constraint constraints.txt \
         alembic annotated-types av iniconfig mako markupsafe mutagen packaging pluggy psutil pydantic pydantic-core \
@@ -61,8 +61,8 @@ run)
     for archive in var/gpu/*.txz; do tar -C "$site" -xf "$archive"; done
     # What the machine has of pytest's plugins need not fit this pytest, nor its warnings be ours.
     export PYTHONPATH="$site:$PWD" PYTHONUNBUFFERED=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 failed=0
-    tests="tests/test_spec.py tests/test_augmentations.py" search=
-    if python3 -c "import torch, faiss"; then tests="tests/test_gpu.py $tests" search=1; fi
+    tests="tests/encoders/test_spec.py tests/training/test_augmentations.py" search=
+    if python3 -c "import torch, faiss"; then tests="tests/index/test_gpu.py $tests" search=1; fi
     # shellcheck disable=SC2086
     python3 -m pytest -q -m gpu -W default -p no:cacheprovider --durations=5 $tests || failed=1
     # shellcheck disable=SC2086

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from encoders.allocator import keep_freed_memory
+from encoders.acceleration import fold_batch_norms, keep_freed_memory
 from encoders.errors import NonFiniteError, ShapeError
-from encoders.folding import fold_batch_norms
 from encoders.media.segments import Segments, segment
 
 if TYPE_CHECKING:
@@ -70,8 +69,8 @@ class Encoder:
             If a sample is NaN or infinite.
         """
         if windows.ndim != 2 or windows.shape[1] != self.spec.window_length:
-            wanted = f"[n, {self.spec.window_length}]"
-            raise ShapeError(f"{self.spec.name} takes windows of shape {wanted}, not {list(windows.shape)}")
+            expected = f"[n, {self.spec.window_length}]"
+            raise ShapeError(f"{self.spec.name} takes windows of shape {expected}, not {list(windows.shape)}")
         batch_size = batch_size or (self.spec.cpu_batch_size if self.device.type == "cpu" else _GPU_BATCH_SIZE)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
         tag_scores = np.empty((len(windows), len(self.spec.tags)), np.float32)

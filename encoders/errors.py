@@ -86,7 +86,7 @@ class CheckpointMismatchError(WeightsError):
 class UnknownEncoderError(EncoderError):
     """No encoder is registered under this name."""
 
-    def __init__(self, name: str, known: Sequence[str], cause: Exception | None = None) -> None:
+    def __init__(self, name: str, known: Sequence[str], cause: Exception | str | None = None) -> None:
         close = [] if name in known else get_close_matches(name, known)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         why = f": {cause}" if cause else ""

@@ -145,8 +145,8 @@ def _groups(filters: Tensor, *, size: int) -> list[Group]:
     """Filters [n, bins] that lie beside each other, and from where to where any of them lets anything through."""
     groups = []
     for first in range(0, len(filters), size):
-        heard = filters[first : first + size].any(dim=0).nonzero()
-        groups.append((slice(first, first + size), slice(int(heard[0]), int(heard[-1]) + 1)))
+        passed = filters[first : first + size].any(dim=0).nonzero()
+        groups.append((slice(first, first + size), slice(int(passed[0]), int(passed[-1]) + 1)))
     return groups
 
 

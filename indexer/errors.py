@@ -14,11 +14,11 @@ class ScanError(IndexerError):
 
 
 class StageError(IndexerError):
-    """One file failed in one stage of the pipeline.
+    """One file failed in one step of the pipeline, or of a stage.
 
     Attributes
     ----------
-    stage : ``scan``, ``decode``, ``segment``, ``encode``, ``pool`` or ``store``
+    stage : ``scan``, ``decode``, ``segment``, ``encode``, ``pool``, ``fingerprint`` or ``store``
     reason : one line for people
     """
 

@@ -39,8 +39,8 @@ def read_file_tags(path: Path) -> FileTags:
     except (mutagen.MutagenError, OSError, ValueError) as error:
         logger.debug("%s: unreadable tags: %s", path, error)
         return FileTags()
-    found = {} if opened is None or opened.tags is None else opened.tags
-    return tags_from({name: _first(found, names) for name, names in _NAMES.items()})
+    tags = {} if opened is None or opened.tags is None else opened.tags
+    return tags_from({name: _first(tags, names) for name, names in _NAMES.items()})
 
 
 def tags_from(raw: Mapping[str, object]) -> FileTags:

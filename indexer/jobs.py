@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from indexer.pipeline import ingest
+from indexer.pipeline import Outcome, ingest
 from indexer.scan import scan
-from indexer.stages.embedding import Outcome
+from indexer.stages.registry import stages_with
 from retrieval.catalog.records import Granularity
 from retrieval.index.merging import merge_if_due
 
@@ -78,7 +78,8 @@ def index_folder(
         files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: failed(uri, "scan", reason))
         on_start(len(files))
         known_failures = {failure.uri for failure in ledger.failures()}
-        for outcome in ingest(files, encoders, search.catalog, limits=limits, decode_threads=decode_threads):
+        stages = stages_with(encoders)
+        for outcome in ingest(files, stages, search.catalog, limits=limits, decode_threads=decode_threads):
             if outcome.status == "failed":
                 failed(outcome.file.uri, str(outcome.stage), str(outcome.reason))
             else:

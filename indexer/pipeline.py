@@ -1,51 +1,83 @@
-"""The pipeline: scan → decode → segment → encode → pool → store, and the index follows by revision.
+"""The pipeline: scan → decode → stages (segment → encode → pool, and others) → store; the index follows by revision.
 
-Files are decoded and segmented by threads (the decoder works outside the interpreter's lock) a few tracks ahead of the
-one thread that encodes and stores. Windows of several tracks are encoded together, so that no batch and no core is left
-half empty at the end of each. A track is one transaction, idempotent on content hash and encoder versions, so a
-run that was cut short goes on where it stopped. A file that fails is recorded with the stage and the reason.
+Files are decoded by child processes, a thread each, a few tracks ahead of the one thread that encodes and stores.
+Stages that work track by track run in those threads; from the first that takes several together, they run over batches.
+A track is one transaction, idempotent on content hash and the stages' versions, so a run that was cut short goes on
+where it stopped. A file that fails is recorded with the step and the reason.
 """
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from encoders.checkpoints.sha256 import sha256_file
-from encoders.errors import MediaError
-from encoders.media import fingerprint
-from encoders.media.decode import DecodedAudio, MediaLimits, decode
-from encoders.media.segments import pool
+from encoders.media.decode import DecodedAudio, MediaLimits
+from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
 from indexer.scan import ScannedFile
 from indexer.sidecars import read_track_tags
-from indexer.stages.embedding import Encoded, Outcome, Prepared, encode_together, grouped
-from retrieval.catalog.records import SpaceEmbedding, StoredTrack, TrackAnalysis
+from indexer.stages.stage import Stage, StageResult, outdated, step
+from retrieval.catalog.records import StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
-    from encoders.encoder import Encoder, Encoding
+    from indexer.file_tags import FileTags
     from retrieval.catalog.reading import Catalog
 
-logger = logging.getLogger(__name__)
-
-TAG_FLOOR = 0.01  # a tagger's score below it is noise and is not stored
+KEYS_AT_ONCE = 1_000
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Decoder = Callable[[ScannedFile, Sequence[int]], DecodedAudio]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: ``indexed``, ``unchanged`` or ``failed`` (then with stage and reason)."""
+
+    file: ScannedFile
+    status: str
+    duration_s: float = 0.0
+    stage: str | None = None
+    reason: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DecodedTrack:
+    """A track on its way through the stages.
+
+    Attributes
+    ----------
+    stages : what is to be made of it; nothing where all is known of its audio, which is not decoded then
+    results : what was made of it, by stage
+    seconds : of what came before the stages, by step
+    """
+
+    file: ScannedFile
+    content_hash: str
+    tags: FileTags
+    audio: DecodedAudio
+    stages: Sequence[Stage]
+    seconds: Mapping[str, float]
+    results: Mapping[str, StageResult] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> list[Stage]:
+        """The stages that are still to run."""
+        return [stage for stage in self.stages if stage.name not in self.results]
+
+
 def ingest(
     files: Iterable[ScannedFile],
-    encoders: Sequence[Encoder],
+    stages: Sequence[Stage],
     catalog: Catalog,
     *,
     limits: MediaLimits,
@@ -58,159 +90,132 @@ def ingest(
     sqlalchemy.exc.OperationalError
         If the database is lost: that is no fault of the file.
     """
-    stored = catalog.stored_tracks()
-    if not fingerprint.is_available():
-        logger.info("no fingerprints: pip install 'soundalike[fingerprints]', and libchromaprint from your system")
+    with (
+        _decoder_processes(decode_threads, limits) as decoder,
+        ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as threads,
+    ):
 
-    def decode_file(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
-        return decode(file.path, sample_rates=sample_rates, limits=limits)
+        def decoded(item: tuple[ScannedFile, StoredTrack | None]) -> DecodedTrack | Outcome:
+            file, known = item
+            try:
+                if known is not None and _is_current(known, file, stages):
+                    return Outcome(file, "unchanged")
+                _check_key(file, known)
+                return prepare(file, stages, decoder, known=known)
+            except StageError as error:
+                return _failed(file, error)
 
-    def prepared(file: ScannedFile) -> Prepared | Outcome:
-        known = stored.get(file.key)
-        if known is not None and is_current(known, file, encoders):
-            return Outcome(file, "unchanged")
         try:
-            _check_key(file, known)
-            return prepare(file, encoders, decode_file, known=known)
-        except StageError as error:
-            return Outcome(file, "failed", stage=error.stage, reason=error.reason)
-
-    with ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as threads:
-        try:
-            for group in grouped(_ahead(threads, prepared, files, depth=decode_threads + 1)):
-                encoded = encode_together([item for item in group if isinstance(item, Prepared)], encoders)
-                for item in group:
-                    yield item if isinstance(item, Outcome) else _finish(item, encoders, catalog, next(encoded))
+            for batch in _batches(_ahead(threads, decoded, _with_known(files, catalog), depth=decode_threads + 1)):
+                analysed = iter(run_stages(stages, [track for track in batch if isinstance(track, DecodedTrack)]))
+                for item in batch:
+                    yield item if isinstance(item, Outcome) else _finished(item.file, next(analysed), catalog)
         finally:
             threads.shutdown(cancel_futures=True)
 
 
-def is_current(known: StoredTrack, file: ScannedFile, encoders: Sequence[Encoder]) -> bool:
-    """Whether the file need not even be read: same place, size and time, and all that can be known of it is stored."""
-    same_file = (known.uri, known.size_bytes, known.modified_ns) == (file.uri, file.size_bytes, file.modified_ns)
-    return same_file and not _missing(known, encoders) and not _lacks_fingerprint(known)
-
-
 def prepare(
-    file: ScannedFile, encoders: Sequence[Encoder], decoder: Decoder, *, known: StoredTrack | None = None
-) -> Prepared:
-    """Hash, decode and segment one file for the encoders that it still needs, and take its fingerprint.
+    file: ScannedFile, stages: Sequence[Stage], decoder: Decoder, *, known: StoredTrack | None = None
+) -> DecodedTrack:
+    """Hash and decode one file for the stages that it still needs, and run those that need no other track beside it.
 
     Raises
     ------
     StageError
-        With the stage and the reason.
+        With the step and the reason.
     """
     seconds: dict[str, float] = {}
-    with _stage("scan", seconds):
+    with step("scan", seconds):
         content_hash = sha256_file(file.path)
         tags = read_track_tags(file.path)
     same = known if known is not None and known.content_hash == content_hash else None
-    needed = encoders if same is None else _missing(same, encoders)
-    rates = {encoder.spec.sample_rate for encoder in needed}
-    if _lacks_fingerprint(same) and not rates:
-        rates.add(fingerprint.SAMPLE_RATE)
-    if same is not None and not rates:
-        return Prepared(file, content_hash, tags, same.duration_s, {}, seconds)
-    with _stage("decode", seconds):
-        audio = decoder(file, sorted(rates))
-    with _stage("segment", seconds):
-        segments = {encoder.spec.name: encoder.segment(audio.waveforms[encoder.spec.sample_rate]) for encoder in needed}
-    words = None
-    if _lacks_fingerprint(same):
-        with _stage("fingerprint", seconds):
-            words = fingerprint.fingerprint(audio.waveforms[min(rates)], min(rates))
-    return Prepared(file, content_hash, tags, audio.duration_s, segments, seconds, words)
+    needed = outdated(stages, same.analyses if same else {})
+    if same is not None and not needed:
+        return DecodedTrack(file, content_hash, tags, DecodedAudio({}, same.duration_s), needed, seconds)
+    with step("decode", seconds):
+        audio = decoder(file, _sample_rates(needed))
+    track = DecodedTrack(file, content_hash, tags, audio, needed, seconds)
+    (analysed,) = run_stages(list(takewhile(lambda stage: not stage.batch_s, needed)), [track])
+    if isinstance(analysed, StageError):
+        raise analysed
+    return analysed
 
 
-def analyse(
-    prepared: Prepared, encoders: Sequence[Encoder], encoded: Encoded | None = None
-) -> tuple[TrackAnalysis, dict[str, float]]:
-    """Encode and pool one prepared file; returns what to store, and the seconds by stage.
-
-    The first encoder that tags gives the tags. What was encoded before is not encoded again.
-
-    Raises
-    ------
-    StageError
-        With the stage and the reason.
-    """
-    seconds = dict(prepared.seconds)
-    before: Mapping[str, Encoding] = {}
-    if encoded is not None:
-        before, seconds["encode"] = encoded.encodings, encoded.seconds
-    spaces: list[SpaceEmbedding] = []
-    tags: dict[str, float] | None = None
-    for encoder in encoders:
-        segments = prepared.segments.get(encoder.spec.name)
-        if segments is None:
+def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[DecodedTrack | StageError]:
+    """Run each stage over the tracks that wait for it; a track that fails in one goes no further."""
+    results: list[DecodedTrack | StageError] = list(tracks)
+    for stage in stages:
+        waiting = {
+            number: track
+            for number, track in enumerate(results)
+            if isinstance(track, DecodedTrack) and stage in track.waiting
+        }
+        if not waiting:
             continue
-        with _stage("encode", seconds):
-            encoding = before.get(encoder.spec.name) or encoder.encode(segments.windows)
-        with _stage("pool", seconds):
-            track_vector = pool(encoding.embeddings)
-            if tags is None and encoder.spec.tags:
-                tags = {tag: score for tag, score in encoder.tags(encoding).items() if score >= TAG_FLOOR}
-        ends_s = (segments.starts_s + encoder.spec.window_s).clip(max=prepared.duration_s)
-        spaces.append(
-            SpaceEmbedding(
-                encoder.spec.name, encoder.version, track_vector, encoding.embeddings, segments.starts_s, ends_s
-            )
-        )
-    file, own = prepared.file, prepared.tags
-    analysis = TrackAnalysis(
+        ran = stage.run([track.audio for track in waiting.values()], [track.results for track in waiting.values()])
+        for (number, track), result in zip(waiting.items(), ran, strict=True):
+            if isinstance(result, StageError):
+                results[number] = result
+            else:
+                results[number] = replace(track, results={**track.results, stage.name: result})
+    return results
+
+
+def analysis_of(track: DecodedTrack) -> TrackAnalysis:
+    """All that is known of the track now, as the catalogue takes it."""
+    file, tags = track.file, track.tags
+    return TrackAnalysis(
         key=file.key,
         uri=file.uri,
-        content_hash=prepared.content_hash,
+        content_hash=track.content_hash,
         size_bytes=file.size_bytes,
         modified_ns=file.modified_ns,
-        duration_s=prepared.duration_s,
-        title=own.title,
-        artist=own.artist,
-        album=own.album,
-        genre=own.genre,
-        year=own.year,
-        spaces=spaces,
-        tags=tags,
-        fingerprint=prepared.fingerprint,
+        duration_s=track.audio.duration_s,
+        title=tags.title,
+        artist=tags.artist,
+        album=tags.album,
+        genre=tags.genre,
+        year=tags.year,
+        rows=[row for result in track.results.values() for row in result.rows],
+        stages={stage.name: stage.version for stage in track.stages},
     )
-    return analysis, seconds
 
 
-def analyses_anything(analysis: TrackAnalysis) -> bool:
-    """Whether there is anything in it that was not known of the audio."""
-    return bool(analysis.spaces) or analysis.fingerprint is not None
-
-
-def store(analysis: TrackAnalysis, catalog: Catalog, seconds: dict[str, float]) -> None:
-    """Write one analysis in one transaction; a lost database is raised as it is.
+def store(analysis: TrackAnalysis, catalog: Catalog, track: DecodedTrack) -> Outcome:
+    """Write one track's analysis in one transaction.
 
     Raises
     ------
     StageError
         If the database refuses the data.
     """
-    with _stage("store", seconds):
+    seconds = dict(track.seconds)
+    for result in track.results.values():
+        for name, spent_s in result.seconds.items():
+            seconds[name] = seconds.get(name, 0.0) + spent_s
+    with step("store", seconds):
         catalog.store(analysis)
+    return Outcome(track.file, "indexed", duration_s=track.audio.duration_s, seconds=seconds)
 
 
-def _finish(prepared: Prepared, encoders: Sequence[Encoder], catalog: Catalog, encoded: Encoded) -> Outcome:
+def _finished(file: ScannedFile, track: DecodedTrack | StageError, catalog: Catalog) -> Outcome:
     try:
-        analysis, seconds = analyse(prepared, encoders, encoded)
-        store(analysis, catalog, seconds)
+        if isinstance(track, StageError):
+            raise track
+        outcome = store(analysis_of(track), catalog, track)
     except StageError as error:
-        return Outcome(prepared.file, "failed", stage=error.stage, reason=error.reason)
-    status = "indexed" if analyses_anything(analysis) else "unchanged"
-    return Outcome(prepared.file, status, duration_s=prepared.duration_s, seconds=seconds)
+        return _failed(file, error)
+    return outcome if track.stages else replace(outcome, status="unchanged")
 
 
-def _missing(known: StoredTrack, encoders: Sequence[Encoder]) -> list[Encoder]:
-    return [encoder for encoder in encoders if known.encoder_versions.get(encoder.spec.name) != encoder.version]
+def _failed(file: ScannedFile, error: StageError) -> Outcome:
+    return Outcome(file, "failed", stage=error.stage, reason=error.reason)
 
 
-def _lacks_fingerprint(known: StoredTrack | None) -> bool:
-    """Whether there is one to compute; of tracks from before the library was installed, too."""
-    return fingerprint.is_available() and not (known is not None and known.has_fingerprint)
+def _is_current(known: StoredTrack, file: ScannedFile, stages: Sequence[Stage]) -> bool:
+    """Whether the file need not even be read: same place, size and time, and all that can be known of it is stored."""
+    same_file = (known.uri, known.size_bytes, known.modified_ns) == (file.uri, file.size_bytes, file.modified_ns)
+    return same_file and not outdated(stages, known.analyses)
 
 
 def _check_key(file: ScannedFile, known: StoredTrack | None) -> None:
@@ -218,34 +223,52 @@ def _check_key(file: ScannedFile, known: StoredTrack | None) -> None:
         raise StageError("scan", f"key {file.key!r} belongs to {known.uri}: index this folder with --key-prefix")
 
 
+def _sample_rates(stages: Sequence[Stage]) -> list[int]:
+    """What to decode to: a stage that takes any rate has no say where another has."""
+    particular = [stage for stage in stages if not stage.any_rate] or stages
+    return sorted({rate for stage in particular for rate in stage.sample_rates})
+
+
+def _with_known(files: Iterable[ScannedFile], catalog: Catalog) -> Iterator[tuple[ScannedFile, StoredTrack | None]]:
+    """Each file with what the catalogue knows of its key: asked for some files at a time, while others come in."""
+    remaining = iter(files)
+    while some := list(islice(remaining, KEYS_AT_ONCE)):
+        known = catalog.stored_tracks([file.key for file in some])
+        yield from ((file, known.get(file.key)) for file in some)
+
+
+def _batches(items: Iterable[DecodedTrack | Outcome]) -> Iterator[list[DecodedTrack | Outcome]]:
+    """Items in their order, as much audio together as the stages want; an outcome waits only behind a track."""
+    batch: list[DecodedTrack | Outcome] = []
+    audio_s = batch_s = 0.0
+    for item in items:
+        batch.append(item)
+        if isinstance(item, DecodedTrack) and item.waiting:
+            audio_s += item.audio.duration_s
+            batch_s = max(batch_s, *(stage.batch_s for stage in item.waiting))
+        if audio_s >= batch_s:
+            yield batch
+            batch, audio_s, batch_s = [], 0.0, 0.0
+    if batch:
+        yield batch
+
+
 @contextmanager
-def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
-    """Time a stage, and turn whatever a file does to it into one line: the pipeline goes on with the next file."""
-    start = time.perf_counter()
-    try:
-        yield
-    except (OperationalError, InterfaceError):
-        raise
-    except MediaError as error:
-        raise StageError(name, error.reason) from error
-    except FileNotFoundError as error:
-        raise StageError(name, "the file has vanished") from error
-    except Exception as error:
-        if _hides_an_interrupt(error):
-            raise KeyboardInterrupt from error
-        logger.debug("stage %s failed", name, exc_info=True)
-        raise StageError(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
-    finally:
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+def _decoder_processes(count: int, limits: MediaLimits) -> Iterator[Decoder]:
+    """A decoder for so many threads at a time, each with a child process to itself."""
+    with ExitStack() as opened:
+        idle: SimpleQueue[DecoderProcess] = SimpleQueue()
+        for _ in range(count):
+            idle.put(opened.enter_context(DecoderProcess()))
 
+        def decode(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
+            process = idle.get()
+            try:
+                return process.decode(file.path, sample_rates=sample_rates, limits=limits)
+            finally:
+                idle.put(process)
 
-def _hides_an_interrupt(error: BaseException | None) -> bool:
-    """Whether a Ctrl-C was being handled when this happened, as when a driver cannot clean up a busy connection."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return False
+        yield decode
 
 
 def _ahead(

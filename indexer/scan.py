@@ -45,10 +45,10 @@ def scan(root: Path, *, key_prefix: str | None = None, on_error: Callable[[str, 
     ScanError
         If `root` does not exist or holds no audio file.
     """
-    found = find_files(root, AUDIO_SUFFIXES, key_prefix=key_prefix, on_error=on_error)
-    if not found:
+    files = find_files(root, AUDIO_SUFFIXES, key_prefix=key_prefix, on_error=on_error)
+    if not files:
         raise ScanError(f"{root.absolute()}: no audio file in it (accepted: {' '.join(sorted(AUDIO_SUFFIXES))})")
-    return found
+    return files
 
 
 def find_files(
@@ -59,7 +59,7 @@ def find_files(
     if not root.exists():
         raise ScanError(f"{root}: no such file or folder")
     prefix = root.name if key_prefix is None else key_prefix.strip("/")
-    found = []
+    files = []
     for path in [root] if root.is_file() else _walk(root, suffixes, on_error):
         relative = path.name if path == root else f"{prefix}/{path.relative_to(root).as_posix()}"
         try:
@@ -70,8 +70,8 @@ def find_files(
         except OSError as error:
             on_error(str(path), str(error.strerror))
         else:
-            found.append(ScannedFile(path, relative.lstrip("/"), stat.st_size, stat.st_mtime_ns))
-    return found
+            files.append(ScannedFile(path, relative.lstrip("/"), stat.st_size, stat.st_mtime_ns))
+    return files
 
 
 def _walk(root: Path, suffixes: Collection[str], on_error: Callable[[str, str], None]) -> Iterator[Path]:

@@ -32,14 +32,16 @@ _EVERY_FILE = ""
 
 def read_track_tags(path: Path) -> FileTags:
     """A file's own tags; what they leave open is taken from the files beside it."""
-    own = read_file_tags(path)
+    file_tags = read_file_tags(path)
     try:
         named = _names_in(path.parent, path.parent.stat().st_mtime_ns)
     except OSError as error:
         logger.debug("%s: cannot be listed: %s", path.parent, error)
-        return own
-    beside = asdict(named.get(path.name) or named.get(_EVERY_FILE) or FileTags())
-    return FileTags(**{name: beside[name] if value is None else value for name, value in asdict(own).items()})
+        return file_tags
+    sidecar_tags = asdict(named.get(path.name) or named.get(_EVERY_FILE) or FileTags())
+    return FileTags(
+        **{name: sidecar_tags[name] if value is None else value for name, value in asdict(file_tags).items()}
+    )
 
 
 def sidecars_in(folder: Path) -> list[Path]:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders.media.decode import DecodedAudio, MediaLimits, decode_untrusted
+from encoders.media.decoder_process import decode_untrusted
 from indexer.errors import StageError
-from indexer.pipeline import analyse, analyses_anything, prepare, store
+from indexer.pipeline import Outcome, analysis_of, prepare, run_stages, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
-from indexer.stages.embedding import Outcome
+from indexer.stages.registry import stages_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from encoders.encoder import Encoder
+    from encoders.media.decode import DecodedAudio, MediaLimits
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import TrackAnalysis
 
@@ -51,23 +52,25 @@ def index_upload(
         return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
 
     try:
-        prepared = prepare(file, encoders, decode_upload, known=known)
-        analysis, seconds = analyse(prepared, encoders)
-        said = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
+        stages = stages_with(encoders)
+        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
+        if isinstance(track, StageError):
+            raise track
+        fields = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
         analysis = replace(
-            analysis,
+            analysis_of(track),
             metadata=upload.metadata or {},
-            **{name: value for name, value in said.items() if value is not None},
+            **{name: value for name, value in fields.items() if value is not None},
         )
-        if not analyses_anything(analysis) and _same_fields(analysis, catalog):
-            return Outcome(file, "unchanged", duration_s=prepared.duration_s)
-        store(analysis, catalog, seconds)
+        if not track.stages and _same_fields(analysis, catalog):
+            return Outcome(file, "unchanged", duration_s=analysis.duration_s)
+        outcome = store(analysis, catalog, track)
     except StageError as error:
         discard_audio(file.uri, catalog, uploads_dir=uploads_dir)
         return Outcome(file, "failed", stage=error.stage, reason=error.reason)
     if known is not None:
         discard_audio(known.uri, catalog, uploads_dir=uploads_dir)
-    return Outcome(file, "indexed", duration_s=prepared.duration_s, seconds=seconds)
+    return outcome
 
 
 def discard_audio(uri: str, catalog: Catalog, *, uploads_dir: Path) -> None:
@@ -83,9 +86,9 @@ def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
     path = uploads_dir / content_hash[:2] / (content_hash + (suffix if suffix in AUDIO_SUFFIXES else ""))
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}-{id(upload)}")
-        beside.write_bytes(upload.content)
-        beside.rename(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{id(upload)}")
+        temporary.write_bytes(upload.content)
+        temporary.rename(path)
     stat = path.stat()
     return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns)
 

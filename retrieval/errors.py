@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+Place = tuple[str, int]
+"""Where an example is in a query: its side, ``positive`` or ``negative``, and its index there."""
+
 
 class RetrievalError(Exception):
     """Root of every error that `retrieval` raises."""
@@ -21,19 +24,15 @@ class UnknownTrackError(RetrievalError):
     Attributes
     ----------
     nearest : keys most like it
-    field : path of the key in a query, or empty
+    example : which of a query's examples has the key, or none
     """
 
-    def __init__(self, key: str, nearest: Sequence[str] = (), field: str = "") -> None:
+    def __init__(self, key: str, nearest: Sequence[str] = (), example: Place | None = None) -> None:
         self.key = key
         self.nearest = tuple(nearest)
-        self.field = field
+        self.example = example
         hint = f"; nearest keys: {', '.join(self.nearest)}" if self.nearest else ""
-        super().__init__((f"{field}: " if field else "") + f"no track with key {key!r}{hint}")
-
-    def at(self, field: str) -> "UnknownTrackError":
-        """The same at another path."""
-        return UnknownTrackError(self.key, self.nearest, field)
+        super().__init__(f"no track with key {key!r}{hint}")
 
 
 class MissingEmbeddingError(RetrievalError):
@@ -53,20 +52,29 @@ class QueryError(RetrievalError):
 
     Attributes
     ----------
-    field : path of the offending field, for example ``filter.must[0].key``
+    field : name of the field that is wrong, of the query or of the `example`; empty for all of it
     reason : what is wrong with it
     accepted : what would be accepted, or empty
+    example : which of the query's examples is meant, or none
     """
 
-    def __init__(self, field: str, reason: str, accepted: str = "") -> None:
+    def __init__(self, field: str, reason: str, accepted: str = "", example: Place | None = None) -> None:
         self.field = field
         self.reason = reason
         self.accepted = accepted
-        super().__init__(f"{field}: {reason}" + (f"; accepted: {accepted}" if accepted else ""))
+        self.example = example
+        steps = [] if example is None else [f"{example[0]}[{example[1]}]"]
+        where = ".".join([*steps, field] if field else steps)
+        super().__init__(f"{where}: {self.explanation}" if where else self.explanation)
 
-    def at(self, field: str) -> "QueryError":
-        """The same at another path."""
-        return QueryError(field, self.reason, self.accepted)
+    @property
+    def explanation(self) -> str:
+        """The reason, and what would be accepted."""
+        return self.reason + (f"; accepted: {self.accepted}" if self.accepted else "")
+
+
+class OutOfRangeError(QueryError):
+    """A number, or a count, outside its range."""
 
 
 class StaleCursorError(RetrievalError):
@@ -75,3 +83,7 @@ class StaleCursorError(RetrievalError):
 
 class FilterError(QueryError):
     """A filter that names an unknown key or is malformed."""
+
+
+class MissingLibraryError(RetrievalError, ImportError):
+    """A library that no requirement brings: it must be chosen at installation."""

@@ -1,13 +1,18 @@
 """Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
 
 import itertools
+import json
 import os
+import sys
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -15,6 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from torch import Tensor, nn
 
+from api.cli.main import main
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.encoder import Encoder
@@ -160,3 +166,82 @@ def music(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
         sub = "low" if number < 6 else "high"
         write_wav(folder / sub / f"tone{number:02}.wav", tone(110 * 2 ** (number / 3), 3.0 + number / 10))
     return folder
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[str, str]:
+    return os.environ | {
+        "DATABASE_URL": database_url,
+        "SOUNDALIKE_HOME": str(tmp_path / "home"),
+        "SOUNDALIKE_CACHE": str(weights_dir.parent),
+        "SOUNDALIKE_SPACE": "musicnn",
+        "COLUMNS": "200",
+    }
+
+
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, with the environment of the test."""
+
+    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> Done:
+        for name, value in (environment | changed).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        done = Done(*capsys.readouterr())
+        assert ended.value.code == expect, done
+        return done
+
+    return call
+
+
+def loaded(done: Done) -> Any:
+    return json.loads(done.stdout)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that only waits to be reaped is none."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+FAULTY_DECODER = """
+import os, signal, sys
+sys.path[0] = os.getcwd()
+from encoders.media import decoder_child
+
+whole = decoder_child.decode
+
+def decode(source, **options):
+    name = getattr(source, "stem", "")
+    if name.startswith("SIG"):
+        os.kill(os.getpid(), signal.Signals[name])
+    while name == "hang":
+        signal.pause()
+    while name == "spin":
+        pass
+    return whole(source, **options)
+
+decoder_child.decode = decode
+decoder_child.serve(sys.stdin.buffer, sys.stdout.buffer, memory_bytes=int(sys.argv[-2]), cpu_s=int(sys.argv[-1]))
+"""
+
+
+@pytest.fixture
+def faulty_decoder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children that decode, but for files of some names: that of a signal ends them, ``hang`` and ``spin`` hang."""
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "child.py").write_text(FAULTY_DECODER)
+    interpreter = folder / "python"
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/child.py" "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))

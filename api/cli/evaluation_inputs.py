@@ -12,60 +12,89 @@ evaluation: a search may say them again, but not otherwise.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
+import click
 
-from api.http.requests import MediaSearch, SearchIn
+from api.documents.search import DocumentError, MediaSearch, SearchIn, read
 from encoders.errors import EncoderError
-from encoders.media.decode import decode
 from retrieval.errors import RetrievalError
 from retrieval.evaluation.errors import EvaluationFileError
 from retrieval.evaluation.inputs.formats import read_bytes, read_qrels
-from retrieval.evaluation.inputs.queries import Asked, Where, history_queries, track_queries
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import moment, read_interactions, split
 from retrieval.evaluation.measures.metrics import DEFAULT
 from retrieval.evaluation.run import Options
-from retrieval.filters.language import Filter, field_path
+from retrieval.filters.language import Filter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from api.cli.commands.evaluation import Wanted
     from api.wiring import Soundalike
+    from retrieval.catalog.records import Granularity
     from retrieval.evaluation.inputs.pairs import Pairs
-    from retrieval.search.query import Query, Seed
+    from retrieval.search.query import Query
 
 REFUSED = ("limit", "cursor", "explain")
 
 
-def inputs(here: Soundalike, wanted: Wanted) -> tuple[Pairs, list[Asked], Options]:
-    """Judgments, queries and options, as `retrieval.evaluation.run.evaluate` takes them.
+@dataclass(frozen=True)
+class RunOptions:
+    """What `evaluate run` was given."""
 
-    Raises
-    ------
-    EvaluationError, IndexMissingError
-    """
-    where = Where(wanted.space, wanted.granularity, wanted.depth, wanted.exact)
-    options = Options(where, wanted.metrics or DEFAULT, wanted.unknown, seed=wanted.seed)
-    if wanted.interactions is not None:
-        cut = None if wanted.cut is None else moment(wanted.cut)
-        plays = read_interactions(wanted.interactions)
-        played = split(plays, by=wanted.split, cut=cut, longest_history=wanted.history)
-        asked, notes = history_queries(here.search, played, where, half_life=wanted.half_life)
-        qrels = played.qrels
-        options = replace(options, popularity=played.popularity, warnings=[*played.warnings, *notes])
-    else:
-        assert wanted.qrels is not None  # Wanted.check
-        qrels = read_qrels(wanted.qrels)
-        asked = track_queries(qrels) if wanted.queries is None else read_queries(here, wanted.queries, where)
-    if wanted.condition is not None:
-        asked = [_narrowed(one, wanted.condition) for one in asked]
-    return qrels, asked, options
+    qrels: Path | None
+    interactions: Path | None
+    queries: Path | None
+    split: Literal["temporal", "leave-last-out"]
+    cut: str | None
+    history: int
+    half_life: float | None
+    unknown: Literal["exclude", "miss", "fail"]
+    metrics: Sequence[str]
+    depth: int
+    condition: Filter | None
+    space: str | None
+    granularity: Granularity
+    exact: bool
+    seed: int
+
+    def check(self) -> None:
+        """Refuse what does not go together."""
+        if (self.qrels is None) == (self.interactions is None):
+            raise click.UsageError("give either --qrels or --interactions")
+        if self.interactions is not None and self.queries is not None:
+            raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
+        if self.cut is not None and self.split != "temporal":
+            raise click.UsageError("--cut goes with --split temporal")
+
+    def inputs(self, here: Soundalike) -> tuple[Pairs, list[EvaluationQuery], Options]:
+        """Judgments, queries and options, as `retrieval.evaluation.run.evaluate` takes them.
+
+        Raises
+        ------
+        EvaluationError, IndexMissingError
+        """
+        where = Where(self.space, self.granularity, self.depth, self.exact)
+        options = Options(where, self.metrics or DEFAULT, self.unknown, seed=self.seed)
+        if self.interactions is not None:
+            cut = None if self.cut is None else moment(self.cut)
+            plays = read_interactions(self.interactions)
+            played = split(plays, by=self.split, cut=cut, longest_history=self.history)
+            queries, notes = history_queries(here.search, played, where, half_life=self.half_life)
+            qrels = played.qrels
+            options = replace(options, popularity=played.popularity, warnings=[*played.warnings, *notes])
+        else:
+            assert self.qrels is not None  # check
+            qrels = read_qrels(self.qrels)
+            queries = track_queries(qrels) if self.queries is None else read_queries(here, self.queries, where)
+        if self.condition is not None:
+            queries = [_narrowed(one, self.condition) for one in queries]
+        return qrels, queries, options
 
 
-def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
+def read_queries(here: Soundalike, path: Path, where: Where) -> list[EvaluationQuery]:
     """Every query of a file.
 
     Raises
@@ -74,7 +103,7 @@ def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
         With the line, for what is no query, ids that are missing, no text or stand twice, and audio that cannot be
         read.
     """
-    asked: dict[str, Asked] = {}
+    asked: dict[str, EvaluationQuery] = {}
     for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -85,16 +114,16 @@ def read_queries(here: Soundalike, path: Path, where: Where) -> list[Asked]:
             raise EvaluationFileError(str(path), place, f"id is {query_id!r}", "text, as the judgments have it")
         if query_id in asked:
             raise EvaluationFileError(str(path), place, f"id {query_id!r} stands in {asked[query_id].place} too")
-        asked[query_id] = Asked(query_id, _query(here, body, path, place, where), place)
+        asked[query_id] = EvaluationQuery(query_id, _query(here, body, path, place, where), place)
     if not asked:
         raise EvaluationFileError(str(path), "", "holds no query", '{"id": "q1", "query": {"track": "key"}} a line')
     return list(asked.values())
 
 
-def _narrowed(asked: Asked, condition: Filter) -> Asked:
+def _narrowed(asked: EvaluationQuery, condition: Filter) -> EvaluationQuery:
     """The query among what matches both its own filter and this one."""
-    own = asked.query.filter
-    both = condition if own is None else Filter(must=[own, condition])
+    first = asked.query.filter
+    both = condition if first is None else Filter(must=[first, condition])
     return replace(asked, query=replace(asked.query, filter=both))
 
 
@@ -114,20 +143,17 @@ def _body(line: bytes, path: Path, place: str) -> dict[str, Any]:
 def _query(here: Soundalike, body: dict[str, Any], path: Path, place: str, where: Where) -> Query:
     audio = body.pop("audio", None)
     try:
-        search: MediaSearch = (SearchIn if audio is None else MediaSearch).model_validate(body)
+        search: MediaSearch = read(SearchIn if audio is None else MediaSearch, body)
         _check_same(here, search, path, place, where)
         if isinstance(search, SearchIn):
             query = search.as_query()
         else:
-            query = search.query_for([_heard(here, path.parent / str(audio), where)])
-        query.check()
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{field_path(first['loc']) or 'query'}: {first['msg']}"
-        raise EvaluationFileError(str(path), place, reason) from error
+            query = search.query_for([here.seed_of(path.parent / str(audio), where.space)])
+        with search.naming_fields():
+            query.check()
     except EvaluationFileError:
         raise
-    except (RetrievalError, EncoderError) as error:
+    except (RetrievalError, EncoderError, DocumentError) as error:
         raise EvaluationFileError(str(path), place, str(error)) from error
     return query
 
@@ -139,10 +165,3 @@ def _check_same(here: Soundalike, search: MediaSearch, path: Path, place: str, w
         said = getattr(search, name)
         if name in search.model_fields_set and said not in (None, value):
             raise EvaluationFileError(str(path), place, f"{name} is {said!r}, the evaluation's is {value!r}")
-
-
-def _heard(here: Soundalike, audio: Path, where: Where) -> Seed:
-    # The space before the encoder: a name in a file must never decide what is imported.
-    encoder = here.encoder(here.search.space(where.space).space)
-    decoded = decode(audio, sample_rates=[encoder.spec.sample_rate], limits=here.settings.media_limits)
-    return here.seed_of(decoded, encoder)

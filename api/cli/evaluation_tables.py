@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from retrieval.evaluation.measures.significance import Difference, Interval
-from retrieval.evaluation.results.report import AnnEvaluation, Comparison, Evaluation, Latency, Subject
-from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, ModelsComparison
+from retrieval.evaluation.results.runs import AnnEvaluation, Evaluation, Latency, RunComparison, Subject
+from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation
 
 LISTWISE = {
     "diversity": "intra-list diversity",
@@ -31,104 +31,104 @@ _BETWEEN = 3
 
 
 @singledispatch
-def print_result(found: object) -> None:
+def print_result(result: object) -> None:
     """Show any result of an evaluation."""
-    raise TypeError(f"{type(found).__name__} is no result of an evaluation")
+    raise TypeError(f"{type(result).__name__} is no result of an evaluation")
 
 
 @print_result.register
-def print_evaluation(found: Evaluation) -> None:
+def print_evaluation(result: Evaluation) -> None:
     """An evaluation as two tables: accuracy, and what is beyond it."""
-    subject, console = found.subject, Console()
+    subject, console = result.subject, Console()
     exact = ", exact" if subject.exact else ""
     title = (
-        f"{found.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
+        f"{result.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
         f"({subject.encoder_version}), by {subject.granularity}{exact}"
     )
     table = _table(title, "metric", "mean", "95 % interval", "queries")
-    for name, interval in found.metrics.items():
-        lower = " (lower is better)" if name in found.lower_is_better else ""
+    for name, interval in result.metrics.items():
+        lower = " (lower is better)" if name in result.lower_is_better else ""
         table.add_row(Text(name + lower), *_cells(interval))
     console.print(table)
-    beyond = found.beyond_accuracy
+    beyond = result.beyond_accuracy
     table = _table(f"beyond accuracy, first {beyond.k} results", "measure", "value", "95 % interval", "queries")
     for name, shown in OVERALL.items():
         table.add_row(shown, _number(getattr(beyond, name)), "", "")
     for name, shown in LISTWISE.items():
         table.add_row(shown, *_cells(getattr(beyond, name)))
     console.print(table)
-    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in found.seconds.items())
-    unjudged = f"{100 * found.unjudged:.1f} % of the first {beyond.k} are unjudged; "
-    console.print(("" if math.isnan(found.unjudged) else unjudged) + seconds, highlight=False)
-    _print_warnings(found.warnings, console)
+    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
+    unjudged = f"{100 * result.unjudged:.1f} % of the first {beyond.k} are unjudged; "
+    console.print(("" if math.isnan(result.unjudged) else unjudged) + seconds, highlight=False)
+    _print_warnings(result.warnings, console)
 
 
 @print_result.register
-def print_comparison(found: Comparison) -> None:
+def print_comparison(result: RunComparison) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
-    title = f"{found.second} against {found.first}, {found.queries} queries"
+    title = f"{result.second} against {result.first}, {result.queries} queries"
     console = Console()
-    _print_differences(console, title, ("first", "second"), found.metrics, found.lower_is_better)
-    _print_warnings(found.warnings, console)
+    _print_differences(console, title, ("first", "second"), result.metrics, result.lower_is_better)
+    _print_warnings(result.warnings, console)
 
 
 @print_result.register
-def print_ann(found: AnnEvaluation) -> None:
+def print_ann(result: AnnEvaluation) -> None:
     """ANN recall by selectivity."""
-    subject = found.subject
+    subject = result.subject
     title = (
-        f"recall@{found.k} of {subject.space} against its exact twin, {found.queries} queries, "
+        f"recall@{result.k} of {subject.space} against its exact twin, {result.queries} queries, "
         f"{subject.tracks} tracks, by {subject.granularity}"
     )
     times = "p50 / p95 / p99 ms"
-    names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + found.epsilon:g}×", "worst")
+    names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + result.epsilon:g}×", "worst")
     rows = []
-    for row in found.rows:
-        among = row.among if row.among != "random" else f"random {100 * row.share:.3g}\N{NO-BREAK SPACE}%"
+    for row in result.rows:
+        selection = row.among if row.among != "random" else f"random {100 * row.share:.3g}\N{NO-BREAK SPACE}%"
         recalls = (_number(one.mean) for one in (row.id_overlap, row.tie_safe, row.epsilon))
         latencies = (_latency(one) for one in (row.latency, row.exact_latency))
-        rows.append([among, str(row.matching), row.path, *recalls, _number(row.worst), *latencies])
+        rows.append([selection, str(row.matching), row.path, *recalls, _number(row.worst), *latencies])
     console = Console()
     _print_wide(console, title, [*names, times, f"exact, {times}"], rows)
-    _print_warnings(found.warnings, console)
+    _print_warnings(result.warnings, console)
 
 
 @print_result.register
-def print_catalogue(found: CatalogueEvaluation) -> None:
+def print_catalogue(result: SpaceEvaluation) -> None:
     """A space, by what needs no judgments."""
-    subject = found.subject
+    subject = result.subject
     title = (
-        f"{subject.space} ({subject.encoder_version}) without judgments, {subject.tracks} tracks, {found.queries} ask"
+        f"{subject.space} ({subject.encoder_version}) without judgments, {subject.tracks} tracks, {result.queries} ask"
     )
     table = _table(title, "metric", "value", "95 % interval", "by chance", "queries")
-    for name, interval in found.metrics.items():
-        lower = " (lower is better)" if name in found.lower_is_better else ""
+    for name, interval in result.metrics.items():
+        lower = " (lower is better)" if name in result.lower_is_better else ""
         value, bounds, count = _cells(interval)
-        table.add_row(Text(name + lower), value, bounds, _number(found.chance[name]), count)
+        table.add_row(Text(name + lower), value, bounds, _number(result.chance[name]), count)
     console = Console()
     console.print(table)
-    console.print(Text(_hub(subject, found.largest_hub)), soft_wrap=True)
-    _print_warnings(found.warnings, console)
+    console.print(Text(_hub(subject, result.largest_hub)), soft_wrap=True)
+    _print_warnings(result.warnings, console)
 
 
 @print_result.register
-def print_models(found: ModelsComparison) -> None:
+def print_models(result: SpaceComparison) -> None:
     """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
-    blue, green = found.blue, found.green
+    blue, green = result.blue, result.green
     title = (
         f"{green.space} ({green.encoder_version}) against {blue.space} ({blue.encoder_version}), "
-        f"{found.tracks} tracks, {found.queries} ask"
+        f"{result.tracks} tracks, {result.queries} ask"
     )
     console = Console()
-    _print_differences(console, title, (blue.space, green.space), found.metrics, found.lower_is_better)
+    _print_differences(console, title, (blue.space, green.space), result.metrics, result.lower_is_better)
     table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
-    table.add_row(f"overlap@{blue.depth}", *_cells(found.overlap))
-    table.add_row("rank-biased overlap, p = 0.9", *_cells(found.rank_biased_overlap))
+    table.add_row(f"overlap@{blue.depth}", *_cells(result.overlap))
+    table.add_row("rank-biased overlap, p = 0.9", *_cells(result.rank_biased_overlap))
     console.print(table)
-    for subject, hub in zip((blue, green), found.largest_hubs, strict=True):
+    for subject, hub in zip((blue, green), result.largest_hubs, strict=True):
         console.print(Text(_hub(subject, hub)), soft_wrap=True)
-    console.print(Text(found.verdict, style="bold"), soft_wrap=True)
-    _print_warnings(found.warnings, console)
+    console.print(Text(result.verdict, style="bold"), soft_wrap=True)
+    _print_warnings(result.warnings, console)
 
 
 def print_files(folder: Path, names: Sequence[str]) -> None:

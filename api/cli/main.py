@@ -10,13 +10,19 @@ import sys
 import click
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from api.cli.commands import continuing, evaluation, exporting, indexing, listing, searching, serving
-from api.cli.commands.training import train
-from api.cli.commands.weights import weights
-from api.settings import SettingsError
 from encoders.errors import EncoderError
 from indexer.errors import IndexerError
-from retrieval.errors import RetrievalError
+from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
+
+try:
+    from api.cli.commands import continuing, evaluation, exporting, indexing, listing, searching, serving
+    from api.cli.commands.training import train
+    from api.cli.commands.weights import weights
+    from api.cli.options import in_options
+    from api.documents.search import DocumentError
+    from api.settings import SettingsError
+except MissingLibraryError as error:
+    sys.exit(f"soundalike: {error}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,7 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted; what was stored stays, run the same command to go on", 130)
-    except (EncoderError, RetrievalError, IndexerError, SettingsError) as error:
+    except QueryError as error:
+        _fail(in_options(error), 1)
+    except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError) as error:
         _fail(str(error), 1)
     except (OperationalError, InterfaceError) as error:
         _fail(f"the database was lost: {str(error.orig).strip().splitlines()[0]}", 1)

@@ -131,7 +131,7 @@ class _Keys:
         self._ids = np.array(ids, np.int64)
         self._keys = pa.array(keys, pa.string())
 
-    def known(self, track_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def hold(self, track_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these there are; not −1, and not what was deleted a moment ago."""
         return np.isin(track_ids, self._ids)
 
@@ -144,23 +144,23 @@ def _taken_up(folder: Path, state: ExportState, on_note: Callable[[str], None]) 
     """How many parts of this very export there are already; parts of another one go."""
     path = folder / "state.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        earlier = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        found = None
+        earlier = None
     except ValueError:  # the machine stopped while it was written: there is no part yet
-        found = {}
-    if found == asdict(state):
+        earlier = {}
+    if earlier == asdict(state):
         done = 0
         while (folder / _name(done)).exists():
             done += 1
         if done:
             on_note(f"going on with the {done} parts in {folder}")
         return done
-    if found is not None:
+    if earlier is not None:
         changed = ", ".join(
-            f"{name} {found.get(name)} is {value} now"
+            f"{name} {earlier.get(name)} is {value} now"
             for name, value in asdict(state).items()
-            if found.get(name) != value
+            if earlier.get(name) != value
         )
         on_note(f"the parts in {folder} are of another export ({changed}): starting anew")
         shutil.rmtree(folder)
@@ -187,7 +187,7 @@ def _write_parts(
 
 def _table(block: NeighborBlock, keys: _Keys) -> pa.Table:
     n, k = block.neighbor_ids.shape
-    there = keys.known(block.neighbor_ids) & keys.known(block.track_ids)[:, np.newaxis]
+    there = keys.hold(block.neighbor_ids) & keys.hold(block.track_ids)[:, np.newaxis]
     columns = [
         keys.of(np.repeat(block.track_ids, k).reshape(n, k)[there]),
         keys.of(block.neighbor_ids[there]),

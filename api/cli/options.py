@@ -9,6 +9,7 @@ import click
 
 from api.settings import read_settings
 from api.wiring import Soundalike, open_soundalike
+from retrieval.errors import QueryError
 from retrieval.filters.language import Filter, parse_filter
 from retrieval.search.query import MAX_LIMIT, Diversity
 
@@ -74,6 +75,12 @@ def diversity_of(mmr: float, max_per: Mapping[str, int], *, fold_duplicates: boo
     if not (mmr or max_per or fold_duplicates):
         return None
     return Diversity(mmr=mmr, max_per=max_per, fold_duplicates=fold_duplicates)
+
+
+def in_options(error: QueryError) -> str:
+    """What is wrong with a query, by the option that said it."""
+    option = {"start_s": "--from-s", "end_s": "--to-s", "half_life": "--half-life", "mmr": "--mmr"}.get(error.field)
+    return f"{option}: {error.explanation}" if option else str(error)
 
 
 def print_json(value: Any) -> None:

@@ -39,11 +39,11 @@ def entries(names: list[str]) -> list[Entry]:
     PlaylistFileError
         If a playlist cannot be read, or lists nothing.
     """
-    found: list[Entry] = []
+    tracks: list[Entry] = []
     for name in names:
         path = Path(name).expanduser().absolute()
-        found += _listed(path) if path.suffix.lower() in SUFFIXES else [Entry(name, path)]
-    return found
+        tracks += _listed(path) if path.suffix.lower() in SUFFIXES else [Entry(name, path)]
+    return tracks
 
 
 def _listed(playlist: Path) -> list[Entry]:

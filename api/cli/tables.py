@@ -15,7 +15,7 @@ from rich.text import Text
 
 from indexer.jobs import IngestReport
 from indexer.packs.known import Pack
-from indexer.stages.embedding import Outcome
+from indexer.pipeline import Outcome
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
 from retrieval.search.playlists import Playlist
@@ -151,19 +151,19 @@ def print_answer(title: str, answer: Answer) -> None:
     )
 
 
-def print_playlist(found: Playlist) -> None:
+def print_playlist(way: Playlist) -> None:
     """A playlist as a table, with the cosine of every step."""
     table = Table(pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("cosine to the one before", justify="right")
     table.add_column("track", overflow="fold")
-    steps = ["", *(f"{cosine:.3f}" for cosine in found.cosines)]
-    for number, (track, step) in enumerate(zip(found.tracks, steps, strict=True), start=1):
+    steps = ["", *(f"{cosine:.3f}" for cosine in way.cosines)]
+    for number, (track, step) in enumerate(zip(way.tracks, steps, strict=True), start=1):
         table.add_row(str(number), step, _named(track))
     console = Console()
     console.print(table)
-    if found.reason:
-        console.print(found.reason, highlight=False)
+    if way.reason:
+        console.print(way.reason, highlight=False)
 
 
 def print_tracks(tracks: Sequence[Track]) -> None:

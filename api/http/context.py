@@ -17,7 +17,7 @@ ENCODING_WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
-class Context:
+class Resources:
     """The application's resources."""
 
     soundalike: Soundalike
@@ -42,14 +42,14 @@ class Context:
 
 def attach(app: Flask, soundalike: Soundalike) -> None:
     """Give an application its resources."""
-    app.extensions[EXTENSION] = Context(soundalike)
+    app.extensions[EXTENSION] = Resources(soundalike)
 
 
-def context() -> Context:
+def resources() -> Resources:
     """The current application's resources."""
-    return cast("Context", current_app.extensions[EXTENSION])
+    return cast("Resources", current_app.extensions[EXTENSION])
 
 
 def soundalike() -> Soundalike:
     """The current application's catalogue."""
-    return context().soundalike
+    return resources().soundalike

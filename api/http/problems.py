@@ -8,6 +8,7 @@ from flask import Response
 from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
+from api.documents.search import DocumentError
 from encoders.errors import (
     EncoderError,
     MediaError,
@@ -23,6 +24,7 @@ from retrieval.errors import (
     IndexMismatchError,
     IndexMissingError,
     MissingEmbeddingError,
+    OutOfRangeError,
     QueryError,
     RetrievalError,
     SchemaError,
@@ -62,6 +64,7 @@ class BusyError(Exception):
 TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UnknownTrackError, 404, "unknown-track", "No such track"),
     (UnknownJobError, 404, "unknown-job", "No such job"),
+    (OutOfRangeError, 422, "invalid-request", "The request is not valid"),
     (QueryError, 422, "invalid-query", "The query cannot be run as asked"),
     (StaleCursorError, 410, "stale-cursor", "The index has changed since the page before"),
     (MissingEmbeddingError, 409, "no-embedding", "The track is not encoded in this space"),
@@ -82,8 +85,8 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RetrievalError, 500, "retrieval", "The search failed"),
     (EncoderError, 500, "encoder", "The encoder failed"),
 )
-# What `problem_of` takes: the table, and a part of a body that does not fit its model.
-EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), ValidationError)
+# What `problem_of` takes: the table, also with the path of a field as it was sent, and what does not fit its model.
+EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), DocumentError, ValidationError)
 
 _DESCRIPTIONS = {
     400: "The body is not JSON, or not multipart",
@@ -116,7 +119,9 @@ def problem_of(error: Exception) -> Problem:
         return _invalid(
             [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
         )
-    _, status, slug, title = next(row for row in TABLE if isinstance(error, row[0]))
+    cause = error.cause if isinstance(error, DocumentError) else error
+    field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
+    _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))
     if status >= 500:
         logger.warning("%s: %s", slug, error)
     # A driver's message spans lines and quotes SQL: its first line is what helps.
@@ -126,9 +131,10 @@ def problem_of(error: Exception) -> Problem:
         slug,
         title,
         detail,
-        field=getattr(error, "field", None),
-        accepted=getattr(error, "accepted", None),
-        nearest=list(getattr(error, "nearest", ())),
+        field=field,
+        accepted=getattr(cause, "accepted", None),
+        nearest=list(getattr(cause, "nearest", ())),
+        errors=[{"field": field, "reason": cause.explanation}] if isinstance(cause, OutOfRangeError) else None,
     )
 
 

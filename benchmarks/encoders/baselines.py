@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder
 from encoders.frontend import AmplitudeToDB, SlaneyMel, torchaudio
-from encoders.spec import EncoderSpec, encoder_spec
+from encoders.registry import encoder_spec
+from encoders.spec import EncoderSpec
 
 SAMPLE_RATE = 22_050
 WINDOW_LENGTH = 10 * SAMPLE_RATE

@@ -9,26 +9,32 @@ table holds the differences to plain cosine, paired by query; an interval withou
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.settings import read_settings
-from benchmarks.encoders.half_track import KS, PACKS
-from benchmarks.encoders.metrics import (
-    Estimate,
-    average_precision,
-    estimate,
-    hubness,
-    mean_average_precision,
-    recall_at,
-    relevance,
+from benchmarks.encoders.spaces import (
+    COLUMNS,
+    EXCERPT_S,
+    PACKS,
+    SOUNDTRACK,
+    Halves,
+    Labels,
+    embed,
+    estimates,
+    files_of,
+    labels_of,
+    numbered,
+    pooled,
+    table,
 )
-from benchmarks.encoders.spaces import EXCERPT_S, Halves, Labels, embed, files_of, labels_of, table
 from benchmarks.machine import machine
-from encoders.media.segments import pool
-from encoders.spec import load_encoder
+from encoders.loading import load_encoder
+from retrieval.evaluation.measures import half_tracks, hubs, same_label
+from retrieval.evaluation.measures.same_label import Placed
+from retrieval.evaluation.measures.significance import Interval, paired
+from retrieval.evaluation.space import SKEWNESS, SpaceMeasures
 from retrieval.search.hubness import csls, local_density, mutual_proximity, sample_moments
 
 Vectors = NDArray[np.float32]
@@ -55,23 +61,6 @@ def by_mutual_proximity(queries: Vectors, catalogue: Vectors) -> NDArray[np.floa
 SCORINGS: Mapping[str, Scoring] = {"cosine": by_cosine, "CSLS": by_csls, "mutual proximity": by_mutual_proximity}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one scoring ranks one space.
-
-    Attributes
-    ----------
-    half_ranks : int64 [n], from 1, of every track's own first half for its second
-    others : int64 [n, n - 1], the other tracks, best first
-    artist, soundtrack : relevance of the ranked tracks, bool [n_ranked] for each query that has any
-    """
-
-    half_ranks: NDArray[np.int64]
-    others: NDArray[np.int64]
-    artist: Sequence[NDArray[np.bool_]]
-    soundtrack: Sequence[NDArray[np.bool_]]
-
-
 def ranking_of_others(vectors: Vectors, scoring: Scoring) -> NDArray[np.int64]:
     """Rank, for every track [n, dim], the other tracks, equal scores in the tracks' order: int64 [n, n - 1]."""
     order = np.argsort(-scoring(vectors, vectors), axis=1, kind="stable")
@@ -79,46 +68,39 @@ def ranking_of_others(vectors: Vectors, scoring: Scoring) -> NDArray[np.int64]:
     return others.reshape(len(vectors), max(len(vectors) - 1, 0))
 
 
-def outcome(tracks: Sequence[Halves], labels: Sequence[Labels], scoring: Scoring) -> Outcome:
-    """Rank the halves and the tracks of one space."""
-    first = np.stack([pool(halves.first) for halves in tracks])
-    second = np.stack([pool(halves.second) for halves in tracks])
-    whole = np.stack([pool(halves.both) for halves in tracks])
-    own = np.argsort(-scoring(second, first), axis=1, kind="stable") == np.arange(len(tracks))[:, np.newaxis]
-    others = ranking_of_others(whole, scoring)
-    named = [number for number, label in enumerate(labels) if label.artist]
-    return Outcome(
-        half_ranks=np.argmax(own, axis=1) + 1,
-        others=others,
-        artist=relevance(ranking_of_others(whole[named], scoring), [labels[number].artist for number in named]),
-        soundtrack=relevance(others, [label.package for label in labels]),
-    )
+def placed(vectors: Vectors, labels: Sequence[str], scoring: Scoring) -> list[Placed]:
+    """Where the tracks of every query's label are, among the others that have one."""
+    numbers = numbered(labels)
+    named = np.flatnonzero(numbers >= 0)
+    others = ranking_of_others(vectors[named], scoring)
+    relevant = numbers[named][others] == numbers[named][:, np.newaxis]
+    ranks = {row: np.flatnonzero(marked) + 1 for row, marked in zip(named.tolist(), relevant, strict=True)}
+    return [Placed(ranks.get(row, np.empty(0, np.int64)), max(len(named) - 1, 0)) for row in range(len(vectors))]
 
 
-def measure(found: Outcome) -> dict[str, Estimate]:
-    """Every metric of one outcome, by its name."""
+def measure(tracks: Sequence[Halves], labels: Sequence[Labels], scoring: Scoring) -> SpaceMeasures:
+    """Rank the halves and the tracks of one space, and measure that."""
+    halves, whole = pooled(tracks)
+    n = len(tracks)
+    own = np.argsort(-scoring(halves.second, halves.first), axis=1, kind="stable") == np.arange(n)[:, np.newaxis]
+    ranks, others = np.argmax(own, axis=1) + 1, ranking_of_others(whole, scoring)
+    per_query = {f"half-track recall@{k}": (ranks <= k).astype(np.float64) for k in (1, 10)}
+    chance = {f"half-track recall@{k}": half_tracks.recall_by_chance(k, n) for k in (1, 10)}
+    for name, kind in (("same artist mAP", "artist"), (SOUNDTRACK, "package")):
+        found = placed(whole, [getattr(label, kind) for label in labels], scoring)
+        per_query[name], chance[name] = same_label.values(found)["mAP"], same_label.by_chance(found)["mAP"]
+    chance[SKEWNESS], _ = hubs.by_chance(n, n)
+    lists = others[:, : hubs.K]
+    return SpaceMeasures(per_query, chance, hubs.Hubs(lists, halves.track_ids), lists)
+
+
+def differences(found: SpaceMeasures, plain: SpaceMeasures) -> dict[str, Interval]:
+    """What a scoring gains over another of the same tracks, paired by query."""
     return {
-        **{f"half@{k}": recall_at(k, found.half_ranks) for k in KS},
-        "artist": mean_average_precision(found.artist),
-        "soundtrack": mean_average_precision(found.soundtrack),
-        "hubness": hubness(found.others),
+        column: paired(plain.per_query[name], found.per_query[name]).difference
+        for column, name in COLUMNS.items()
+        if name in plain.per_query
     }
-
-
-def differences(found: Outcome, plain: Outcome) -> dict[str, Estimate]:
-    """What an outcome gains over another of the same tracks, paired by query."""
-    pairs = {f"half@{k}": (found.half_ranks <= k, plain.half_ranks <= k) for k in KS} | {
-        "artist": _precisions(found.artist, plain.artist),
-        "soundtrack": _precisions(found.soundtrack, plain.soundtrack),
-    }
-    return {
-        name: estimate(ours.astype(np.float64) - theirs.astype(np.float64), chance=0.0)
-        for name, (ours, theirs) in pairs.items()
-    }
-
-
-def _precisions(*rows: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.float64], ...]:
-    return tuple(np.array([average_precision(row) for row in one]) for one in rows)
 
 
 def main() -> None:
@@ -132,19 +114,21 @@ def main() -> None:
     files = [file for pack in arguments.packs or PACKS for file in files_of(pack, settings)]
     found = embed(files, encoders, settings)
     labels = [labels_of(file) for file in files if file.key in found]
-    rows: dict[str, Mapping[str, Estimate]] = {}
-    gains: dict[str, Mapping[str, Estimate]] = {}
+    rows: dict[str, Mapping[str, Interval]] = {}
+    gains: dict[str, Mapping[str, Interval]] = {}
+    chance: Mapping[str, float] = {}
     for name in (encoder.spec.name for encoder in encoders):
         tracks = [spaces[name] for spaces in found.values()]
-        outcomes = {scoring: outcome(tracks, labels, score) for scoring, score in SCORINGS.items()}
-        rows |= {f"{name}, {scoring}": measure(ranked) for scoring, ranked in outcomes.items()}
-        plain = outcomes.pop("cosine")
-        gains |= {f"{name}, {scoring}": differences(ranked, plain) for scoring, ranked in outcomes.items()}
+        by_scoring = {scoring: measure(tracks, labels, score) for scoring, score in SCORINGS.items()}
+        rows |= {f"{name}, {scoring}": estimates(measured) for scoring, measured in by_scoring.items()}
+        plain = by_scoring.pop("cosine")
+        chance = plain.chance
+        gains |= {f"{name}, {scoring}": differences(measured, plain) for scoring, measured in by_scoring.items()}
     print(machine())
     print(f"{len(labels)} tracks of {len({label.package for label in labels})} packages; every space hears the middle")
     print(f"{EXCERPT_S} s of each half; intervals are 95 % bootstrap over queries (hubness: over tracks)")
     print("encoders: " + ", ".join(encoder.version for encoder in encoders))
-    print(f"{table(rows)}\n\nGain over plain cosine:\n\n{table(gains)}")
+    print(f"{table(rows, chance)}\n\nGain over plain cosine:\n\n{table(gains)}")
 
 
 if __name__ == "__main__":

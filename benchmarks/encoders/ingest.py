@@ -18,7 +18,8 @@ from api.settings import Settings, read_settings
 from api.wiring import open_soundalike
 from benchmarks.machine import machine
 from encoders.media.decode import decode
-from encoders.spec import EncoderSpec, encoder_spec
+from encoders.registry import encoder_spec
+from encoders.spec import EncoderSpec
 from indexer.jobs import IngestReport
 from indexer.packs.fetch import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan

@@ -1,6 +1,9 @@
 """Spaces against each other and against baselines: one table of retrieval metrics over the music of some packs.
 
-    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained clmr ...] [--pack NAME ...]
+What `soundalike evaluate catalogue` measures of a space that the catalogue holds, by the same code, for encoders that
+have no space in any catalogue.
+
+    python -m benchmarks.encoders.spaces [--space musicnn ...] [--untrained timbre ...] [--pack NAME ...]
 
 Encoders with weights stand beside MFCC statistics and beside architectures as they were built, untrained. All hear the
 same audio: one decode, then the middle minute of each half of a track, or the whole half where that is shorter. A half
@@ -8,22 +11,21 @@ is its pooled segments, a track both halves' segments. Every space is measured a
 dimensions standardised over the catalogue, which MFCCs need and which is fair to all only if all may have it. So do
 untrained networks: their vectors may be so nearly parallel that float32 rounding decides the order of their cosines.
 
-- half@k: recall, the second half of a track asking for the first among the first halves of all.
-- artist: mAP, the other tracks with the query's artist in the file's tags, among all that name an artist; also without
-  the tracks of the query's album (without a tag: its package), since an album shares its sound.
+- half-track recall, same artist, same artist on other albums (without a tag, an album is the package) and hubness are
+  those of `retrieval.evaluation.space`.
 - soundtrack: mAP, the other tracks of the query's package.
-- hubness: skewness of the 10-occurrence; lower is better.
 
 Artists are as the files spell them: one artist with two spellings counts as two. Segments are kept in
 ``benchmark/<encoder version>`` of the catalogue's folder, so only new encoders and new music cost time.
 """
 
 import argparse
+import math
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,31 +35,40 @@ from rich.progress import track as progress
 
 from api.settings import Settings, read_settings
 from benchmarks.encoders.baselines import mfcc_encoder, untrained_encoder
-from benchmarks.encoders.half_track import KS, PACKS
-from benchmarks.encoders.metrics import (
-    Estimate,
-    hubness,
-    mean_average_precision,
-    ranking_of_others,
-    ranks_of_own_half,
-    recall_at,
-    relevance,
-)
 from benchmarks.machine import machine
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import MediaError
+from encoders.loading import load_encoder
 from encoders.media.decode import MediaLimits, decode
 from encoders.media.segments import pool
-from encoders.spec import load_encoder
 from indexer.packs.fetch import fetch_pack
 from indexer.scan import ScannedFile, scan
 from indexer.sidecars import read_track_tags
 from retrieval.catalog import records
-from retrieval.evaluation.measures import tracks as named
+from retrieval.evaluation.measures import labels as names
+from retrieval.evaluation.measures import same_label
+from retrieval.evaluation.measures.half_tracks import HalfTracks
+from retrieval.evaluation.measures.significance import Interval
+from retrieval.evaluation.space import SKEWNESS, QuerySample, SpaceMeasures, intervals, measure_space
+from retrieval.index.delta import whole_tracks
+from retrieval.index.view import IndexView
+
+PACKS = ("naev-data", "nexuiz-music", "supertux-data")
+"""Kept out of the training of every encoder that is shipped."""
 
 EXCERPT_S = 60
-UNTRAINED = ("clmr", "tagging", "spectnt", "musicnn")
+SOUNDTRACK = "soundtrack mAP"
+COLUMNS = {
+    "half@1": "half-track recall@1",
+    "half@10": "half-track recall@10",
+    "artist": "same artist mAP",
+    "artist, other album": "same artist on other albums mAP",
+    "soundtrack": SOUNDTRACK,
+    "hubness": SKEWNESS,
+}
+"""What the table calls a metric."""
+UNTRAINED = ("timbre", "tagging", "spectnt", "musicnn")
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,7 @@ def labels_of(file: ScannedFile) -> Labels:
     package = file.key.partition("/")[0]
     tags = read_track_tags(file.path)
     own = records.Labels(file.key, tags.artist, tags.album)
-    return Labels(package, named.named_artist(own), named.named_album(own) or package.casefold())
+    return Labels(package, names.named_artist(own), names.named_album(own) or package.casefold())
 
 
 def standardised(tracks: Sequence[Halves]) -> list[Halves]:
@@ -156,35 +167,56 @@ def standardised(tracks: Sequence[Halves]) -> list[Halves]:
     ]
 
 
-def measure(tracks: Sequence[Halves], labels: Sequence[Labels]) -> dict[str, Estimate]:
-    """Every metric of one space, by its name."""
+def pooled(tracks: Sequence[Halves]) -> tuple[HalfTracks, NDArray[np.float32]]:
+    """Both halves of every track, which its number names, and the whole: float32 [n, dim], L2 norm 1."""
     first = np.stack([pool(halves.first) for halves in tracks])
     second = np.stack([pool(halves.second) for halves in tracks])
     whole = np.stack([pool(halves.both) for halves in tracks])
-    ranks, others = ranks_of_own_half(first, second), ranking_of_others(whole)
-    named = [number for number, label in enumerate(labels) if label.artist]
-    artists, albums = [labels[number].artist for number in named], [labels[number].album for number in named]
-    others_named = ranking_of_others(whole[named])
-    return {
-        **{f"half@{k}": recall_at(k, ranks) for k in KS},
-        "artist": mean_average_precision(relevance(others_named, artists)),
-        "artist, other album": mean_average_precision(relevance(others_named, artists, apart=albums)),
-        "soundtrack": mean_average_precision(relevance(others, [label.package for label in labels])),
-        "hubness": hubness(others),
-    }
+    return HalfTracks(np.arange(len(tracks)), first, second), whole
 
 
-def table(rows: Mapping[str, Mapping[str, Estimate]]) -> str:
-    """A Markdown table of spaces × metrics, then the level by chance and the number of queries."""
+def numbered(labels: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each label, int64 [n]; −1 for an empty one."""
+    named = sorted(set(labels) - {""})
+    return np.array([named.index(label) if label else -1 for label in labels], np.int64)
+
+
+def measure(tracks: Sequence[Halves], labels: Sequence[Labels]) -> SpaceMeasures:
+    """What the product measures of one space, and soundtracks."""
+    halves, whole = pooled(tracks)
+    view = IndexView("benchmark", whole.shape[1], revision=0, delta=whole_tracks(halves.track_ids, whole))
+    artists, albums, packages = (
+        numbered([getattr(label, kind) for label in labels]) for kind in ("artist", "album", "package")
+    )
+    found = measure_space(view, halves, QuerySample(halves.track_ids, halves.track_ids, artists, albums))
+    soundtracks = same_label.placed(whole, packages, halves.track_ids)
+    per_query = {**found.per_query, SOUNDTRACK: same_label.values(soundtracks)["mAP"]}
+    return replace(
+        found, per_query=per_query, chance={**found.chance, SOUNDTRACK: same_label.by_chance(soundtracks)["mAP"]}
+    )
+
+
+def estimates(found: SpaceMeasures) -> dict[str, Interval]:
+    """The metrics of the table, with their intervals."""
+    every = intervals(found, seed=0)
+    return {column: every[name] for column, name in COLUMNS.items() if name in every}
+
+
+def table(rows: Mapping[str, Mapping[str, Interval]], chance: Mapping[str, float] | None = None) -> str:
+    """A Markdown table of spaces × metrics, then the level by chance, if it is known, and the number of queries."""
     some = next(iter(rows.values()))
-    cells = [
-        ["space", *some],
-        ["---"] * (len(some) + 1),
-        *([name, *map(str, estimates.values())] for name, estimates in rows.items()),
-        ["chance", *(f"{estimate.chance:.3f}" if estimate.count else "–" for estimate in some.values())],
-        ["queries", *(str(estimate.count) for estimate in some.values())],
-    ]
+    cells = [["space", *some], ["---"] * (len(some) + 1)]
+    cells += [[name, *map(written, found.values())] for name, found in rows.items()]
+    if chance is not None:
+        levels = (chance[COLUMNS[column]] if one.count else math.nan for column, one in some.items())
+        cells.append(["chance", *("–" if math.isnan(level) else f"{level:.3f}" for level in levels)])
+    cells.append(["queries", *(str(one.count) for one in some.values())])
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def written(one: Interval) -> str:
+    """A figure with its interval; a dash where there is none."""
+    return f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]" if one.count else "–"
 
 
 def embed(
@@ -222,16 +254,17 @@ def main() -> None:
     files = [file for pack in arguments.packs or PACKS for file in files_of(pack, settings)]
     found = embed(files, encoders, settings)
     labels = [labels_of(file) for file in files if file.key in found]
-    rows = {}
+    rows, chance = {}, dict[str, float]()
     for name in (encoder.spec.name for encoder in encoders):
         tracks = [spaces[name] for spaces in found.values()]
-        rows[name] = measure(tracks, labels)
-        rows[f"{name}, standardised"] = measure(standardised(tracks), labels)
+        for label, one in ((name, tracks), (f"{name}, standardised", standardised(tracks))):
+            found_there = measure(one, labels)
+            rows[label], chance = estimates(found_there), dict(found_there.chance)
     print(machine())
     print(f"{len(labels)} tracks of {len({label.package for label in labels})} packages; every space hears the middle")
     print(f"{EXCERPT_S} s of each half; intervals are 95 % bootstrap over queries (hubness: over tracks)")
     print("encoders: " + ", ".join(encoder.version for encoder in encoders))
-    print(table(rows))
+    print(table(rows, chance))
 
 
 def files_of(pack: str, settings: Settings) -> list[ScannedFile]:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.settings import read_settings
-from benchmarks.encoders.half_track import PACKS
+from benchmarks.encoders.spaces import PACKS
 from benchmarks.machine import machine
-from encoders.spec import encoder_spec, load_encoder, load_network
+from encoders.loading import load_encoder, load_network
+from encoders.registry import encoder_spec
 from encoders.training.features import load_features
 from encoders.training.noisy_student import tag_logits, thresholds
 from encoders.training.pseudo_labels import PseudoLabels, label

@@ -30,9 +30,10 @@ from benchmarks.encoders.cosines import smallest_cosine
 from benchmarks.encoders.ingest import TRACK_S, decode_alone
 from benchmarks.machine import machine
 from encoders.encoder import Encoder
+from encoders.loading import load_encoder, load_network
 from encoders.media.decode import decode
 from encoders.models.embeddings import tagging
-from encoders.spec import encoder_spec, load_encoder, load_network
+from encoders.registry import encoder_spec
 from indexer.packs.fetch import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan
 
@@ -40,7 +41,7 @@ T = TypeVar("T")
 
 WINDOWS = 192
 DECODED_FILES = 8
-SPACES = ("soundalike", "clmr", "tagging", "tagging-student", "spectnt", "musicnn")
+SPACES = ("soundalike", "timbre", "tagging", "tagging-student", "spectnt", "musicnn")
 PATHS: tuple[tuple[str, Callable[[Encoder, NDArray[np.float32]], NDArray[np.float32]]], ...] = (
     ("default", lambda encoder, windows: encoder.encode(windows).embeddings),
     ("batch 1", lambda encoder, windows: encoder.encode(windows, batch_size=1).embeddings),

@@ -29,7 +29,7 @@ from retrieval.evaluation.inputs.formats import qrels_from, read_qrels
 from retrieval.evaluation.inputs.pairs import Pairs
 from retrieval.evaluation.inputs.queries import Where, track_queries
 from retrieval.evaluation.ranking import BLOCK_QUERIES
-from retrieval.evaluation.results.files import write_outcome
+from retrieval.evaluation.results.files import write_run
 from retrieval.evaluation.run import Options, evaluate
 from retrieval.index.merging import rebuild
 from retrieval.index.view import LocalView
@@ -46,7 +46,7 @@ def track(number: int, vector: NDArray[np.float32]) -> TrackAnalysis:
     space = SpaceEmbedding("made", "made-1", vector, vector[np.newaxis], np.zeros(1), np.ones(1))
     artist, album = f"Artist {number // 20}", f"Album {number // 10}"
     key = f"Artist_{number // 20}/Album_{number // 10}/{number}.mp3"
-    return TrackAnalysis(key, f"/{key}", str(number), 1, 1, 1.0, artist=artist, album=album, spaces=[space])
+    return TrackAnalysis(key, f"/{key}", str(number), 1, 1, 1.0, artist=artist, album=album, rows=[space])
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def main() -> None:
             options = Options(Where(depth=depth), names if depth < 100 else (*names, "nDCG@100", "R@100"))
             bare_s, _ = best(lambda depth=depth: bare(view, vectors, depth))
             whole_s, outcome = best(lambda options=options: evaluate(search, qrels, asked, options))
-            write_s, _ = best(lambda outcome=outcome: write_outcome(Path(folder), outcome, search.catalog))
+            write_s, _ = best(lambda outcome=outcome: write_run(Path(folder), outcome, search.catalog))
             times = f"{whole_s:.2f} s, {whole_s / bare_s:.2f} times that; written in {write_s:.2f} s"
             print(f"depth {depth}: bare search {bare_s:.2f} s; evaluation {times}")
             found = outcome.evaluation

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rich.progress import track as progress
 
 from api.settings import read_settings
-from encoders.spec import load_encoder
+from encoders.loading import load_encoder
 from encoders.training.corpus import decoded, read_corpus
 
 

@@ -45,7 +45,7 @@ def analysis(key: str, vector: NDArray[np.float32], *, content: str = "") -> Tra
     """A track of one segment."""
     span = np.array([0.0]), np.array([180.0])
     embedding = SpaceEmbedding(SPACE, VERSION, vector, vector[np.newaxis], *span)
-    return TrackAnalysis(key, f"/music/{key}", content or key, 1, 1, 180.0, spaces=[embedding])
+    return TrackAnalysis(key, f"/music/{key}", content or key, 1, 1, 180.0, rows=[embedding])
 
 
 def fill(catalog: Catalog, vectors: NDArray[np.float32]) -> None:

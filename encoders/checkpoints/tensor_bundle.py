@@ -105,8 +105,8 @@ def _array(fields: dict[int, list[int | bytes]], data: bytes, name: str) -> NDAr
     if dtype not in _DTYPES or shard != 0:
         raise WeightsError(f"TensorFlow variable {name}: type {dtype} in shard {shard} is not supported")
     shape = [_number(_fields(dim), 1) for shapes in fields.get(2, []) for dim in _dimensions(shapes)]
-    wanted = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
-    if size != wanted or offset + size > len(data):
+    expected_size = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
+    if size != expected_size or offset + size > len(data):
         place = f"bytes {offset} to {offset + size} of {len(data)}"
         raise WeightsError(f"TensorFlow variable {name}: shape {shape} does not fit {place}")
     return np.frombuffer(data, _DTYPES[dtype], math.prod(shape), offset).reshape(shape).copy()

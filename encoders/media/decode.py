@@ -3,37 +3,23 @@
 One pass of FFmpeg (through PyAV) over the first audio stream: decode → average the channels → resample to every rate.
 Waveforms are float32 [samples], about [-1, 1].
 
-Run as a module, this file is the child process of :func:`decode_untrusted`; hence no torch here.
+No torch here: :mod:`encoders.media.decoder_process` runs this in small child processes.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import math
-import os
-import resource
-import signal
 import stat
-import subprocess
-import sys
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import av
 import numpy as np
 
-from encoders.errors import (
-    MediaError,
-    NoAudioError,
-    SilentAudioError,
-    TooLongError,
-    TooShortError,
-    UnreadableMediaError,
-)
+from encoders.errors import NoAudioError, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.mixdown import Mixdown
 
 if TYPE_CHECKING:
@@ -56,11 +42,6 @@ _CONTAINERS = (
 _OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 # These carry no duration of their own: FFmpeg extrapolates the bit rate of the first frames, far off with VBR.
 _GUESSED_DURATION = frozenset({"aac", "mp3"})
-_REFUSED = 3
-_REFUSALS: dict[str, type[MediaError]] = {
-    error.__name__: error
-    for error in (UnreadableMediaError, NoAudioError, TooShortError, TooLongError, SilentAudioError)
-}
 
 
 @dataclass(frozen=True)
@@ -79,10 +60,10 @@ class DecodedAudio:
     duration_s: float
 
 
-_DEFAULT_LIMITS = MediaLimits()
+DEFAULT_LIMITS = MediaLimits()
 
 
-def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = _DEFAULT_LIMITS) -> DecodedAudio:
+def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS) -> DecodedAudio:
     """Decode the first audio stream to mono at several sample rates in one pass.
 
     Parameters
@@ -205,94 +186,3 @@ def _check_samples(waveforms: Mapping[int, NDArray[np.float32]], name: str) -> N
         raise UnreadableMediaError(name, "holds samples that are not finite numbers")
     if peaks.max(initial=0.0) < SILENCE_PEAK:
         raise SilentAudioError(name, f"silent: no sample above {20 * math.log10(SILENCE_PEAK):.0f} dBFS")
-
-
-def decode_untrusted(
-    data: bytes,
-    *,
-    sample_rates: Sequence[int],
-    limits: MediaLimits = _DEFAULT_LIMITS,
-    timeout_s: float = 30.0,
-    memory_bytes: int = 2 << 30,
-) -> DecodedAudio:
-    """Decode an upload in a child process with limits on its time and memory.
-
-    Parameters
-    ----------
-    data : the bytes of the uploaded file
-    sample_rates, limits : as for :func:`decode`
-    timeout_s : wall clock and CPU seconds the child may take
-    memory_bytes : address space the child may take
-
-    Raises
-    ------
-    MediaError
-        The same subclass as :func:`decode`; UnreadableMediaError also for a timeout or a crash of the decoder.
-    """
-    request = {
-        "sample_rates": list(sample_rates),
-        "limits": asdict(limits),
-        "cpu_s": math.ceil(timeout_s) + 1,
-        "memory_bytes": memory_bytes,
-    }
-    command = [sys.executable, "-m", "encoders.media.decode", json.dumps(request)]
-    # Every BLAS thread reserves address space, on a machine with many cores more than the limit.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as answer:
-        try:
-            child = subprocess.run(
-                command,
-                input=data,
-                stdout=answer,
-                stderr=subprocess.PIPE,
-                timeout=timeout_s,
-                env=environment,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnreadableMediaError("upload", f"decoding took more than {timeout_s:g} s") from error
-        answer.seek(0)
-        if child.returncode == _REFUSED:
-            refusal = json.load(answer)
-            raise _REFUSALS[refusal["error"]]("upload", refusal["reason"])
-        if child.returncode != 0:
-            raise UnreadableMediaError("upload", _crash_reason(child.returncode, child.stderr))
-        duration_s = float(np.load(answer, allow_pickle=False))
-        waveforms = {rate: np.load(answer, allow_pickle=False) for rate in dict.fromkeys(sample_rates)}
-    return DecodedAudio(waveforms, duration_s)
-
-
-def _crash_reason(returncode: int, stderr: bytes) -> str:
-    if returncode < 0:
-        return f"the decoder was stopped by {signal.Signals(-returncode).name}"
-    lines = stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-    return f"the decoder failed: {lines[-1][:200]}"
-
-
-def _answer(request: str) -> int:
-    """Child side of :func:`decode_untrusted`: the upload on stdin, .npy arrays or a refusal in JSON on stdout."""
-    asked = json.loads(request)
-    for limit, value in (
-        (resource.RLIMIT_AS, asked["memory_bytes"]),
-        (resource.RLIMIT_CPU, asked["cpu_s"]),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (value, value))
-    try:
-        data = sys.stdin.buffer.read()
-        audio = decode(data, sample_rates=asked["sample_rates"], limits=MediaLimits(**asked["limits"]))
-    except MediaError as error:
-        json.dump({"error": type(error).__name__, "reason": error.reason}, sys.stdout)
-        return _REFUSED
-    except MemoryError:
-        reason = f"decoding needs more than {asked['memory_bytes'] >> 20} MiB of memory"
-        json.dump({"error": UnreadableMediaError.__name__, "reason": reason}, sys.stdout)
-        return _REFUSED
-    np.save(sys.stdout.buffer, np.float64(audio.duration_s), allow_pickle=False)
-    for waveform in audio.waveforms.values():
-        np.save(sys.stdout.buffer, waveform, allow_pickle=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_answer(sys.argv[1]))

@@ -183,16 +183,6 @@ CLMR: Preset = (
     PitchShift(0.6),
     Reverb(0.6),
 )
-# Won, Choi & Serra, "Semi-supervised music tagging transformer", ISMIR 2021, https://arxiv.org/abs/2111.13457.
-NOISY_STUDENT: Preset = (
-    PolarityInversion(0.8),
-    Noise(0.3),
-    Gain(0.2),
-    HighOrLowPass(0.8),
-    Delay(0.5),
-    PitchShift(0.4),
-    Reverb(0.3),
-)
 
 
 def augment(batch: Tensor, preset: Preset, *, sample_rate: int, generator: Generator) -> Tensor:
@@ -248,9 +238,9 @@ def shift_pitch(waveforms: Tensor, ratio: Tensor, *, sample_rate: int) -> Tensor
     n_items, length = waveforms.shape
     piece, splice, search = (round(duration_s * sample_rate) for duration_s in (_PIECE_S, _SPLICE_S, _SEARCH_S))
     n_pieces = -(-length // piece)
-    wanted = (torch.arange(n_pieces, device=waveforms.device) * piece / ratio).round().long()
-    resampled = _resample(waveforms, ratio, int(wanted.max()) + search + piece + splice)
-    start = _alike(resampled, wanted, piece, splice, search)
+    targets = (torch.arange(n_pieces, device=waveforms.device) * piece / ratio).round().long()
+    resampled = _resample(waveforms, ratio, int(targets.max()) + search + piece + splice)
+    start = _alike(resampled, targets, piece, splice, search)
     pieces = _read(resampled, start, piece)
     fade_in = torch.linspace(0, 1, splice, device=waveforms.device)
     continuation = _read(resampled, start[:, :-1] + piece, splice)
@@ -258,14 +248,14 @@ def shift_pitch(waveforms: Tensor, ratio: Tensor, *, sample_rate: int) -> Tensor
     return pieces.reshape(n_items, -1)[:, :length]
 
 
-def _alike(resampled: Tensor, wanted: Tensor, piece: int, splice: int, search: int) -> Tensor:
-    """Where each piece begins: least squared difference from the continuation of the piece before, int64 like wanted.
+def _alike(resampled: Tensor, targets: Tensor, piece: int, splice: int, search: int) -> Tensor:
+    """Where each piece begins: least squared difference from the continuation of the piece before, int64 like targets.
 
     One piece after the other, because each choice decides what the next one has to continue.
     """
     n_fft = _fft_length(search + splice)
-    starts = [wanted[:, :1]]
-    for first in torch.split(wanted[:, 1:] - search // 2, 1, dim=1):
+    starts = [targets[:, :1]]
+    for first in torch.split(targets[:, 1:] - search // 2, 1, dim=1):
         continuation = _read(resampled, starts[-1] + piece, splice)[:, 0]
         candidates = _read(resampled, first, search + splice)[:, 0]
         energy = F.pad(candidates.square().cumsum(1), (1, 0))

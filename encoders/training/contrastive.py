@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.precision import half_precision
+from encoders.acceleration import half_precision
 from encoders.training.loop import Schedule, Training, TrainingError
 
 if TYPE_CHECKING:

@@ -85,13 +85,13 @@ class Training(ABC):
             return False
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            found, asked = state["settings"], asdict(self._settings)
+            stored, requested = state["settings"], asdict(self._settings)
         except Exception as error:
             raise TrainingError(f"{path}: cannot be read ({error}); remove it to begin anew") from error
         other = [
-            f"{name} {found.get(name)} there, {value} here"
-            for name, value in asked.items()
-            if name != "steps" and found.get(name) != value
+            f"{name} {stored.get(name)} there, {value} here"
+            for name, value in requested.items()
+            if name != "steps" and stored.get(name) != value
         ]
         if other:
             raise TrainingError(f"{path}: of another training: {'; '.join(other)}")

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from encoders.precision import half_precision
+from encoders.acceleration import half_precision
 from encoders.training.loop import Schedule, Training, TrainingError
 from encoders.training.pseudo_labels import PseudoLabels
 from encoders.training.spectral_noise import SpectralNoise, mixed
@@ -34,7 +35,6 @@ NOISE = SpectralNoise(gain_db=3.0, equaliser_db=2.0, lowpass_p=0.2, band_share=0
 _JITTER_S = (-1.4, 0.5)
 _MIXED_GAIN_DB = (-15.0, 0.0)
 _BATCH = 64
-_PLATT_STEPS = 50
 
 
 class Tagger(Protocol):
@@ -167,21 +167,16 @@ def thresholds(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def platt(logits: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
     """Scale and shift, each float32 [tags], that make logits [n, tags] fit to given tags, bool [n, tags]."""
-    # Platt's targets keep a tag that is always or never given from an infinite scale.
-    positive, negative = given.sum(dim=0), (~given).sum(dim=0)
-    target = torch.where(given, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    scale = torch.ones(logits.shape[1], requires_grad=True)
-    shift = torch.zeros(logits.shape[1], requires_grad=True)
-    optimizer = torch.optim.LBFGS([scale, shift], max_iter=_PLATT_STEPS, line_search_fn="strong_wolfe")
-
-    def error() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(logits * scale + shift, target, reduction="sum") / len(logits)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(error)  # type: ignore[no-untyped-call]
-    return scale.detach(), shift.detach()
+    both = np.repeat([True, False], len(logits))
+    found = []
+    for said, has in zip(logits.numpy().T, given.numpy().T, strict=True):
+        # Platt's targets keep a tag that is always or never given from an infinite scale.
+        target = np.where(has, (has.sum() + 1) / (has.sum() + 2), 1 / ((~has).sum() + 2))
+        weights = np.concatenate([target, 1 - target])
+        fitted = LogisticRegression(C=np.inf).fit(np.tile(said, 2)[:, np.newaxis], both, sample_weight=weights)
+        found.append((fitted.coef_[0, 0], fitted.intercept_[0]))
+    scale, shift = torch.tensor(found, dtype=torch.float32).T
+    return scale, shift
 
 
 def calibrate(network: Tagger, logits: Tensor, labels: PseudoLabels) -> None:

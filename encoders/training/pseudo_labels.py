@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.media.segments import segment
-from encoders.models.embeddings.musicnn import SAMPLE_RATE, WINDOW_LENGTH
-from encoders.models.embeddings.tag_vocabulary import merged
+from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS, SAMPLE_RATE, WINDOW_LENGTH
+from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS
 from encoders.training.corpus import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,14 +56,7 @@ class PseudoLabels:
         return PseudoLabels(place[self.tracks][kept], self.offsets_s[kept], self.scores[kept])
 
 
-def label(
-    directory: Path,
-    tracks: Sequence[CorpusTrack],
-    msd: Encoder,
-    mtt: Encoder,
-    *,
-    on_track: Callable[[int], None] = lambda number: None,
-) -> PseudoLabels:
+def label(directory: Path, tracks: Sequence[CorpusTrack], msd: Encoder, mtt: Encoder) -> PseudoLabels:
     """Ask both teachers about every track, or read what they said before.
 
     Raises
@@ -75,14 +68,39 @@ def label(
     kept = directory / "labels" / teachers
     kept.mkdir(parents=True, exist_ok=True)
     offsets, scores = [], []
-    for number, track in enumerate(tracks):
+    for track in tracks:
         path = kept / f"{track.source_sha256[:32]}.npz"
         heard = _read(path) or _write(path, *_listen(directory, track, msd, mtt))
         offsets.append(heard[0])
         scores.append(heard[1])
-        on_track(number + 1)
     owners = np.repeat(np.arange(len(tracks)), [len(part) for part in offsets])
     return PseudoLabels(owners, np.concatenate(offsets), np.concatenate(scores))
+
+
+def merged(msd_scores: NDArray[np.float32], mtt_scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of `TAGS` from both models' scores.
+
+    The names of one thing within one model are synonyms that share its listeners between them, so the largest counts;
+    where both models know a thing, their mean does.
+
+    Parameters
+    ----------
+    msd_scores, mtt_scores : float32 [n, 50] in [0, 1], in the order of ``MSD_TAGS`` and ``MTT_TAGS``
+
+    Returns
+    -------
+    float32 [n, len(TAGS)] in [0, 1]
+    """
+    sources = ((msd_scores, MSD_TAGS, MSD_NAMES), (mtt_scores, MTT_TAGS, MTT_NAMES))
+    columns = []
+    for tag in TAGS:
+        by_model = [
+            scores[:, [known.index(name) for name in names[tag]]].max(axis=1)
+            for scores, known, names in sources
+            if tag in names
+        ]
+        columns.append(np.mean(by_model, axis=0))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def stretch_starts(n_windows: int) -> NDArray[np.int64]:

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
-from encoders.models.embeddings import clmr, samplecnn
+from encoders.loading import load_encoder
+from encoders.models.embeddings import samplecnn, timbre
 from encoders.models.embeddings.soundalike import SPEC as SOUNDALIKE
 from encoders.models.embeddings.soundalike import TAGGER, Soundalike
 from encoders.models.embeddings.tagging import SPEC as TAGGING
-from encoders.spec import encoder_spec, load_encoder
+from encoders.registry import encoder_spec
 from encoders.training.augmentations import CLMR as CLMR_CHAIN
 from encoders.training.augmentations import augment
 from encoders.training.contrastive import ContrastiveSettings, ContrastiveTraining, Projector
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from encoders.training.pseudo_labels import PseudoLabels
 
 TEACHERS = ("musicnn", "musicnn-mtt")
-_CLMR_NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
+_NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
 _SHRINKAGE = 0.3
 _MIN_DEVIATION = 1e-3
 
@@ -130,9 +131,9 @@ def train_samplecnn(
 
     def recall() -> float | None:
         embed = partial(_embedding, network.eval(), device)
-        found = half_track_recall(embed, judged, window_length=spec.window_length) if judged else None
+        recall_at_1 = half_track_recall(embed, judged, window_length=spec.window_length) if judged else None
         network.train()
-        return found
+        return recall_at_1
 
     untrained = recall()
     training.resume()
@@ -140,7 +141,7 @@ def train_samplecnn(
     return TrainingReport(_save(spec, network, corpus, settings, out), "half-track recall@1", recall(), untrained)
 
 
-def train_clmr(
+def train_timbre(
     corpus: Split, out: Path, settings: ContrastiveSettings, *, device: torch.device, on_step: OnStep
 ) -> TrainingReport:
     """CLMR's loss on statistics of spectrograms, from the linear discriminant map on.
@@ -150,9 +151,9 @@ def train_clmr(
     CorpusError, TrainingError
         As for :func:`train_samplecnn`.
     """
-    spec = clmr.SPEC
+    spec = timbre.SPEC
     torch.manual_seed(settings.seed)
-    network = clmr.StatisticsNet()
+    network = timbre.StatisticsNet()
     heard, judged = _parted(load_features(corpus.directory, corpus.all, network), corpus)
     length = 1 + spec.window_length // network.hop_length
 
@@ -171,7 +172,7 @@ def train_clmr(
         settings,
         out,
         window_length=length,
-        augment=_CLMR_NOISE,
+        augment=_NOISE,
         device=device,
     )
     training.resume()
@@ -179,20 +180,20 @@ def train_clmr(
     return TrainingReport(_save(spec, network, corpus, settings, out), "half-track recall@1", recall(), untrained)
 
 
-def _discriminate(network: clmr.StatisticsNet, heard: Features, window_length: int, seed: int) -> None:
+def _discriminate(network: timbre.StatisticsNet, heard: Features, window_length: int, seed: int) -> None:
     """Standardise a network's statistics, and give it the map that tells clean halves of tracks from disturbed ones."""
     generator = torch.Generator().manual_seed(seed)
     clean = halves(network.statistics, heard, window_length=window_length)
-    noisy = halves(lambda crops: network.statistics(_CLMR_NOISE(crops, generator)), heard, window_length=window_length)
+    noisy = halves(lambda crops: network.statistics(_NOISE(crops, generator)), heard, window_length=window_length)
     if clean is None or noisy is None:
-        raise TrainingError(f"no track is as long as two windows of {clmr.SPEC.window_s:.0f} s")
+        raise TrainingError(f"no track is as long as two windows of {timbre.SPEC.window_s:.0f} s")
     everything = torch.cat([*clean, *noisy])
     mean, deviation = everything.mean(dim=0), everything.std(dim=0).clamp(min=_MIN_DEVIATION)
     weight, bias = linear_discriminant(
-        (clean[0] - mean) / deviation, (noisy[1] - mean) / deviation, clmr.DIM, shrinkage=_SHRINKAGE
+        (clean[0] - mean) / deviation, (noisy[1] - mean) / deviation, timbre.DIM, shrinkage=_SHRINKAGE
     )
-    found = {"mean": mean, "deviation": deviation, "head.weight": weight, "head.bias": bias}
-    load_into(network, {**network.state_dict(), **found})
+    fitted = {"mean": mean, "deviation": deviation, "head.weight": weight, "head.bias": bias}
+    load_into(network, {**network.state_dict(), **fitted})
 
 
 def train_tagger(
@@ -235,8 +236,8 @@ def train_tagger(
     def auc(network: nn.Module) -> float | None:
         if judged is None or not len(unseen.tracks):
             return None
-        said = tag_logits(network, judged, unseen, window_frames=frames).numpy()
-        areas = roc_auc(said, unseen.scores >= thresholds(labels.scores))
+        predicted = tag_logits(network, judged, unseen, window_frames=frames).numpy()
+        areas = roc_auc(predicted, unseen.scores >= thresholds(labels.scores))
         return None if np.isnan(areas).all() else float(np.nanmean(areas))
 
     untrained = auc(_network(spec))
@@ -253,9 +254,9 @@ def train_tagger(
         )
         training.resume()
         training.run(on_step=on_step)
-        said = tag_logits(network, heard, labels, window_frames=frames)
-        taught = taught_by_both(labels, said)
-    calibrate(network, said, labels)
+        predicted = tag_logits(network, heard, labels, window_frames=frames)
+        taught = taught_by_both(labels, predicted)
+    calibrate(network, predicted, labels)
     return TrainingReport(_save(spec, network, corpus, settings, out), "mean ROC-AUC", auc(network), untrained)
 
 
@@ -268,14 +269,14 @@ def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
         If one of the two has no weights in `weights_dir`, or others than it takes.
     """
     joined = Soundalike().eval()
-    for part, name in ((joined.clmr, clmr.SPEC.name), (joined.tagging, TAGGER.name)):
+    for part, name in ((joined.timbre, timbre.SPEC.name), (joined.tagging, TAGGER.name)):
         network: Any = part.network
         load_into(network, read_checkpoint(weights_dir / f"{name}.safetensors"))
         heard, _ = _parted(load_features(corpus.directory, corpus.all, network), corpus)
         length = 1 + SOUNDALIKE.window_length // network.hop_length
-        found = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
-        if found is not None:
-            tracks = torch.cat(found)
+        both_halves = halves(partial(_embedding, network.encode, torch.device("cpu")), heard, window_length=length)
+        if both_halves is not None:
+            tracks = torch.cat(both_halves)
             mean, scale = tracks.mean(dim=0), tracks.std(dim=0).clamp(min=_MIN_DEVIATION)
             load_into(part, {**part.state_dict(), "mean": mean, "scale": scale})
     return _save(SOUNDALIKE, joined, corpus, None, out)

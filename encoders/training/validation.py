@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def halves(embed: Callable[[Tensor], Tensor], tracks: Crops, *, window_length: i
 def roc_auc(scores: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Area under the ROC curve of every tag: how likely a window that has it scores higher than one that has not.
 
-    From ranks (Mann & Whitney, 1947); equal scores count half.
+    Equal scores count half.
 
     Parameters
     ----------
@@ -83,10 +84,6 @@ def roc_auc(scores: NDArray[np.float32], given: NDArray[np.bool_]) -> NDArray[np
     float64 [tags], NaN where fewer than ten windows have the tag, or have it not: that would be a matter of luck.
     """
     areas = np.full(scores.shape[1], np.nan)
-    for tag, (column, has) in enumerate(zip(scores.T, given.T, strict=True)):
-        n_with, n_without = int(has.sum()), int((~has).sum())
-        if min(n_with, n_without) >= MIN_EITHER:
-            _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-            ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-            areas[tag] = (ranks[has].sum() - n_with * (n_with + 1) / 2) / (n_with * n_without)
+    for tag in np.flatnonzero(np.minimum(given.sum(axis=0), (~given).sum(axis=0)) >= MIN_EITHER):
+        areas[tag] = roc_auc_score(given[:, tag], scores[:, tag])
     return areas

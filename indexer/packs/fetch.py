@@ -120,8 +120,8 @@ def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path) 
     update = _run([*apt_get, "update"], debs)
     download = _run([*apt_get, "download", *packages], debs)
     if download.returncode != 0:
-        said = (update.stderr + download.stderr).splitlines()
-        failures = [line[len("E: ") :] for line in said if line.startswith(("E: ", "W: Failed"))]
+        messages = (update.stderr + download.stderr).splitlines()
+        failures = [line[len("E: ") :] for line in messages if line.startswith(("E: ", "W: Failed"))]
         reasons = "; ".join(dict.fromkeys(failures[:1] + failures[-1:]))
         raise PackError(f"apt-get could not download {' '.join(packages)}: {reasons} ({WITHOUT_APT})")
 
@@ -148,8 +148,8 @@ def _take_music(folder: MusicFolder, tree: Path, music: Path) -> None:
     tracks = [path for path in files if not NOT_MUSIC.fullmatch(path.stem)]
     if not tracks:
         raise PackError(f"{folder.package} holds no music at {folder.path}/{folder.pattern}: is it another version?")
-    beside = [path for parent in sorted({track.parent for track in tracks}) for path in sidecars_in(parent)]
-    for path in tracks + [path for path in beside if not path.is_symlink()]:
+    sidecars = [path for parent in sorted({track.parent for track in tracks}) for path in sidecars_in(parent)]
+    for path in tracks + [path for path in sidecars if not path.is_symlink()]:
         destination = music / path.relative_to(source)
         destination.parent.mkdir(parents=True, exist_ok=True)
         path.rename(destination)

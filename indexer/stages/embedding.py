@@ -1,103 +1,102 @@
-"""Files on their way through the pipeline, and several of them encoded as one.
+"""The embedding of a track in one space: segment → encode → pool.
 
-A batch holds the windows of as many tracks as it takes, so that none, and no core, is left half empty at a track's end.
+A batch of the encoder holds the windows of as many tracks as it takes, so that none, and no core, is left half empty at
+a track's end.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+from encoders.media.segments import pool
+from indexer.errors import StageError
+from indexer.stages.stage import Stage, StageResult, each, step
+from retrieval.catalog.records import SpaceEmbedding, StageRows, TagScores
 
-    import numpy as np
-    from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
     from encoders.encoder import Encoder, Encoding
+    from encoders.media.decode import DecodedAudio
     from encoders.media.segments import Segments
-    from indexer.file_tags import FileTags
-    from indexer.scan import ScannedFile
 
 logger = logging.getLogger(__name__)
 
+TAG_FLOOR = 0.01  # a tagger's score below it is noise and is not stored
 WINDOWS_TOGETHER = 64  # two batches of a GPU; three or four tracks in windows of ten seconds
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A file that is ready for the encoders: its windows by space; none of them when its audio is known already.
-
-    Attributes
-    ----------
-    fingerprint : int32 [n_words], or none where it is known already, or nothing is there to compute it
-    """
-
-    file: ScannedFile
-    content_hash: str
-    tags: FileTags
-    duration_s: float
-    segments: Mapping[str, Segments]
+class _Segmented:
+    segments: Segments
     seconds: Mapping[str, float]
-    fingerprint: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What came of one file among others: encodings by space, and its share of the seconds."""
-
-    encodings: Mapping[str, Encoding]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file: ``indexed``, ``unchanged`` or ``failed`` (then with stage and reason)."""
-
-    file: ScannedFile
-    status: str
-    duration_s: float = 0.0
-    stage: str | None = None
-    reason: str | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
+class _Encoded:
+    segments: Segments
+    encoding: Encoding
+    seconds: Mapping[str, float]
 
 
-def grouped(items: Iterable[Prepared | Outcome]) -> Iterator[list[Prepared | Outcome]]:
-    """Items in their order, in groups that hold enough windows; an outcome waits only behind what does."""
-    group: list[Prepared | Outcome] = []
-    n_windows = 0
-    for item in items:
-        group.append(item)
-        if isinstance(item, Prepared):
-            n_windows += max((len(segments.windows) for segments in item.segments.values()), default=0)
-        if not n_windows or n_windows >= WINDOWS_TOGETHER:
-            yield group
-            group, n_windows = [], 0
-    if group:
-        yield group
+class EmbeddingStage(Stage):
+    """One encoder: embeddings of a track and of its segments, and tags where no encoder before it has given them."""
 
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.name = f"embedding/{encoder.spec.name}"
+        self.version = encoder.version
+        self.sample_rates = (encoder.spec.sample_rate,)
+        self.batch_s = WINDOWS_TOGETHER * encoder.spec.window_s
 
-def encode_together(group: Sequence[Prepared], encoders: Sequence[Encoder]) -> Iterator[Encoded]:
-    """Encode the windows of several prepared files, as if they were one; for each file, what came of it.
+    def run(
+        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
+    ) -> list[StageResult | StageError]:
+        """Encode the windows of all tracks as if they were of one."""
+        encoded = self._encode(each(self._segment, audio))
+        return each(self._pool, encoded, audio, earlier)
 
-    Where that fails, all files of the group go without: each is then encoded alone, and the one at fault is found.
-    """
-    encoded = [Encoded({}, 0.0) for _ in group]
-    for encoder in encoders:
-        waiting = [number for number, item in enumerate(group) if encoder.spec.name in item.segments]
-        windows = [group[number].segments[encoder.spec.name].windows for number in waiting]
-        if len(windows) > 1:
-            start = time.perf_counter()
+    def _segment(self, audio: DecodedAudio) -> _Segmented:
+        seconds: dict[str, float] = {}
+        with step("segment", seconds):
+            segments = self._encoder.segment(audio.waveforms[self._encoder.spec.sample_rate])
+        return _Segmented(segments, seconds)
+
+    def _encode(self, segmented: Sequence[_Segmented | StageError]) -> list[_Encoded | StageError]:
+        """Encode together; where that fails, each track alone, once, so that the one at fault is found."""
+        tracks = [track for track in segmented if isinstance(track, _Segmented)]
+        if len(tracks) > 1:
             try:
-                encodings = encoder.encode_tracks(windows)
-            except Exception:
-                logger.debug("%s failed on %d files together", encoder.spec.name, len(windows), exc_info=True)
-                continue
-            window_s = (time.perf_counter() - start) / sum(map(len, windows))
-            for number, encoding in zip(waiting, encodings, strict=True):
-                before = encoded[number]
-                seconds = before.seconds + window_s * len(encoding.embeddings)
-                encoded[number] = Encoded({**before.encodings, encoder.spec.name: encoding}, seconds)
-    return iter(encoded)
+                together = iter(self._encode_together(tracks))
+            except StageError as error:
+                logger.debug("%s: %d tracks together: %s", self.name, len(tracks), error)
+            else:
+                return each(lambda _: next(together), segmented)
+        return each(lambda track: self._encode_together([track])[0], segmented)
+
+    def _encode_together(self, tracks: Sequence[_Segmented]) -> list[_Encoded]:
+        seconds: dict[str, float] = {}
+        with step("encode", seconds):
+            encodings = self._encoder.encode_tracks([track.segments.windows for track in tracks])
+        window_s = seconds["encode"] / sum(len(track.segments.windows) for track in tracks)
+        return [
+            _Encoded(track.segments, encoding, {**track.seconds, "encode": window_s * len(track.segments.windows)})
+            for track, encoding in zip(tracks, encodings, strict=True)
+        ]
+
+    def _pool(self, encoded: _Encoded, audio: DecodedAudio, earlier: Mapping[str, StageResult]) -> StageResult:
+        spec, encoding, segments = self._encoder.spec, encoded.encoding, encoded.segments
+        seconds = dict(encoded.seconds)
+        with step("pool", seconds):
+            track_vector = pool(encoding.embeddings)
+            ends_s = (segments.starts_s + spec.window_s).clip(max=audio.duration_s)
+            rows: list[StageRows] = [
+                SpaceEmbedding(spec.name, self.version, track_vector, encoding.embeddings, segments.starts_s, ends_s)
+            ]
+            tagged = any(isinstance(row, TagScores) for result in earlier.values() for row in result.rows)
+            if spec.tags and not tagged:
+                scores = self._encoder.tags(encoding)
+                rows.append(TagScores({tag: score for tag, score in scores.items() if score >= TAG_FLOOR}))
+        return StageResult(rows, seconds)

@@ -103,12 +103,13 @@ def check_schema(engine: Engine) -> None:
     expected = ScriptDirectory.from_config(alembic_config()).get_current_head()
     try:
         with engine.connect() as connection:
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            actual = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except ProgrammingError:
-        found = None
-    if found != expected:
+        actual = None
+    if actual != expected:
         raise SchemaError(
-            f"the database's schema is at {found or 'nothing'}, this version needs {expected}: run `soundalike migrate`"
+            f"the database's schema is at {actual or 'nothing'}, "
+            f"this version needs {expected}: run `soundalike migrate`"
         )
 
 

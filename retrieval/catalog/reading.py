@@ -21,7 +21,7 @@ from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
 from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
-from retrieval.catalog.tables import KEY_TEXT, embeddings, fingerprints, rhythm, tags, tracks
+from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 
@@ -53,20 +53,20 @@ class Catalog:
     def store(self, analysis: TrackAnalysis) -> int:
         """Write one track and its analysis in one transaction, and return its new revision.
 
-        Changed audio drops everything known of the old; unchanged audio keeps the spaces that `analysis` does not name.
+        Changed audio drops everything known of the old; unchanged audio keeps what `analysis` does not replace.
         """
         return self.store_many([analysis])
 
-    def store_many(self, analyses: Sequence[TrackAnalysis]) -> int:
+    def store_many(self, batch: Sequence[TrackAnalysis]) -> int:
         """Write tracks and their analyses, all or none of them, and return the newest revision.
 
         Leaves what `store` leaves that is called for one after the other: every track gets a revision of its own, and
         when a key occurs twice, the last one wins. Nothing to write: the catalogue's revision.
         """
-        if not analyses:
+        if not batch:
             return self.revision()
         with self.engine.begin() as connection:
-            revision = store_tracks(connection, analyses)
+            revision = store_tracks(connection, batch)
         self._committed(revision)
         return revision
 
@@ -230,28 +230,18 @@ class Catalog:
                 for track_id, vectors, starts_s, ends_s in connection.execute(statement)
             }
 
-    def stored_tracks(self, keys: Sequence[str] | None = None) -> dict[str, StoredTrack]:
-        """What is known of live tracks, by key, all of them or these: enough to tell which files need no analysis."""
+    def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
+        """What is known of the live tracks with these keys, by key: enough to tell which files need no analysis."""
         versions = (
-            select(
-                embeddings.c.track_id,
-                func.jsonb_object_agg(embeddings.c.space, embeddings.c.encoder_version).label("versions"),
-            )
-            .where(embeddings.c.segment_no.is_(None))
-            .group_by(embeddings.c.track_id)
-            .subquery()
+            select(func.jsonb_object_agg(analyses.c.stage, analyses.c.version))
+            .where(analyses.c.track_id == tracks.c.id)
+            .scalar_subquery()
         )
         statement = (
             select(tracks.c.key, tracks.c.uri, tracks.c.content_hash, tracks.c.size_bytes, tracks.c.modified_ns)
-            .add_columns(tracks.c.duration_s)
-            .add_columns(func.coalesce(versions.c.versions, literal_column("'{}'::jsonb")).label("versions"))
-            .add_columns(fingerprints.c.track_id.is_not(None).label("has_fingerprint"))
-            .outerjoin(versions, versions.c.track_id == tracks.c.id)
-            .outerjoin(fingerprints, fingerprints.c.track_id == tracks.c.id)
-            .where(tracks.c.deleted_at.is_(None))
+            .add_columns(tracks.c.duration_s, func.coalesce(versions, literal_column("'{}'::jsonb")))
+            .where(tracks.c.key == func.any(list(keys)), tracks.c.deleted_at.is_(None))
         )
-        if keys is not None:
-            statement = statement.where(tracks.c.key == func.any(list(keys)))
         with self.engine.connect() as connection:
             return {row.key: StoredTrack(*row[1:]) for row in connection.execute(statement)}
 

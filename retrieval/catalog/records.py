@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,33 @@ class SpaceEmbedding:
 
 
 @dataclass(frozen=True)
+class TagScores:
+    """What a tagger heard: scores in [0, 1] by tag, in the place of all that were there before."""
+
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Chromaprint's, int32 [n_words]; none of them in sound too short."""
+
+    words: NDArray[np.int32]
+
+
+StageRows = SpaceEmbedding | TagScores | Fingerprint
+"""What a stage writes of one track."""
+
+Rows = TypeVar("Rows")
+
+
+@dataclass(frozen=True)
 class TrackAnalysis:
     """All that one analysis of one track writes.
 
     Attributes
     ----------
-    fingerprint : Chromaprint's, int32 [n_words]; none: not computed, what is stored of the same audio stays
+    rows : what its stages made of it; what is stored of the same audio and not among it stays
+    stages : version by name, of the stages that ran
     """
 
     key: str
@@ -52,22 +73,24 @@ class TrackAnalysis:
     genre: str | None = None
     year: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    spaces: Sequence[SpaceEmbedding] = ()
-    tags: Mapping[str, float] | None = None
-    fingerprint: NDArray[np.int32] | None = None
+    rows: Sequence[StageRows] = ()
+    stages: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, kind: type[Rows]) -> list[Rows]:
+        """Its rows of one kind."""
+        return [row for row in self.rows if isinstance(row, kind)]
 
 
 @dataclass(frozen=True)
 class StoredTrack:
-    """What the catalogue knows of a file that was analysed before."""
+    """What the catalogue knows of a file that was analysed before; `analyses`: the version of each stage that ran."""
 
     uri: str
     content_hash: str
     size_bytes: int
     modified_ns: int
     duration_s: float
-    encoder_versions: Mapping[str, str]
-    has_fingerprint: bool
+    analyses: Mapping[str, str]
 
 
 @dataclass(frozen=True)

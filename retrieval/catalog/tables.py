@@ -155,6 +155,15 @@ fingerprints = Table(
     Column("words", LargeBinary, nullable=False, comment="Chromaprint, little-endian int32; none in sound too short"),
 )
 
+analyses = Table(
+    "analyses",
+    metadata,
+    _track_id(),
+    Column("stage", Text, primary_key=True, comment="embedding/SPACE, fingerprint, …"),
+    Column("version", Text, nullable=False, comment="of the stage that wrote what is there"),
+    Column("analysed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 jobs = Table(
     "jobs",
     metadata,

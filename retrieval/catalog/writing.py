@@ -6,15 +6,16 @@ batch reads what is stored and writes over it with nobody between.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, TextClause, delete, func, select, text, update
 
-from retrieval.catalog.records import SpaceEmbedding, TrackAnalysis
+from retrieval.catalog.records import Fingerprint, SpaceEmbedding, TagScores, TrackAnalysis
 from retrieval.catalog.tables import (
+    analyses,
     chords,
     embeddings,
     fingerprints,
@@ -31,7 +32,7 @@ VECTOR_DTYPE = np.dtype("<f2")
 WORD_DTYPE = np.dtype("<i4")
 REVISION_LOCK = 0x536F756E  # one key for every writer of revisions
 
-_ANALYSIS_TABLES = (embeddings, tags, languages, sections, loops, chords, rhythm, fingerprints)
+_ANALYSIS_TABLES = (embeddings, tags, languages, sections, loops, chords, rhythm, fingerprints, analyses)
 
 # What an analysis sets in its row of `tracks`, with the types of the arrays that carry a batch.
 _TRACK_TYPES = {
@@ -60,6 +61,7 @@ _EMBEDDING_TYPES = {
 }
 _TAG_TYPES = {"track_id": "bigint", "tag": "text", "score": "double precision"}
 _FINGERPRINT_TYPES = {"track_id": "bigint", "words": "bytea"}
+_STAGE_TYPES = {"track_id": "bigint", "stage": "text", "version": "text"}
 
 
 def _unnested(types: Mapping[str, str]) -> str:
@@ -88,13 +90,20 @@ _INSERT_TAGS = text(_insert("tags", _TAG_TYPES))
 _SET_FINGERPRINTS = text(f"""
     {_insert("fingerprints", _FINGERPRINT_TYPES)} ON CONFLICT (track_id) DO UPDATE SET words = EXCLUDED.words
 """)
+_SET_STAGES = text(f"""
+    {_insert("analyses", _STAGE_TYPES)} ON CONFLICT (track_id, stage)
+    DO UPDATE SET version = EXCLUDED.version, analysed_at = EXCLUDED.analysed_at
+""")
+
+Identified = Sequence[tuple[int, TrackAnalysis]]
+"""Analyses with the ids of their tracks."""
 
 
-def store_tracks(connection: Connection, analyses: Sequence[TrackAnalysis]) -> int:
+def store_tracks(connection: Connection, batch: Sequence[TrackAnalysis]) -> int:
     """Write analyses as if one after the other, and return the newest revision."""
-    revisions = _draw_revisions(connection, len(analyses))
+    revisions = _draw_revisions(connection, len(batch))
     written = 0
-    for together in _rounds(analyses):
+    for together in _rounds(batch):
         _store_round(connection, together, revisions[written : written + len(together)])
         written += len(together)
     return revisions[-1]
@@ -122,11 +131,11 @@ def _draw_revisions(connection: Connection, count: int) -> list[int]:
     return sorted(connection.execute(drawn).scalars())
 
 
-def _rounds(analyses: Iterable[TrackAnalysis]) -> list[list[TrackAnalysis]]:
+def _rounds(batch: Iterable[TrackAnalysis]) -> list[list[TrackAnalysis]]:
     """Analyses by how often their key occurred before: no key twice in one round."""
     rounds: list[list[TrackAnalysis]] = []
     seen: Counter[str] = Counter()
-    for analysis in analyses:
+    for analysis in batch:
         if seen[analysis.key] == len(rounds):
             rounds.append([])
         rounds[seen[analysis.key]].append(analysis)
@@ -134,34 +143,36 @@ def _rounds(analyses: Iterable[TrackAnalysis]) -> list[list[TrackAnalysis]]:
     return rounds
 
 
-def _store_round(connection: Connection, analyses: Sequence[TrackAnalysis], revisions: Sequence[int]) -> None:
+def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisions: Sequence[int]) -> None:
     stored = {
         row.key: row
         for row in connection.execute(
             select(tracks.c.key, tracks.c.id, tracks.c.content_hash).where(
-                tracks.c.key == func.any([analysis.key for analysis in analyses])
+                tracks.c.key == func.any([analysis.key for analysis in batch])
             )
         )
     }
-    rows = [_track_row(analysis, revision) for analysis, revision in zip(analyses, revisions, strict=True)]
+    rows = [_track_row(analysis, revision) for analysis, revision in zip(batch, revisions, strict=True)]
     ids = {key: row.id for key, row in stored.items()}
     _execute(connection, _UPDATE_TRACKS, _TRACK_TYPES, [row for row in rows if row[0] in stored])
     if new := [row for row in rows if row[0] not in stored]:
         inserted = connection.execute(_INSERT_TRACKS, _columns(_TRACK_TYPES, new))
         ids |= {row.key: row.id for row in inserted}
-    changed = {one.key for one in analyses if one.key in stored and stored[one.key].content_hash != one.content_hash}
+    changed = {one.key for one in batch if one.key in stored and stored[one.key].content_hash != one.content_hash}
     _delete_analyses(connection, [ids[key] for key in changed])
-    kept = stored.keys() - changed
-    _replace_embeddings(connection, analyses, ids, kept)
-    _replace_tags(connection, analyses, ids, kept)
-    words = [(ids[one.key], _words(one.fingerprint)) for one in analyses if one.fingerprint is not None]
-    _execute(connection, _SET_FINGERPRINTS, _FINGERPRINT_TYPES, words)
+    identified = [(ids[analysis.key], analysis) for analysis in batch]
+    unchanged = {ids[key] for key in stored.keys() - changed}
+    for write in (_replace_embeddings, _replace_tags, _set_fingerprints, _set_stages):
+        write(connection, identified, unchanged)
 
 
 def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
     # The driver takes no array of mixed types: a whole number of seconds is a float like the others.
-    own = {"duration_s": float(analysis.duration_s), "metadata": json.dumps(dict(analysis.metadata))}
-    values = own | {"revision": revision}
+    values = {
+        "duration_s": float(analysis.duration_s),
+        "metadata": json.dumps(dict(analysis.metadata)),
+        "revision": revision,
+    }
     return tuple(values[name] if name in values else getattr(analysis, name) for name in _TRACK_TYPES)
 
 
@@ -172,15 +183,13 @@ def _delete_analyses(connection: Connection, track_ids: list[int]) -> None:
         connection.execute(delete(table).where(table.c.track_id == func.any(track_ids)))
 
 
-def _replace_embeddings(
-    connection: Connection, analyses: Sequence[TrackAnalysis], ids: Mapping[str, int], kept: set[str]
-) -> None:
+def _replace_embeddings(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     old, new = [], []
-    for analysis in analyses:
-        spaces = {embedding.space: embedding for embedding in analysis.spaces}
-        old += [(ids[analysis.key], space) for space in spaces if analysis.key in kept]
+    for track_id, analysis in identified:
+        spaces = {embedding.space: embedding for embedding in analysis.of(SpaceEmbedding)}
+        old += [(track_id, space) for space in spaces if track_id in unchanged]
         for embedding in spaces.values():
-            new += _embedding_rows(ids[analysis.key], embedding, float(analysis.duration_s))
+            new += _embedding_rows(track_id, embedding, float(analysis.duration_s))
     _execute(connection, _DELETE_SPACES, ("track_id", "space"), old)
     _execute(connection, _INSERT_EMBEDDINGS, _EMBEDDING_TYPES, new)
 
@@ -197,14 +206,23 @@ def _embedding_rows(track_id: int, embedding: SpaceEmbedding, duration_s: float)
     ]
 
 
-def _replace_tags(
-    connection: Connection, analyses: Sequence[TrackAnalysis], ids: Mapping[str, int], kept: set[str]
-) -> None:
-    tagged = [(ids[analysis.key], analysis.key, analysis.tags) for analysis in analyses if analysis.tags is not None]
-    if old := [track_id for track_id, key, _ in tagged if key in kept]:
+def _replace_tags(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
+    tagged = {track_id: row.scores for track_id, analysis in identified for row in analysis.of(TagScores)}
+    if old := [track_id for track_id in tagged if track_id in unchanged]:
         connection.execute(delete(tags).where(tags.c.track_id == func.any(old)))
-    new = [(track_id, str(tag), float(score)) for track_id, _, scores in tagged for tag, score in scores.items()]
+    new = [(track_id, str(tag), float(score)) for track_id, scores in tagged.items() for tag, score in scores.items()]
     _execute(connection, _INSERT_TAGS, _TAG_TYPES, new)
+
+
+def _set_fingerprints(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
+    rows = [(track_id, row) for track_id, analysis in identified for row in analysis.of(Fingerprint)]
+    words = [(track_id, row.words.astype(WORD_DTYPE).tobytes()) for track_id, row in rows]
+    _execute(connection, _SET_FINGERPRINTS, _FINGERPRINT_TYPES, words)
+
+
+def _set_stages(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
+    rows = [(track_id, stage, version) for track_id, one in identified for stage, version in one.stages.items()]
+    _execute(connection, _SET_STAGES, _STAGE_TYPES, rows)
 
 
 def _execute(
@@ -217,10 +235,6 @@ def _execute(
 
 def _columns(names: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-
-
-def _words(fingerprint: NDArray[np.int32]) -> bytes:
-    return fingerprint.astype(WORD_DTYPE).tobytes()
 
 
 def _to_bytes(vector: NDArray[np.float32]) -> bytes:

@@ -22,7 +22,7 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures.significance import Interval, bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.report import AnnEvaluation, AnnRecall, Latency, Subject
+from retrieval.evaluation.results.runs import AnnEvaluation, AnnRecall, Latency, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +77,8 @@ def evaluate_ann(
     for share in shares:
         if not 0 < share < 1:
             raise EvaluationError(f"share {share} is out of range", "above 0, below 1")
-    asking = np.sort(rng.choice(ids, size=min(queries, len(ids)), replace=False))
-    vectors = track_vectors(view, asking)
+    query_ids = np.sort(rng.choice(ids, size=min(queries, len(ids)), replace=False))
+    vectors = track_vectors(view, query_ids)
     cases: list[tuple[str, Selection | None]] = [("all", None)]
     for share in shares:
         size = max(1, round(share * len(ids)))
@@ -87,53 +87,53 @@ def evaluate_ann(
         cases.append((name, view.select(search.selections.matching(condition))))
     rows = []
     for number, (name, among) in enumerate(cases, start=1):
-        rows.append(_measured(view, name, among, asking, vectors, k, epsilon, timed))
+        rows.append(_measured(view, name, among, query_ids, vectors, k, epsilon, timed))
         on_done(number, len(cases))
     subject = Subject(index.space, granularity, view.encoder_version, view.version, view.count, k, exact=False)
     empty = [f"{row.among}: no track matches" for row in rows if not row.matching]
-    return AnnEvaluation(subject, k, epsilon, len(asking), min(timed, len(asking)), rows, empty)
+    return AnnEvaluation(subject, k, epsilon, len(query_ids), min(timed, len(query_ids)), rows, empty)
 
 
-def id_overlap(found: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[np.float64]:
+def id_overlap(answer: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the true neighbours that were found.
 
     Parameters
     ----------
-    found, true : int64 [n, k], −1 behind the last
+    answer, true : int64 [n, k], −1 behind the last
 
     Returns
     -------
     float64 [n]; NaN for a query without any true neighbour
     """
-    stride = int(max(found.max(initial=0), true.max(initial=0))) + 1
+    stride = int(max(answer.max(initial=0), true.max(initial=0))) + 1
     rows = np.arange(len(true))[:, np.newaxis] * stride
-    hits = np.isin(rows + true, (rows + found)[found >= 0]) & (true >= 0)
+    hits = np.isin(rows + true, (rows + answer)[answer >= 0]) & (true >= 0)
     return _share(hits, true >= 0)
 
 
-def near_enough(found: NDArray[np.float64], true: NDArray[np.float64], *, epsilon: float = 0.0) -> NDArray[np.float64]:
+def near_enough(answer: NDArray[np.float64], true: NDArray[np.float64], *, epsilon: float = 0.0) -> NDArray[np.float64]:
     """Share of the results that lie within (1 + ε) of the distance of the last true neighbour.
 
     Parameters
     ----------
-    found, true : cosines float64 [n, k], −inf behind the last
+    answer, true : cosines float64 [n, k], −inf behind the last
 
     Returns
     -------
     float64 [n]; NaN for a query without any true neighbour
     """
-    there = np.isfinite(true)
-    furthest = _distances(np.where(there, true, np.inf).min(axis=1, initial=np.inf))
+    present = np.isfinite(true)
+    furthest = _distances(np.where(present, true, np.inf).min(axis=1, initial=np.inf))
     least = 1 - ((1 + epsilon) * furthest) ** 2 / 2
-    hits = np.isfinite(found) & (found >= least[:, np.newaxis] - ROUNDING)
-    return np.minimum(_share(hits, there), 1.0)
+    hits = np.isfinite(answer) & (answer >= least[:, np.newaxis] - ROUNDING)
+    return np.minimum(_share(hits, present), 1.0)
 
 
 def _measured(
     view: IndexView,
     name: str,
     among: Selection | None,
-    asking: NDArray[np.int64],
+    query_ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
     k: int,
     epsilon: float,
@@ -145,9 +145,9 @@ def _measured(
         nothing, never = Interval(nan, nan, nan, 0), Latency(nan, nan, nan)
         return AnnRecall(name, 0, 0.0, "exact", nothing, nothing, nothing, nan, never, never)
     path = view.search(vectors[:1], k + 1, selection=among).path
-    found, true = (nearest_others(view, asking, vectors, k, among=among, exact=exact) for exact in (False, True))
-    tie_safe = near_enough(found[1], true[1])
-    values = (id_overlap(found[0], true[0]), tie_safe, near_enough(found[1], true[1], epsilon=epsilon))
+    answer, true = (nearest_others(view, query_ids, vectors, k, among=among, exact=exact) for exact in (False, True))
+    tie_safe = near_enough(answer[1], true[1])
+    values = (id_overlap(answer[0], true[0]), tie_safe, near_enough(answer[1], true[1], epsilon=epsilon))
     overlap, within_ties, within_epsilon = bootstrap(np.stack(values, axis=1))
     return AnnRecall(
         name,
@@ -178,7 +178,7 @@ def _distances(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     return distances
 
 
-def _share(hits: NDArray[np.bool_], there: NDArray[np.bool_]) -> NDArray[np.float64]:
-    count = there.sum(axis=1)
+def _share(hits: NDArray[np.bool_], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    count = present.sum(axis=1)
     share: NDArray[np.float64] = hits.sum(axis=1) / np.where(count > 0, count, np.nan)
     return share

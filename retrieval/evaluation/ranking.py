@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.evaluation.inputs.queries import Asked, Where
+    from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
     from retrieval.index.protocol import IndexView, Selection
     from retrieval.search.engine import Search
     from retrieval.search.query import Query
@@ -53,7 +53,7 @@ class Ranking:
 def rank(
     search: Search,
     view: IndexView,
-    asked: Sequence[Asked],
+    queries: Sequence[EvaluationQuery],
     known: Mapping[str, int],
     where: Where,
     *,
@@ -73,25 +73,25 @@ def rank(
         For a query that cannot be answered, with its id and place.
     """
     start = time.perf_counter()
-    track_ids = np.full((len(asked), where.depth), -1, np.int64)
-    scores = np.zeros((len(asked), where.depth), np.float32)
-    together = [number for number, one in enumerate(asked) if _is_plain(one.query)]
-    alone = sorted(set(range(len(asked))) - set(together))
+    track_ids = np.full((len(queries), where.depth), -1, np.int64)
+    scores = np.zeros((len(queries), where.depth), np.float32)
+    together = [number for number, one in enumerate(queries) if _is_plain(one.query)]
+    alone = sorted(set(range(len(queries))) - set(together))
     for first in range(0, len(together), BLOCK_QUERIES):
         block = together[first : first + BLOCK_QUERIES]
-        track_ids[block], scores[block] = _block(view, [asked[number].query for number in block], known, where)
-        on_done(first + len(block), len(asked))
+        track_ids[block], scores[block] = _block(view, [queries[number].query for number in block], known, where)
+        on_done(first + len(block), len(queries))
     for done, number in enumerate(alone, start=1):
-        results = _answered(search, asked[number], where)
+        results = _answered(search, queries[number], where)
         track_ids[number, : len(results)] = [track_id for track_id, _ in results]
         scores[number, : len(results)] = [score for _, score in results]
-        on_done(len(together) + done, len(asked))
+        on_done(len(together) + done, len(queries))
     return Ranking(track_ids, scores, len(alone), time.perf_counter() - start)
 
 
 def nearest_others(
     view: IndexView,
-    asking: NDArray[np.int64],
+    query_ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
     k: int,
     *,
@@ -102,7 +102,7 @@ def nearest_others(
 
     Parameters
     ----------
-    asking : int64 [n], tracks
+    query_ids : int64 [n], tracks
     vectors : float32 [n, dim], theirs
     among : rows that may be found; by default all
 
@@ -111,10 +111,10 @@ def nearest_others(
     Tracks int64 [n, k], best first, −1 behind the last, and their cosines float64 [n, k], −inf behind the last.
     """
     parts = [(np.empty((0, k), np.int64), np.empty((0, k)))]
-    for start in range(0, len(asking), BLOCK_TRACKS):
+    for start in range(0, len(query_ids), BLOCK_TRACKS):
         block = slice(start, start + BLOCK_TRACKS)
         answer = view.search(vectors[block], k + 1, selection=among, exact=exact)
-        parts.append(_others(answer.track_ids, answer.cosines, asking[block]))
+        parts.append(_others(answer.track_ids, answer.cosines, query_ids[block]))
     ids, cosines = zip(*parts, strict=True)
     return np.concatenate(ids), np.concatenate(cosines)
 
@@ -149,12 +149,12 @@ def track_vectors(view: IndexView, track_ids: NDArray[np.int64]) -> NDArray[np.f
 
 
 def _others(
-    track_ids: NDArray[np.int64], cosines: NDArray[np.float32], own: NDArray[np.int64]
+    track_ids: NDArray[np.int64], cosines: NDArray[np.float32], query_ids: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """All [n, k + 1] but the track that asks, or but the last one: [n, k]."""
-    itself = track_ids == own[:, np.newaxis]
+    itself = track_ids == query_ids[:, np.newaxis]
     itself[~itself.any(axis=1), -1] = True
-    shape = len(own), track_ids.shape[1] - 1
+    shape = len(query_ids), track_ids.shape[1] - 1
     return track_ids[~itself].reshape(shape), cosines[~itself].reshape(shape).astype(np.float64)
 
 
@@ -169,23 +169,23 @@ def _block(
     view: IndexView, queries: Sequence[Query], known: Mapping[str, int], where: Where
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     seeds = [[known[seed.track or ""] for seed in (*query.positive, *query.negative)] for query in queries]
-    ids = distinct(np.fromiter((one for own in seeds for one in own), np.int64))
+    ids = distinct(np.fromiter((one for examples in seeds for one in examples), np.int64))
     vectors = track_vectors(view, ids)
     of = dict(zip(ids.tolist(), vectors, strict=True))
 
-    wanted = np.empty((len(queries), view.dim), np.float32)
+    directions = np.empty((len(queries), view.dim), np.float32)
     for number, query in enumerate(queries):
         if len(query.positive) == 1 and not query.negative:
-            wanted[number] = of[seeds[number][0]]
+            directions[number] = of[seeds[number][0]]
         else:
-            wanted[number] = _direction(query, of, known)
-    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)  # float16 left them off 1
+            directions[number] = _direction(query, of, known)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)  # float16 left them off 1
     left_out = [
-        {*([] if query.include_seed else own), *(known[key] for key in query.exclude if key in known)}
-        for query, own in zip(queries, seeds, strict=True)
+        {*([] if query.include_seed else examples), *(known[key] for key in query.exclude if key in known)}
+        for query, examples in zip(queries, seeds, strict=True)
     ]
     n = where.depth + max(map(len, left_out))
-    found = view.search(wanted, n, exact=where.exact)
+    found = view.search(directions, n, exact=where.exact)
     return _without(found.track_ids, found.cosines, left_out, where.depth)
 
 
@@ -193,12 +193,13 @@ def _direction(
     query: Query, vectors: Mapping[int, NDArray[np.float32]], known: Mapping[str, int]
 ) -> NDArray[np.float32]:
     """What `Search.answer` searches with, for examples that are whole tracks."""
+    query.check()
     positive, negative = (
         [recommend.Example(vectors[known[seed.track or ""]], seed.weight) for seed in side]
         for side in (query.positive, query.negative)
     )
     if query.half_life is not None:
-        ages = recommend.continuation(len(positive), query.half_life)
+        ages = recommend.recency_weights(len(positive), query.half_life)
         positive = [replace(one, weight=one.weight * age) for one, age in zip(positive, ages, strict=True)]
     direction: NDArray[np.float32] = recommend.queries(positive, negative)[0]
     return direction
@@ -208,11 +209,11 @@ def _without(
     track_ids: NDArray[np.int64], cosines: NDArray[np.float32], left_out: Sequence[set[int]], depth: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The first `depth` of each row that must not be left out."""
-    numbers = np.repeat(np.arange(len(left_out)), [len(own) for own in left_out])
-    gone = np.fromiter((one for own in left_out for one in own), np.int64)
-    stride = int(max(track_ids.max(initial=0), gone.max(initial=0))) + 1
+    numbers = np.repeat(np.arange(len(left_out)), [len(ids) for ids in left_out])
+    excluded = np.fromiter((one for ids in left_out for one in ids), np.int64)
+    stride = int(max(track_ids.max(initial=0), excluded.max(initial=0))) + 1
     rows = np.arange(len(track_ids))[:, np.newaxis]
-    dropped = contained(rows * stride + track_ids, np.sort(numbers * stride + gone)) | (track_ids < 0)
+    dropped = contained(rows * stride + track_ids, np.sort(numbers * stride + excluded)) | (track_ids < 0)
     order = np.argsort(dropped, axis=1, kind="stable")[:, :depth]
     kept = ~np.take_along_axis(dropped, order, 1)
     scores = score_of(np.take_along_axis(cosines, order, 1))
@@ -221,9 +222,9 @@ def _without(
     return np.pad(ids, padding, constant_values=-1), np.pad(np.where(kept, scores, 0), padding).astype(np.float32)
 
 
-def _answered(search: Search, asked: Asked, where: Where) -> list[tuple[int, float]]:
+def _answered(search: Search, named: EvaluationQuery, where: Where) -> list[tuple[int, float]]:
     query = replace(
-        asked.query,
+        named.query,
         space=where.space,
         granularity=where.granularity,
         limit=where.depth,
@@ -234,6 +235,6 @@ def _answered(search: Search, asked: Asked, where: Where) -> list[tuple[int, flo
     try:
         answer = search.answer(query)
     except RetrievalError as error:
-        at = f" ({asked.place})" if asked.place else ""
-        raise EvaluationError(f"query {asked.id!r}{at}: {error}") from error
+        at = f" ({named.place})" if named.place else ""
+        raise EvaluationError(f"query {named.id!r}{at}: {error}") from error
     return [(result.track.id, result.score) for result in answer.results]

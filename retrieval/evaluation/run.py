@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.inputs.judgments import Judgments, Unknown, judged, known_ids
-from retrieval.evaluation.inputs.queries import Asked, Where
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
+from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures import metrics
-from retrieval.evaluation.measures.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures.significance import bootstrap
-from retrieval.evaluation.measures.worst import metric_of_worst, worst_queries, worst_rows
 from retrieval.evaluation.ranking import Ranking, rank
-from retrieval.evaluation.results.report import Evaluation, Subject
+from retrieval.evaluation.results.runs import Evaluation, Subject
+from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class EvaluatedRun:
     """An evaluation with what it was made from.
 
     Attributes
@@ -85,16 +85,16 @@ def _uncollected() -> Iterator[None]:
 def evaluate(
     search: Search,
     qrels: Pairs,
-    asked: Sequence[Asked],
+    queries: Sequence[EvaluationQuery],
     options: Options,
     *,
     on_done: Callable[[int, int], None] = lambda done, total: None,
-) -> Outcome:
+) -> EvaluatedRun:
     """Evaluate the live index.
 
     Parameters
     ----------
-    asked : queries by the ids that the judgments use; those that nobody judged are not asked
+    queries : by the ids that the judgments use; those that nobody judged are not asked
     on_done : called with how many queries are answered, of how many
 
     Raises
@@ -103,29 +103,31 @@ def evaluate(
         For judgments that cannot be used, unknown metrics, and queries that cannot be answered.
     IndexMissingError, IndexMismatchError, FilterError
     """
-    clock = _Clock()
-    wanted = metrics.parsed(options.metrics, options.where.depth)
+    timer = _StepTimer()
+    requested = metrics.parsed(options.metrics, options.where.depth)
     index = search.space(options.where.space, options.where.granularity)
     view = index.view()
     every_id = view.all_track_ids()
-    known = _known(search, qrels, asked, every_id)
-    examples = {one.id: ids for one in asked if (ids := _examples(one, known)) is not None}
+    known = _known(search, qrels, queries, every_id)
+    examples = {one.id: ids for one in queries if (ids := _examples(one, known)) is not None}
     judgments = judged(qrels, known, examples, unknown=options.unknown)
-    clock.lap("judge")
-    ranking = _ranked(search, view, asked, judgments, known, options.where, on_done)
-    clock.lap("search")
-    asked_for = [examples.get(query, ()) for query in judgments.query_ids]
+    timer.lap("judge")
+    ranking = _ranked(search, view, queries, judgments, known, options.where, on_done)
+    timer.lap("search")
+    examples_by_query = [examples.get(query, ()) for query in judgments.query_ids]
     with ThreadPoolExecutor(1) as beside:
-        labels = beside.submit(labels_of, search.catalog, ranking.track_ids, asked_for)
+        labels = beside.submit(labels_of, search.catalog, ranking.track_ids, examples_by_query)
         looked_up = metrics.ranked(ranking.track_ids, judgments.query_no, judgments.track_ids, judgments.relevance)
-        per_query = metrics.evaluate(looked_up, wanted)
-    clock.lap("metrics")
+        per_query = metrics.evaluate(looked_up, requested)
+    timer.lap("metrics")
     popularity = _popularity(judgments, known, options.popularity)
-    beyond, by_list = listwise(view, ranking.track_ids, asked_for, popularity, labels.result(), seed=options.seed)
-    clock.lap("beyond_accuracy")
+    beyond, by_list = listwise(
+        view, ranking.track_ids, examples_by_query, popularity, labels.result(), seed=options.seed
+    )
+    timer.lap("beyond_accuracy")
     intervals = bootstrap(np.stack(list(per_query.values()), axis=1), seed=options.seed)
-    clock.lap("bootstrap")
-    lower = [metric.name for metric in wanted if metric.lower_is_better]
+    timer.lap("bootstrap")
+    lower = [metric.name for metric in requested if metric.lower_is_better]
     by = metric_of_worst(list(per_query))
     rows = worst_rows(per_query[by], lower_is_better=by in lower)
     first = looked_up.relevance[:, :LIST_LENGTH][ranking.track_ids[:, :LIST_LENGTH] >= 0]
@@ -142,43 +144,47 @@ def evaluate(
         judgments.left_out,
         lower,
         worst_queries(search.catalog, judgments.query_ids, rows, ranking.track_ids, looked_up.relevance),
-        [*options.warnings, *_warnings(judgments, wanted)],
-        clock.seconds,
+        [*options.warnings, *_warnings(judgments, requested)],
+        timer.seconds,
     )
-    return Outcome(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
+    return EvaluatedRun(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
 
 
-def _known(search: Search, qrels: Pairs, asked: Sequence[Asked], every_id: NDArray[np.int64]) -> dict[str, int]:
-    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in asked)
+def _known(
+    search: Search, qrels: Pairs, queries: Sequence[EvaluationQuery], every_id: NDArray[np.int64]
+) -> dict[str, int]:
+    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in queries)
     keys = dict.fromkeys(chain(qrels.document_ids, named))
     return known_ids(search.catalog, list(keys), every_id)
 
 
-def _examples(asked: Asked, known: Mapping[str, int]) -> list[int] | None:
+def _examples(query: EvaluationQuery, known: Mapping[str, int]) -> list[int] | None:
     """Tracks that a query names; none when the space does not hold all of them."""
-    ids = [known.get(key, -1) for key in asked.examples]
+    ids = [known.get(key, -1) for key in query.examples]
     return None if -1 in ids else ids
 
 
 def _ranked(
     search: Search,
     view: IndexView,
-    asked: Sequence[Asked],
+    queries: Sequence[EvaluationQuery],
     judgments: Judgments,
     known: Mapping[str, int],
     where: Where,
     on_done: Callable[[int, int], None],
 ) -> Ranking:
     """Answers in the order of the judgments' queries; an unknown query, counted as a miss, has none."""
-    by_id = {one.id: one for one in asked if _examples(one, known) is not None}
-    there = [number for number, query in enumerate(judgments.query_ids) if query in by_id]
-    found = rank(search, view, [by_id[judgments.query_ids[number]] for number in there], known, where, on_done=on_done)
-    if len(there) == len(judgments.query_ids):
-        return found
+    by_id = {one.id: one for one in queries if _examples(one, known) is not None}
+    answered = [number for number, query in enumerate(judgments.query_ids) if query in by_id]
+    answers = rank(
+        search, view, [by_id[judgments.query_ids[number]] for number in answered], known, where, on_done=on_done
+    )
+    if len(answered) == len(judgments.query_ids):
+        return answers
     track_ids = np.full((len(judgments.query_ids), where.depth), -1, np.int64)
     scores = np.zeros(track_ids.shape, np.float32)
-    track_ids[there], scores[there] = found.track_ids, found.scores
-    return Ranking(track_ids, scores, found.one_by_one, found.search_s)
+    track_ids[answered], scores[answered] = answers.track_ids, answers.scores
+    return Ranking(track_ids, scores, answers.one_by_one, answers.search_s)
 
 
 def _popularity(
@@ -197,7 +203,7 @@ def _subject(space: str, view: IndexView, where: Where) -> Subject:
     return Subject(space, where.granularity, view.encoder_version, view.version, view.count, where.depth, where.exact)
 
 
-def _warnings(judgments: Judgments, wanted: Sequence[Metric]) -> list[str]:
+def _warnings(judgments: Judgments, requested: Sequence[Metric]) -> list[str]:
     left_out, said = judgments.left_out, list[str]()
     became = {"exclude": "left out", "miss": "counted as misses", "fail": ""}[left_out.unknown]
     for ids, what in ((left_out.unknown_queries, "queries"), (left_out.unknown_documents, "documents")):
@@ -210,13 +216,13 @@ def _warnings(judgments: Judgments, wanted: Sequence[Metric]) -> list[str]:
         said.append(f"{left_out.own} judgments are of a query's own examples and do not count")
     if left_out.not_asked:
         said.append(f"{len(left_out.not_asked)} queries have no judgment and were not asked")
-    deep = [metric.name for metric in wanted if not metric.needs_depth]
+    deep = [metric.name for metric in requested if not metric.needs_depth]
     if deep:
         said.append(f"{', '.join(deep)}: over the results that were asked for, not over the whole catalogue")
     return said
 
 
-class _Clock:
+class _StepTimer:
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self.seconds: dict[str, float] = {}

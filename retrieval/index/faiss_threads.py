@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from retrieval.errors import MissingLibraryError
+
 try:
     import faiss
-except ModuleNotFoundError as error:
-    raise ImportError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from error
+except ModuleNotFoundError:
+    raise MissingLibraryError("FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both") from None
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +60,7 @@ class one_thread:  # noqa: N801 - a context manager, as those of contextlib; a g
     """Keep FAISS within the calling thread."""
 
     def __enter__(self) -> None:
-        _keep_calm()
+        _one_blas_thread()
         self._before = faiss.omp_get_max_threads()
         if self._before != 1:
             faiss.omp_set_num_threads(1)
@@ -111,12 +113,12 @@ def _pools() -> ThreadpoolController:
 
 
 @cache
-def _keep_calm() -> Any:
+def _one_blas_thread() -> Any:
     """Linear algebra in one thread from now on. It has one setting for the whole process, so there is no going back."""
     return _pools().limit(limits=1, user_api="blas")
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    _keep_calm()
+    _one_blas_thread()
     return ThreadPoolExecutor(_cores(), "search", faiss.omp_set_num_threads, (1,))

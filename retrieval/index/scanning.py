@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.index.ann import kernels
+from retrieval.index import kernels
 from retrieval.index.faiss_threads import Found, in_blocks, scratch
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def scan(
 
     def search(block: NDArray[np.float32]) -> Found:
         if len(block) <= FEW_QUERIES:
-            found: Found = kernels.best_of_floats(block, vectors, numbers, k)
-            return found
+            return kernels.best_of_floats(block, vectors, numbers, k)
         return best_of_parts(block, ((numbers[part], vectors[part]) for part in parts), k)
 
     return in_blocks(search, queries, at_most=QUERIES_AT_ONCE)
@@ -54,9 +53,8 @@ def best_of_parts(
     queries: NDArray[np.float32], parts: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], k: int
 ) -> Found:
     """The nearest of vectors that come in parts, with their numbers, see `scan`; in the calling thread."""
-    best, cosines = kernels.heaps(len(queries), k)
+    best, cosines = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32)
     for numbers, vectors in parts:
         products = scratch("products", (len(queries), len(vectors)), np.float32)
         kernels.offer(np.matmul(queries, vectors.T, out=products), numbers, best, cosines)
-    kernels.finish(best, cosines)
-    return best, cosines
+    return kernels.best(best, cosines, k)

@@ -13,10 +13,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -174,10 +175,9 @@ def build_snapshot(
         created=datetime.now(UTC).isoformat(),
         sha256={file: _sha256(building / file) for file in _FILES},
     )
-    (building / "manifest.json").write_text(json.dumps(asdict(complete), indent=1) + "\n", encoding="utf-8")
-    for file in (*_FILES, "manifest.json"):
+    for file in _FILES:
         _fsync(building / file)
-    _fsync(building)
+    _write_manifest(building / "manifest.json", asdict(complete))
     building.rename(directory / name)
     _switch(directory, name)
     return complete
@@ -243,6 +243,35 @@ def open_snapshot(directory: Path, *, space: str, granularity: str = "track") ->
     rows = [np.load(path / file, allow_pickle=False) for file in _FILES[1:]]
     opened = FlatIndex(index) if manifest.tuning is None else AnnIndex(index, manifest.tuning)
     return Snapshot(path, manifest, opened, *rows)
+
+
+def rename_space(index_root: Path, old: str, new: str) -> None:
+    """Make a space's snapshots those of its new name; nothing happens where there are none, or some of the new name.
+
+    Their files stay as they are. The manifests are rewritten first, each in one step, and the folder is renamed last:
+    whoever is stopped between leaves `old` in its place, and the next to come goes on. Several may come at once.
+    """
+    if not (index_root / old).is_dir():
+        return
+    with exclusive(index_root):
+        if not (index_root / old).is_dir() or (index_root / new).exists():
+            return
+        for path in (index_root / old).glob("*/r*/manifest.json"):
+            # A damaged one is told of when it is opened.
+            with suppress(ValueError, TypeError, LookupError, AttributeError):
+                manifest = json.loads(path.read_text(encoding="utf-8"))
+                version = re.sub(f"^{old}-", f"{new}-", manifest["encoder_version"])
+                _write_manifest(path, manifest | {"space": new, "encoder_version": version})
+        (index_root / old).rename(index_root / new)
+        _fsync(index_root)
+
+
+def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    beside = path.with_name(".manifest.json")
+    beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    _fsync(beside)
+    beside.rename(path)
+    _fsync(path.parent)
 
 
 @contextmanager

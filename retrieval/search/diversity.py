@@ -13,11 +13,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import QueryError
 from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]
-Track = tuple[str | None, str | None]
+ArtistAlbum = tuple[str | None, str | None]
 """Artist and album; none where unknown, which is like nothing."""
 
 
@@ -31,7 +30,7 @@ class Context:
     artist_gap, album_gap : an artist (album) must not occur among that many tracks before; 0 allows anything
     """
 
-    previous: Sequence[Track] = ()
+    previous: Sequence[ArtistAlbum] = ()
     artist_gap: int = 0
     album_gap: int = 0
 
@@ -63,24 +62,17 @@ def mmr(
     ----------
     vectors : float32 [n, dim], L2 norm 1, best candidate first
     scores : float64 [n], descending, in [0, 1]
-    trade_off : t; 0 keeps the order, 1 starts from the best and goes by difference alone
+    trade_off : t in [0, 1]; 0 keeps the order, 1 starts from the best and goes by difference alone
     limit : how many to pick
 
     Returns
     -------
     int64 [min(n, limit)], positions
 
-    Raises
-    ------
-    QueryError
-        If the trade-off is not in [0, 1].
-
     References
     ----------
     Carbonell & Goldstein, The use of MMR, diversity-based reranking, SIGIR 1998.
     """
-    if not 0 <= trade_off <= 1:
-        raise QueryError("diversity.mmr", f"is {trade_off}", "0 to 1")
     relevance = (1 - trade_off) * np.asarray(scores, np.float64)
     likeness = np.zeros(len(vectors))
     picked = np.empty(min(len(vectors), max(limit, 0)), np.int64)
@@ -98,38 +90,28 @@ def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tup
     Parameters
     ----------
     groups : by name (``artist``, ``album``), the groups of n candidates, best first
-    limits : by name, how many candidates one group may have; names without a limit are ignored
+    limits : by name, how many candidates one group may have, 1 at least; names without a limit are ignored
 
     Returns
     -------
     bool [n], and the number dropped by the first name that had no room
-
-    Raises
-    ------
-    QueryError
-        If a limit is below 1, or stands for a name without groups.
     """
-    for name, limit in limits.items():
-        if name not in groups:
-            raise QueryError(f"diversity.max_per.{name}", "is not known", ", ".join(groups))
-        if limit < 1:
-            raise QueryError(f"diversity.max_per.{name}", f"is {limit}", "1 or more")
     group_of = {name: list(map(folded, groups[name])) for name in limits}
     kept = np.ones(len(next(iter(groups.values()), ())), bool)
     taken: Counter[tuple[str, str]] = Counter()
     dropped: Counter[str] = Counter()
     for position in range(len(kept)):
-        own = [(name, group) for name in limits if (group := group_of[name][position])]
-        full = next((name for name, group in own if taken[name, group] >= limits[name]), None)
+        of_this = [(name, group) for name in limits if (group := group_of[name][position])]
+        full = next((name for name, group in of_this if taken[name, group] >= limits[name]), None)
         if full is None:
-            taken.update(own)
+            taken.update(of_this)
         else:
             kept[position] = False
             dropped[full] += 1
     return kept, dict(dropped)
 
 
-def queue(candidates: Sequence[Track], context: Context, *, limit: int) -> Queue:
+def queue(candidates: Sequence[ArtistAlbum], context: Context, *, limit: int) -> Queue:
     """Let the candidates play in an order that keeps the context's gaps.
 
     Every slot takes the best candidate that may stand there. One that may not waits for a later slot, and comes before
@@ -138,15 +120,7 @@ def queue(candidates: Sequence[Track], context: Context, *, limit: int) -> Queue
     Parameters
     ----------
     candidates : best first
-
-    Raises
-    ------
-    QueryError
-        If a gap is negative.
     """
-    for name, gap in (("artist_gap", context.artist_gap), ("album_gap", context.album_gap)):
-        if gap < 0:
-            raise QueryError(f"context.{name}", f"is {gap}", "0 or more")
     tracks = [(folded(artist), folded(album)) for artist, album in candidates]
     played = [(folded(artist), folded(album)) for artist, album in context.previous]
     remaining, positions, refused = list(range(len(tracks))), list[int](), dict[int, str]()
@@ -167,7 +141,7 @@ def queue(candidates: Sequence[Track], context: Context, *, limit: int) -> Queue
     return Queue(np.array(positions, np.int64), dict(left_out))
 
 
-def _last(tracks: Sequence[Track], count: int) -> Sequence[Track]:
+def _last(tracks: Sequence[ArtistAlbum], count: int) -> Sequence[ArtistAlbum]:
     return tracks[max(len(tracks) - count, 0) :]
 
 

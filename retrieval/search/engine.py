@@ -7,6 +7,7 @@ A score lies in [0, 1], higher is better; for one example it is (1 + cos) / 2, f
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from retrieval.catalog.tracks import TrackCache
@@ -20,7 +21,7 @@ from retrieval.search.plan import resolve, with_filter
 from retrieval.search.query import Answer, Query, Result, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from retrieval.catalog.reading import Catalog
@@ -34,12 +35,19 @@ class Search:
     """Answers queries over every space of one catalogue; safe to share between threads."""
 
     def __init__(
-        self, catalog: Catalog, index_root: Path, *, default_space: str, recall: float = RECALL_TARGET
+        self,
+        catalog: Catalog,
+        index_root: Path,
+        *,
+        default_space: str,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+        recall: float = RECALL_TARGET,
     ) -> None:
         self.catalog = catalog
         self.tracks = TrackCache(catalog)
         self.selections = Selections(catalog)
         self.default_space = default_space
+        self._renamed = renamed
         self._index_root, self._recall = index_root, recall
         self._spaces: dict[tuple[str, Granularity], SpaceIndex] = {}
 
@@ -51,12 +59,17 @@ class Search:
         IndexMissingError
             If no track was ever encoded in it: callers name spaces, and only real ones are kept and looked for on disk.
         """
-        name = name or self.default_space
+        name = self.space_name(name)
         if (name, granularity) not in self._spaces:
             newest_encoder_version(self.catalog, name)
             index = SpaceIndex(self.catalog, self._index_root, name, granularity, recall=self._recall)
             self._spaces.setdefault((name, granularity), index)
         return self._spaces[name, granularity]
+
+    def space_name(self, name: str | None = None) -> str:
+        """The default space, or the space of this name, which may be one that it had before."""
+        name = name or self.default_space
+        return self._renamed.get(name, name)
 
     @property
     def opened(self) -> Sequence[SpaceIndex]:

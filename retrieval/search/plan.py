@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Track
     from retrieval.catalog.tracks import TrackCache
+    from retrieval.errors import Place
     from retrieval.filters.compiled import Selections
     from retrieval.index.protocol import IndexView, Selection
     from retrieval.index.space import SpaceIndex
@@ -67,13 +68,11 @@ def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, 
     """
     seeds = _seeds(query, catalog, tracks)
     resolver = _Resolver(view, index.space, catalog, seeds)
-    positive, negative = (
-        [resolver.example(seed, query.path_of(name, number)) for number, seed in enumerate(side)]
-        for name, side in (("positive", query.positive), ("negative", query.negative))
-    )
+    positive = [resolver.example(seed, ("positive", number)) for number, seed in enumerate(query.positive)]
+    negative = [resolver.example(seed, ("negative", number)) for number, seed in enumerate(query.negative)]
     if query.half_life is not None:
-        ages = zip(positive, recommend.continuation(len(positive), query.half_life), strict=True)
-        positive = [replace(example, weight=example.weight * weight) for example, weight in ages]
+        weights = recommend.recency_weights(len(positive), query.half_life)
+        positive = [replace(one, weight=one.weight * weight) for one, weight in zip(positive, weights, strict=True)]
     excluded = frozenset(catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
     return Plan(query, index.space, view, positive, negative, seeds, excluded)
 
@@ -105,16 +104,16 @@ def _count_of(plan: Plan, track_ids: frozenset[int]) -> int:
 
 
 def _seeds(query: Query, catalog: Catalog, tracks: TrackCache) -> dict[str, Track]:
-    paths: dict[str, str] = {}
-    for name, side in (("positive", query.positive), ("negative", query.negative)):
-        for number, seed in enumerate(side):
+    places: dict[str, Place] = {}
+    for side, seeds in (("positive", query.positive), ("negative", query.negative)):
+        for number, seed in enumerate(seeds):
             if seed.track is not None:
-                paths.setdefault(seed.track, query.key_path_of(name, number))
-    tracks_by_key = tracks.by_key(list(paths))
-    for key, path in paths.items():
-        if key not in tracks_by_key:
-            raise UnknownTrackError(key, catalog.nearest_keys(key), path)
-    return tracks_by_key
+                places.setdefault(seed.track, (side, number))
+    known = tracks.by_key(list(places))
+    for key, place in places.items():
+        if key not in known:
+            raise UnknownTrackError(key, catalog.nearest_keys(key), place)
+    return known
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ class _Resolver:
     catalog: Catalog
     seeds: Mapping[str, Track]
 
-    def example(self, seed: Seed, path: str) -> Example:
-        """The example as a vector; `path` is where it stands in the query."""
+    def example(self, seed: Seed, place: Place) -> Example:
+        """The example as a vector; `place` is where it is in the query."""
         view = self.view
         if seed.track is None:
             if seed.encoder_version not in (None, view.encoder_version):
@@ -136,15 +135,15 @@ class _Resolver:
                     "index the catalogue again with the new weights"
                 )
             assert seed.vector is not None  # Seed.check
-            return recommend.Example(_unit(seed.vector, view.dim, path), seed.weight, "vector")
+            return recommend.Example(_unit(seed.vector, view.dim, place), seed.weight, "vector")
         track = self.seeds[seed.track]
         if seed.span_s is not None:
-            return recommend.Example(self._span_vector(track, seed.span_s, path), seed.weight, track.key)
+            return recommend.Example(self._span_vector(track, seed.span_s, place), seed.weight, track.key)
         vectors = vectors_of(track, view)
-        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, path)
+        vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, place)
         return recommend.Example(vector, seed.weight, track.key)
 
-    def _span_vector(self, track: Track, span_s: tuple[float, float], path: str) -> NDArray[np.float32]:
+    def _span_vector(self, track: Track, span_s: tuple[float, float], place: Place) -> NDArray[np.float32]:
         """The mean of the segments that the span touches."""
         segments = self.catalog.segments_of([track.id], self.space, self.view.encoder_version).get(track.id)
         if segments is None:
@@ -154,8 +153,9 @@ class _Resolver:
         touched = segments.touching(*span_s)
         if not len(touched.vectors):
             last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
-            raise QueryError(f"{path}.start_s", f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s", last)
-        return _unit(touched.vectors.mean(axis=0), self.view.dim, path)
+            reason = f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s"
+            raise QueryError("start_s", reason, last, place)
+        return _unit(touched.vectors.mean(axis=0), self.view.dim, place)
 
 
 def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
@@ -174,10 +174,10 @@ def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
     return vectors
 
 
-def _unit(vector: NDArray[np.float32], dim: int, path: str) -> NDArray[np.float32]:
+def _unit(vector: NDArray[np.float32], dim: int, place: Place) -> NDArray[np.float32]:
     if vector.shape != (dim,):
-        raise QueryError(f"{path}.vector", f"has {vector.size} values", f"{dim} finite numbers")
+        raise QueryError("vector", f"has {vector.size} values", f"{dim} finite numbers", place)
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     if not np.isfinite(norm) or norm == 0:
-        raise QueryError(f"{path}.vector", f"has norm {norm}", f"{dim} finite numbers, not all zero")
+        raise QueryError("vector", f"has norm {norm}", f"{dim} finite numbers, not all zero", place)
     return np.asarray(vector / norm, dtype=np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.errors import QueryError
+from retrieval.errors import OutOfRangeError
 from retrieval.search import recommend
 from retrieval.search.plan import vectors_of
 
@@ -52,22 +52,22 @@ def playlist(search: Search, start: str, end: str, steps: int, *, space: str | N
     UnknownTrackError, MissingEmbeddingError, IndexMissingError, IndexMismatchError, QueryError
     """
     if not 2 <= steps <= MAX_STEPS:
-        raise QueryError("steps", f"is {steps}", f"2 to {MAX_STEPS}")
+        raise OutOfRangeError("steps", f"is {steps}", f"2 to {MAX_STEPS}")
     index = search.space(space)
     view = index.view()
     ends = [search.catalog.track(key) for key in (start, end)]
     known = {track.id: track for track in ends}
 
-    def nearest(points: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        neighbors = view.search(points, k)
-        known.update(search.catalog.tracks_by_id(np.unique(neighbors.track_ids).tolist()))
+    def neighbors(points: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        nearest = view.search(points, k)
+        known.update(search.catalog.tracks_by_id(np.unique(nearest.track_ids).tolist()))
         # What was deleted a moment ago is no stop.
-        track_ids = np.where(np.isin(neighbors.track_ids, list(known)), neighbors.track_ids, -1)
-        vectors = np.zeros((*neighbors.vector_ids.shape, view.dim), np.float32)
-        vectors[neighbors.vector_ids >= 0] = view.vectors(neighbors.vector_ids[neighbors.vector_ids >= 0])
+        track_ids = np.where(np.isin(nearest.track_ids, list(known)), nearest.track_ids, -1)
+        vectors = np.zeros((*nearest.vector_ids.shape, view.dim), np.float32)
+        vectors[nearest.vector_ids >= 0] = view.vectors(nearest.vector_ids[nearest.vector_ids >= 0])
         return track_ids, vectors
 
-    path = recommend.path(_stop(ends[0], view), _stop(ends[1], view), steps, nearest)
+    path = recommend.path(_stop(ends[0], view), _stop(ends[1], view), steps, neighbors)
     tracks = [known[track_id] for track_id in path.track_ids.tolist()]
     return Playlist(tracks, path.cosines.tolist(), index.space, view.version, path.reason)
 

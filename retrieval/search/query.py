@@ -1,11 +1,16 @@
-"""What is asked of a catalogue, and what it answers."""
+"""What is asked of a catalogue, and what it answers.
+
+The `check` methods are where ranges are enforced, for every caller: what has passed them is trusted afterwards.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, get_args
 
-from retrieval.errors import QueryError
+from retrieval.errors import OutOfRangeError, QueryError
+from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,13 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.records import Granularity, Track
+    from retrieval.errors import Place
     from retrieval.filters.language import Filter
-    from retrieval.search.recommend import Strategy
 
 MAX_LIMIT = 1_000
 MAX_EXAMPLES = 100
 MAX_CANDIDATES = 10_000
 MAX_PLAYLIST = 1_000
+MAX_GAP = 1_000
+GROUPS = ("artist", "album")
+"""What `Diversity.max_per` limits."""
 HALF_LIFE = 5.0
 """Tracks of a playlist after which an example counts half, unless the caller says otherwise."""
 
@@ -52,14 +60,17 @@ class Seed:
         """The span of the track that is meant; none for the whole track, or a vector."""
         return None if self.start_s is None or self.end_s is None else (self.start_s, self.end_s)
 
-    def check(self, path: str) -> None:
-        """Refuse what names no example, or two; `path` is where it stands in the query."""
+    def check(self, place: Place) -> None:
+        """Refuse what names no example, or two; `place` is where it is in the query."""
         if (self.track is None) == (self.vector is None):
-            raise QueryError(path, "needs exactly one example", "track, vector")
+            raise QueryError("", "needs exactly one example", "track, vector", place)
         if (self.start_s is None) != (self.end_s is None) or (self.vector is not None and self.start_s is not None):
-            raise QueryError(path, "has half a span", "track with start_s and end_s")
+            raise QueryError("", "has half a span", "track with start_s and end_s", place)
         if self.start_s is not None and self.end_s is not None and not 0 <= self.start_s < self.end_s:
-            raise QueryError(f"{path}.end_s", f"is {self.end_s}, start_s is {self.start_s}", "0 ≤ start_s < end_s")
+            raise QueryError("end_s", f"is {self.end_s}, start_s is {self.start_s}", "0 ≤ start_s < end_s", place)
+        if not MIN_WEIGHT <= self.weight <= MAX_WEIGHT:
+            accepted = f"a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"
+            raise OutOfRangeError("weight", f"is {self.weight}", accepted, place)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,15 @@ class Diversity:
     fold_duplicates: bool = False
     csls: bool = False
 
+    def check(self) -> None:
+        """Refuse what is out of range."""
+        _check_range("mmr", self.mmr, 0, 1)
+        _check_range("candidates", self.candidates, 1, MAX_CANDIDATES)
+        for group, limit in self.max_per.items():
+            if group not in GROUPS:
+                raise QueryError(f"max_per.{group}", "is not known", ", ".join(GROUPS))
+            _check_range(f"max_per.{group}", limit, 1, inf, "1 or more")
+
 
 @dataclass(frozen=True)
 class QueueContext:
@@ -90,6 +110,11 @@ class QueueContext:
     previous: Sequence[str] = ()
     artist_gap: int = 0
     album_gap: int = 0
+
+    def check(self) -> None:
+        """Refuse what is out of range."""
+        for name in ("artist_gap", "album_gap"):
+            _check_range(name, getattr(self, name), 0, MAX_GAP, f"0 or more, at most {MAX_GAP}")
 
 
 @dataclass(frozen=True)
@@ -142,37 +167,26 @@ class Query:
         QueryError
             With the field and what it takes.
         """
-        if self.half_life is not None and not 1 <= len(self.positive) <= MAX_PLAYLIST:
-            raise QueryError("query.continue.playlist", f"has {len(self.positive)} tracks", f"1 to {MAX_PLAYLIST}")
-        if not self.positive:
-            raise QueryError("query", "has no example", "track, vector, recommend.positive, continue.playlist")
-        for name, seeds in (("positive", self.positive), ("negative", self.negative)):
-            if len(seeds) > MAX_EXAMPLES and not self._is_playlist(name):
-                raise QueryError(f"query.recommend.{name}", f"has {len(seeds)} examples", f"at most {MAX_EXAMPLES}")
+        most_positive = MAX_EXAMPLES if self.half_life is None else MAX_PLAYLIST
+        for side, seeds, least, most in (
+            ("positive", self.positive, 1, most_positive),
+            ("negative", self.negative, 0, MAX_EXAMPLES),
+        ):
+            if not least <= len(seeds) <= most:
+                count = f"has {len(seeds)} examples" if seeds else "is empty"
+                raise OutOfRangeError(side, count, f"{least} to {most} examples")
             for number, seed in enumerate(seeds):
-                seed.check(self.path_of(name, number))
-        if not 1 <= self.limit <= MAX_LIMIT:
-            raise QueryError("limit", f"is {self.limit}", f"1 to {MAX_LIMIT}")
-        if self.diversity is not None:
-            if not 1 <= self.diversity.candidates <= MAX_CANDIDATES:
-                accepted = f"1 to {MAX_CANDIDATES}"
-                raise QueryError("diversity.candidates", f"is {self.diversity.candidates}", accepted)
-            if not 0 <= self.diversity.mmr <= 1:
-                raise QueryError("diversity.mmr", f"is {self.diversity.mmr}", "0 to 1")
-
-    def path_of(self, side: str, number: int) -> str:
-        """Where an example of ``positive`` or ``negative`` stands in the query, for errors."""
-        if self._is_playlist(side):
-            return f"query.continue.playlist[{number}]"
-        return f"query.recommend.{side}[{number}]" if len(self.positive) > 1 or self.negative else "query"
-
-    def key_path_of(self, side: str, number: int) -> str:
-        """Where the key of such an example stands."""
-        path = self.path_of(side, number)
-        return path if self._is_playlist(side) else f"{path}.track"
-
-    def _is_playlist(self, side: str) -> bool:
-        return side == "positive" and self.half_life is not None
+                seed.check((side, number))
+        if self.strategy not in get_args(Strategy):
+            raise QueryError("strategy", f"is {self.strategy!r}", ", ".join(get_args(Strategy)))
+        if self.half_life is not None and not 0 < self.half_life < inf:
+            raise OutOfRangeError("half_life", f"is {self.half_life}", "a number above 0")
+        _check_range("limit", self.limit, 1, MAX_LIMIT)
+        if self.score_threshold is not None:
+            _check_range("score_threshold", self.score_threshold, 0, 1)
+        for part in (self.diversity, self.context):
+            if part is not None:
+                part.check()
 
 
 @dataclass(frozen=True)
@@ -253,3 +267,8 @@ def similar(track: str, **options: Any) -> Query:
 def continued(playlist: Sequence[str], *, half_life: float = HALF_LIFE, **options: Any) -> Query:
     """What goes on where a playlist ends, by keys, oldest first: like its last tracks most."""
     return Query([Seed(key) for key in playlist], half_life=half_life, **options)
+
+
+def _check_range(field: str, value: float, least: float, most: float, accepted: str = "") -> None:
+    if not least <= value <= most:  # also what is no number
+        raise OutOfRangeError(field, f"is {value}", accepted or f"{least} to {most}")

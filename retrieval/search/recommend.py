@@ -19,7 +19,7 @@ Scores lie in [0, 1]. They depend on the ratios of the weights alone. Only ratio
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from retrieval.errors import QueryError
 
 Strategy = Literal["average_vector", "best_score", "sum_scores"]
-FIELD = "query.recommend"
 MIN_NORM = 1e-6
 """Of what examples leave of each other, relative to their weight: anything shorter is rounding, not a direction."""
 MIN_WEIGHT, MAX_WEIGHT = 1e-30, 1e30
@@ -109,10 +108,8 @@ def queries(
     Raises
     ------
     QueryError
-        If there is no positive, a weight is out of range, the strategy is unknown, or the examples of a linear
-        strategy cancel out.
+        If the examples of a linear strategy cancel out.
     """
-    _check(positives, negatives, strategy)
     if strategy == "best_score":
         return np.stack([example.vector for example in positives]).astype(np.float32, copy=False)
     direction = _direction(positives, negatives, strategy)
@@ -140,7 +137,6 @@ def scores(
     QueryError
         As `queries`.
     """
-    _check(positives, negatives, strategy)
     if strategy == "best_score":
         return _best_score(vectors, positives, negatives)
     direction = _direction(positives, negatives, strategy)
@@ -162,7 +158,6 @@ def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strate
     -------
     int64 [n], places in `positives`
     """
-    _check(positives, (), strategy)
     if strategy == "best_score":
         loss = _scaled_distances(vectors, positives, 1.0)
     else:
@@ -171,25 +166,18 @@ def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strate
     return most
 
 
-def continuation(n_tracks: int, half_life: float) -> list[float]:
+def recency_weights(n_tracks: int, half_life: float) -> list[float]:
     """Weights that continue a playlist from where it is now: w_i = 2^(−age_i / half_life).
 
     Parameters
     ----------
     n_tracks : length of the playlist; the last track has age 0 and so weight 1, the one before it age 1
-    half_life : tracks after which an example counts half
+    half_life : above 0, tracks after which an example counts half
 
     Returns
     -------
     `n_tracks` weights above 0, in the playlist's order
-
-    Raises
-    ------
-    QueryError
-        If the half-life is not a number above 0.
     """
-    if not (np.isfinite(half_life) and half_life > 0):
-        raise QueryError("query.continue.half_life", f"is {half_life}", "a number above 0")
     return [2.0 ** -min(age / half_life, MAX_HALVINGS) for age in reversed(range(n_tracks))]
 
 
@@ -203,14 +191,7 @@ def path(start: Stop, end: Stop, steps: int, search: PathSearch) -> Path:
     ----------
     steps : length of the path, both ends included, at least 2
     search : called once, for `steps` tracks a point: as many cannot all be taken before
-
-    Raises
-    ------
-    QueryError
-        If `steps` is below 2.
     """
-    if steps < 2:
-        raise QueryError("steps", f"is {steps}", "2 or more")
     if start.track_id == end.track_id:
         return Path(np.array([start.track_id], np.int64), np.empty(0), "the path ends where it starts")
     stops, used = [start], {start.track_id, end.track_id, -1}
@@ -243,18 +224,6 @@ def _arc(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[n
     return np.asarray(points, dtype=np.float32)
 
 
-def _check(positives: Sequence[Example], negatives: Sequence[Example], strategy: str) -> None:
-    if strategy not in get_args(Strategy):
-        raise QueryError(f"{FIELD}.strategy", f"is {strategy!r}", ", ".join(get_args(Strategy)))
-    if not positives:
-        raise QueryError(f"{FIELD}.positive", "is empty", "one or more examples")
-    for side, examples in (("positive", positives), ("negative", negatives)):
-        for number, example in enumerate(examples):
-            if not MIN_WEIGHT <= example.weight <= MAX_WEIGHT:
-                accepted = f"a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"
-                raise QueryError(f"{FIELD}.{side}[{number}].weight", f"is {example.weight}", accepted)
-
-
 def _direction(positives: Sequence[Example], negatives: Sequence[Example], strategy: Strategy) -> NDArray[np.float64]:
     """What a linear strategy multiplies candidates by, float64 [dim], norm at most 3."""
     liked, disliked = _weighted_sum(positives), _weighted_sum(negatives)
@@ -266,7 +235,7 @@ def _direction(positives: Sequence[Example], negatives: Sequence[Example], strat
         direction = 2 * average - disliked / _weights(negatives).sum() if negatives else average
     if np.linalg.norm(direction) < MIN_NORM:
         reason = "negatives cancel the positives" if negatives else "positives cancel each other"
-        raise QueryError(FIELD, f"the {reason}", "other examples or weights, or strategy best_score")
+        raise QueryError("", f"the {reason}", "other examples or weights, or strategy best_score")
     return direction
 
 

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from api.http.answers import answer_out
+from api.documents.answer import answer_out
 from api.http.app import create_app
 from api.wiring import LoadedEncoders, Soundalike
 from encoders.encoder import Encoder
 from retrieval.filters.language import parse_filter
 from retrieval.search.query import similar
+from tests.api.conftest import refused
 from tests.conftest import tone
 
 
@@ -33,16 +34,6 @@ def here(soundalike: Soundalike, music: Path) -> Soundalike:
 def client(here: Soundalike) -> Iterator[FlaskClient]:
     with create_app(here).test_client() as client:
         yield client
-
-
-def refused(response: Any, status: int, slug: str) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.content_type == "application/problem+json"
-    body: dict[str, Any] = json.loads(response.data)
-    assert body["type"] == f"/problems/{slug}"
-    assert body["status"] == status
-    assert body["detail"]
-    return body
 
 
 def test_http_equals_the_direct_call(client: FlaskClient, here: Soundalike) -> None:
@@ -157,6 +148,8 @@ def test_a_clip_needs_its_file_and_a_body_that_fits(client: FlaskClient, music: 
     assert refused(client.post("/v1/query/audio", data={}), 422, "invalid-request")["field"] == "file"
     form = {"file": (music / "low" / "tone03.wav").open("rb"), "body": '{"limit": "many"}'}
     assert refused(client.post("/v1/query/audio", data=form), 422, "invalid-request")["field"] == "limit"
+    form = {"file": (io.BytesIO(b"no song"), "clip.wav"), "body": '{"diversity": {"mmr": 2}}'}  # seen before the file
+    assert refused(client.post("/v1/query/audio", data=form), 422, "invalid-request")["field"] == "diversity.mmr"
 
 
 def audio_of(client: FlaskClient, key: str) -> bytes:

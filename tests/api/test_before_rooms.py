@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from sqlalchemy import create_engine, text
 from api.http.app import create_app
 from api.settings import Settings
 from api.wiring import Soundalike, open_soundalike
+from retrieval.errors import IndexMissingError
 from retrieval.index.snapshots import open_snapshot
 from retrieval.index.view import LocalView
+from retrieval.search.query import similar
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "before_rooms"
 GOLDEN: dict[str, Any] = json.loads(gzip.decompress((KEPT / "answers.json.gz").read_bytes()))
@@ -52,7 +56,36 @@ def test_queries_are_answered_as_before(client: FlaskClient) -> None:
         answer = client.post("/v1/query", json=golden["body"])
         assert answer.status_code == 200, (golden["body"], answer.json)
         shown = {name: value for name, value in (answer.json or {}).items() if name != "timing_ms"}
-        assert shown == rounded(golden["answer"]), golden["body"]
+        assert shown == rounded(renamed(golden["answer"])), golden["body"]
+
+
+def test_who_says_clmr_means_timbre(client: FlaskClient, before: Soundalike) -> None:
+    index_root = before.settings.index_root
+    assert {path.name for path in index_root.iterdir() if path.is_dir()} == {"soundalike", "timbre"}
+    key = "music/A/01.wav"
+    called = [
+        (
+            client.post("/v1/query", json={"query": {"track": key}, "space": space}).json,
+            client.get(f"/v1/tracks/{key}/similar", query_string={"space": space}).json,
+            client.get(f"/v1/tracks/{key}/embedding", query_string={"space": space}).json,
+        )
+        for space in ("clmr", "timbre")
+    ]
+    for old, new in zip(*called, strict=True):
+        assert old is not None
+        assert new is not None
+        assert old["space"] == new["space"] == "timbre"
+        assert old.keys() == new.keys()
+        assert all(old[name] == new[name] for name in old if name != "timing_ms")
+    with open_soundalike(replace(before.settings, space="clmr")) as meant:
+        assert meant.search.answer(similar(key)).space == "timbre"
+        assert meant.encoder(meant.settings.space).version == before.catalog.encoder_version("timbre")
+        ready = create_app(meant).test_client().get("/readyz").json
+        assert ready is not None
+        assert ready["space"] == "timbre"
+    own = replace(before.settings, encoders={"clmr": "tests.conftest:BANDS"})
+    with open_soundalike(own) as theirs, pytest.raises(IndexMissingError, match="space 'clmr' holds no track"):
+        theirs.search.space("clmr")
 
 
 def test_listings_tracks_and_tags_are_as_before(client: FlaskClient) -> None:
@@ -81,6 +114,15 @@ def test_an_index_of_inverted_lists_finds_what_it_found(tmp_path: Path) -> None:
         for name, answer in (("", found), ("filtered_", filtered), ("exact_", exact)):
             assert np.array_equal(answer.track_ids, golden[f"{name}ids"])
             assert np.allclose(answer.cosines, golden[f"{name}cosines"], atol=1e-6)
+
+
+def renamed(value: Any) -> Any:
+    """What was called clmr then is timbre now."""
+    if isinstance(value, dict):
+        return {name: renamed(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [renamed(inner) for inner in value]
+    return re.sub(r"^clmr(?=$|-[0-9a-f]{12}$)", "timbre", value) if isinstance(value, str) else value
 
 
 def rounded(value: Any) -> Any:

@@ -1,14 +1,11 @@
 """The command line as a user sees it: exit codes, one line for every error, JSON, and Ctrl-C."""
 
-import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,56 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sqlalchemy import Engine, text
 
-from api.cli.main import main
-from api.settings import SettingsError, read_settings
 from api.wiring import Soundalike
 from encoders.checkpoints.files import save_weights
-from encoders.models.embeddings.clmr import StatisticsNet
 from encoders.models.embeddings.samplecnn import SPEC as SAMPLECNN
-from tests.conftest import tone
-
-
-@pytest.fixture
-def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[str, str]:
-    return os.environ | {
-        "DATABASE_URL": database_url,
-        "SOUNDALIKE_HOME": str(tmp_path / "home"),
-        "SOUNDALIKE_CACHE": str(weights_dir.parent),
-        "SOUNDALIKE_SPACE": "musicnn",
-        "COLUMNS": "200",
-    }
-
-
-@dataclass(frozen=True)
-class Done:
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process, with the environment of the test."""
-
-    def call(*arguments: str | Path, expect: int = 0, **changed: str) -> Done:
-        for name, value in (environment | changed).items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        done = Done(*capsys.readouterr())
-        assert ended.value.code == expect, done
-        return done
-
-    return call
-
-
-def loaded(done: Done) -> Any:
-    return json.loads(done.stdout)
+from encoders.models.embeddings.timbre import StatisticsNet
+from tests.conftest import Run, loaded, tone
 
 
 def test_a_folder_to_answers(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
@@ -106,72 +59,6 @@ def test_a_folder_to_answers(run: Run, music: Path, write_wav: Callable[..., Pat
     assert loaded(run("rebuild", "--json"))[0]["manifest"]["count"] == 12
     run("delete", "music/low/tone03.wav")
     assert "nearest keys: music/low/tone0" in run("similar", "music/low/tone03.wav", expect=1).stderr
-
-
-def results(done: Done) -> list[str]:
-    return [result["track"] for result in loaded(done)["results"]]
-
-
-def test_searches_of_every_kind(run: Run, engine: Engine, music: Path, tmp_path: Path) -> None:
-    run("index", music)
-    low, high = "music/low/tone01.wav", "music/high/tone10.wav"
-    several = results(run("similar", low, high, "--strategy", "best_score", "--json"))
-    assert len(several) == 10
-    assert not {low, high} & set(several)
-    assert {several[0], several[1]} <= {f"music/low/tone0{n}.wav" for n in (0, 2, 3)} | {
-        f"music/high/tone{n:02}.wav" for n in (8, 9, 11)
-    }
-    unlike = loaded(run("similar", low, "--unlike", high, "--unlike", music / "high" / "tone11.wav", "--json"))
-    assert {result["track"] for result in unlike["results"]} == {
-        f"music/{'low' if n < 6 else 'high'}/tone{n:02}.wav" for n in (0, *range(2, 10))
-    }
-    assert unlike["results"][0]["explain"]["driven_by"] == low
-    table = run("similar", low, "--unlike", high, "-n", "2", "--exclude", "music/low/tone00.wav").stdout
-    assert table.startswith(f"sounds like {low}, unlike {high}")
-    assert "1 dropped by exclude" in table
-
-    by_part = ("similar", low, "--granularity", "segment", "-n", "3", "--json")
-    parts = loaded(run(*by_part))["results"]
-    assert all(0 <= part["span"]["start_s"] < part["span"]["end_s"] <= 4.2 for part in parts)
-    assert "0:00 – 0:03" in run("similar", low, "--granularity", "segment").stdout
-    span = ("--from-s", "0", "--to-s", "2", "--json")
-    assert results(run("similar", low, *span)) == results(run("similar", low, "--json"))  # it has one segment
-    clip = shutil.copy(music / "low" / "tone01.wav", tmp_path / "clip.wav")
-    assert results(run("similar", clip, *span))[0] == low
-
-    folded = loaded(run("similar", low, "--fold-duplicates", "--mmr", "0.3", "--json"))
-    assert folded["stats"]["dropped"]["duplicate"] == 11 - len(folded["results"]) > 0  # neighbouring tones are alike
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE tracks SET artist = 'A', album = 'B' WHERE key LIKE 'music/low/%'"))
-    few = results(run("similar", low, "--max-per", "artist=3", "--max-per", "album=2", "--json"))
-    assert (len(few), sum("low" in key for key in few)) == (8, 2)
-    assert len(results(run("similar", low, "--mmr", "1", "-n", "4", "--json"))) == 4
-
-    body = tmp_path / "body.json"
-    body.write_text(json.dumps({"query": {"track": low}, "limit": 4}))
-    assert results(run("query", body, "--json")) == results(run("similar", low, "-n", "4", "--json"))
-    assert low not in run("query", body).stdout.split("\n", 1)[1]
-    for wrong, message in (
-        ("{", "is not JSON"),
-        ('{"query": {"track": "a"}, "limits": 1}', "limits: Extra inputs are not permitted"),
-        ('{"query": {"recommend": {"positive": [{"vector": [1]}]}}}', "query.recommend.positive[0].vector: has 1 val"),
-    ):
-        body.write_text(wrong)
-        assert message in run("query", body, expect=1).stderr
-
-    way = loaded(run("path", low, high, "-n", "5", "--json"))
-    assert [way["tracks"][place]["track"] for place in (0, -1)] == [low, high]
-    assert len({stop["track"] for stop in way["tracks"]}) == 5
-    assert way["tracks"][-1]["cosine_to_next"] is None
-    shown = run("path", low, high, "-n", "5").stdout
-    for stop in way["tracks"][:-1]:
-        assert f"{stop['cosine_to_next']:.3f}" in shown
-        assert stop["track"] in shown
-
-    assert [report["manifest"]["granularity"] for report in loaded(run("rebuild", "--json"))] == ["track", "segment"]
-    assert run("rebuild", "--granularity", "segment").stdout == "musicnn: 12 tracks, 12 segments, flat\n"
-    rebuilt = loaded(run(*by_part))["results"]
-    assert [(part["track"], part["span"]) for part in rebuilt] == [(part["track"], part["span"]) for part in parts]
 
 
 @pytest.mark.parametrize(
@@ -258,38 +145,8 @@ def test_weights_are_listed(run: Run) -> None:
     rows = {row["name"]: row for row in loaded(run("weights", "list", "--json"))}
     assert rows["musicnn"]["here"]
     assert rows["musicnn"]["license"] == "ISC"
-    assert (rows["clmr"]["dim"], rows["clmr-samplecnn"]["dim"]) == (256, 512)
+    assert (rows["timbre"]["dim"], rows["clmr-samplecnn"]["dim"]) == (256, 512)
     assert "musicnn" in run("weights", "list").stdout
-
-
-def test_settings_name_the_variable() -> None:
-    with pytest.raises(SettingsError, match="SOUNDALIKE_DECODE_THREADS is 'many'; accepted: a number above zero"):
-        read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
-    with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
-        read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
-
-
-@pytest.mark.parametrize("recall", ["most", "1", "0.5", "nan"])
-def test_a_recall_that_no_index_is_tuned_to_is_refused(recall: str) -> None:
-    with pytest.raises(SettingsError, match=f"SOUNDALIKE_INDEX_RECALL is '{recall}'; accepted: a number from 0.8 to"):
-        read_settings({"SOUNDALIKE_INDEX_RECALL": recall})
-
-
-def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
-    def read(raw: str) -> Any:
-        return read_settings({"SOUNDALIKE_ENCODERS": raw}).encoders
-
-    assert read_settings({}).encoders == read("") == {}
-    assert read("mine=my.module:SPEC") == {"mine": "my.module:SPEC"}
-    assert read(" mine = my.module:SPEC, other=o:make,") == {"mine": "my.module:SPEC", "other": "o:make"}
-    for wrong in ("mine", "mine=", "mine=module", "mine=module:", "mine=:SPEC", "=module:SPEC", "a=b:c,d"):
-        with pytest.raises(SettingsError, match=r"SOUNDALIKE_ENCODERS is .*; accepted: name=module:attribute, separ"):
-            read(wrong)
-
-
-def test_the_space_is_ours_unless_another_is_named() -> None:
-    assert read_settings({}).space == "soundalike"
-    assert read_settings({"SOUNDALIKE_SPACE": "musicnn"}).space == "musicnn"
 
 
 OWN_ENCODER = """
@@ -383,8 +240,8 @@ def corpus(run: Run, tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
     return tmp_path / "corpus"
 
 
-def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
-    arguments = ("train", "clmr", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
+def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
+    arguments = ("train", "timbre", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
     report = loaded(run(*arguments, "--hold-out", "second", "--json"))
     assert report["measure"] == "half-track recall@1"
     assert report["trained"] == 1.0  # two tracks of other tones
@@ -392,72 +249,21 @@ def test_our_clmr_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_pat
     first = Path(report["weights"]).read_bytes()
     again = run(*arguments, "--hold-out", "second").stdout  # nothing is left to do
     assert "half-track recall@1 on what was held out: 1.000, untrained" in again
-    assert f"soundalike weights import clmr {report['weights']}" in again
+    assert f"soundalike weights import timbre {report['weights']}" in again
     assert Path(report["weights"]).read_bytes() == first
     cache = str(tmp_path / "cache")
-    run("weights", "import", "clmr", report["weights"], SOUNDALIKE_CACHE=cache)
-    run("index", tmp_path / "sources", "--space", "clmr", SOUNDALIKE_CACHE=cache)
-    answer = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    run("weights", "import", "timbre", report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", tmp_path / "sources", "--space", "timbre", SOUNDALIKE_CACHE=cache)
+    answer = loaded(run("similar", "sources/first/0.wav", "--space", "timbre", "--json"))
     assert len(answer["results"]) == 4
-
-
-def test_a_playlist_goes_on(
-    run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path, engine: Engine
-) -> None:
-    run("index", music)
-    low = [f"music/low/tone{n:02}.wav" for n in range(4)]
-    playlist = tmp_path / "road.m3u8"
-    playlist.write_text(f"#EXTM3U\n{low[0]}\nmusic/low/tone01.wav\n\nfile://{music}/low/tone02.wav\n{low[3]}\n")
-    found = results(run("continue", playlist, "--json", "-n", "8"))
-    assert len(found) == 8
-    assert not set(low) & set(found)
-    assert found == results(run("continue", *low, "--json", "-n", "8"))
-    body = tmp_path / "body.json"
-    body.write_text(json.dumps({"query": {"continue": {"playlist": low, "half_life": 1}}, "limit": 8}))
-    short = run("continue", playlist, "--half-life", "1", "--json", "-n", "8")
-    assert results(short) == results(run("query", body, "--json"))
-    assert loaded(short)["results"][0]["explain"]["driven_by"] == low[3]
-    shown = run("continue", playlist, "-n", "2").stdout
-    assert shown.startswith(f"goes on after {low[3]}")
-
-    outside = write_wav(tmp_path / "outside.wav", tone(110 * 2, 3.3))  # tone03, from elsewhere
-    (tmp_path / "outside.m3u").write_text("outside.wav\n")
-    assert results(run("continue", tmp_path / "outside.m3u", "--json", "-n", "1")) == [low[3]]
-    assert results(run("continue", outside, "--json", "-n", "1")) == [low[3]]
-
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE tracks SET artist = right(key, 5) WHERE key LIKE 'music/high/%'"))
-        connection.execute(text("UPDATE tracks SET artist = 'A' WHERE key LIKE 'music/low/%'"))
-    gapped = results(run("continue", playlist, "--artist-gap", "3", "--json", "-n", "4"))
-    assert [key.startswith("music/low") for key in gapped] == [False, False, False, True]
-
-
-def test_a_playlist_that_cannot_go_on_says_why(run: Run, music: Path, tmp_path: Path) -> None:
-    run("index", music)
-    playlist = tmp_path / "road.m3u8"
-    for content, message in (
-        ("#EXTM3U\n", "road.m3u8: lists no track"),
-        (
-            "music/low/tone01.wav\n#\nmusic/low/tone99.wav\n",
-            "road.m3u8, line 3: no track with key 'music/low/tone99.wav'; ne",
-        ),
-        ("letter.mp3\n", "road.m3u8, line 1: "),
-        ("music/low/tone01.wav\n" * 1001, "the playlist has 1001 tracks; accepted: the last 1000 of it"),
-    ):
-        playlist.write_text(content)
-        (tmp_path / "letter.mp3").write_text("not a song")
-        assert message in run("continue", playlist, expect=1).stderr
-    assert "no track with key 'nowhere'" in run("continue", "nowhere", expect=1).stderr
-    assert "no such file" in run("continue", tmp_path / "none.m3u8", expect=1).stderr
-    run("continue", expect=2)
-    run("continue", playlist, "--half-life", "0", expect=2)
-    run("continue", playlist, "--half-life", "nan", expect=1)
+    renamed = loaded(run("similar", "sources/first/0.wav", "--space", "clmr", "--json"))
+    assert (renamed["space"], renamed["results"]) == ("timbre", answer["results"])
 
 
 def test_tracks_without_two_windows_are_told(run: Run, music: Path, tmp_path: Path) -> None:
     run("train", "corpus", music, "--out", tmp_path / "corpus")
     for model, message in (
-        (("clmr",), "no track is as long as two windows of 10 s"),
+        (("timbre",), "no track is as long as two windows of 10 s"),
         (("tagger", "tagging-student"), "0 stretches of tracks as long as a window, fewer than a batch of 2"),
     ):
         out = tmp_path / model[0]
@@ -483,7 +289,7 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     answer = loaded(run("similar", "sources/first/0.wav", "--space", "tagging-student", "--json"))
     assert len(answer["results"]) == 4
 
-    save_weights(tmp_path / "cache" / "weights" / "clmr.safetensors", StatisticsNet().state_dict(), {})
+    save_weights(tmp_path / "cache" / "weights" / "timbre.safetensors", StatisticsNet().state_dict(), {})
     parts = ("--weights", tmp_path / "cache" / "weights")
     shown = run("train", "soundalike", "--corpus", corpus, "--out", tmp_path / "joined", *parts).stdout
     joined = tmp_path / "joined" / "soundalike.safetensors"

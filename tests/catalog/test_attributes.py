@@ -139,7 +139,7 @@ def test_a_refresh_that_fails_changes_nothing(
     attributes.refresh()
     ids = {key: catalog.track(key).id for key in "abc"}
     revision = attributes.revision
-    catalog.store(replace(analysis("a", rng), artist="B", tags={"jazz": 0.5}))
+    catalog.store(replace(analysis("a", rng, tags={"jazz": 0.5}), artist="B"))
     catalog.delete("c")
 
     def broken(**_: Any) -> Any:
@@ -168,7 +168,7 @@ def test_a_refresh_sees_one_moment(catalog: Catalog, rng: np.random.Generator, m
     read_tags = changes.tag_changes
 
     def overtaken(**asked: Any) -> Any:
-        catalog.store(replace(analysis("a", rng), artist="B", tags={"jazz": 0.5}))
+        catalog.store(replace(analysis("a", rng, tags={"jazz": 0.5}), artist="B"))
         return read_tags(**asked)
 
     monkeypatch.setattr(changes, "tag_changes", overtaken)
@@ -198,7 +198,7 @@ def test_more_rows_than_a_chunk_are_all_read(
     monkeypatch.setattr(attributes_module, "ROWS_A_CHUNK", 3)
     monkeypatch.setattr(attributes_module, "NUMBERS_A_CHUNK", 5)
     scores = {f"t{number}": {f"tag {n}": (n + 1) / 10 for n in range(number % 4)} for number in range(10)}
-    catalog.store_many([replace(analysis(key, rng), tags=tags) for key, tags in scores.items()])
+    catalog.store_many([analysis(key, rng, tags=tags) for key, tags in scores.items()])
     attributes = Attributes(catalog)
     attributes.refresh()
     ids = catalog.ids_by_key(list(scores))

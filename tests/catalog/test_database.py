@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,16 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from retrieval.catalog.database import alembic_config, check_schema, connected, migrate
+from indexer.stages.fingerprint import FingerprintStage
+from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate
+from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
 from retrieval.errors import DatabaseUnavailableError, SchemaError
+
+TRACK = """INSERT INTO tracks (key, duration_s, uri, content_hash, size_bytes, modified_ns, revision)
+    VALUES (:key, 1, :key, '', 1, 1, :revision)"""
+EMBEDDING = """INSERT INTO embeddings (track_id, space, start_s, end_s, vector, encoder_version)
+    VALUES (:id, :space, 0, 1, :vector, :version)"""
 
 
 def tables_of(engine: Engine) -> set[str]:
@@ -34,6 +42,72 @@ def test_upgrade_then_downgrade_leaves_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("own", "renamed"),
+    [
+        ([], True),
+        ([(2, "clmr", "clmr-own", 32)], True),  # of another encoder that its user calls so
+        ([(2, "timbre", "timbre-own", 32)], False),
+    ],
+)
+def test_what_was_clmr_becomes_timbre_and_what_is_ones_own_stays(
+    own: list[tuple[int, str, str, int]], renamed: bool, empty_database_url: str
+) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine, "0003")
+    kept = [(1, "clmr-samplecnn", "clmr-samplecnn-abc", 512), *own]
+    with engine.begin() as connection:
+        for number in (1, 2):
+            connection.execute(text(TRACK), {"key": f"{number}.wav", "revision": number})
+        for track_id, space, version, dim in [(1, "clmr", "clmr-abc", 256), *kept]:
+            values = {"id": track_id, "space": space, "version": version, "vector": bytes(2 * dim)}
+            connection.execute(text(EMBEDDING), values)
+
+    def embedded() -> list[tuple[int, str, str, int]]:
+        rows = "SELECT track_id, space, encoder_version, octet_length(vector) / 2 FROM embeddings"
+        with engine.connect() as connection:
+            return sorted(tuple(row) for row in connection.execute(text(rows)))  # type: ignore[type-var]
+
+    before = embedded()
+    migrate(engine, "0004")
+    assert embedded() == (sorted([*kept, (1, "timbre", "timbre-abc", 256)]) if renamed else before)
+    if not own:
+        with engine.begin() as connection:
+            command.downgrade(alembic_config(connection), "0003")
+        assert embedded() == before
+    engine.dispose()
+
+
+BEFORE_ANALYSES = """
+    INSERT INTO tracks (key, duration_s, uri, content_hash, size_bytes, modified_ns, revision, indexed_at)
+        SELECT key, 3, '/' || key, key, 1, 1, revision, '2024-02-03T04:05:06Z'
+        FROM unnest(ARRAY['both', 'one', 'neither']) WITH ORDINALITY AS new (key, revision);
+    INSERT INTO embeddings (track_id, space, segment_no, start_s, end_s, vector, encoder_version)
+        SELECT id, space, segment_no, 0, 1, '', space || '-1'
+        FROM tracks, unnest(ARRAY['s', 't']) AS space, unnest(ARRAY[NULL, 0, 1]) AS segment_no
+        WHERE key = 'both' OR key = 'one' AND space = 't';
+    INSERT INTO fingerprints (track_id, words) SELECT id, '' FROM tracks WHERE key = 'both';
+"""
+
+
+def test_what_was_analysed_before_is_known(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine, "0003")
+    with engine.begin() as connection:
+        connection.execute(text(BEFORE_ANALYSES))
+    migrate(engine)
+    keys = ["both", "one", "neither"]
+    assert {key: known.analyses for key, known in Catalog(engine).stored_tracks(keys).items()} == {
+        "both": {"embedding/s": "s-1", "embedding/t": "t-1", "fingerprint": FingerprintStage.version},
+        "one": {"embedding/t": "t-1"},
+        "neither": {},
+    }
+    with engine.connect() as connection:
+        statement = text("SELECT DISTINCT analysed_at FROM analyses")
+        assert connection.execute(statement).scalars().all() == [datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)]
+    engine.dispose()
+
+
 def test_a_key_is_found_by_its_unique_index_and_its_like_by_trigrams(engine: Engine) -> None:
     like = "SELECT key FROM tracks WHERE deleted_at IS NULL ORDER BY (key || '') <-> 'a', key LIMIT 3"
     equal = "SELECT id FROM tracks WHERE key = 'a' AND deleted_at IS NULL"
@@ -51,7 +125,8 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
 
 def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
-    with pytest.raises(SchemaError, match=r"at nothing, this version needs 0003: run `soundalike migrate`"):
+    newest = max(path.name[:4] for path in MIGRATIONS.glob("versions/0*.py"))
+    with pytest.raises(SchemaError, match=rf"at nothing, this version needs {newest}: run `soundalike migrate`"):
         check_schema(engine)
     engine.dispose()
 

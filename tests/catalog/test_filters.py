@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from retrieval.catalog import tables as models
 from retrieval.catalog.reading import Catalog
-from retrieval.catalog.records import TrackAnalysis
+from retrieval.catalog.records import TagScores, TrackAnalysis
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
@@ -53,10 +53,9 @@ def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Know
     }
     tags = {tag: float(rng.integers(1, 5)) / 4 for tag in TAGS if rng.random() < 0.7}
     own_analysis = replace(
-        analysis(f"t{number}", rng, n_segments=1, content=content),
+        analysis(f"t{number}", rng, n_segments=1, content=content, tags=tags),
         duration_s=DURATION_S,
         metadata=meta,
-        tags=tags,
         **{"artist": None, **kept},
     )
     heard = {
@@ -103,7 +102,7 @@ def values_of(known: Known) -> dict[str, list[Any]]:
         "meta.shop.live": str(track.metadata["shop"]["live"]).lower(),
         "meta.note": track.metadata["note"],
         **(known.rhythm or {}),
-        **{f"tags.{tag}": score for tag, score in track.tags.items()},
+        **{f"tags.{tag}": score for tag, score in track.of(TagScores)[0].scores.items()},
         **{f"language.{language}": ratio for language, ratio in known.languages.items()},
         **{f"chords.{label}": known.chords.count(label) / DURATION_S for label in known.chords},
         **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},

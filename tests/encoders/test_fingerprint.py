@@ -142,7 +142,7 @@ def test_without_the_library_sound_and_duration_decide(
     without_library: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.INFO, "indexer.pipeline"):
+    with caplog.at_level(logging.INFO, "indexer.stages.registry"):
         report = run(versions, soundalike, bands)
     assert dict(report.counts) == {"indexed": 3, "unchanged": 0, "failed": 0}
     assert "fingerprint" not in report.seconds

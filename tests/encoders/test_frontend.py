@@ -80,7 +80,7 @@ def test_mel_power_is_torchaudios(rng: np.random.Generator) -> None:
 QUARTER_TONES = LogFrequency(
     sample_rate=22_050, n_fft=4096, hop_length=2048, fmin_hz=65.406, n_bins=174, bins_per_octave=24
 )
-"""As :mod:`encoders.models.embeddings.clmr` has it."""
+"""As :mod:`encoders.models.embeddings.timbre` has it."""
 
 
 def decibels_of(*frequencies_hz: float, amplitude: float = 0.5) -> NDArray[np.float32]:

@@ -2,8 +2,6 @@
 
 import io
 import logging
-import subprocess
-import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from encoders.errors import (
-    MediaError,
-    NoAudioError,
-    SilentAudioError,
-    TooLongError,
-    TooShortError,
-    UnreadableMediaError,
-)
-from encoders.media import decode as media
-from encoders.media.decode import MediaLimits, decode, decode_untrusted
+from encoders.errors import NoAudioError, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.media.decode import MediaLimits, decode
 from encoders.media.mixdown import Mixdown
 
 RATES = (16_000, 22_050, 44_100)
@@ -191,12 +181,15 @@ def ogg_page(like: bytes, number: int) -> bytes:
     return head[:22] + crc.to_bytes(4, "little") + head[26:]
 
 
+def with_empty_packet(ogg: bytes) -> bytes:
+    last = ogg[ogg.rindex(b"OggS") :]
+    return ogg + ogg_page(last, int.from_bytes(last[18:22], "little") + 1)
+
+
 def test_an_empty_packet_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    content = encoded(sine(duration_s=3), "vorbis", "ogg")
-    last = content[content.rindex(b"OggS") :]
-    number = int.from_bytes(last[18:22], "little") + 1
+    content = with_empty_packet(encoded(sine(duration_s=3), "vorbis", "ogg"))
     with caplog.at_level(logging.WARNING):
-        audio = decode(content + ogg_page(last, number), sample_rates=[16_000])
+        audio = decode(content, sample_rates=[16_000])
     assert audio.duration_s == pytest.approx(3, abs=0.1)
     assert "skipped 1 corrupt" in caplog.text
 
@@ -281,53 +274,3 @@ def test_limits_of_duration(name: str) -> None:
 def test_decoding_needs_a_sample_rate() -> None:
     with pytest.raises(ValueError, match="sample rate"):
         decode(b"", sample_rates=[])
-
-
-def test_a_child_process_gives_the_same_audio() -> None:
-    content = FORMATS["mp3"]()
-    here, there = (decode_here(content, sample_rates=[16_000, 22_050]) for decode_here in (decode, decode_untrusted))
-    assert there.duration_s == here.duration_s
-    for rate in (16_000, 22_050):
-        np.testing.assert_array_equal(there.waveforms[rate], here.waveforms[rate])
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        (b"words, not music" * 100, UnreadableMediaError),
-        (wav(np.zeros(44_100 * 2, np.float32)), SilentAudioError),
-        (wav(sine(duration_s=0.2)), TooShortError),
-    ],
-)
-def test_a_child_process_gives_the_same_error(content: bytes, error: type[MediaError]) -> None:
-    with pytest.raises(error) as here:
-        decode(content, sample_rates=[16_000])
-    with pytest.raises(error) as there:
-        decode_untrusted(content, sample_rates=[16_000])
-    assert str(there.value) == str(here.value)
-
-
-def test_a_child_process_is_stopped_by_the_clock() -> None:
-    with pytest.raises(UnreadableMediaError, match=r"more than 0\.01 s"):
-        decode_untrusted(wav(sine()), sample_rates=[16_000], timeout_s=0.01)
-
-
-def test_a_child_process_is_stopped_by_its_memory() -> None:
-    long = wav(np.tile(sine(duration_s=10), 60))
-    with pytest.raises(UnreadableMediaError, match="memory"):
-        decode_untrusted(long, sample_rates=[44_100], memory_bytes=256 << 20)
-
-
-def test_a_crashed_child_process_is_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for script, reason in (("kill -SEGV $$", "SIGSEGV"), ("echo broken >&2; exit 1", "broken"), ("exit 7", "failed")):
-        interpreter = tmp_path / "python"
-        interpreter.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
-        interpreter.chmod(0o755)
-        monkeypatch.setattr(media.sys, "executable", str(interpreter))
-        with pytest.raises(UnreadableMediaError, match=reason):
-            decode_untrusted(b"anything", sample_rates=[16_000])
-
-
-def test_decoding_does_not_load_torch() -> None:
-    code = "import sys, encoders.media.decode; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

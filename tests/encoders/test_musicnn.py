@@ -12,10 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from encoders.checkpoints.files import sha256_file
 from encoders.checkpoints.published import download_wheel
+from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError
+from encoders.loading import load_encoder
 from encoders.media.decode import decode
 from encoders.media.segments import pool, segment
 from encoders.models.embeddings.musicnn import (
@@ -29,7 +30,7 @@ from encoders.models.embeddings.musicnn import (
     MusiCNN,
     convert,
 )
-from encoders.spec import encoder_spec, load_encoder
+from encoders.registry import encoder_spec
 from tests.encoders.test_frontend import slaney_mel
 
 Array = NDArray[np.float64]

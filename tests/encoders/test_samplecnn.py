@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.checkpoints.files import import_checkpoint
 from encoders.errors import CheckpointMismatchError
+from encoders.loading import import_checkpoint, load_encoder
 from encoders.models.embeddings.samplecnn import DIM, SPEC, WINDOW_LENGTH, SampleCNN, convert
-from encoders.spec import load_encoder
 
 
 @pytest.fixture

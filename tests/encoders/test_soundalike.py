@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.models.embeddings import clmr, tagging
+from encoders.models.embeddings import tagging, timbre
 from encoders.models.embeddings.soundalike import SPEC, TAGGER_WEIGHT, WINDOW_LENGTH, Part, Soundalike
 
-SOUND = slice(0, clmr.DIM)
-WORDS = slice(clmr.DIM, None)
+SOUND = slice(0, timbre.DIM)
+WORDS = slice(timbre.DIM, None)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_cosine_is_the_weighted_mean_of_both(network: Soundalike, windows: Ten
     with torch.inference_mode():
         network.tagging.mean.copy_(network.tagging.network(windows)[0].mean(dim=0))
         first, second = network(windows)[0]
-        parts = [part(windows)[0] for part in (network.clmr, network.tagging)]
+        parts = [part(windows)[0] for part in (network.timbre, network.tagging)]
     sound, words = (float(F.cosine_similarity(*part, dim=0)) for part in parts)
     expected = (sound + TAGGER_WEIGHT**2 * words) / (1 + TAGGER_WEIGHT**2)
     assert float(F.cosine_similarity(first, second, dim=0)) == pytest.approx(expected, abs=1e-5)
@@ -66,6 +66,6 @@ def test_a_cosine_is_the_weighted_mean_of_both(network: Soundalike, windows: Ten
 
 def test_what_a_file_holds_is_what_centres(network: Soundalike) -> None:
     state = network.state_dict()
-    for part, spec in (("clmr", clmr.SPEC), ("tagging", tagging.STUDENT_SPEC)):
+    for part, spec in (("clmr", timbre.SPEC), ("tagging", tagging.STUDENT_SPEC)):
         assert state[f"{part}.mean"].shape == state[f"{part}.scale"].shape == (spec.dim,)
-    assert (SPEC.sample_rate, SPEC.window_length) == (clmr.SPEC.sample_rate, clmr.SPEC.window_length)
+    assert (SPEC.sample_rate, SPEC.window_length) == (timbre.SPEC.sample_rate, timbre.SPEC.window_length)

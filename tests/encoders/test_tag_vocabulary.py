@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS
-from encoders.models.embeddings.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS, merged
+from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS
+from encoders.training.pseudo_labels import merged
 
 LEFT_OUT = {"beautiful", "sexy", "catchy", "weird", "oldies", "60s", "70s", "80s", "90s", "00s"}
 

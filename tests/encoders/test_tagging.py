@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.encoders.cosines import smallest_cosine
-from encoders.checkpoints.files import import_checkpoint
 from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError
-from encoders.models.embeddings.tag_vocabulary import TAGS
+from encoders.loading import import_checkpoint, load_encoder
 from encoders.models.embeddings.tagging import (
     MSD_SPEC,
     MSD_STUDENT_SPEC,
@@ -23,7 +22,9 @@ from encoders.models.embeddings.tagging import (
     Size,
     TaggingTransformer,
 )
-from encoders.spec import EncoderSpec, encoder_spec, load_encoder
+from encoders.registry import encoder_spec
+from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import TAGS
 
 
 def published_names() -> set[str]:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.evaluation.comparison import compare_runs, ranked_run
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.formats import qrels_from, read_qrels, read_run, run_from
 from retrieval.evaluation.measures import metrics
@@ -32,6 +31,7 @@ from retrieval.evaluation.measures.significance import (
     holm,
     randomisation_test,
 )
+from retrieval.evaluation.run_comparison import compare_runs, ranked_run
 
 TREC_EVAL = Path(__file__).parents[1] / "fixtures" / "trec_eval"
 QUERIES = ("301", "302", "303")

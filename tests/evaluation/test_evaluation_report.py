@@ -4,10 +4,8 @@ import json
 import math
 import os
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,92 +14,31 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli.commands.evaluation_report import report
-from api.cli.evaluation_tables import print_result
 from retrieval.evaluation.ann_recall import evaluate_ann
-from retrieval.evaluation.comparison import compare_runs
 from retrieval.evaluation.errors import EvaluationFileError
-from retrieval.evaluation.html.evaluation_page import page, read_result, write_page
-from retrieval.evaluation.html.evaluation_parts import Result
-from retrieval.evaluation.html.latency_plots import Speed, recall_against_latency
-from retrieval.evaluation.html.svg import Scale, nice_end, number
+from retrieval.evaluation.html.page import page, read_result, write_page
+from retrieval.evaluation.html.parts import Result
 from retrieval.evaluation.inputs.formats import read_qrels, read_run
 from retrieval.evaluation.measures import beyond_accuracy
 from retrieval.evaluation.measures.significance import Difference, Interval
-from retrieval.evaluation.results.files import write_comparison, write_outcome, write_results
-from retrieval.evaluation.results.report import (
+from retrieval.evaluation.results.files import write_comparison, write_results, write_run
+from retrieval.evaluation.results.runs import (
     AnnEvaluation,
     AnnRecall,
-    Comparison,
     FoundTrack,
     Latency,
     Subject,
     WorstQuery,
     as_json,
 )
-from retrieval.evaluation.results.space_report import CatalogueEvaluation, LargestHub, ModelsComparison, WithoutHalves
+from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation, WithoutHalves
+from retrieval.evaluation.run_comparison import compare_runs
 from retrieval.search.engine import Search
+from tests.evaluation.pages import at, checked, drawn, pictures
 from tests.evaluation.test_evaluation_run import circle, evaluated, judgments, search  # noqa: F401
 
 HOSTILE = "<script>alert(1)</script>\"'&\x01\N{RIGHT-TO-LEFT OVERRIDE}"
-VOID = {"meta"}
 SUBJECT = Subject("space", "track", "e-1", "r1", 1_000, 10, exact=False)
-
-
-class Checked(HTMLParser):
-    """Every tag is closed in order; what is shown, and every attribute."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.shown: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.shown.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.shown).split())
-
-
-def pictures(html: str) -> list[ET.Element]:
-    return [ET.fromstring(one) for one in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]
-
-
-def checked(html: str) -> Checked:
-    """A page that holds what every page must."""
-    found = Checked(html)
-    ids = [value for _, name, value in found.attributes if name == "id"]
-    assert len(ids) == len(set(ids))
-    for tag, name, value in found.attributes:
-        assert name not in ("src", "srcset", "data", "action"), tag
-        assert not name.startswith("on"), tag
-        assert name != "href" or value.removeprefix("#") in ids
-    assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
-    assert "url(" not in html
-    assert "@import" not in html
-    for picture in pictures(html):
-        assert picture.get("role") == "img"
-        named = (picture.get("aria-labelledby") or "").split()
-        assert [child.get("id") for child in picture[:2]] == named
-        assert all(child.text for child in picture[:2])
-        numbers = [value for child in picture.iter() for value in child.attrib.values()]
-        assert not any(value in ("nan", "inf", "-inf") or "nan " in value for value in numbers)
-    return found
 
 
 @pytest.fixture
@@ -111,7 +48,7 @@ def folders(search: Search, tmp_path: Path) -> dict[str, Path]:  # noqa: F811
     (tmp_path / "q.qrels").write_text("".join(f"{q} 0 {d} {r}\n" for q, d, r in map(str.split, qrels.split("\n"))))
     names = ["nDCG@10", "RR", "AP", "clicks"]
     outcome = evaluated(search, judgments(f"{qrels}\ngone t4 1\nt5 {HOSTILE.split()[0]} 1"), metrics=names, depth=500)
-    write_outcome(tmp_path / "run", outcome, search.catalog)
+    write_run(tmp_path / "run", outcome, search.catalog)
     other = tmp_path / "other.trec"
     rows = [line.split() for line in (tmp_path / "run" / "run.trec").read_text().splitlines()]
     rng = np.random.default_rng(1)
@@ -175,15 +112,15 @@ def test_the_worst_queries_say_what_they_found(folders: Mapping[str, Path]) -> N
         found.setdefault(query, []).append(key)
     relevant = {tuple(line.split()[0:3:2]) for line in (folders["run"].parent / "q.qrels").read_text().splitlines()}
     result = read_result(folders["run"])
-    assert len(result.found["worst"]) == 20
-    for one in result.found["worst"]:
+    assert len(result.content["worst"]) == 20
+    for one in result.content["worst"]:
         keys = [track["key"] for track in one["found"]]
         assert keys == found[one["query"]][:3]
         assert [track["relevant"] for track in one["found"]] == [(one["query"], key) in relevant for key in keys]
     html = page([result])
     listed = re.findall('<li(?: class="marked")?><bdi>(.*?)</bdi>', html.split("<tbody>")[1])[:60]
-    assert listed == [track["key"] for one in result.found["worst"] for track in one["found"]]
-    before = replace(result, found={name: value for name, value in result.found.items() if name != "worst"})
+    assert listed == [track["key"] for one in result.content["worst"] for track in one["found"]]
+    before = replace(result, content={name: value for name, value in result.content.items() if name != "worst"})
     assert "found first" in checked(html).text
     assert "shown are the first" not in html
     same = replace(result, columns={**result.columns, "nDCG@10": np.zeros(len(result.query_ids))})
@@ -195,7 +132,7 @@ def test_a_track_that_was_found_is_named(search: Search, tmp_path: Path) -> None
     outcome = evaluated(search, judgments("t3 t4 1\nt5 t6 1"), metrics=["RR"])
     tracks = FoundTrack("k1", HOSTILE, "Song", relevant=True), FoundTrack("k2", "Artist", None, relevant=False)
     worst = [WorstQuery("t3", tracks), WorstQuery("t5", ())]
-    write_outcome(tmp_path, replace(outcome, evaluation=replace(outcome.evaluation, worst=worst)), search.catalog)
+    write_run(tmp_path, replace(outcome, evaluation=replace(outcome.evaluation, worst=worst)), search.catalog)
     html = page([read_result(tmp_path)])
     said = HOSTILE.replace("\x01", "\N{REPLACEMENT CHARACTER}")
     assert f"{said} – Song k2" in checked(html).text
@@ -209,7 +146,7 @@ def test_histograms_count_every_query(folders: Mapping[str, Path]) -> None:
     result = read_result(folders["run"])
     html = page([result])
     (picture,) = (one for one in pictures(html) if one[0].text == "nDCG@10 by query")
-    counts = [int(text.split()[-2]) for bar in picture.iter("rect") for text in [bar.findtext("title")] if text]
+    counts = [int((bar.findtext("title") or "").split()[-2]) for bar in drawn(picture, "bar")]
     assert sum(counts) == len(result.query_ids)
 
 
@@ -275,7 +212,7 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     metrics = {"half R@1": high, "hubness skewness@10": skew, "same album mAP": high}
     chance = {"half R@1": 0.001, "hubness skewness@10": math.nan, "same album mAP": 0.5}
     without = WithoutHalves(0, 0, 0)
-    catalogue = CatalogueEvaluation(SUBJECT, 9, metrics, chance, ["hubness skewness@10"], hub, without, 0, 0)
+    catalogue = SpaceEvaluation(SUBJECT, 9, metrics, chance, ["hubness skewness@10"], hub, without, 0, 0)
     write_results(tmp_path / "catalogue", catalogue)
     html = page([read_result(tmp_path / "catalogue")])
     text = checked(html).text
@@ -283,15 +220,14 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     assert "hubness skewness@10 3.5000 3.0000 – 4.0000; lower is better" in text
     (picture,) = pictures(html)
     assert picture[0].text == "Tracks of the same album"
-    (chance_line,) = (one for one in picture.iter("line") if one.get("class") == "chance")
-    (mark,) = (one for one in picture.iter("circle") if one.get("class") == "mark")
-    assert 0 < float(chance_line.get("x1") or 0) < float(mark.get("cx") or 0)
+    (chance_line,), (mark,) = drawn(picture, "chance"), drawn(picture, "mark")
+    assert 0 < float((chance_line[0].get("d") or "").split()[1]) < at(mark)[0]
     gain = Difference(0.5, 0.6, Interval(0.1, 0.05, 0.15, 9), 0.001, 0.002, 0.7, 6, 2, 1)
     unknown = Interval(math.nan, math.nan, math.nan, 0)
     unmeasured = Difference(math.nan, math.nan, unknown, math.nan, math.nan, math.nan, 0, 0, 0)
     both = {"half R@1": gain, "same artist R@1": unmeasured, "never listed": gain}
     green = replace(SUBJECT, space="next")
-    models = ModelsComparison(
+    models = SpaceComparison(
         SUBJECT, green, 9, 1, 2, 9, both, {}, ["never listed"], high, high, (hub, hub), "next better on half R@1"
     )
     write_results(tmp_path / "models", models)
@@ -302,24 +238,7 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     assert "half R@1 0.5000 0.6000 +0.1000* +0.0500 – +0.1500 0.0010 0.0020 +0.70 6/2/1" in text
     (picture,) = pictures(html)
     assert picture[0].text == "Mean differences"
-    assert [one.text for one in picture.iter("text") if one.get("class") == "label halo"] == ["half R@1"]
-
-
-@pytest.mark.parametrize("width", [80, 107, 200])
-def test_no_figure_is_cut_on_a_narrow_terminal(
-    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    gain = Difference(0.5123, 0.3821, Interval(-0.1302, -0.2204, -0.0417, 99), 0.0012, 0.0234, -0.71, 12, 34, 53)
-    print_result(Comparison("a", "b", "q", 99, (0, 0), (0, 0), [], {"same artist on other albums R-precision": gain}))
-    high, latency = Interval(0.9876, 0.9765, 0.9987, 99), Latency(10.123, 20.234, 30.345)
-    row = AnnRecall('{"must": []}', 1_234, 0.5, "exact", high, high, high, 0.6543, latency, latency)
-    print_result(AnnEvaluation(SUBJECT, 10, 0.01, 99, 99, [row]))
-    shown = capsys.readouterr().out
-    for figure in ("-0.1302*", "-0.2204 – -0.0417", "0.0234", "12/34/53", "0.6543", "10.12 / 20.23 / 30.34"):
-        assert figure in shown
-    assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= width
+    assert [one.findtext("text") for one in drawn(picture, "halo")] == ["half R@1"]
 
 
 def test_results_that_cannot_be_shown(tmp_path: Path) -> None:
@@ -370,49 +289,6 @@ def test_many_queries_make_no_large_page(rng: np.random.Generator) -> None:
     html = page([Result("a", found, [str(number) for number in range(len(values))], columns)])
     assert len(checked(html).text) > 0
     assert len(html) < 100_000
-
-
-# Parts -------------------------------------------------------------------------------------------------------------
-
-
-def test_scales() -> None:
-    linear = Scale(0, 10, 100, 200)
-    assert (linear(0), linear(10), linear(2.5)) == (100, 200, 125)
-    assert linear.ticks() == [0, 2, 4, 6, 8, 10]
-    log = Scale(0.01, 100, 0, 400, log=True)
-    assert (log(0.01), log(1), log(100)) == pytest.approx((0, 200, 400))
-    assert log.ticks() == pytest.approx([0.01, 0.1, 1, 10, 100])
-    assert [number(value, log.ticks()) for value in log.ticks()] == ["0.01", "0.1", "1", "10", "100"]
-    assert [number(value, [-0.5, 0.0, 0.5]) for value in (-0.5, 0.0)] == ["−0.5", "0.0"]
-    narrow = Scale(0.104, 0.19, 0, 400, log=True).ticks()
-    assert narrow == pytest.approx([0.12, 0.14, 0.16, 0.18])
-    assert [number(value, narrow) for value in narrow] == ["0.12", "0.14", "0.16", "0.18"]
-    assert [nice_end(value) for value in (1.0, 0.41, 7.3)] == pytest.approx([1.0, 0.6, 8.0])
-
-
-def test_points_that_would_cover_each_other_are_lifted() -> None:
-    rows = [Speed(f"random {n} %", (1.0, 1.0, 1.0), (1.0, 2.0, 3.0), (2.0, 3.0, 4.0)) for n in range(4)]
-    (picture,) = pictures(recall_against_latency("p", rows, 10))
-    marks = [one for one in picture.iter("circle") if one.get("class") == "mark"]
-    heights = sorted(float(one.get("cy") or 0) for one in marks)
-    assert len(marks) == 4
-    assert np.diff(heights).min() >= 14
-
-
-@pytest.mark.parametrize("slowest_ms", [2.0, 500.0])
-def test_the_name_of_exact_search_covers_no_point(slowest_ms: float) -> None:
-    times = np.geomspace(0.1, slowest_ms, 12).tolist()
-    rows = [Speed(f"random {n} %", (0.9, 0.8, 0.95), (0.1, 0.1, 0.1), (ms, ms, ms)) for n, ms in enumerate(times)]
-    rows.append(Speed("all tracks", (0.9, 0.8, 0.95), (0.1, 10.0, 600.0), (1.0, 1.0, 1.0)))
-    (picture,) = pictures(recall_against_latency("p", rows, 10))
-    (name,) = (one for one in picture.iter("text") if one.text == "exact search")
-    x, y = float(name.get("x") or 0), float(name.get("y") or 0)
-    left = x - 84 if name.get("text-anchor") == "end" else x
-    points = [one for one in picture.iter("circle") if one.get("class") == "mark twin"]
-    assert len(points) == 13
-    for point in points:
-        clear_by = float(point.get("cx") or 0) + 4.5 <= left or float(point.get("cx") or 0) - 4.5 >= left + 84
-        assert clear_by or float(point.get("cy") or 0) + 4.5 <= y - 10
 
 
 def test_lorenz_curve(circle: Search) -> None:  # noqa: F811

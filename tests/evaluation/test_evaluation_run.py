@@ -3,13 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
@@ -17,25 +16,20 @@ from sqlalchemy import Engine
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SpaceEmbedding, TrackAnalysis
 from retrieval.errors import IndexMissingError
-from retrieval.evaluation.ann_recall import evaluate_ann, id_overlap, near_enough
 from retrieval.evaluation.errors import EvaluationError, EvaluationFileError
 from retrieval.evaluation.inputs.formats import qrels_from, read_qrels, read_run
 from retrieval.evaluation.inputs.pairs import Pairs
-from retrieval.evaluation.inputs.queries import Asked, Where, history_queries, track_queries
+from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import interactions_from, split
 from retrieval.evaluation.ranking import rank
-from retrieval.evaluation.results.files import descending, write_outcome
-from retrieval.evaluation.results.report import as_json
-from retrieval.evaluation.run import Options, Outcome, evaluate
+from retrieval.evaluation.results.files import descending, write_run
+from retrieval.evaluation.results.runs import as_json
+from retrieval.evaluation.run import EvaluatedRun, Options, evaluate
 from retrieval.filters.language import parse_filter
 from retrieval.index.merging import rebuild
-from retrieval.index.protocol import Neighbors
-from retrieval.index.view import LocalView
 from retrieval.search.engine import Search
 from retrieval.search.query import Query, Seed, continued, similar
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 from tests.catalog.test_catalog import analysis
-from tests.conftest import tone
 
 ANGLES = {"a": 0, "b": 10, "c": 25, "d": 60, "e": 100}
 ARTISTS = {"a": "X", "b": "x ", "c": "Y", "d": "Y", "e": None}
@@ -56,7 +50,7 @@ def circle(engine: Engine, tmp_path: Path) -> Search:
     def track(key: str, degrees: float) -> TrackAnalysis:
         vector = np.array([[math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]], np.float32)
         space = SpaceEmbedding("circle", "circle-1", vector[0], vector, np.zeros(1), np.ones(1))
-        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", spaces=[space])
+        return TrackAnalysis(key, f"/{key}", key, 1, 1, 1.0, artist=ARTISTS[key], album="one", rows=[space])
 
     catalog = Catalog(engine)
     catalog.store_many([track(key, degrees) for key, degrees in ANGLES.items()])
@@ -88,7 +82,9 @@ d b 1
 """
 
 
-def evaluated(search: Search, qrels: Pairs, asked: Sequence[Asked] | None = None, **options: Any) -> Outcome:
+def evaluated(
+    search: Search, qrels: Pairs, asked: Sequence[EvaluationQuery] | None = None, **options: Any
+) -> EvaluatedRun:
     depth = options.pop("depth", 10)
     options.setdefault("metrics", ["RR", "AP", "nDCG@2", "R@2", "P@2"])
     return evaluate(search, qrels, asked or track_queries(qrels), Options(Where(depth=depth), **options))
@@ -123,7 +119,7 @@ def test_the_example_of_the_documentation(circle: Search) -> None:
     assert outcome.evaluation.returned == 8
 
 
-def asked_in_all_ways(rng: np.random.Generator) -> list[Asked]:
+def asked_in_all_ways(rng: np.random.Generator) -> list[EvaluationQuery]:
     def key() -> str:
         return f"t{rng.integers(3, N_TRACKS)}"
 
@@ -138,7 +134,7 @@ def asked_in_all_ways(rng: np.random.Generator) -> list[Asked]:
         Query([Seed(key(), 0.0, 1.0)]),
         Query([Seed(vector=rng.standard_normal(8).astype(np.float32))]),
     ]
-    return [Asked(str(number), query) for number, query in enumerate(queries)]
+    return [EvaluationQuery(str(number), query) for number, query in enumerate(queries)]
 
 
 @pytest.mark.parametrize("granularity", ["track", "segment"])
@@ -149,7 +145,9 @@ def test_rankings_are_those_of_the_search(
     monkeypatch.setattr("retrieval.evaluation.ranking.BLOCK_QUERIES", 16)
     dim = search.space(None, granularity).view().dim
     asked = [
-        one if one.query.positive[0].vector is None else Asked(one.id, Query([Seed(vector=np.ones(dim, np.float32))]))
+        one
+        if one.query.positive[0].vector is None
+        else EvaluationQuery(one.id, Query([Seed(vector=np.ones(dim, np.float32))]))
         for one in asked_in_all_ways(rng)
     ]
     known = search.catalog.ids_by_key([f"t{number}" for number in range(N_TRACKS)])
@@ -212,14 +210,18 @@ def test_nothing_is_known(circle: Search) -> None:
 
 def test_a_query_that_cannot_be_answered_is_named(circle: Search) -> None:
     wrong = parse_filter({"must": [{"key": "yaer", "match": {"value": 1}}]})
-    asked = [Asked("q", similar("a", filter=wrong), "line 3")]
+    asked = [EvaluationQuery("q", similar("a", filter=wrong), "line 3")]
     with pytest.raises(EvaluationError, match=r"query 'q' \(line 3\): .*unknown key 'yaer'"):
         evaluated(circle, judgments("q b 1"), asked)
 
 
 def test_queries_of_their_own(circle: Search) -> None:
     only = parse_filter({"must": [{"key": "artist", "match": {"value": "Y"}}]})
-    asked = [Asked("q", similar("a", filter=only)), Asked("r", Query([Seed("a"), Seed("b")])), Asked("s", similar("c"))]
+    asked = [
+        EvaluationQuery("q", similar("a", filter=only)),
+        EvaluationQuery("r", Query([Seed("a"), Seed("b")])),
+        EvaluationQuery("s", similar("c")),
+    ]
     outcome = evaluated(circle, judgments("q d 1\nr d 1"), asked)
     assert outcome.per_query["RR"] == pytest.approx([1 / 2, 1 / 2])
     assert outcome.ranking.one_by_one == 1
@@ -247,12 +249,12 @@ def test_histories(circle: Search) -> None:
 def test_what_is_written_gives_the_same_again(search: Search, tmp_path: Path) -> None:
     qrels = judgments("\n".join(f"t{n} t{(n * 7 + step) % 57 + 3} 1" for n in range(3, 40) for step in range(5)))
     outcome = evaluated(search, qrels, metrics=["RR", "AP", "nDCG@10", "clicks"], depth=500)
-    names = write_outcome(tmp_path / "out", outcome, search.catalog)
+    names = write_run(tmp_path / "out", outcome, search.catalog)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
     assert names == ["run.trec", "per_query.parquet", "results.json"]
-    from retrieval.evaluation.comparison import ranked_run
     from retrieval.evaluation.measures.metrics import evaluate as metrics_of
     from retrieval.evaluation.measures.metrics import parsed
+    from retrieval.evaluation.run_comparison import ranked_run
 
     again = read_run(tmp_path / "out" / "run.trec")
     kept = [qrels.query_ids.index(query) for query in outcome.query_ids]
@@ -282,7 +284,7 @@ def test_equal_scores_are_written_apart() -> None:
 
 def test_nothing_half_written(search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = evaluated(search, judgments("t5 t6 1\nt7 t8 1"))
-    write_outcome(tmp_path, outcome, search.catalog)
+    write_run(tmp_path, outcome, search.catalog)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
     def full(descriptor: int) -> None:
@@ -290,146 +292,8 @@ def test_nothing_half_written(search: Search, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("retrieval.evaluation.results.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_outcome(tmp_path, evaluated(search, judgments("t5 t9 1")), search.catalog)
+        write_run(tmp_path, evaluated(search, judgments("t5 t9 1")), search.catalog)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
-
-
-# ANN recall --------------------------------------------------------------------------------------------------------
-
-
-def test_ann_recall_by_hand() -> None:
-    true, found = np.array([[1, 2, 3], [4, 5, -1], [-1, -1, -1]]), np.array([[2, 1, 9], [4, 6, -1], [-1, -1, -1]])
-    assert id_overlap(found, true) == pytest.approx([2 / 3, 1 / 2, math.nan], nan_ok=True)
-    nothing = -np.inf
-    cosines = np.array([[0.9, 0.8, 0.7], [0.9, 0.5, nothing], [nothing] * 3])
-    # The third of the first query is as near as the true one; the second of the other is a little further.
-    seen = np.array([[0.9, 0.8, 0.7], [0.9, 0.49, nothing], [nothing] * 3])
-    assert near_enough(seen, cosines) == pytest.approx([1, 1 / 2, math.nan], nan_ok=True)
-    # √(2 − 0.98) / √(2 − 1) = 1.00995: within 1.01 of the distance, not within 1.009.
-    assert near_enough(seen, cosines, epsilon=0.01)[1] == 1
-    assert near_enough(seen, cosines, epsilon=0.009)[1] == 1 / 2
-
-
-def test_an_exact_index_is_its_own_twin(search: Search) -> None:
-    some = parse_filter({"must": [{"key": "year", "range": {"gte": 2000}}]})
-    none = parse_filter({"must": [{"key": "year", "match": {"value": 1}}]})
-    found = evaluate_ann(search, k=5, queries=20, timed=5, shares=[0.1, 0.5], filters={"late": some, "none": none})
-    assert [(row.among, row.matching) for row in found.rows] == [
-        ("all", 57),
-        ("random", 6),
-        ("random", 28),
-        ("late", 30),
-        ("none", 0),
-    ]
-    for row in found.rows[:-1]:
-        assert (row.id_overlap.mean, row.tie_safe.mean, row.epsilon.mean, row.worst) == (1, 1, 1, 1)
-        assert 0 < row.latency.p50_ms <= row.latency.p95_ms <= row.latency.p99_ms
-    assert list(found.warnings) == ["none: no track matches"]
-    assert as_json(found)["rows"][-1]["worst"] is None
-    with pytest.raises(EvaluationError, match=r"share 1\.5 is out of range"):
-        evaluate_ann(search, shares=[1.5])
-
-
-def test_what_the_index_loses_is_seen(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index that finds the furthest track in the place of the last neighbour loses one of five."""
-    exactly = LocalView.search
-
-    def worse(self: LocalView, queries: Any, k: int, *, selection: Any = None, exact: bool = False) -> Neighbors:
-        found = exactly(self, queries, k, selection=selection, exact=exact)
-        if not exact:
-            every = exactly(self, queries, self.count, exact=True)
-            found.track_ids[:, -1], found.cosines[:, -1] = every.track_ids[:, -1], every.cosines[:, -1]
-        return found
-
-    monkeypatch.setattr(LocalView, "search", worse)
-    (row,) = evaluate_ann(search, k=5, queries=57, timed=1, shares=[]).rows
-    assert [one.mean for one in (row.id_overlap, row.tie_safe, row.epsilon)] == pytest.approx([0.8] * 3)
-    assert row.worst == pytest.approx(0.8)
-
-
-def test_an_approximate_index_is_measured(
-    engine: Engine, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("retrieval.index.snapshots.FLAT_LIMIT", 0)
-    catalog = Catalog(engine)
-    catalog.store_many([analysis(f"t{number}", rng, n_segments=1) for number in range(1_500)])
-    search = Search(catalog, tmp_path / "index", default_space="e")
-    rebuild(search.space())
-    found = evaluate_ann(search, queries=100, timed=3, shares=[0.01])
-    assert [row.path for row in found.rows] == ["ivf", "exact"]
-    assert found.rows[0].tie_safe.mean > 0.9
-    assert found.rows[1].tie_safe.mean == 1
-
-
-# The command line --------------------------------------------------------------------------------------------------
-
-
-def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:  # noqa: F811
-    run("index", music)
-    qrels = tmp_path / "qrels.txt"
-    lows = [f"music/low/tone{number:02}.wav" for number in range(6)]
-    qrels.write_text("".join(f"{query} 0 {low} 1\n" for query in lows for low in lows if low != query))
-    found = loaded(run("evaluate", "run", "--qrels", qrels, "--json", "--out", tmp_path / "a", "--metric", "nDCG@5"))
-    assert found["queries"] == 6
-    assert found["subject"]["space"] == "musicnn"
-    assert found["metrics"]["nDCG@5"]["mean"] > 0.3
-    shown = run("evaluate", "run", "--qrels", qrels, "--out", tmp_path / "a").stdout
-    assert "nDCG@10" in shown
-    assert "run.trec, per_query.parquet, results.json" in shown
-    assert as_text(tmp_path / "a" / "run.trec").startswith(f"{lows[0]} Q0 music/")
-
-    write_wav(tmp_path / "clips" / "low.wav", tone(220, 3.3))
-    queries = tmp_path / "queries.jsonl"
-    only_low = {"must": [{"key": "track", "match": {"any": lows}}]}
-    lines: list[dict[str, Any]] = [
-        {"id": "q1", "audio": "clips/low.wav"},
-        {"id": "q2", "query": {"track": lows[0]}, "filter": only_low},
-    ]
-    queries.write_text("\n".join(map(json.dumps, lines)))
-    judged = tmp_path / "by_query.json"
-    judged.write_text(json.dumps({"q1": {"music/low/tone03.wav": 1}, "q2": dict.fromkeys(lows[1:], 1)}))
-    asked = ("evaluate", "run", "--qrels", judged, "--queries", queries, "--depth", "5", "--metric", "R@5")
-    found = loaded(run(*asked, "--metric", "P@1", "--json", "--out", tmp_path / "b"))
-    assert found["metrics"]["R@5"]["mean"] == 1
-    assert found["metrics"]["P@1"]["mean"] == 1
-
-    both = ("evaluate", "compare", tmp_path / "a" / "run.trec", tmp_path / "a" / "run.trec", "--qrels", qrels)
-    same = loaded(run(*both, "--json", "--out", tmp_path / "c"))
-    assert {one["p"] for one in same["metrics"].values()} == {1.0}
-    assert "wins/ties/losses" in run(*both).stdout
-    assert "second" in pq.read_schema(tmp_path / "c" / "per_query.parquet").names[-1]
-
-    plays = {"user_id": ["u"] * 3, "item_id": lows[:3], "timestamp": [1, 2, 3]}
-    pq.write_table(pa.table(plays), tmp_path / "plays.parquet")
-    by_time = ("evaluate", "run", "--interactions", tmp_path / "plays.parquet", "--metric", "RR", "--json")
-    assert loaded(run(*by_time, "--cut", "3"))["queries"] == 1
-    assert "leaks the future" in loaded(run(*by_time, "--split", "leave-last-out"))["warnings"][0]
-
-    ann = ("evaluate", "ann", "--queries", "5", "--timed", "3", "--share", "0.5")
-    assert loaded(run(*ann, "--json", "--out", tmp_path / "d"))["rows"][0]["tie_safe"]["mean"] == 1
-    assert "tie-safe" in run(*ann, "--filter", json.dumps(only_low)).stdout
-
-    assert "give either --qrels or --interactions" in run("evaluate", "run", expect=2).stderr
-    bad = tmp_path / "bad.qrels"
-    bad.write_text("q 0 a\n")
-    error = run("evaluate", "run", "--qrels", bad, expect=1).stderr
-    assert f"{bad}, line 1: has 3 fields, not 4; accepted: query 0 document 1" in error
-    for line, message in (
-        ({"id": "q1"}, "line 1: query: Field required"),
-        ({"query": {"track": "x"}}, "line 1: id is None"),
-        ({"id": "q1", "query": {"track": "x"}, "limit": 3}, "line 1: limit is not a query's to say"),
-        (
-            {"id": "q1", "query": {"track": "x"}, "space": "clmr"},
-            "line 1: space is 'clmr', the evaluation's is 'musicnn'",
-        ),
-        ({"id": "q1", "audio": "gone.wav"}, "line 1: "),
-    ):
-        queries.write_text(json.dumps(line))
-        assert message in run(*asked, expect=1).stderr
-
-
-def as_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def test_keys_that_a_trec_line_cannot_hold(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -437,7 +301,7 @@ def test_keys_that_a_trec_line_cannot_hold(engine: Engine, tmp_path: Path, rng: 
     catalog.store_many([analysis(key, rng) for key in ("my song", "b", "c")])
     search = Search(catalog, tmp_path / "index", default_space="e")
     qrels = judgments("b c 1")
-    names = write_outcome(tmp_path / "out", evaluated(search, qrels), catalog)
+    names = write_run(tmp_path / "out", evaluated(search, qrels), catalog)
     assert names[0] == "run.parquet"
     assert set(read_run(tmp_path / "out" / "run.parquet").document_ids) == {"my song", "c"}
     assert len(read_qrels(_as_file(tmp_path))) == 1

@@ -1,6 +1,5 @@
-"""The metrics of `benchmarks.encoders.spaces` against numbers worked by hand, and the way from file to halves."""
+"""The benchmark of spaces: the way from file to halves, what it hands to the measures, and its baselines."""
 
-import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -8,153 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.encoders.baselines import MFCC, N_MFCC, mfcc_encoder, untrained_encoder
-from benchmarks.encoders.metrics import (
-    average_precision,
-    average_precision_by_chance,
-    estimate,
-    hubness,
-    mean_average_precision,
-    ranking,
-    ranking_of_others,
-    ranks_of_own_half,
-    recall_at,
-    relevance,
-    skewness,
-)
 from benchmarks.encoders.spaces import (
+    COLUMNS,
     EXCERPT_S,
     Halves,
     Labels,
+    estimates,
     excerpts,
     halves_in_spaces,
     labels_of,
     measure,
     standardised,
     table,
+    written,
 )
 from encoders.encoder import Encoder
 from encoders.errors import SilentAudioError
 from encoders.media.decode import MediaLimits
 from indexer.scan import scan
 from tests.conftest import BANDS, tone
-
-
-def on_circle(*degrees: float) -> NDArray[np.float32]:
-    """Unit vectors float32 [n, 2] at these angles: the nearer the angle, the higher the cosine."""
-    angles = np.radians(degrees)
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    ("relevant", "expected"),
-    [
-        ([1, 0, 1, 0], (1 / 1 + 2 / 3) / 2),
-        ([0, 0, 1], 1 / 3),
-        ([0, 1, 1, 1], (1 / 2 + 2 / 3 + 3 / 4) / 3),
-        ([1, 1, 0, 0], 1.0),
-        ([1, 1, 1], 1.0),
-    ],
-)
-def test_average_precision_by_hand(relevant: list[int], expected: float) -> None:
-    assert average_precision(np.array(relevant, bool)) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize(("relevant", "ranked"), [(1, 1), (1, 2), (2, 5), (3, 6), (4, 4)])
-def test_average_precision_by_chance_is_the_mean_over_all_orders(relevant: int, ranked: int) -> None:
-    rows = [np.isin(np.arange(ranked), chosen) for chosen in itertools.combinations(range(ranked), relevant)]
-    expected = np.mean([average_precision(row) for row in rows])
-    assert average_precision_by_chance(relevant, ranked) == pytest.approx(expected, abs=1e-12)
-
-
-def test_map_by_hand() -> None:
-    # Angles 0, 10, 30, 35: the others of each in order are 1 2 3, 0 2 3, 3 1 0 and 2 1 0.
-    others = ranking_of_others(on_circle(0, 10, 30, 35))
-    assert others.tolist() == [[1, 2, 3], [0, 2, 3], [3, 1, 0], [2, 1, 0]]
-    # Relevant to 0: only 2, at rank 2; to 2: only 0, at rank 3; 1 and 3 have no like.
-    rows = relevance(others, ["a", "b", "a", "c"])
-    assert [row.tolist() for row in rows] == [[False, True, False], [False, False, True]]
-    found = mean_average_precision(rows)
-    assert found.count == 2
-    assert found.value == pytest.approx((1 / 2 + 1 / 3) / 2)
-    assert found.chance == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
-
-
-def test_tracks_of_the_same_album_leave_the_ranking() -> None:
-    others = ranking_of_others(on_circle(0, 10, 30, 35))
-    # To 0, track 1 is of its own album and leaves; then 2 is first and relevant. 3 loses all that is relevant to it.
-    rows = relevance(others, ["a", "a", "a", "b"], apart=["x", "x", "y", "z"])
-    assert [row.tolist() for row in rows] == [[True, False], [True, False], [False, True, True]]
-    assert relevance(others, ["a", "a", "b", "b"], apart=["x", "x", "y", "y"]) == []
-
-
-def test_one_class_is_perfect_and_no_better_than_chance() -> None:
-    found = mean_average_precision(relevance(ranking_of_others(on_circle(0, 50, 60)), ["a"] * 3))
-    assert (found.value, found.low, found.high, found.chance, found.count) == pytest.approx((1, 1, 1, 1, 3))
-
-
-def test_without_any_query_there_is_no_estimate() -> None:
-    found = mean_average_precision([])
-    assert found.count == 0
-    assert math.isnan(found.value)
-    assert str(found) == "–"
-
-
-def test_recall_by_hand() -> None:
-    # Second halves at 0 and 40 find their own (0 and 42) first; 20 finds 12 before its own 30; 90 comes last for 50.
-    first, second = on_circle(0, 30, 42, 90, 12), on_circle(0, 20, 40, 50, 11)
-    ranks = ranks_of_own_half(first, second)
-    assert ranks.tolist() == [1, 2, 1, 4, 1]
-    assert [recall_at(k, ranks).value for k in (1, 2, 4)] == pytest.approx([3 / 5, 4 / 5, 1])
-    assert [recall_at(k, ranks).chance for k in (1, 2, 10)] == pytest.approx([1 / 5, 2 / 5, 1])
-
-
-def test_equal_cosines_rank_in_the_order_of_tracks() -> None:
-    same = on_circle(20, 20, 20, 80)
-    assert ranking(same, same).tolist() == [[0, 1, 2, 3]] * 3 + [[3, 0, 1, 2]]
-    assert ranks_of_own_half(same, same).tolist() == [1, 2, 3, 1]
-    assert ranking_of_others(same).tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
-
-
-def test_skewness_by_hand() -> None:
-    # Mean 1; second moment (1 + 1 + 1 + 9) / 4 = 3, third (-1 - 1 - 1 + 27) / 4 = 6.
-    values = np.array([[0, 0, 0, 4], [4, 4, 4, 0], [2, 2, 2, 2]], float)
-    np.testing.assert_allclose(skewness(values), [6 / 3**1.5, -6 / 3**1.5, 0], atol=1e-12)
-
-
-def test_hubness_by_hand() -> None:
-    # The diagonal is nearest to all three axes, and has the first of them nearest: it occurs 3 times, the axes 1, 0, 0.
-    vectors = np.vstack([np.full(3, 3**-0.5), np.eye(3)]).astype(np.float32)
-    found = hubness(ranking_of_others(vectors), k=1)
-    assert found.value == pytest.approx(1.5 / 1.5**1.5)
-    assert found.chance == pytest.approx((1 / 3) / math.sqrt(3 * 1 / 3 * 2 / 3))
-    assert found.count == 4
-
-
-def test_every_track_of_a_small_catalogue_is_as_much_a_hub() -> None:
-    found = hubness(ranking_of_others(on_circle(0, 1, 5)), k=10)
-    assert (found.value, found.low, found.high, found.chance) == (0, 0, 0, 0)
-
-
-def test_hubness_by_chance_is_that_of_random_rankings(rng: np.random.Generator) -> None:
-    n = 60
-    skews = []
-    for _ in range(200):
-        others = np.stack([rng.permutation(np.delete(np.arange(n), query)) for query in range(n)])
-        occurrences = np.bincount(others[:, :10].ravel(), minlength=n).astype(float)
-        skews.append(skewness(occurrences))
-    assert np.mean(skews) == pytest.approx(hubness(others).chance, abs=0.05)
-
-
-def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
-    found = estimate(np.repeat([0.0, 1.0], 200), chance=0.5)
-    half_width = 1.96 * math.sqrt(0.25 / 400)
-    assert found.value == 0.5
-    assert (found.low, found.high) == pytest.approx((0.5 - half_width, 0.5 + half_width), abs=0.005)
-    assert found == estimate(np.repeat([0.0, 1.0], 200), chance=0.5)
+from tests.evaluation.test_label_measures import on_circle
 
 
 def test_excerpts_are_the_middle_of_each_half() -> None:
@@ -185,12 +60,13 @@ def test_a_space_that_knows_package_and_artist_is_perfect() -> None:
     apart = np.linspace(0.1, 0.3, 12, dtype=np.float32)[:, np.newaxis] * np.roll(centres, 3, axis=1)
     tracks = [Halves(vector[np.newaxis], vector[np.newaxis] * 2) for vector in centres + apart]
     labels = [Labels(f"package {number // 3}", f"artist {number // 3}", f"album {number}") for number in range(12)]
-    found = measure(tracks, labels)
+    measures = measure(tracks, labels)
+    found = estimates(measures)
     for metric in ("half@1", "half@10", "artist", "artist, other album", "soundtrack"):
-        assert found[metric].value == 1
-        assert found[metric].chance < 1
+        assert found[metric].mean == 1
+        assert measures.chance[COLUMNS[metric]] < 1
         assert found[metric].count == 12
-    lines = table({"a space": found}).splitlines()
+    lines = table({"a space": found}, measures.chance).splitlines()
     assert lines[0].startswith("| space | half@1 | half@10 | artist |")
     assert lines[2].startswith("| a space | 1.000 [1.000, 1.000] |")
     assert len({line.count("|") for line in lines}) == 1
@@ -198,9 +74,9 @@ def test_a_space_that_knows_package_and_artist_is_perfect() -> None:
 
 def test_music_without_artists_has_no_artist_metric() -> None:
     tracks = [Halves(vector[np.newaxis], vector[np.newaxis]) for vector in on_circle(0, 20, 70)]
-    found = measure(tracks, [Labels("package", "", "album")] * 3)
-    assert (str(found["artist"]), str(found["artist, other album"])) == ("–", "–")
-    assert found["soundtrack"].value == 1
+    found = estimates(measure(tracks, [Labels("package", "", "album")] * 3))
+    assert (written(found["artist"]), written(found["artist, other album"])) == ("–", "–")
+    assert found["soundtrack"].mean == 1
 
 
 def test_a_file_without_tags_is_of_its_package_alone(music: Path) -> None:

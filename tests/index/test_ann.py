@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.index.ann.ann_index import AnnIndex
-from retrieval.index.ann.centroids import Lists
-from retrieval.index.ann.inverted_lists import Subset
-from retrieval.index.ann.stopping import candidates_needed, for_k, reach_for, reach_of_matching, unsure
+from retrieval.index.ann.inverted_lists import RowSelection
+from retrieval.index.ann.looks import sooner_scanned
 from retrieval.index.ann.tuning import RECALL_TARGET, build
+from retrieval.index.kernels import candidates_needed, for_k, reach_for, reach_of_matching, unsure
 
 DIM = 32
 COUNT = 12_000
@@ -127,22 +127,20 @@ def test_scanning_is_brute_force(ann, vectors, queries) -> None:
 def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
     """Two queries that have a list each, one that has them all, of 12,000 rows."""
     numbers = np.concatenate([[0], np.arange(ann.lists.nlist), [1]])
-    lists = Lists(np.array([0, 1, len(numbers) - 1, len(numbers)]), numbers, np.zeros(len(numbers), np.float32))
+    probes = np.array([0, 1, len(numbers) - 1, len(numbers)]), numbers, np.zeros(len(numbers), np.float32)
     few, many = int(ann.lists.sizes[:2].max()), int(ann.lists.sizes.sum())
-    assert ann._sooner_scanned(lists, 2 * many).tolist() == []
-    assert ann._sooner_scanned(lists, many // 2).tolist() == []  # a query alone saves less
-    assert ann._sooner_scanned(lists, many // 4).tolist() == [1]
+    assert sooner_scanned(ann.lists.sizes, probes, 2 * many).tolist() == []
+    assert sooner_scanned(ann.lists.sizes, probes, many // 2).tolist() == []  # a query alone saves less
+    assert sooner_scanned(ann.lists.sizes, probes, many // 4).tolist() == [1]
     assert few < many // 4
-    together = Lists(
-        np.arange(0, 9 * ann.lists.nlist, ann.lists.nlist), np.tile(np.arange(ann.lists.nlist), 8), numbers
-    )
-    assert ann._sooner_scanned(together, many // 2).tolist() == list(range(8))
+    together = np.arange(0, 9 * ann.lists.nlist, ann.lists.nlist), np.tile(np.arange(ann.lists.nlist), 8), numbers
+    assert sooner_scanned(ann.lists.sizes, together, many // 2).tolist() == list(range(8))
 
 
 def test_rows_that_only_bits_tell(ann) -> None:
     rows = np.array([0, 7, 8, 11_999])
-    subset = ann.select(rows)
-    assert Subset(COUNT, subset.bits).rows.tolist() == rows.tolist() == subset.rows.tolist()
+    subset = ann.subset(rows)
+    assert RowSelection(COUNT, subset.bits).rows.tolist() == rows.tolist() == subset.rows.tolist()
     assert ann.lists.everything.rows.tolist() == list(range(COUNT))
 
 

@@ -17,21 +17,21 @@ def test_distinct(values) -> None:
 
 
 @given(NUMBERS, NUMBERS)
-def test_contained(some, among) -> None:
-    np.testing.assert_array_equal(contained(some, distinct(among)), np.isin(some, among))
+def test_contained(values, others) -> None:
+    np.testing.assert_array_equal(contained(values, distinct(others)), np.isin(values, others))
 
 
 @given(NUMBERS, NUMBERS)
-def test_places(values, wanted) -> None:
-    values, wanted = np.sort(values, axis=None), distinct(wanted)
-    np.testing.assert_array_equal(places(values, wanted), np.flatnonzero(np.isin(values, wanted)))
+def test_places(values, requested) -> None:
+    values, requested = np.sort(values, axis=None), distinct(requested)
+    np.testing.assert_array_equal(places(values, requested), np.flatnonzero(np.isin(values, requested)))
 
 
 def test_places_far_apart(rng: np.random.Generator) -> None:
     values = np.sort(rng.integers(0, 50_000, 100_000))
-    for wanted in (rng.integers(-10, 60_000, size) for size in (0, 1, 7, 300, 40_000)):
-        found = places(values, distinct(wanted))
-        np.testing.assert_array_equal(found, np.flatnonzero(np.isin(values, wanted)))
+    for requested in (rng.integers(-10, 60_000, size) for size in (0, 1, 7, 300, 40_000)):
+        found = places(values, distinct(requested))
+        np.testing.assert_array_equal(found, np.flatnonzero(np.isin(values, requested)))
 
 
 @pytest.mark.parametrize("value", [np.iinfo(np.int64).min, np.iinfo(np.int64).max])

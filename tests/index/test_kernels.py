@@ -1,5 +1,9 @@
 """The compiled inner loops find what numpy finds."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.index.ann import kernels
-from retrieval.index.jit import FLOAT, compiled
+from retrieval.index import kernels
+from retrieval.index.kernels import compiling
+from retrieval.index.kernels.compiling import FLOAT, compiled
+from retrieval.index.kernels.scoring import products
 
 COUNT, DIM, NLIST, QUERIES = 600, 24, 30, 7
 EVERY_ROW, ONE_EFFORT = np.zeros(0, np.uint8), np.zeros(0, np.float32)
@@ -61,21 +67,24 @@ def assert_best(
     assert (cosines[count:] == -np.inf).all()
 
 
+def reranked(
+    queries: NDArray[np.float32], stored: NDArray[np.uint16], candidates: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    return kernels.best(candidates, kernels.candidate_cosines(queries, stored, candidates), k)
+
+
 def test_inner_products(queries) -> None:
-    np.testing.assert_allclose(kernels.products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
-    numbers = np.array([3, 3, 0, 6, 1, 2, 5])
-    expected = (queries * queries[numbers]).sum(axis=1)
-    np.testing.assert_allclose(kernels.cosines_with(queries, queries, numbers), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(products(queries, queries), queries @ queries.T, rtol=1e-5, atol=1e-5)
 
 
 def test_every_finite_half_is_widened_exactly() -> None:
     halves = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
     halves = np.ascontiguousarray(halves[np.isfinite(halves)])[:, np.newaxis]
     rows = np.arange(len(halves))[np.newaxis]
-    found = kernels.cosines_of(np.ones((1, 1), np.float32), bits_of(halves), rows)
+    found = kernels.candidate_cosines(np.ones((1, 1), np.float32), bits_of(halves), rows)
     np.testing.assert_array_equal(found[0], halves[:, 0].astype(np.float32))
     written = np.empty(halves.shape, np.float32)
-    kernels.write_vectors(bits_of(halves), rows[0], written)
+    kernels.decode(bits_of(halves), rows[0], written)
     np.testing.assert_array_equal(written.view(np.uint32), halves.astype(np.float32).view(np.uint32))
 
 
@@ -83,7 +92,7 @@ def test_every_finite_half_is_widened_exactly() -> None:
 def test_rows_become_floats(vectors, place, rng: np.random.Generator) -> None:
     rows = rng.integers(COUNT, size=500)
     written = np.empty((len(rows), DIM), np.float32)
-    kernels.write_vectors(place(bits_of(vectors)), rows, written)
+    kernels.decode(place(bits_of(vectors)), rows, written)
     np.testing.assert_array_equal(written, vectors[rows])
 
 
@@ -95,8 +104,8 @@ def test_candidates_are_ranked(vectors, queries, place, rng: np.random.Generator
     stored = place(bits_of(vectors))
     expected = np.einsum("qcd,qd->qc", vectors.astype(np.float32)[candidates], queries)
     expected[candidates < 0] = -np.inf
-    np.testing.assert_allclose(kernels.cosines_of(queries, stored, candidates), expected, rtol=1e-5, atol=1e-5)
-    rows, cosines = kernels.best_of(queries, stored, candidates, 10)
+    np.testing.assert_allclose(kernels.candidate_cosines(queries, stored, candidates), expected, rtol=1e-5, atol=1e-5)
+    rows, cosines = reranked(queries, stored, candidates, 10)
     order = np.argsort(-expected, axis=1, kind="stable")[:, :10]
     np.testing.assert_array_equal(rows, np.take_along_axis(candidates, order, 1))
     np.testing.assert_allclose(cosines, np.take_along_axis(expected, order, 1), rtol=1e-5, atol=1e-5)
@@ -105,7 +114,7 @@ def test_candidates_are_ranked(vectors, queries, place, rng: np.random.Generator
 def test_equal_cosines_are_in_order_of_rows(queries) -> None:
     same = np.ones((50, DIM), np.float16)
     candidates = np.random.default_rng(3).permutation(50)[np.newaxis].repeat(QUERIES, axis=0)
-    rows, _ = kernels.best_of(queries, bits_of(same), candidates, 12)
+    rows, _ = reranked(queries, bits_of(same), candidates, 12)
     np.testing.assert_array_equal(rows, np.arange(12)[np.newaxis].repeat(QUERIES, axis=0))
 
 
@@ -132,7 +141,7 @@ def test_lists_between_two_cosines(filtered: bool, rng: np.random.Generator) -> 
     least, below = np.full(QUERIES, 0.2, np.float32), np.full(QUERIES, 1.0, np.float32)
     least[1], below[2], least[3], below[3] = 9, np.inf, -np.inf, np.inf  # none, all above, all
     some = np.array([6, 3, 2, 1, 0])
-    queries, starts, numbers, its_cosines = kernels.lists_between(cosines, matching, least, below, some)
+    queries, (starts, numbers, its_cosines) = kernels.probes_between(cosines, matching, least, below, some)
     assert queries.tolist() == [6, 3, 2, 0]
     for query, start, end in zip(queries, starts, starts[1:], strict=False):
         inside = (
@@ -145,7 +154,7 @@ def test_lists_between_two_cosines(filtered: bool, rng: np.random.Generator) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 60), at_most=st.integers(0, COUNT), filtered=st.booleans())
-def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: bool, vectors, queries) -> None:
+def test_lists_are_ranked_or_remain(seed: int, k: int, at_most: int, filtered: bool, vectors, queries) -> None:
     rng = np.random.default_rng(seed)
     list_of_row, allowed = rng.integers(NLIST, size=COUNT), rng.random(COUNT) < rng.random()
     members, list_starts = np.argsort(list_of_row, kind="stable").astype(np.int32), starts_of(list_of_row)
@@ -153,11 +162,12 @@ def test_lists_are_ranked_or_left(seed: int, k: int, at_most: int, filtered: boo
     starts, numbers = np.concatenate([[0], near.sum(axis=1).cumsum()]), np.tile(np.arange(NLIST), QUERIES)[near.ravel()]
     bits = np.packbits(allowed, bitorder="little") if filtered else EVERY_ROW
     stored = bits_of(vectors), list_starts, members
-    rows, cosines, left = kernels.best_of_lists(queries, *stored, starts, numbers, bits, k, np.full(QUERIES, at_most))
+    probes = starts, numbers, np.zeros(len(numbers), np.float32)
+    rows, cosines, remaining = kernels.search_probes(queries, stored, probes, np.full(QUERIES, at_most), bits, k)
     for query in range(QUERIES):
         inside = np.flatnonzero(near[query][list_of_row] & (allowed | (not filtered)))
-        assert (query in left) == (len(inside) > at_most)
-        if query in left:
+        assert (query in remaining) == (len(inside) > at_most)
+        if query in remaining:
             continue
         assert_best(rows[query], cosines[query], queries[query], vectors, inside)
 
@@ -168,15 +178,17 @@ def test_all_within_reach_is_ranked(seed: int, k: int, reach: float, screened: b
     rng = np.random.default_rng(seed)
     centroids, queries = unit(rng.standard_normal((NLIST, DIM))), unit(rng.standard_normal((QUERIES, DIM)))
     list_of_row, exact = rng.integers(NLIST, size=COUNT), np.full(QUERIES, not screened)
-    stored = bits_of(vectors), starts_of(list_of_row), np.argsort(list_of_row, kind="stable").astype(np.int32)
+    members = np.argsort(list_of_row, kind="stable").astype(np.int32)
+    stored = bits_of(vectors), starts_of(list_of_row), members
     true = queries @ centroids.T
     seen = true if not screened else true + rng.uniform(-0.01, 0.01, true.shape).astype(np.float32)
     first = seen.argmax(axis=1)
     nearest, reaches = true[np.arange(QUERIES), first], np.array([reach / 2, reach], np.float32)
     bounds, no_gaps = np.array([np.median(nearest)], np.float32), np.full(2, np.inf, np.float32)
-    near = centroids, seen, first, nearest, exact, bounds, reaches, no_gaps, np.full(2, COUNT), 0.02
-    rows, cosines, efforts, left = kernels.best_within(queries, *stored, *near, EVERY_ROW, k)
-    assert not len(left)
+    coarse = seen, first, nearest, exact, centroids, 0.02
+    limits = bounds, reaches, no_gaps, no_gaps, np.full(2, COUNT)
+    rows, cosines, efforts, remaining = kernels.search_within(queries, stored, coarse, limits, EVERY_ROW, k)
+    assert not len(remaining)
     assert efforts.tolist() == (nearest < bounds[0]).astype(int).tolist()
     for query in range(QUERIES):
         behind = true[query].max() - true[query]
@@ -195,9 +207,11 @@ def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
     centroids, query = np.array([[0.9], [0.3], [0.4]], np.float32), np.ones((1, 1), np.float32)
 
     def found(k: int, gap: float) -> list[int]:
-        near = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool)
-        effort = ONE_EFFORT, np.full(1, 2, np.float32), np.array([gap], np.float32), np.full(1, 5)
-        rows = kernels.best_within(query, *stored, centroids, centroids.T, *near, *effort, 0.0, EVERY_ROW, k)[0]
+        nearest = np.zeros(1, np.int64), np.array([0.9], np.float32), np.ones(1, bool)
+        coarse = centroids.T, *nearest, centroids, 0.0
+        reaches, gaps = np.full(1, 2, np.float32), np.array([gap], np.float32)
+        limits = ONE_EFFORT, reaches, gaps, gaps, np.full(1, 5)
+        rows = kernels.search_within(query, stored, coarse, limits, EVERY_ROW, k)[0]
         return rows[0].tolist()
 
     assert found(1, 0.4) == [0]
@@ -206,16 +220,18 @@ def test_a_list_that_is_further_than_the_gap_is_not_looked_at() -> None:
     assert found(4, 0.1) == [2, 4, 0, 1]  # until there are as many as are wanted, nothing stops it
 
 
-def test_queries_with_lists_of_too_many_rows_are_left(vectors) -> None:
+def test_queries_with_lists_of_too_many_rows_remain(vectors) -> None:
     centroids, queries = np.eye(3, DIM, dtype=np.float32), np.eye(3, DIM, dtype=np.float32)
     list_starts, members = np.array([0, 10, 30, 60]), np.arange(60, dtype=np.int32)
-    near = centroids, queries @ centroids.T, np.arange(3), np.ones(3, np.float32), np.ones(3, bool)
-    nothing_else = ONE_EFFORT, np.zeros(1, np.float32), np.full(1, np.inf, np.float32)
+    nearest = np.arange(3), np.ones(3, np.float32), np.ones(3, bool)
+    coarse = queries @ centroids.T, *nearest, centroids, 0.0
+    stored = bits_of(vectors), list_starts, members
+    nothing_else, no_gap = np.zeros(1, np.float32), np.full(1, np.inf, np.float32)
     bits = np.packbits(np.arange(60) % 2 == 0, bitorder="little")
     for allowed, at_most, expected in ((EVERY_ROW, 20, [2]), (EVERY_ROW, 9, [0, 1, 2]), (bits, 10, [2])):
-        stored = bits_of(vectors), list_starts, members
-        found = kernels.best_within(queries, *stored, *near, *nothing_else, np.full(1, at_most), 0.0, allowed, 5)
-        assert found[3].tolist() == expected
+        limits = ONE_EFFORT, nothing_else, no_gap, no_gap, np.full(1, at_most)
+        *_, remaining = kernels.search_within(queries, stored, coarse, limits, allowed, 5)
+        assert remaining.tolist() == expected
 
 
 def starts_of(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -228,3 +244,18 @@ def test_what_can_be_kept_nowhere_is_compiled_all_the_same() -> None:
     doubled = compiled(FLOAT)(place["doubled"])
     assert doubled(1.5) == 3
     assert len(doubled.signatures) == 1
+
+
+def test_a_changed_callee_is_compiled_anew_into_its_callers(tmp_path: Path) -> None:
+    """Numba itself looks at the file of the caller alone."""
+    package = tmp_path / "loops"
+    package.mkdir()
+    shutil.copy(compiling.__file__, package / "compiling.py")
+    head = "from loops.compiling import FLOAT, compiled\n"
+    caller = "from loops.callee import scaled\n@compiled(FLOAT)\ndef call(value):\n    return scaled(value)\n"
+    (package / "caller.py").write_text(head + caller)
+    for factor in (2, 3):
+        callee = f"@compiled()\ndef scaled(value):\n    return {factor} * value\n"
+        (package / "callee.py").write_text(head + callee)
+        command = [sys.executable, "-B", "-c", "from loops.caller import call; print(call(1.0))"]
+        assert float(subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout) == factor

@@ -112,7 +112,7 @@ def test_an_index_that_has_not_doubled_is_not_trained_anew(
     assert isinstance(first.index, AnnIndex)
     assert isinstance(second.index, AnnIndex)
     query = rng.standard_normal((1, DIM)).astype(np.float32)
-    np.testing.assert_array_equal(first.index.centroid_cosines(query), second.index.centroid_cosines(query))
+    np.testing.assert_array_equal(first.index.centroids.cosines(query), second.index.centroids.cosines(query))
     catalog.store_many([analysis(f"many{number}", rng) for number in range(400)])
     assert rebuild(space).manifest.trained_rows == 900
 

@@ -4,35 +4,40 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from api.wiring import Soundalike
-from encoders.encoder import Encoder, Encoding
+from encoders.encoder import Encoder
 from encoders.media import fingerprint
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import MediaLimits
+from indexer import pipeline
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
 from indexer.pipeline import ingest
 from indexer.scan import scan
+from indexer.stages.registry import stages_with
+from retrieval.catalog.records import StoredTrack
 from retrieval.catalog.tables import embeddings, tracks
 from retrieval.index.merging import rebuild
 from retrieval.search.query import similar
-from tests.conftest import tone
+from tests.conftest import is_running, tone
 
 LIMITS = MediaLimits(max_duration_s=20.0)
 
 
-def run(folder: Path, here: Soundalike, encoder: Encoder, **options: object) -> IngestReport:
+def run(folder: Path, here: Soundalike, *encoders: Encoder, **options: object) -> IngestReport:
     return index_folder(
         folder,
-        [encoder],
+        encoders,
         here.search,
         here.ledger,
         limits=LIMITS,
@@ -65,7 +70,7 @@ def test_a_second_run_encodes_nothing(
 ) -> None:
     run(music, soundalike, bands)
     revision = soundalike.catalog.revision()
-    monkeypatch.setattr("indexer.pipeline.decode", None)  # calling it would fail
+    monkeypatch.setattr("indexer.pipeline.DecoderProcess.decode", None)  # calling it would fail
     assert dict(run(music, soundalike, bands).counts) == {"indexed": 0, "unchanged": 12, "failed": 0}
     assert soundalike.catalog.revision() == revision
     os.utime(music / "low" / "tone00.wav", (1, 1))  # touched: read again, but the same audio
@@ -190,11 +195,12 @@ def test_an_interrupt_keeps_what_was_stored(music: Path, soundalike: Soundalike,
 KILLED_INGEST = """
 import os, signal, sys
 from pathlib import Path
+import psutil
 import torch
 from api.settings import Settings
 from api.wiring import open_soundalike
-from encoders.media.decode import MediaLimits, decode
-from encoders.encoder import Encoder, Encoding
+from encoders.media.decode import MediaLimits
+from encoders.encoder import Encoder
 from indexer.jobs import index_folder
 from tests.conftest import BANDS, Bands
 
@@ -205,6 +211,7 @@ done = []
 def kill_in_the_middle(outcome):
     done.append(outcome)
     if len(done) == int(after):
+        print(*(child.pid for child in psutil.Process().children()), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 settings = Settings(home=Path(home), weights_dir=Path(home), database_url=url)
@@ -217,12 +224,16 @@ with open_soundalike(settings) as here:
 def test_killed_in_the_middle_then_started_again(
     music: Path, soundalike: Soundalike, bands: Encoder, database_url: str
 ) -> None:
-    """Every track once, and the index that followed equals one built anew."""
+    """Every track once, no decoder left behind, and the index that followed equals one built anew."""
     home = soundalike.settings.home
     arguments = [sys.executable, "-c", KILLED_INGEST, database_url, str(home), str(music)]
     for after in (3, 4):
-        killed = subprocess.run([*arguments, str(after)], check=False, timeout=120)
+        killed = subprocess.run([*arguments, str(after)], stdout=subprocess.PIPE, check=False, timeout=120)
         assert killed.returncode == -9
+        decoders, deadline = [int(pid) for pid in killed.stdout.split()], time.monotonic() + 20
+        assert decoders
+        while any(map(is_running, decoders)):
+            assert time.monotonic() < deadline
     assert 3 <= soundalike.catalog.count() < 12
     report = run(music, soundalike, bands)
     assert report.counts["failed"] == 0
@@ -266,36 +277,41 @@ def test_an_interrupt_that_a_driver_trips_over_still_interrupts(
             raise RuntimeError("can't change 'autocommit' now")  # noqa: B904 (as psycopg does)
 
     monkeypatch.setattr(soundalike.catalog, "store", store)
+    files, stages = scan(music, on_error=print), stages_with([bands])
     with pytest.raises(KeyboardInterrupt):
-        list(ingest(scan(music, on_error=print), [bands], soundalike.catalog, limits=LIMITS, decode_threads=2))
+        list(ingest(files, stages, soundalike.catalog, limits=LIMITS, decode_threads=2))
     assert reasons(soundalike) == {}
 
 
-def test_windows_encoded_together_are_those_encoded_alone(
-    music: Path, bands: Encoder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_ends_its_decoder_fails_alone(
+    music: Path, soundalike: Soundalike, bands: Encoder, write_wav: Callable[..., Path], faulty_decoder: None
 ) -> None:
-    lengths = (1, 3, 2)
-    tracks = [rng.uniform(-1, 1, (n, bands.spec.window_length)).astype(np.float32) for n in lengths]
-    together = bands.encode_tracks(tracks)
-    assert [len(encoding.embeddings) for encoding in together] == list(lengths)
-    for windows, encoding in zip(tracks, together, strict=True):
-        np.testing.assert_allclose(encoding.embeddings, bands.encode(windows).embeddings, rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(encoding.tag_scores, bands.encode(windows).tag_scores, rtol=1e-4, atol=1e-6)
+    for name in ("SIGSEGV", "SIGKILL"):
+        write_wav(music / "low" / f"{name}.wav", tone(220, 3.0))
+    report = run(music, soundalike, bands)
+    assert dict(report.counts) == {"indexed": 12, "unchanged": 0, "failed": 2}
+    assert reasons(soundalike) == {
+        f"{name}.wav": ("decode", f"the decoder was stopped by {name}") for name in ("SIGSEGV", "SIGKILL")
+    }
+    assert not psutil.Process().children()
 
 
-def test_a_file_that_cannot_be_encoded_fails_alone(
+def test_known_tracks_are_asked_for_while_files_come_in(
     music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = bands.encode
-    bad = next(iter(sorted(music.rglob("*.wav"))))
-    fault = bands.segment(decode(bad, sample_rates=[bands.spec.sample_rate], limits=LIMITS).waveforms[16_000]).windows
+    run(music, soundalike, bands)
+    monkeypatch.setattr(pipeline, "KEYS_AT_ONCE", 5)
+    requested: list[int] = []
+    stored_tracks = soundalike.catalog.stored_tracks
 
-    def encode(windows: np.ndarray, *, batch_size: int | None = None) -> Encoding:
-        if any(np.array_equal(window, fault[0]) for window in windows):
-            raise RuntimeError("out of luck")
-        return whole(windows, batch_size=batch_size)
+    def counted(keys: Sequence[str]) -> dict[str, StoredTrack]:
+        requested.append(len(keys))
+        return stored_tracks(keys)
 
-    monkeypatch.setattr(bands, "encode", encode)
-    report = run(music, soundalike, bands)
-    assert dict(report.counts) == {"indexed": 11, "unchanged": 0, "failed": 1}
-    assert reasons(soundalike) == {bad.name: ("encode", "RuntimeError: out of luck")}
+    monkeypatch.setattr(soundalike.catalog, "stored_tracks", counted)
+    files = scan(music, on_error=print)
+    outcomes = ingest(iter(files), stages_with([bands]), soundalike.catalog, limits=LIMITS, decode_threads=2)
+    assert next(outcomes).file == files[0]
+    assert requested == [5]
+    assert [outcome.status for outcome in outcomes] == ["unchanged"] * 11
+    assert requested == [5, 5, 2]

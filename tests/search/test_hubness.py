@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.encoders.hubness import SCORINGS, differences, measure, outcome, ranking_of_others
-from benchmarks.encoders.metrics import ranking_of_others as ranking_of_others_by_search
-from benchmarks.encoders.spaces import Halves, Labels
+from benchmarks.encoders.hubness import SCORINGS, differences, measure, ranking_of_others
+from benchmarks.encoders.spaces import Halves, Labels, estimates
 from retrieval.search.hubness import csls, density_of, local_density, mutual_proximity, sample_moments
+from tests.evaluation.exact_rankings import ranking_of_others as ranking_of_others_by_search
 
 
 def unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -119,10 +119,10 @@ def test_the_benchmark_pairs_queries(rng: np.random.Generator) -> None:
         for centre in centres
     ]
     labels = [Labels(f"package {number % 3}", f"artist {number % 4}", "album") for number in range(12)]
-    plain, other = (outcome(tracks, labels, SCORINGS[name]) for name in ("cosine", "CSLS"))
-    found = measure(plain)
-    assert found["half@1"].value == 1.0
+    plain, other = (measure(tracks, labels, SCORINGS[name]) for name in ("cosine", "CSLS"))
+    found = estimates(plain)
+    assert found["half@1"].mean == 1.0
     assert [estimate.count for estimate in found.values()] == [12] * 5
     gains = differences(other, plain)
-    assert gains["artist"].value == pytest.approx(measure(other)["artist"].value - found["artist"].value)
-    assert all(estimate.value == estimate.low == 0.0 for estimate in differences(plain, plain).values())
+    assert gains["artist"].mean == pytest.approx(estimates(other)["artist"].mean - found["artist"].mean)
+    assert all(estimate.mean == estimate.low == 0.0 for estimate in differences(plain, plain).values())

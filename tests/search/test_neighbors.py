@@ -23,8 +23,8 @@ from retrieval.search.engine import Search
 from retrieval.search.neighbors import neighbor_blocks
 from retrieval.search.playlists import playlist
 from retrieval.search.recommend import Stop, path
-from tests.api.test_cli import Run, environment, loaded, run  # noqa: F401
 from tests.catalog.test_catalog import analysis
+from tests.conftest import Run, loaded
 
 N_TRACKS = 50
 BLOCK = 8  # seven parts
@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_the_parts(search: Search, tmp_path: Path) -> None:
     assert written(out) == written(tmp_path / "other")
 
 
-def test_the_command(search: Search, run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(search: Search, run: Run, tmp_path: Path) -> None:
     here = {"SOUNDALIKE_SPACE": "e"}
     out = tmp_path / "out.parquet"
     report = loaded(run("export-neighbors", out, "--k", "5", "--json", **here))

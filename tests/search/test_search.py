@@ -22,7 +22,7 @@ def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     catalog = Catalog(engine)
     for number in range(N_TRACKS):
         tags = {"rock": number / N_TRACKS, "pop": 0.05, "jazz": 0.5}
-        catalog.store(replace(analysis(f"t{number}", rng), year=1980 + number, tags=tags))
+        catalog.store(replace(analysis(f"t{number}", rng, tags=tags), year=1980 + number))
     return Search(catalog, tmp_path, default_space="e")
 
 
@@ -115,19 +115,19 @@ def test_a_deleted_track_is_gone_at_once(search: Search) -> None:
         (
             Query([]),
             QueryError,
-            "query: has no example; accepted: track, vector, recommend.positive, continue.playlist",
+            "positive: is empty; accepted: 1 to 100 examples",
         ),
-        (Query([Seed()]), QueryError, "query: needs exactly one example; accepted: track, vector"),
+        (Query([Seed()]), QueryError, r"positive\[0\]: needs exactly one example; accepted: track, vector"),
         (Query([Seed("t1", vector=np.ones(DIM, np.float32))]), QueryError, "exactly one example"),
         (
             Query([Seed(vector=np.ones(3, np.float32))]),
             QueryError,
-            rf"query.vector: has 3 values; accepted: {DIM} finite",
+            rf"positive\[0\].vector: has 3 values; accepted: {DIM} finite",
         ),
-        (Query([Seed(vector=np.full(DIM, np.nan, np.float32))]), QueryError, r"query.vector: has norm nan"),
+        (Query([Seed(vector=np.full(DIM, np.nan, np.float32))]), QueryError, r"positive\[0\].vector: has norm nan"),
         (Query([Seed(vector=np.zeros(DIM, np.float32))]), QueryError, "not all zero"),
         (similar("t1", limit=0), QueryError, "limit: is 0; accepted: 1 to 1000"),
-        (similar("t99"), UnknownTrackError, "query.track: no track with key 't99'; nearest keys: t"),
+        (similar("t99"), UnknownTrackError, "^no track with key 't99'; nearest keys: t"),
         (similar("t1", space="f"), IndexMissingError, "space 'f' holds no track; spaces that do: e"),
         (
             Query([Seed(vector=np.ones(DIM, np.float32), encoder_version="e-2")]),
@@ -139,6 +139,12 @@ def test_a_deleted_track_is_gone_at_once(search: Search) -> None:
 def test_bad_queries_are_named(search: Search, query: Query, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         search.answer(query)
+
+
+def test_an_unknown_track_is_told_by_its_example(search: Search) -> None:
+    with pytest.raises(UnknownTrackError) as raised:
+        search.answer(Query([Seed("t1")], [Seed("t2"), Seed("t99")]))
+    assert (raised.value.key, raised.value.example) == ("t99", ("negative", 1))
 
 
 def test_a_track_without_an_embedding_is_named(search: Search, rng: np.random.Generator) -> None:

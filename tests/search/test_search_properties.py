@@ -63,7 +63,7 @@ def search(
 
 
 def vector_of(track: Known) -> np.ndarray:
-    return track.analysis.spaces[0].track_vector.astype(np.float16).astype(np.float64)
+    return track.analysis.rows[0].track_vector.astype(np.float16).astype(np.float64)
 
 
 def brute_force(raw: dict[str, Any], query: np.ndarray, known: dict[str, Known]) -> list[str]:
@@ -123,7 +123,7 @@ def test_segments_answer_for_their_tracks(
     answer = search.answer(Query((Seed(vector=query),), granularity="segment", limit=limit, exact=True))
 
     def best(track: Known) -> float:
-        segments = track.analysis.spaces[0].segment_vectors.astype(np.float16).astype(np.float64)
+        segments = track.analysis.rows[0].segment_vectors.astype(np.float16).astype(np.float64)
         return float((segments @ query / np.linalg.norm(segments, axis=1)).max())
 
     expected = sorted((best(track) for track in known.values()), reverse=True)[:limit]
@@ -133,7 +133,7 @@ def test_segments_answer_for_their_tracks(
     )
     assert len({result.track.key for result in answer.results}) == len(answer.results)
     for result in answer.results:  # segments last a second each, and begin at 0
-        segments = known[result.track.key].analysis.spaces[0].segment_vectors.astype(np.float16).astype(np.float64)
+        segments = known[result.track.key].analysis.rows[0].segment_vectors.astype(np.float16).astype(np.float64)
         cosine = segments @ query / np.linalg.norm(segments, axis=1) / np.linalg.norm(query)
         assert result.span_s is not None
         assert result.span_s[1] == result.span_s[0] + 1

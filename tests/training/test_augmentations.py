@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 
 from encoders.training.augmentations import (
     CLMR,
-    NOISY_STUDENT,
     Augmentation,
     Delay,
     Gain,
@@ -218,33 +217,25 @@ def test_the_reverb_of_an_impulse_decays_as_asked() -> None:
     assert not tail[0].equal(tail[1])
 
 
-@pytest.mark.parametrize("preset", [CLMR, NOISY_STUDENT])
-def test_with_probability_zero_nothing_changes(preset: Preset) -> None:
+def test_with_probability_zero_nothing_changes() -> None:
     batch = white(3, 4096)
-    none = tuple(replace(augmentation, p=0.0) for augmentation in preset)
+    none = tuple(replace(augmentation, p=0.0) for augmentation in CLMR)
     assert augment(batch, none, sample_rate=SAMPLE_RATE, generator=seeded()).equal(batch)
 
 
-@pytest.mark.parametrize(
-    ("preset", "expected"),
-    [(CLMR, [0.8, 0.01, 0.3, 0.8, 0.3, 0.6, 0.6]), (NOISY_STUDENT, [0.8, 0.3, 0.2, 0.8, 0.5, 0.4, 0.3])],
-)
-def test_each_augmentation_falls_as_often_as_published(preset: Preset, expected: list[float]) -> None:
+def test_each_augmentation_falls_as_often_as_published() -> None:
     kinds = [PolarityInversion, Noise, Gain, HighOrLowPass, Delay, PitchShift, Reverb]
-    assert [type(augmentation) for augmentation in preset] == kinds
+    assert [type(augmentation) for augmentation in CLMR] == kinds
     batch = white(2000, 1024)
-    for augmentation, p in zip(preset, expected, strict=True):
+    for augmentation, p in zip(CLMR, [0.8, 0.01, 0.3, 0.8, 0.3, 0.6, 0.6], strict=True):
         n_changed = (change(augmentation, batch, sample_rate=8000) != batch).any(1).sum().item()
         assert abs(n_changed - 2000 * p) < 4 * math.sqrt(2000 * p * (1 - p)), augmentation
 
 
-@pytest.mark.parametrize("preset", [CLMR, NOISY_STUDENT])
-def test_the_same_seed_gives_the_same_batch_and_another_does_not(preset: Preset) -> None:
+def test_the_same_seed_gives_the_same_batch_and_another_does_not() -> None:
     batch = white(4)
     original = batch.clone()
-    first, again, other = (
-        augment(batch, preset, sample_rate=SAMPLE_RATE, generator=seeded(seed)) for seed in (1, 1, 2)
-    )
+    first, again, other = (augment(batch, CLMR, sample_rate=SAMPLE_RATE, generator=seeded(seed)) for seed in (1, 1, 2))
     assert first.equal(again)
     assert not first.equal(other)
     assert batch.equal(original)

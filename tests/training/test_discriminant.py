@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from encoders.training.discriminant import linear_discriminant
@@ -47,3 +48,11 @@ def test_shrinkage_draws_the_scales_together(both: tuple[Tensor, Tensor]) -> Non
     sharp, blunt = (linear_discriminant(*both, FEATURES, shrinkage=share)[0] for share in (0.0, 1.0))
     assert torch.linalg.cond(sharp) > 300
     assert torch.linalg.cond(blunt) < 3
+
+
+def test_without_shrinkage_the_directions_are_those_of_scikit_learn(both: tuple[Tensor, Tensor]) -> None:
+    weight, _ = linear_discriminant(*both, FEATURES, shrinkage=0.0)
+    tracks = np.tile(np.arange(TRACKS), 2)
+    fitted = LinearDiscriminantAnalysis(solver="eigen").fit(torch.cat(both).double().numpy(), tracks)
+    ours, theirs = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (weight.numpy(), fitted.scalings_.T))
+    np.testing.assert_allclose(np.abs((ours * theirs[:FEATURES]).sum(axis=1)), 1, atol=1e-4)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from encoders.media.decode import MediaLimits
-from encoders.models.embeddings.clmr import StatisticsNet
 from encoders.models.embeddings.tagging import STUDENT_SPEC
+from encoders.models.embeddings.timbre import StatisticsNet
 from encoders.training.corpus import CorpusTrack, decoded, prepare, read_corpus
 from encoders.training.features import Features, FrontEnd, load_features, whole_track
 
@@ -66,10 +66,10 @@ def test_what_is_kept_is_what_the_network_hears(
 
 
 def test_another_front_end_and_other_tracks_are_kept_apart(corpus: Path, tracks: list[CorpusTrack]) -> None:
-    clmr, tagging = (build() for build in NETWORKS)
+    timbre, tagging = (build() for build in NETWORKS)
     sizes = [
         tuple(load_features(corpus, some, network).frames.shape)
-        for some, network in ((tracks, clmr), (tracks, tagging), (tracks[:2], clmr), (tracks[::-1], clmr))
+        for some, network in ((tracks, timbre), (tracks, tagging), (tracks[:2], timbre), (tracks[::-1], timbre))
     ]
     assert len(list((corpus / "features").glob("*.f16"))) == 4
     assert [bins for _, bins in sizes] == [174, 128, 174, 174]

@@ -1,14 +1,12 @@
-"""Training: the corpus is the same twice, the loss is the one of the paper, and a stop and a resume change nothing."""
+"""Training: the loss is the one of the paper, and a stop and a resume change nothing."""
 
 import errno
 import json
 import math
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,106 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.media.decode import MediaLimits
 from encoders.training.contrastive import Augment, ContrastiveSettings, ContrastiveTraining, Projector, nt_xent
 from encoders.training.corpus import (
-    CorpusError,
     Waveforms,
-    load_waveforms,
-    prepare,
-    read_corpus,
-    split_by_group,
 )
 from encoders.training.loop import TrainingError, learning_rate
 from encoders.training.validation import half_track_recall
 from tests.conftest import tone
 
 RATE = 16_000
-
-
-def sources(folder: Path) -> list[tuple[str, Path]]:
-    return [(path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*.wav"))]
-
-
-def prepared(folder: Path, corpus: Path) -> list[Any]:
-    return list(prepare(sources(folder), corpus, limits=MediaLimits()))
-
-
-def test_a_corpus_is_the_same_twice_and_prepared_once(
-    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert all(done.track is not None for done in prepared(music, first))
-    prepared(music, second)
-    for path in first.rglob("*"):
-        if path.is_file():
-            assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
-    monkeypatch.setattr("encoders.training.corpus.decode", None)  # calling it would fail
-    before = (first / "manifest.jsonl").read_bytes()
-    prepared(music, first)
-    assert (first / "manifest.jsonl").read_bytes() == before
-
-
-def test_a_corpus_holds_what_was_heard(music: Path, tmp_path: Path) -> None:
-    (music / "low" / "letter.wav").write_text("not a song")
-    outcomes = {done.key: done for done in prepared(music, tmp_path / "corpus")}
-    assert "not a readable" in str(outcomes["low/letter.wav"].reason)
-    tracks = read_corpus(tmp_path / "corpus")
-    assert len(tracks) == 12
-    assert {track.group for track in tracks} == {"low", "high"}
-    waveforms = load_waveforms(tmp_path / "corpus", tracks, sample_rate=RATE)
-    for number, track in enumerate(tracks):
-        assert waveforms.lengths()[number] == pytest.approx(track.duration_s * RATE, abs=RATE * 0.05)
-        tone_number = int(Path(track.key).stem.removeprefix("tone"))
-        crop = waveforms.crops(np.array([number]), np.array([RATE]), RATE)[0].numpy()
-        loudest_hz = np.abs(np.fft.rfft(crop * np.hanning(RATE))).argmax()
-        assert loudest_hz == pytest.approx(110 * 2 ** (tone_number / 3), rel=0.01)
-
-
-def test_a_kill_while_the_manifest_is_written_costs_one_track(music: Path, tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    prepared(music, corpus)
-    manifest = corpus / "manifest.jsonl"
-    manifest.write_bytes(manifest.read_bytes()[:-10])
-    assert len(read_corpus(corpus)) == 11
-    prepared(music, corpus)
-    assert len(read_corpus(corpus)) == 12
-
-
-def test_a_file_that_comes_twice_is_kept_once(music: Path, tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    (music / "copies").mkdir()
-    shutil.copy(music / "low" / "tone00.wav", music / "copies" / "tone00.wav")
-    for _ in range(2):
-        reasons = {done.key: done.reason for done in prepared(music, corpus) if done.reason is not None}
-        assert reasons == {"low/tone00.wav": "the same file as copies/tone00.wav"}
-        assert {track.group: track.key for track in read_corpus(corpus)}["copies"] == "copies/tone00.wav"
-        assert len(read_corpus(corpus)) == 12
-
-
-def test_two_files_of_one_key_and_an_unreadable_one_are_told(music: Path, tmp_path: Path) -> None:
-    files = [("a", music / "low" / "tone00.wav"), ("a", music / "low" / "tone01.wav"), ("b", music / "gone.wav")]
-    outcomes = list(prepare(files, tmp_path / "corpus", limits=MediaLimits()))
-    assert [done.reason for done in outcomes] == [None, "another file has the same key", "No such file or directory"]
-    assert [track.duration_s for track in read_corpus(tmp_path / "corpus")] == [3.0]
-
-
-def test_bad_corpora_are_named(music: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="soundalike train corpus"):
-        read_corpus(tmp_path / "nowhere")
-    corpus = tmp_path / "corpus"
-    prepared(music, corpus)
-    tracks = read_corpus(corpus)
-    with pytest.raises(CorpusError, match="no group lwo; groups: high, low"):
-        split_by_group(tracks, ["lwo"])
-    with pytest.raises(CorpusError, match="nothing is left"):
-        split_by_group(tracks, ["low", "high"])
-    training, held_out = split_by_group(tracks, ["low"])
-    assert {track.group for track in training} == {"high"}
-    assert {track.group for track in held_out} == {"low"}
-    (corpus / tracks[0].file).write_bytes(b"")
-    with pytest.raises(CorpusError, match=r"\.opus \(high/tone06\.wav\): file is empty"):
-        load_waveforms(corpus, tracks, sample_rate=RATE)
 
 
 def test_nt_xent_by_hand() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from api.cli.commands.searching import print_found, seed_of
+from api.cli.commands.searching import seed_of, show_answer
 from api.cli.options import (
     diversity_of,
     exclude_option,
@@ -24,12 +24,12 @@ from api.wiring import Soundalike
 from encoders.errors import MediaError
 from retrieval.errors import UnknownTrackError
 from retrieval.filters.language import Filter
-from retrieval.search.query import HALF_LIFE, MAX_PLAYLIST, Query, QueueContext, Seed
+from retrieval.search.query import HALF_LIFE, MAX_GAP, MAX_PLAYLIST, Query, QueueContext, Seed
 
 
 @dataclass(frozen=True)
-class Continuation:
-    """The arguments of `continue`."""
+class ContinueOptions:
+    """What `continue` was given."""
 
     playlist: Sequence[str]
     half_life: float
@@ -48,12 +48,14 @@ class Continuation:
     def entries(self) -> list[Entry]:
         """The tracks to go on after, oldest first."""
         try:
-            found = entries(list(self.playlist))
+            tracks = entries(list(self.playlist))
         except PlaylistFileError as error:
             raise click.ClickException(str(error)) from error
-        if len(found) > MAX_PLAYLIST:
-            raise click.ClickException(f"the playlist has {len(found)} tracks; accepted: the last {MAX_PLAYLIST} of it")
-        return found
+        if len(tracks) > MAX_PLAYLIST:  # before the files among them are encoded
+            raise click.ClickException(
+                f"the playlist has {len(tracks)} tracks; accepted: the last {MAX_PLAYLIST} of it"
+            )
+        return tracks
 
     def query(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
         """The query that was asked for."""
@@ -81,8 +83,8 @@ class Continuation:
     help="A track that stands so many before the last counts half as much.",
 )
 @limit_option
-@click.option("--artist-gap", type=click.IntRange(0, MAX_PLAYLIST), default=0, help="Tracks between two of an artist.")
-@click.option("--album-gap", type=click.IntRange(0, MAX_PLAYLIST), default=0, help="Tracks between two of an album.")
+@click.option("--artist-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
+@click.option("--album-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an album.")
 @filter_option
 @exclude_option
 @max_per_option
@@ -92,11 +94,11 @@ class Continuation:
 @json_option
 def continue_playlist(**given: Any) -> int:
     """Go on where a playlist ends: .m3u8 files, keys of the catalogue, or audio files, oldest first."""
-    asked = Continuation(**given)
-    tracks = asked.entries
+    options = ContinueOptions(**given)
+    tracks = options.entries
     with opened() as here:
-        answer = here.search.answer(asked.query(here, tracks))
-    print_found(answer, f"goes on after {tracks[-1].name}", as_json=asked.as_json)
+        answer = here.search.answer(options.query(here, tracks))
+    show_answer(answer, f"goes on after {tracks[-1].name}", as_json=options.as_json)
     return 0
 
 

@@ -1,9 +1,8 @@
 """How good are the answers: `evaluate run`, `compare`, `ann`; and the spaces: `evaluate catalogue`, `models`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,7 +10,6 @@ from api.cli import tables
 from api.cli.commands.evaluation_report import report
 from api.cli.options import filter_of, filter_option, json_option, opened, print_json, space_option
 from retrieval.catalog.records import Granularity
-from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -29,38 +27,6 @@ sample_option = click.option(
 granularity_option = click.option(
     "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The arguments of `evaluate run`."""
-
-    qrels: Path | None
-    interactions: Path | None
-    queries: Path | None
-    split: Literal["temporal", "leave-last-out"]
-    cut: str | None
-    history: int
-    half_life: float | None
-    unknown: Literal["exclude", "miss", "fail"]
-    metrics: Sequence[str]
-    depth: int
-    condition: Filter | None
-    space: str | None
-    granularity: Granularity
-    exact: bool
-    out: Path | None
-    seed: int
-    as_json: bool
-
-    def check(self) -> None:
-        """Refuse what does not go together."""
-        if (self.qrels is None) == (self.interactions is None):
-            raise click.UsageError("give either --qrels or --interactions")
-        if self.interactions is not None and self.queries is not None:
-            raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
-        if self.cut is not None and self.split != "temporal":
-            raise click.UsageError("--cut goes with --split temporal")
 
 
 @click.group()
@@ -101,21 +67,19 @@ evaluate.add_command(report)
 @out_option
 @seed_option
 @json_option
-def run(**given: Any) -> int:
+def run(out: Path | None, as_json: bool, **given: Any) -> int:
     """Ask the live index every query and compare its answers with judgments."""
-    wanted = Wanted(**given)
-    wanted.check()
-    from api.cli.evaluation_inputs import inputs  # pyarrow and the evaluator: no other command waits for them
-    from retrieval.evaluation.results.files import write_outcome
+    from api.cli.evaluation_inputs import RunOptions  # pyarrow and the evaluator: no other command waits for them
+    from retrieval.evaluation.results.files import write_run
     from retrieval.evaluation.run import evaluate as evaluated
 
-    with opened() as here, tables.tracks_done("queries", quiet=wanted.as_json) as done:
-        qrels, asked, options = inputs(here, wanted)
-        outcome = evaluated(here.search, qrels, asked, options, on_done=done)
-        names = (
-            [] if wanted.out is None else _written(wanted.out, lambda out: write_outcome(out, outcome, here.catalog))
-        )
-    _print(outcome.evaluation, wanted.out, names, as_json=wanted.as_json)
+    chosen = RunOptions(**given)
+    chosen.check()
+    with opened() as here, tables.tracks_done("queries", quiet=as_json) as done:
+        qrels, queries, options = chosen.inputs(here)
+        outcome = evaluated(here.search, qrels, queries, options, on_done=done)
+        names = [] if out is None else _written(out, lambda folder: write_run(folder, outcome, here.catalog))
+    _print(outcome.evaluation, out, names, as_json=as_json)
     return 0
 
 
@@ -131,10 +95,10 @@ def compare(
     first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
 ) -> int:
     """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
-    from retrieval.evaluation.comparison import compare_runs
     from retrieval.evaluation.inputs.formats import read_qrels, read_run
     from retrieval.evaluation.measures.metrics import DEFAULT
     from retrieval.evaluation.results.files import write_comparison
+    from retrieval.evaluation.run_comparison import compare_runs
 
     compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
     names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
@@ -161,9 +125,9 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 
     filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
     with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
-        found = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
@@ -175,13 +139,13 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 @json_option
 def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
     """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
-    from retrieval.evaluation.catalogue import evaluate_catalogue
     from retrieval.evaluation.results.files import write_results
+    from retrieval.evaluation.space import evaluate_space
 
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_catalogue(here.search, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = evaluate_space(here.search, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
@@ -200,19 +164,19 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
         raise click.UsageError("--metric goes with --qrels")
     from retrieval.evaluation.inputs.formats import read_qrels
     from retrieval.evaluation.measures.metrics import DEFAULT
-    from retrieval.evaluation.models import evaluate_models
     from retrieval.evaluation.results.files import write_results
+    from retrieval.evaluation.space_comparison import compare_spaces
 
     qrels = None if judgments is None else read_qrels(judgments)
     with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
-        found = evaluate_models(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, found))
-    _print(found, out, names, as_json=as_json)
+        result = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
+    _print(result, out, names, as_json=as_json)
     return 0
 
 
 def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
-    from retrieval.evaluation.html.evaluation_page import PAGE, write_page
+    from retrieval.evaluation.html.page import PAGE, write_page
 
     try:
         return [*write(out), write_page([out], out / PAGE)]
@@ -220,13 +184,13 @@ def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
 
 
-def _print(found: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+def _print(result: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
     from api.cli import evaluation_tables
-    from retrieval.evaluation.results import report
+    from retrieval.evaluation.results.runs import as_json as in_json
 
     if as_json:
-        print_json(report.as_json(found))
+        print_json(in_json(result))
         return
-    evaluation_tables.print_result(found)
+    evaluation_tables.print_result(result)
     if out is not None:
         evaluation_tables.print_files(out, names)

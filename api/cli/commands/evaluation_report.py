@@ -19,7 +19,7 @@ import click
 )
 def report(folders: Sequence[Path], out: Path) -> int:
     """Show what `evaluate` wrote into folders as one page, which needs no other file."""
-    from retrieval.evaluation.html.evaluation_page import (
+    from retrieval.evaluation.html.page import (
         write_page,  # pyarrow and the templates: no other command waits for them
     )
 

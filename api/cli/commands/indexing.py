@@ -35,7 +35,7 @@ def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], key_pref
 @click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
 def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
-    from encoders.spec import encoder_spec
+    from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)
@@ -95,8 +95,8 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
         names = [space] if space else sorted(here.catalog.spaces())
-        wanted = get_args(Granularity) if granularity is None else (granularity,)
-        reports = [merging.rebuild(here.search.space(name, one)) for name in names for one in wanted]
+        granularities = get_args(Granularity) if granularity is None else (granularity,)
+        reports = [merging.rebuild(here.search.space(name, one)) for name in names for one in granularities]
     if as_json:
         print_json([asdict(report) for report in reports])
     else:

@@ -7,7 +7,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json
-from api.http.answers import track_out
+from api.documents.answer import track_out
 from api.wiring import Soundalike
 from retrieval.filters.language import Filter
 from retrieval.index.snapshots import current_name
@@ -21,11 +21,11 @@ def tracks(limit: int, condition: Filter | None, as_json: bool) -> int:
     """List the catalogue, in the order in which it came in."""
     with opened() as here:
         only = None if condition is None else here.search.selections.condition(condition)
-        found = here.catalog.list_tracks(after_id=0, limit=limit, condition=only)
+        listed = here.catalog.list_tracks(after_id=0, limit=limit, condition=only)
     if as_json:
-        print_json([track_out(track).model_dump() for track in found])
+        print_json([track_out(track).model_dump() for track in listed])
     else:
-        tables.print_tracks(found)
+        tables.print_tracks(listed)
     return 0
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TextIO, get_args
 
 import click
-from pydantic import ValidationError
 
 from api.cli import tables
 from api.cli.options import (
@@ -23,21 +22,20 @@ from api.cli.options import (
     print_json,
     space_option,
 )
-from api.http.answers import answer_out, shown_metadata
-from api.http.requests import SearchIn
+from api.documents.answer import answer_out, shown_metadata
+from api.documents.search import SearchIn, read
 from api.wiring import Soundalike
-from encoders.media.decode import decode
 from retrieval.catalog.records import Granularity
-from retrieval.errors import QueryError, UnknownTrackError
-from retrieval.filters.language import Filter, field_path
+from retrieval.errors import UnknownTrackError
+from retrieval.filters.language import Filter
 from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
 from retrieval.search.query import Answer, Query, Seed
 from retrieval.search.recommend import Strategy
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The arguments of `similar`."""
+class SimilarOptions:
+    """What `similar` was given."""
 
     keys_or_files: Sequence[str]
     unlike: Sequence[str]
@@ -118,10 +116,10 @@ class Asked:
 @json_option
 def similar(**given: Any) -> int:
     """Find what sounds like tracks of the catalogue, or like any audio files."""
-    asked = Asked(**given)
+    options = SimilarOptions(**given)
     with opened() as here:
-        answer = here.search.answer(asked.query(here))
-    print_found(answer, asked.title, as_json=asked.as_json)
+        answer = here.search.answer(options.query(here))
+    show_answer(answer, options.title, as_json=options.as_json)
     return 0
 
 
@@ -131,18 +129,12 @@ def similar(**given: Any) -> int:
 def query(body: TextIO, as_json: bool) -> int:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
     try:
-        search = SearchIn.model_validate(json.load(body))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise click.ClickException(f"{field_path(first['loc']) or 'body'}: {first['msg']}") from error
+        search = read(SearchIn, json.load(body))
     except ValueError as error:
         raise click.ClickException(f"{body.name} is not JSON: {error}") from error
-    with opened() as here:
-        try:
-            answer = here.search.answer(search.as_query())
-        except (QueryError, UnknownTrackError) as error:
-            raise search.as_sent(error) from error
-    print_found(answer, body.name, as_json=as_json)
+    with opened() as here, search.naming_fields():
+        answer = here.search.answer(search.as_query())
+    show_answer(answer, body.name, as_json=as_json)
     return 0
 
 
@@ -157,11 +149,11 @@ def query(body: TextIO, as_json: bool) -> int:
 def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> int:
     """Lead from one track to another by tracks that lie between them."""
     with opened() as here:
-        found = playlist(here.search, start, end, steps, space=space)
+        way = playlist(here.search, start, end, steps, space=space)
     if as_json:
-        print_json(_playlist_out(found))
+        print_json(_playlist_out(way))
     else:
-        tables.print_playlist(found)
+        tables.print_playlist(way)
     return 0
 
 
@@ -187,12 +179,10 @@ def seed_of(
     stored = here.catalog.track_at(str(path))
     if stored is not None:
         return Seed(stored.key, start_s, end_s)
-    encoder = here.encoder(space or here.settings.space)
-    audio = decode(path, sample_rates=[encoder.spec.sample_rate], limits=here.settings.media_limits)
-    return here.seed_of(audio, encoder, span_s)
+    return here.seed_of(path, space, span_s)
 
 
-def print_found(answer: Answer, title: str, *, as_json: bool) -> None:
+def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
     """Print an answer, for people or for programs."""
     if as_json:
         print_json(answer_out(answer).model_dump())
@@ -200,12 +190,12 @@ def print_found(answer: Answer, title: str, *, as_json: bool) -> None:
         tables.print_answer(title, answer)
 
 
-def _playlist_out(found: Playlist) -> dict[str, Any]:
-    shown = asdict(found)
-    to_next = [*found.cosines, None]
+def _playlist_out(way: Playlist) -> dict[str, Any]:
+    shown = asdict(way)
+    to_next = [*way.cosines, None]
     shown["tracks"] = [
         {"track": track.key, "cosine_to_next": cosine, "metadata": shown_metadata(track)}
-        for track, cosine in zip(found.tracks, to_next, strict=True)
+        for track, cosine in zip(way.tracks, to_next, strict=True)
     ]
     del shown["cosines"]
     return shown

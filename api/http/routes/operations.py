@@ -5,14 +5,15 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
+from api.documents.search import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, MAX_PREVIOUS
 from api.http.answers import JobOut, job_out
 from api.http.context import ENCODING_SLOTS, soundalike
 from api.http.problems import possible, problem, response_of
-from api.http.requests import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, MAX_PREVIOUS, MAX_SEARCHES
+from api.http.requests import MAX_SEARCHES
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.filters.language import MAX_CONDITIONS, MAX_DEPTH
-from retrieval.search.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_LIMIT, MAX_PLAYLIST
+from retrieval.search.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_GAP, MAX_LIMIT, MAX_PLAYLIST
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
@@ -34,7 +35,7 @@ def ready() -> dict[str, Any] | Response:
         return response_of(problem(503, "not-ready", "Not ready", str(error)))
     return {
         "status": "ready",
-        "space": soundalike().settings.space,
+        "space": soundalike().search.space_name(),
         "index_version": view.version,
         "tracks": view.count,
     }
@@ -53,7 +54,7 @@ def limits() -> dict[str, float]:
         "max_weight": MAX_WEIGHT,
         "max_exclude": MAX_EXCLUDE,
         "max_previous": MAX_PREVIOUS,
-        "max_gap": MAX_PREVIOUS,
+        "max_gap": MAX_GAP,
         "max_candidates": MAX_CANDIDATES,
         "max_vector_values": MAX_DIM,
         "max_key_characters": MAX_KEY_LENGTH,

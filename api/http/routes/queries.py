@@ -1,15 +1,17 @@
 """`/v1/query`: one body for every kind of search."""
 
+from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
 
-from api.http.answers import AnswerOut, BatchOut, answer_out
-from api.http.context import context, soundalike
+from api.documents.answer import AnswerOut, answer_out
+from api.documents.search import MediaSearch, SearchIn
+from api.http.answers import BatchOut
+from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
-from api.http.requests import AudioSearchForm, BatchIn, MediaSearch, SearchIn
-from encoders.media.decode import decode_untrusted
-from retrieval.errors import QueryError, UnknownTrackError
+from api.http.requests import AudioSearchForm, BatchIn
+from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 
@@ -39,24 +41,17 @@ def query_batch(json_data: BatchIn) -> BatchOut:
 def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
     search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
-    here = soundalike()
-    # The space before the encoder: a caller's name must never decide what is imported.
-    encoder = here.encoder(here.search.space(search.space).space)
-    with context().encoding():
-        audio = decode_untrusted(
-            form_and_files_data.file.read(),
-            sample_rates=[encoder.spec.sample_rate],
-            limits=here.settings.media_limits,
-        )
-        seed = here.seed_of(audio, encoder)
-    return answer_out(here.search.answer(search.query_for([seed])))
+    with search.naming_fields():
+        query = search.query_for([Seed("clip")])
+        query.check()  # what is out of range costs no decoding
+        with resources().encoding():
+            seed = soundalike().seed_of(form_and_files_data.file.read(), search.space)
+        return answer_out(soundalike().search.answer(replace(query, positive=[seed])))
 
 
 def _answered(search: SearchIn) -> AnswerOut:
-    try:
+    with search.naming_fields():
         return answer_out(soundalike().search.answer(search.as_query()))
-    except (QueryError, UnknownTrackError) as error:
-        raise search.as_sent(error) from error
 
 
 def _answer_or_problem(body: Any) -> AnswerOut | Problem:

@@ -8,34 +8,18 @@ import numpy as np
 from apiflask import APIBlueprint
 from flask import Response, send_file
 
-from api.http.answers import (
-    AnswerOut,
-    EmbeddingOut,
-    ItemOut,
-    ItemsOut,
-    TagsOut,
-    TrackOut,
-    TrackPage,
-    answer_out,
-    track_out,
-)
-from api.http.context import context, soundalike
+from api.documents.answer import AnswerOut, TrackOut, answer_out, track_out
+from api.documents.search import MAX_KEY_LENGTH, MediaSearch
+from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
+from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
-from api.http.requests import (
-    MAX_KEY_LENGTH,
-    BulkForm,
-    ListArguments,
-    SimilarArguments,
-    SpaceArguments,
-    TrackFields,
-    TrackForm,
-)
-from indexer.stages.embedding import Outcome
+from api.http.requests import BulkForm, ListArguments, SimilarArguments, SpaceArguments, TrackFields, TrackForm
+from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.language import parse_filter
 from retrieval.index.merging import merge_soon
-from retrieval.search.query import similar
+from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
@@ -52,9 +36,9 @@ def list_tracks(query_data: ListArguments) -> TrackPage:
     if query_data.filter is not None:
         condition = here.search.selections.condition(parse_filter(_json(query_data.filter, "filter")))
     after_id = _after(query_data.cursor)
-    found = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
-    page = found[: query_data.limit]
-    more = len(found) > query_data.limit
+    tracks = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
+    page = tracks[: query_data.limit]
+    more = len(tracks) > query_data.limit
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
 
 
@@ -125,7 +109,7 @@ def get_tags(key: str) -> TagsOut:
 @blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
-    space = query_data.space or soundalike().settings.space
+    space = soundalike().search.space_name(query_data.space)
     vector = soundalike().catalog.track_vector(soundalike().catalog.track(key).id, space)
     return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
 
@@ -147,15 +131,16 @@ def get_audio(key: str) -> Response:
 @blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
     """Tracks like this one."""
-    query = similar(key, space=query_data.space, limit=query_data.limit, explain=query_data.explain)
-    return answer_out(soundalike().search.answer(query))
+    search = MediaSearch.model_validate(query_data.model_dump())
+    with search.naming_fields():
+        return answer_out(soundalike().search.answer(search.query_for([Seed(key)])))
 
 
 def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     here = soundalike()
     encoders = [here.encoder(here.settings.space)]
     upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
-    with context().encoding():
+    with resources().encoding():
         return index_upload(
             upload,
             encoders,

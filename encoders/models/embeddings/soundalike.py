@@ -1,6 +1,6 @@
 """Two encoders heard as one: what sounds alike is near by its timbre and key, and by what a listener would call it.
 
-:mod:`encoders.models.embeddings.clmr` tells tracks apart and knows nothing of genres;
+:mod:`encoders.models.embeddings.timbre` tells tracks apart and knows nothing of genres;
 :mod:`encoders.models.embeddings.tagging` knows what music is called and mistakes tracks of one kind for each other.
 Each part's embedding is centred, scaled and made unit length, so that a cosine is the weighted mean of both parts'
 cosines; the tags are the tagger's.
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.models.embeddings import clmr, tagging
+from encoders.models.embeddings import tagging, timbre
 from encoders.spec import EncoderSpec
 
 SAMPLE_RATE = tagging.SAMPLE_RATE
 WINDOW_LENGTH = tagging.WINDOW_LENGTH
 TAGGER = tagging.STUDENT_SPEC
-DIM = clmr.SPEC.dim + TAGGER.dim
+DIM = timbre.SPEC.dim + TAGGER.dim
 TAGGER_WEIGHT = 0.7
 
 
@@ -43,20 +43,25 @@ class Part(nn.Module):
 class Soundalike(nn.Module):
     """Both encoders side by side."""
 
-    clmr: Part
+    clmr: Part  # so its weights are called in the file; other keys would be other bytes, and so another version
     tagging: Part
     tagger_weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.clmr = Part(clmr.SPEC.build(), clmr.SPEC.dim)
+        self.clmr = Part(timbre.SPEC.build(), timbre.SPEC.dim)
         self.tagging = Part(TAGGER.build(), TAGGER.dim)
         # Kept with the weights: another value makes other embeddings, which must have another version.
         self.register_buffer("tagger_weight", torch.tensor(TAGGER_WEIGHT))
 
+    @property
+    def timbre(self) -> Part:
+        """The part that tells tracks apart."""
+        return self.clmr
+
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveform windows float32 [batch, 220500] → embedding [batch, 320], tag logits [batch, n_tags]."""
-        sound, _ = self.clmr(waveform)
+        sound, _ = self.timbre(waveform)
         words, tag_logits = self.tagging(waveform)
         return torch.cat([sound, self.tagger_weight * words], dim=1), tag_logits
 

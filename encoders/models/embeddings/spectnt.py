@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
-from encoders.models.embeddings.tag_vocabulary import TAGS
 from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import TAGS
 
 _POSITION_STD = 0.02
 

@@ -6,7 +6,7 @@ mono, 10 s; the embedding is the class token before the tag head.
 ``tagging-msd`` is the paper's teacher (d 256), ``tagging-msd-student`` its distilled compact student (d 64): modules
 bear the names of the published checkpoints (MIT), so that those load as they are, mel filters and window included.
 ``tagging`` and ``tagging-student`` are ours: the same network with a front end that a CPU can train and serve, and the
-tags of :mod:`encoders.models.embeddings.tag_vocabulary`.
+tags of :mod:`encoders.tag_vocabulary`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from encoders.acceleration import half_precision
 from encoders.frontend import AmplitudeToDB, MelPower
-from encoders.models.embeddings.tag_vocabulary import TAGS
-from encoders.precision import half_precision
 from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

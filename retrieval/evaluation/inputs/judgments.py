@@ -79,10 +79,10 @@ def known_ids(catalog: Catalog, keys: Sequence[str], track_ids: NDArray[np.int64
     ----------
     track_ids : int64 ascending, all of the space
     """
-    found = catalog.ids_by_key(keys)
-    ids = np.fromiter(found.values(), np.int64, len(found))
+    by_key = catalog.ids_by_key(keys)
+    ids = np.fromiter(by_key.values(), np.int64, len(by_key))
     return {
-        key: track_id for (key, track_id), kept in zip(found.items(), contained(ids, track_ids), strict=True) if kept
+        key: track_id for (key, track_id), kept in zip(by_key.items(), contained(ids, track_ids), strict=True) if kept
     }
 
 
@@ -108,30 +108,30 @@ def judged(
     _check_known(qrels, ids, askable, unknown)
     track_ids, query_no = ids[qrels.document_no], qrels.query_no
     kept = np.ones(len(qrels), bool) if unknown == "miss" else (track_ids >= 0) & askable[query_no]
-    own = _own(qrels, examples, track_ids)
-    kept &= ~own
+    about_examples = _about_examples(qrels, examples, track_ids)
+    kept &= ~about_examples
     relevance = qrels.values.astype(np.int64)
     relevant = np.bincount(query_no[kept & (relevance > 0)], minlength=len(qrels.query_ids)) > 0
-    asked = relevant & (askable | (unknown == "miss"))
+    evaluated = relevant & (askable | (unknown == "miss"))
     judged_ids = set(qrels.query_ids)
     left_out = LeftOut(
         unknown,
         _named(qrels.query_ids, ~askable),
         _named(qrels.document_ids, ids < 0),
         _named(qrels.query_ids, ~relevant & (askable | (unknown == "miss"))),
-        int(own.sum()),
+        int(about_examples.sum()),
         [query for query in examples if query not in judged_ids],
     )
-    if not asked.any():
+    if not evaluated.any():
         reason = (
             f"{qrels.source}: no query is left to evaluate: {len(left_out.unknown_queries)} unknown, "
             f"{len(left_out.without_relevant)} without a relevant track"
         )
         raise EvaluationError(reason, "queries that are keys of the catalogue, or a file of queries, and relevance > 0")
-    kept &= asked[query_no]
-    numbers = np.cumsum(asked) - 1
+    kept &= evaluated[query_no]
+    numbers = np.cumsum(evaluated) - 1
     return Judgments(
-        _named(qrels.query_ids, asked), numbers[query_no[kept]], track_ids[kept], relevance[kept], left_out
+        _named(qrels.query_ids, evaluated), numbers[query_no[kept]], track_ids[kept], relevance[kept], left_out
     )
 
 
@@ -139,7 +139,9 @@ def _named(ids: Sequence[str], marked: NDArray[np.bool_]) -> list[str]:
     return [ids[number] for number in np.flatnonzero(marked).tolist()]
 
 
-def _own(qrels: Pairs, examples: Mapping[str, Sequence[int]], track_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _about_examples(
+    qrels: Pairs, examples: Mapping[str, Sequence[int]], track_ids: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     """Judgments that are about an example of their query."""
     stride = int(track_ids.max(initial=0)) + 1
     codes = [
@@ -148,8 +150,8 @@ def _own(qrels: Pairs, examples: Mapping[str, Sequence[int]], track_ids: NDArray
         for track_id in examples.get(query, ())
         if track_id < stride
     ]
-    own: NDArray[np.bool_] = np.isin(qrels.query_no * stride + track_ids, np.array(codes, np.int64)) & (track_ids >= 0)
-    return own
+    marked: NDArray[np.bool_] = np.isin(qrels.query_no * stride + track_ids, np.array(codes, np.int64))
+    return marked & (track_ids >= 0)
 
 
 def _check_known(qrels: Pairs, ids: NDArray[np.int64], askable: NDArray[np.bool_], unknown: Unknown) -> None:

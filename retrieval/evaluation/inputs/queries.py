@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationQuery:
     """A query with the id that its judgments bear, and where it stands in its file (``line 7``), if in one."""
 
     id: str
@@ -39,14 +39,14 @@ class Where:
     exact: bool = False
 
 
-def track_queries(qrels: Pairs) -> list[Asked]:
+def track_queries(qrels: Pairs) -> list[EvaluationQuery]:
     """The queries of judgments whose query ids are keys: what is like this track."""
-    return [Asked(key, similar(key)) for key in qrels.query_ids]
+    return [EvaluationQuery(key, similar(key)) for key in qrels.query_ids]
 
 
 def history_queries(
     search: Search, played: Histories, where: Where, *, half_life: float | None = None
-) -> tuple[list[Asked], list[str]]:
+) -> tuple[list[EvaluationQuery], list[str]]:
     """What is like each user's history, and notes of what had to be left out of it.
 
     Items that the space does not hold cannot be examples: they are left out; a user with no others is not asked.
@@ -58,11 +58,11 @@ def history_queries(
     every_id = search.space(where.space, where.granularity).view().all_track_ids()
     keys = list(dict.fromkeys(key for history in played.histories.values() for key in history))
     known = known_ids(search.catalog, keys, every_id)
-    asked = []
+    queries = []
     for user, history in played.histories.items():
         seeds = [Seed(key) for key in history if key in known]
         if seeds:
-            asked.append(Asked(user, Query(seeds, half_life=half_life)))
+            queries.append(EvaluationQuery(user, Query(seeds, half_life=half_life)))
     notes = []
     if len(known) < len(keys):
         notes.append(
@@ -70,4 +70,4 @@ def history_queries(
         )
     if played.users_left_out:
         notes.append(f"{played.users_left_out} users have no play on both sides of the split and are left out")
-    return asked, notes
+    return queries, notes

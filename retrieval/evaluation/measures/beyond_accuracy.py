@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,11 +76,8 @@ def lorenz(counts: NDArray[np.int64], steps: int = 100) -> NDArray[np.float64]:
 
 def entropy(counts: NDArray[np.int64]) -> float:
     """Shannon entropy of counts int64 [n_tracks], in bits; NaN when nothing was recommended."""
-    shown = counts[counts > 0].astype(np.float64)
-    if not len(shown):
-        return float("nan")
-    share = shown / shown.sum()
-    return float(abs(-(share * np.log2(share)).sum()))  # never -0.0
+    total = counts.sum()
+    return float(scipy.special.entr(counts / total).sum() / np.log(2)) if total else float("nan")
 
 
 def skewness(counts: NDArray[np.int64]) -> float:

@@ -45,7 +45,7 @@ class HalfTracks:
     of_one_segment: int = 0
     without_a_whole_half: int = 0
 
-    def among(self, track_ids: NDArray[np.int64]) -> HalfTracks:
+    def of_tracks(self, track_ids: NDArray[np.int64]) -> HalfTracks:
         """Those of these tracks; who has none is counted no more."""
         kept = np.isin(self.track_ids, track_ids)
         return HalfTracks(self.track_ids[kept], self.first[kept], self.second[kept])
@@ -56,25 +56,25 @@ def read_halves(catalog: Catalog, space: str, encoder_version: str, track_ids: N
     ids, means = list[int](), list[NDArray[np.float64]]()
     missing = single = uneven = 0
     for start in range(0, len(track_ids), TRACKS_A_READ):
-        wanted = track_ids[start : start + TRACKS_A_READ].tolist()
-        found = catalog.segments_of(wanted, space, encoder_version)
-        missing += len(wanted) - len(found)
-        for track_id in sorted(found):
-            first, second = in_halves(found[track_id])
-            if len(found[track_id].vectors) < 2:
+        batch = track_ids[start : start + TRACKS_A_READ].tolist()
+        segments = catalog.segments_of(batch, space, encoder_version)
+        missing += len(batch) - len(segments)
+        for track_id in sorted(segments):
+            first, second = in_halves(segments[track_id])
+            if len(segments[track_id].vectors) < 2:
                 single += 1
             elif not (first.any() and second.any()):
                 uneven += 1
             else:
-                vectors = found[track_id].vectors
+                vectors = segments[track_id].vectors
                 ids.append(track_id)
                 means.append(np.stack([vectors[half].mean(axis=0, dtype=np.float64) for half in (first, second)]))
     halves = np.stack(means) if means else np.empty((0, 2, 0))
     norms = np.linalg.norm(halves, axis=2, keepdims=True)
-    sound = (np.isfinite(norms) & (norms > 0)).all(axis=(1, 2))  # a mean of nothing points nowhere
-    unit = (halves[sound] / norms[sound]).astype(np.float32)
-    uneven += int((~sound).sum())
-    return HalfTracks(np.array(ids, np.int64)[sound], unit[:, 0], unit[:, 1], missing, single, uneven)
+    has_direction = (np.isfinite(norms) & (norms > 0)).all(axis=(1, 2))  # a mean of nothing points nowhere
+    unit = (halves[has_direction] / norms[has_direction]).astype(np.float32)
+    uneven += int((~has_direction).sum())
+    return HalfTracks(np.array(ids, np.int64)[has_direction], unit[:, 0], unit[:, 1], missing, single, uneven)
 
 
 def in_halves(segments: TrackSegments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -84,27 +84,27 @@ def in_halves(segments: TrackSegments) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 
 def ranks_of_own_half(
-    first: NDArray[np.float32], second: NDArray[np.float32], asking: NDArray[np.int64] | None = None
+    first: NDArray[np.float32], second: NDArray[np.float32], queries: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """Rank, from 1, of a track's own first half for its second half.
 
     Parameters
     ----------
     first, second : float32 [n, dim], L2 norm 1
-    asking : int64 [m], rows of those that ask; by default all
+    queries : int64 [m], rows of those that are queries; by default all
 
     Returns
     -------
     int64 [m]
     """
-    asking = np.arange(len(first)) if asking is None else asking
-    ranks = np.empty(len(asking), np.int64)
-    for block in blocks(len(asking), len(first)):
-        rows = asking[block]
+    queries = np.arange(len(first)) if queries is None else queries
+    ranks = np.empty(len(queries), np.int64)
+    for block in blocks(len(queries), len(first)):
+        rows = queries[block]
         cosines = second[rows] @ first.T
-        own = np.take_along_axis(cosines, rows[:, np.newaxis], 1)
+        own_cosines = np.take_along_axis(cosines, rows[:, np.newaxis], 1)
         before = np.arange(len(first)) < rows[:, np.newaxis]
-        ranks[block] = 1 + (cosines > own).sum(axis=1) + ((cosines == own) & before).sum(axis=1)
+        ranks[block] = 1 + (cosines > own_cosines).sum(axis=1) + ((cosines == own_cosines) & before).sum(axis=1)
     return ranks
 
 

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 
 from retrieval.evaluation.measures.beyond_accuracy import occurrences, skewness, skewnesses
 from retrieval.evaluation.measures.significance import Difference, Interval, bounds, choices, p_of
@@ -81,8 +82,8 @@ def by_chance(n_lists: int, n_tracks: int, k: int = K) -> tuple[float, float]:
     """
     trials = round(n_lists * (n_tracks - 1) / max(n_tracks, 1))
     p = min(k / max(n_tracks - 1, 1), 1.0)
-    deviation = float(np.sqrt(trials * p * (1 - p)))
-    return (1 - 2 * p) / deviation if deviation > 0 else 0.0, (1 - p) ** trials
+    listed = scipy.stats.binom(trials, p)
+    return float(listed.stats("s")) if trials and 0 < p < 1 else 0.0, float(listed.pmf(0))
 
 
 def compare_skewness(first: Hubs, second: Hubs, *, seed: int = 0, rounds: int = ROUNDS) -> Difference:

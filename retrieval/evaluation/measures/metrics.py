@@ -129,22 +129,22 @@ def ranked(
         found) and relevance; each pair once
     """
     stride = int(max(documents.max(initial=0), judged.max(initial=0))) + 1
-    said = relevance >= 0
-    query_no, judged, relevance = query_no[said], judged[said], relevance[said]
+    given = relevance >= 0
+    query_no, judged, relevance = query_no[given], judged[given], relevance[given]
     order = np.lexsort((judged, query_no))
     query_no, judged, relevance = query_no[order], judged[order], relevance[order]
     # A document that cannot be found has a code of its own kind: it must equal none of another query.
     codes = np.where(judged >= 0, query_no * stride + judged, -1)
     findable = np.flatnonzero(judged >= 0)
     along = np.full(documents.shape, UNJUDGED, np.int64)
-    found = np.zeros(len(judged), bool)
+    in_ranking = np.zeros(len(judged), bool)
     if len(findable):
-        asked = np.arange(len(documents))[:, np.newaxis] * stride + documents
-        place = np.minimum(np.searchsorted(codes[findable], asked), len(findable) - 1)
-        hit = (codes[findable][place] == asked) & (documents >= 0)
+        codes_along = np.arange(len(documents))[:, np.newaxis] * stride + documents
+        place = np.minimum(np.searchsorted(codes[findable], codes_along), len(findable) - 1)
+        hit = (codes[findable][place] == codes_along) & (documents >= 0)
         along[hit] = relevance[findable[place[hit]]]
-        found[findable[place[hit]]] = True
-    return Ranked(along, (documents >= 0).sum(axis=1), query_no[~found], relevance[~found])
+        in_ranking[findable[place[hit]]] = True
+    return Ranked(along, (documents >= 0).sum(axis=1), query_no[~in_ranking], relevance[~in_ranking])
 
 
 def evaluate(rankings: Ranked, metrics: Sequence[Metric]) -> dict[str, NDArray[np.float64]]:
@@ -162,11 +162,11 @@ def evaluate(rankings: Ranked, metrics: Sequence[Metric]) -> dict[str, NDArray[n
     if len(rankings.returned):
         run, qrels = _run(rankings), _qrels(rankings)
         for level in {metric.level for metric in metrics if metric.trec_name}:
-            wanted = {metric.trec_name: metric.name for metric in metrics if metric.level == level and metric.trec_name}
-            found = pytrec_eval.RelevanceEvaluator(qrels, set(wanted), relevance_level=level).evaluate(run)
-            for trec_name, name in wanted.items():
+            names = {metric.trec_name: metric.name for metric in metrics if metric.level == level and metric.trec_name}
+            results = pytrec_eval.RelevanceEvaluator(qrels, set(names), relevance_level=level).evaluate(run)
+            for trec_name, name in names.items():
                 result = trec_name.replace(".", "_")
-                values[name][:] = [found[str(number)][result] for number in range(len(rankings.returned))]
+                values[name][:] = [results[str(number)][result] for number in range(len(rankings.returned))]
     if CLICKS in values:
         values[CLICKS] = clicks(rankings.relevance)
     return values
@@ -203,8 +203,8 @@ def _metric(name: str) -> Metric:
 def _qrels(rankings: Ranked) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {str(number): {} for number in range(len(rankings.returned))}
     rows, ranks = np.nonzero(rankings.relevance != UNJUDGED)
-    said = rankings.relevance[rows, ranks]
-    for row, rank, relevance in zip(rows.tolist(), ranks.tolist(), said.tolist(), strict=True):
+    given = rankings.relevance[rows, ranks]
+    for row, rank, relevance in zip(rows.tolist(), ranks.tolist(), given.tolist(), strict=True):
         qrels[str(row)][str(rank)] = relevance
     missed = zip(rankings.missed_query.tolist(), rankings.missed_relevance.tolist(), strict=True)
     for number, (row, relevance) in enumerate(missed):

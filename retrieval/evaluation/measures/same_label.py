@@ -41,7 +41,7 @@ class Placed(NamedTuple):
 def placed(
     vectors: NDArray[np.float32],
     labels: NDArray[np.int64],
-    asking: NDArray[np.int64],
+    queries: NDArray[np.int64],
     *,
     apart: NDArray[np.int64] | None = None,
 ) -> list[Placed]:
@@ -51,33 +51,35 @@ def placed(
     ----------
     vectors : float32 [n, dim], L2 norm 1
     labels : int64 [n], −1 for none
-    asking : int64 [m], rows of the tracks that ask
+    queries : int64 [m], rows of the tracks that are queries
     apart : int64 [n], −1 for none: tracks that share this with the query are not ranked, nor are those without
 
     Returns
     -------
     One for each of the m queries; without ranks where no track is relevant.
     """
-    there = labels >= 0 if apart is None else (labels >= 0) & (apart >= 0)
-    rows = np.flatnonzero(there)
-    among, own_labels = vectors[rows], labels[rows]
+    labelled = labels >= 0 if apart is None else (labels >= 0) & (apart >= 0)
+    rows = np.flatnonzero(labelled)
+    candidates, candidate_labels = vectors[rows], labels[rows]
     groups = np.arange(len(rows)) if apart is None else apart[rows]  # each its own group: only itself is left out
     place = np.full(len(labels), -1)
     place[rows] = np.arange(len(rows))
-    counts = np.bincount(own_labels, minlength=1)
+    counts = np.bincount(candidate_labels, minlength=1)
     nothing = Placed(np.empty(0, np.int64), 0)
-    found = [nothing] * len(asking)
-    askers = np.array([number for number, row in enumerate(asking) if there[row] and counts[labels[row]] > 1], np.int64)
-    for block in blocks(len(askers), len(rows)):
-        queries = place[asking[askers[block]]]
-        cosines = among[queries] @ among.T
-        for number, query, row in zip(askers[block].tolist(), queries.tolist(), cosines, strict=True):
+    places = [nothing] * len(queries)
+    answerable = np.array(
+        [number for number, row in enumerate(queries) if labelled[row] and counts[labels[row]] > 1], np.int64
+    )
+    for block in blocks(len(answerable), len(rows)):
+        positions = place[queries[answerable[block]]]
+        cosines = candidates[positions] @ candidates.T
+        for number, query, row in zip(answerable[block].tolist(), positions.tolist(), cosines, strict=True):
             left_out = groups == groups[query]
-            relevant = np.flatnonzero((own_labels == own_labels[query]) & ~left_out)
+            relevant = np.flatnonzero((candidate_labels == candidate_labels[query]) & ~left_out)
             if len(relevant):
                 row[left_out] = -np.inf
-                found[number] = Placed(_ranks(row, relevant), len(rows) - int(left_out.sum()))
-    return found
+                places[number] = Placed(_ranks(row, relevant), len(rows) - int(left_out.sum()))
+    return places
 
 
 def average_precision(ranks: NDArray[np.int64]) -> float:
@@ -112,17 +114,17 @@ MEASURES: Mapping[str, Callable[[NDArray[np.int64]], float]] = {
 }
 
 
-def values(found: list[Placed]) -> dict[str, NDArray[np.float64]]:
+def values(places: list[Placed]) -> dict[str, NDArray[np.float64]]:
     """Every measure of every query, float64 [m] by name; NaN for a query without a relevant track."""
     return {
-        name: np.array([measure(one.ranks) if len(one.ranks) else np.nan for one in found], np.float64)
+        name: np.array([measure(one.ranks) if len(one.ranks) else np.nan for one in places], np.float64)
         for name, measure in MEASURES.items()
     }
 
 
-def by_chance(found: list[Placed]) -> dict[str, float]:
+def by_chance(places: list[Placed]) -> dict[str, float]:
     """The level of every measure by chance, its mean over the queries; NaN without any."""
-    counted = [one for one in found if len(one.ranks)]
+    counted = [one for one in places if len(one.ranks)]
     if not counted:
         return dict.fromkeys(MEASURES, float("nan"))
     return {

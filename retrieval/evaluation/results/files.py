@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from retrieval.evaluation.results.report import as_json
+from retrieval.evaluation.results.runs import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
-    from retrieval.evaluation.comparison import Compared
-    from retrieval.evaluation.run import Outcome
+    from retrieval.evaluation.run import EvaluatedRun
+    from retrieval.evaluation.run_comparison import ComparedRuns
 
 RESULTS = "results.json"
 PER_QUERY = "per_query.parquet"
@@ -35,7 +35,7 @@ RUN_PARQUET = "run.parquet"
 TAG = "soundalike"
 
 
-def write_outcome(folder: Path, outcome: Outcome, catalog: Catalog) -> list[str]:
+def write_run(folder: Path, outcome: EvaluatedRun, catalog: Catalog) -> list[str]:
     """Write an evaluation, its values by query and its run; the names of the files.
 
     Raises
@@ -51,7 +51,7 @@ def write_outcome(folder: Path, outcome: Outcome, catalog: Catalog) -> list[str]
     return [run, PER_QUERY, RESULTS]
 
 
-def write_comparison(folder: Path, compared: Compared) -> list[str]:
+def write_comparison(folder: Path, compared: ComparedRuns) -> list[str]:
     """Write a comparison and its values by query; the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     columns = {f"{name} first": values for name, values in compared.first.items()}
@@ -86,7 +86,7 @@ def descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return falling
 
 
-def _write_run(folder: Path, outcome: Outcome, catalog: Catalog) -> str:
+def _write_run(folder: Path, outcome: EvaluatedRun, catalog: Catalog) -> str:
     track_ids = outcome.ranking.track_ids
     queries, ranks = np.nonzero(track_ids >= 0)
     distinct, numbers = np.unique(track_ids[queries, ranks], return_inverse=True)

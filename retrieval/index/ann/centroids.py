@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.index.ann import kernels
+from retrieval.index import kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,52 +35,6 @@ class Screen:
 NO_SCREEN = Screen()
 
 
-@dataclass(frozen=True)
-class Seen:
-    """How far the centroids of all lists seem from queries.
-
-    Attributes
-    ----------
-    cosines : float32 [n_queries, nlist]
-    first : int64 [n_queries], which centroid seems nearest
-    nearest : float32 [n_queries], its true cosine
-    exact : bool [n_queries], whether `cosines` are the true ones
-    """
-
-    cosines: NDArray[np.float32]
-    first: NDArray[np.int64]
-    nearest: NDArray[np.float32]
-    exact: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Lists:
-    """Lists of queries, those of one query after those of the other.
-
-    Attributes
-    ----------
-    starts : int64 [n_queries + 1], where those of each query begin
-    numbers : int64 [m], which lists
-    cosines : float32 [m], of their centroids
-    """
-
-    starts: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    cosines: NDArray[np.float32]
-
-    @property
-    def n_queries(self) -> int:
-        """How many queries they are of."""
-        return len(self.starts) - 1
-
-    def padded(self, some: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The numbers [len(some), most] of some of the queries, padded with −1, and their cosines."""
-        numbers: NDArray[np.int64]
-        cosines: NDArray[np.float32]
-        numbers, cosines = kernels.padded(self.starts, self.numbers, self.cosines, some)
-        return numbers, cosines
-
-
 class Centroids:
     """Centroids float32 [nlist, dim] of unit vectors."""
 
@@ -89,7 +43,7 @@ class Centroids:
         if screen.axes:
             _, directions = np.linalg.eigh(vectors.T @ vectors)
             self._axes = np.ascontiguousarray(directions[:, : -screen.axes - 1 : -1].T)
-            self._along = _products(vectors, self._axes)
+            self._along = vectors @ self._axes.T
 
     def screened(self, screen: Screen) -> Centroids:
         """The same centroids, compared in another way."""
@@ -97,32 +51,23 @@ class Centroids:
 
     def cosines(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of queries [n, dim] with all centroids, float32 [n, nlist]."""
-        return _products(queries, self.vectors)
+        cosines: NDArray[np.float32] = queries @ self.vectors.T
+        return cosines
 
-    def seen(self, queries: NDArray[np.float32], usual: float) -> Seen:
-        """All centroids along the axes; as they are where even the nearest is further than usual."""
+    def coarse(self, queries: NDArray[np.float32], usual: float) -> kernels.CoarseCosines:
+        """The cosines of all centroids along the axes; in all dimensions where even the nearest is below `usual`."""
         if not self._screen.axes:
             cosines = self.cosines(queries)
-            return Seen(cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool))
-        if len(queries) == 1:  # of a single query each call counts
-            return Seen(*kernels.seen_along(queries, self._axes, self._along, self.vectors, usual))
-        cosines = (queries @ self._axes.T) @ self._along.T
-        first = cosines.argmax(axis=1)
-        nearest = kernels.cosines_with(queries, self.vectors, first)
-        exact = nearest < usual
-        if exact.any():
-            cosines[exact] = self.cosines(queries[exact])
-            first[exact], nearest[exact] = cosines[exact].argmax(axis=1), cosines[exact].max(axis=1)
-        return Seen(cosines, first, nearest, exact)
-
-    def within(
-        self, queries: NDArray[np.float32], seen: Seen, reaches: NDArray[np.float32], some: NDArray[np.int64]
-    ) -> Lists:
-        """Of some queries, the lists whose centroid is further than the nearest by no more than their reach [n]."""
-        shown = seen.cosines, seen.first, seen.exact
-        return Lists(*kernels.lists_within(queries, self.vectors, *shown, reaches, self._screen.slack, some))
-
-
-def _products(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    products: NDArray[np.float32] = kernels.products(some, others) if len(some) == 1 else some @ others.T
-    return products
+            compared = cosines, cosines.argmax(axis=1), cosines.max(axis=1), np.ones(len(queries), bool)
+        elif len(queries) == 1:  # of a single query each call counts
+            compared = kernels.coarse_cosines(queries, self._axes, self._along, self.vectors, usual)
+        else:
+            cosines = (queries @ self._axes.T) @ self._along.T
+            nearest = cosines.argmax(axis=1)
+            nearest_cosines = np.einsum("qd,qd->q", queries, self.vectors[nearest])
+            exact = nearest_cosines < usual
+            if exact.any():
+                cosines[exact] = self.cosines(queries[exact])
+                nearest[exact], nearest_cosines[exact] = cosines[exact].argmax(axis=1), cosines[exact].max(axis=1)
+            compared = cosines, nearest, nearest_cosines, exact
+        return *compared, self.vectors, self._screen.slack

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.index.ann import kernels
+from retrieval.index import kernels
 from retrieval.index.faiss_threads import Found, faiss, in_blocks, scratch
 from retrieval.index.scanning import FEW_QUERIES, QUERIES_AT_ONCE, ROWS_AT_ONCE, best_of_parts
 
@@ -22,21 +22,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.index.ann.centroids import Lists
-
 # FAISS's ways through the lists of a query: this one goes query by query and keeps candidates without a heap.
 _QUERY_BY_QUERY = 11
 _EVERY_ROW, _EVERY_LIST = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
-class Subset:
-    """Some rows of an index, as a search among them needs them.
+class RowSelection:
+    """The rows of an index that a search may return.
 
     Attributes
     ----------
     count : how many
-    bits : one a row, as FAISS tests them, uint8 [rows / 8]; none for all
+    bits : one a row, set for the selected, as FAISS tests them, uint8 [rows / 8]; none for all
     in_list : float32 [nlist], how many each list holds; none where all hold about what they hold of all rows
     numbers : int64 [count], the rows' own, ascending; none where the bits alone tell them
     """
@@ -53,7 +51,7 @@ class Subset:
 
     @property
     def tested_bits(self) -> NDArray[np.uint8]:
-        """The bits, as the inner loops take them: empty where all rows may be found."""
+        """The bits, as the inner loops take them: empty where all rows are selected."""
         return _EVERY_ROW if self.bits is None else self.bits
 
     @property
@@ -91,7 +89,7 @@ class InvertedLists:
         self.count, self.dim, self.nlist = int(index.ntotal), int(index.d), int(self._ivf.nlist)
         # As bytes: in a mapped file numbers need not lie where numpy wants them, and each use would copy them all.
         codes = faiss.rev_swig_ptr(stored.codes.data(), self.count * stored.code_size)
-        self._codes = codes.reshape(self.count, stored.code_size)
+        self.halves: NDArray[np.uint16] = codes.reshape(self.count, stored.code_size).view(np.uint16)
 
     def centroids(self) -> NDArray[np.float32]:
         """A copy of those of all lists, float32 [nlist, dim]."""
@@ -101,86 +99,82 @@ class InvertedLists:
     @cached_property
     def of_row(self) -> NDArray[np.int32]:
         """The list of every row, int32 [count]."""
-        found = np.empty(self.count, np.int32)
-        found[self._members] = np.repeat(np.arange(self.nlist, dtype=np.int32), np.diff(self._starts))
-        return found
+        _, starts, members = self.stored
+        lists = np.empty(self.count, np.int32)
+        lists[members] = np.repeat(np.arange(self.nlist, dtype=np.int32), np.diff(starts))
+        return lists
 
     @cached_property
     def sizes(self) -> NDArray[np.float32]:
         """Rows in every list, float32 [nlist]."""
-        return np.diff(self._starts).astype(np.float32)
+        return np.diff(self.stored[1]).astype(np.float32)
 
     @cached_property
-    def halves(self) -> NDArray[np.uint16]:
-        """The bits of the stored vectors, uint16 [count, dim]."""
-        halves: NDArray[np.uint16] = self._codes.view(np.uint16)
-        return halves
-
-    @property
-    def stored(self) -> tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.int32]]:
-        """As the inner loops take them: halves, where each list begins, and the rows of one list after the other."""
-        return self.halves, self._starts, self._members
-
-    @cached_property
-    def _starts(self) -> NDArray[np.int64]:
+    def stored(self) -> kernels.StoredLists:
+        """Vectors and lists, as the inner loops take them."""
         sizes = [self._ivf.invlists.list_size(number) for number in range(self.nlist)]
-        return np.cumsum([0, *sizes], dtype=np.int64)
+        starts = np.cumsum([0, *sizes], dtype=np.int64)
+        members = np.empty(self.count, np.int32)
+        for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
+            members[start:end] = faiss.rev_swig_ptr(self._ivf.invlists.get_ids(number), end - start)
+        return self.halves, starts, members
 
     @cached_property
-    def _members(self) -> NDArray[np.int32]:
-        found = np.empty(self.count, np.int32)
-        for number, (start, end) in enumerate(itertools.pairwise(self._starts.tolist())):
-            found[start:end] = faiss.rev_swig_ptr(self._ivf.invlists.get_ids(number), end - start)
-        return found
-
-    @cached_property
-    def everything(self) -> Subset:
+    def everything(self) -> RowSelection:
         """All rows."""
-        return Subset(self.count, None)
+        return RowSelection(self.count, None)
 
-    def subset(self, rows: NDArray[np.int64]) -> Subset:
-        """These rows, ascending, to search among."""
-        chosen = np.zeros(self.count, bool)
-        chosen[rows] = True
+    def select(self, rows: NDArray[np.int64]) -> RowSelection:
+        """These rows, ascending."""
+        selected = np.zeros(self.count, bool)
+        selected[rows] = True
         in_list = np.bincount(self.of_row[rows], minlength=self.nlist).astype(np.float32)
-        return Subset(len(rows), np.packbits(chosen, bitorder="little"), in_list, rows)
+        return RowSelection(len(rows), np.packbits(selected, bitorder="little"), in_list, rows)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [len(rows), dim]."""
         return self._decoded(rows, np.empty((len(rows), self.dim), np.float32))
 
     def _decoded(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> NDArray[np.float32]:
-        kernels.write_vectors(self.halves, rows, into)
+        kernels.decode(self.halves, rows, into)
         return into
 
     def candidates(
-        self, queries: NDArray[np.float32], n: int, lists: Lists, some: NDArray[np.int64], subset: Subset
+        self,
+        queries: NDArray[np.float32],
+        n: int,
+        probes: kernels.Probes,
+        probing: NDArray[np.int64],
+        selection: RowSelection,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The best n rows by their codes of the lists of some queries, and these [n_some, dim].
+        """The best n rows by their codes.
 
-        Returns cosines by the codes and rows [n_some, n], best first.
+        Parameters
+        ----------
+        queries : float32 [n_queries, dim]
+        probing : int64 [n_queries], which of those that `probes` tells the lists of they are
+
+        Returns
+        -------
+        cosines by the codes and rows [n_queries, n], best first
         """
-        numbers, near = lists.padded(some)
+        lists, near = kernels.padded(probes, probing)
         approximate, rows = np.empty((len(queries), n), np.float32), np.empty((len(queries), n), np.int64)
-        params = subset.parameters(numbers.shape[1])
-        arrays = [faiss.swig_ptr(array) for array in (numbers, near, approximate, rows)]
+        params = selection.parameters(lists.shape[1])
+        arrays = [faiss.swig_ptr(array) for array in (lists, near, approximate, rows)]
         # The wrapper that takes arrays takes no parameters.
         self._ivf.search_preassigned_c(len(queries), faiss.swig_ptr(queries), n, *arrays, False, params, None)
         return approximate, rows
 
-    def scan(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
-        """The nearest rows of a subset, by scoring every one."""
-        rows = subset.rows
-        return in_blocks(lambda block: self._scan_block(block, k, rows), queries, at_most=QUERIES_AT_ONCE)
+    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+        """The nearest selected rows, by scoring every one."""
+        rows = selection.rows
+        return in_blocks(lambda block: self.scan_block(block, k, rows), queries, at_most=QUERIES_AT_ONCE)
 
-    def scan_block(self, queries: NDArray[np.float32], k: int, subset: Subset) -> Found:
-        """The same within the calling thread."""
-        return self._scan_block(queries, k, subset.rows)
-
-    def _scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
+    def scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
+        """The nearest of these rows, within the calling thread."""
         if len(queries) <= FEW_QUERIES:
-            found: Found = kernels.best_of_same(queries, self.halves, rows, k)
-            return found
+            return kernels.best_of_halves(queries, self.halves, rows, k)
         return best_of_parts(queries, self._decoded_parts(rows), k)
 
     def _decoded_parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.centroids import NO_SCREEN, Screen
-from retrieval.index.ann.stopping import TUNING_KS, Effort, Tuning
+from retrieval.index.ann.stopping import Effort, Tuning
 from retrieval.index.faiss_threads import Found, every_thread, faiss
+from retrieval.index.kernels import TUNING_KS
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def build(vectors: NDArray[np.float32], *, seed: int = 0, target: float = RECALL
     held_out = np.sort(rng.choice(len(vectors), size=min(len(vectors) // 2, TUNING_QUERIES), replace=False))
     with every_thread():
         ann = _trained(vectors, np.setdiff1d(np.arange(len(vectors)), held_out), rng)
-    known = _Known(ann, vectors, np.concatenate([vectors[held_out], _strangers(vectors, rng)]), held_out)
-    return ann.tuned(_tuned(_prepared(known, len(held_out), target), len(held_out), target))
+    truth = _GroundTruth(ann, vectors, np.concatenate([vectors[held_out], _strangers(vectors, rng)]), held_out)
+    return ann.tuned(_tuned(_prepared(truth, len(held_out), target), len(held_out), target))
 
 
 def refill(index: Any, tuning: Tuning, vectors: NDArray[np.float32]) -> AnnIndex:
@@ -83,59 +84,59 @@ def _trained(vectors: NDArray[np.float32], training: NDArray[np.int64], rng: np.
 def _strangers(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Queries less and less like the rows: means of two and of four, and random ones with the rows' covariance."""
     mixed = [vectors[rng.choice(len(vectors), (TUNING_QUERIES // 2, size))].sum(axis=1) for size in (2, 4)]
-    some = vectors[np.sort(rng.choice(len(vectors), size=min(len(vectors), _ROWS_OF_COVARIANCE), replace=False))]
-    mixed.append(rng.standard_normal((TUNING_QUERIES // 2, len(some)), np.float32) @ (some - some.mean(axis=0)))
+    sample = vectors[np.sort(rng.choice(len(vectors), size=min(len(vectors), _ROWS_OF_COVARIANCE), replace=False))]
+    mixed.append(rng.standard_normal((TUNING_QUERIES // 2, len(sample)), np.float32) @ (sample - sample.mean(axis=0)))
     queries = np.concatenate(mixed)
     return np.asarray(queries / np.linalg.norm(queries, axis=1, keepdims=True), np.float32)
 
 
-def _prepared(known: _Known, n_rows: int, target: float) -> _Known:
+def _prepared(truth: _GroundTruth, n_rows: int, target: float) -> _GroundTruth:
     """The same with the fastest way to compare centroids, and then rows; rows come first among the queries."""
-    rows = known.of(np.arange(n_rows))
+    rows = truth.of(np.arange(n_rows))
     effort = rows.effort(-1.0, target)
-    usual = replace(known.ann.tuning, efforts=(effort,))
-    screens = [Screen(axes, rows.slack(axes, effort.reaches[0])) for axes in (known.ann.dim // p for p in AXES_PARTS)]
+    usual = replace(truth.ann.tuning, efforts=(effort,))
+    screens = [Screen(axes, rows.slack(axes, effort.reaches[0])) for axes in (truth.ann.dim // p for p in AXES_PARTS)]
     tuning = rows.fastest([replace(usual, screen=screen) for screen in (NO_SCREEN, *screens)])
-    return known.tuned(rows.fastest(_by_direct_rows(tuning)))
+    return truth.tuned(rows.fastest(_by_direct_rows(tuning)))
 
 
-def _tuned(known: _Known, n_rows: int, target: float) -> Tuning:
+def _tuned(truth: _GroundTruth, n_rows: int, target: float) -> Tuning:
     """The cheapest effort for each stratum of queries, by how near the nearest centroid is; rows come first."""
-    rows = known.of(np.arange(n_rows))
+    rows = truth.of(np.arange(n_rows))
     efforts = []
     coverages = [1 - share * (1 - target) for share in LOST]
     limits = [*np.quantile(rows.nearest, _STRATA).tolist(), -1.0]
     for upper, lower in itertools.pairwise([1.0, *limits]):
-        inside = (known.nearest >= lower) & (known.nearest < upper)
+        inside = (truth.nearest >= lower) & (truth.nearest < upper)
         # Where hardly any lie, those that lie nearest.
-        outside = np.maximum(lower - known.nearest, known.nearest - upper)
-        some = np.flatnonzero(inside) if inside.sum() >= _LEAST_QUERIES else np.argsort(outside)[:_LEAST_QUERIES]
+        outside = np.maximum(lower - truth.nearest, truth.nearest - upper)
+        stratum = np.flatnonzero(inside) if inside.sum() >= _LEAST_QUERIES else np.argsort(outside)[:_LEAST_QUERIES]
         if lower == limits[-1]:  # there are stranger ones than these
             last_target = 1 - _LAST_MISSES * (1 - target)
-            efforts.append(_least_effort(known.of(some), lower, coverages[-2:], last_target))
+            efforts.append(_least_effort(truth.of(stratum), lower, coverages[-2:], last_target))
         else:
-            efforts.append(_least_effort(known.of(some), lower, coverages, target))
+            efforts.append(_least_effort(truth.of(stratum), lower, coverages, target))
     gaps = sorted([rows.far_gap(), *(rows.gap(k, _GAP_COVERAGE) for k in TUNING_KS)])
-    tuning = replace(known.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps), target=target)
+    tuning = replace(truth.ann.tuning, efforts=tuple(efforts), gaps=tuple(gaps), target=target)
     return replace(tuning, scan_rows=rows.scan_rows(tuning), recall=rows.recall(tuning))
 
 
-def _least_effort(known: _Known, nearest: float, coverages: Sequence[float], target: float) -> Effort:
+def _least_effort(truth: _GroundTruth, nearest: float, coverages: Sequence[float], target: float) -> Effort:
     """The cheapest that reaches the target, or comes nearest to it."""
-    found = []
-    direct_rows = known.ann.tuning.efforts[0].direct_rows
+    trials = []
+    direct_rows = truth.ann.tuning.efforts[0].direct_rows
     for coverage in coverages:
-        effort = replace(known.effort(nearest, coverage), direct_rows=direct_rows)
+        effort = replace(truth.effort(nearest, coverage), direct_rows=direct_rows)
         for candidates in CANDIDATES_A_RESULT:
-            trial = replace(known.ann.tuning, efforts=(replace(effort, candidates=candidates),))
-            recall, seconds = known.recall(trial), known.seconds(trial)
-            found.append((max(0.0, target - recall), seconds, trial))
+            trial = replace(truth.ann.tuning, efforts=(replace(effort, candidates=candidates),))
+            recall, seconds = truth.recall(trial), truth.seconds(trial)
+            trials.append((max(0.0, target - recall), seconds, trial))
             if recall >= target:
                 break
-    short_of, _, tuning = min(found, key=lambda choice: choice[:2])
+    short_of, _, tuning = min(trials, key=lambda choice: choice[:2])
     # Once more: only now is it known what the codes cost these queries.
-    enough = [trial for trial in _by_direct_rows(tuning) if known.recall(trial) >= target - short_of]
-    return replace(known.fastest(enough or [tuning]).efforts[0], usual=known.usual())
+    enough = [trial for trial in _by_direct_rows(tuning) if truth.recall(trial) >= target - short_of]
+    return replace(truth.fastest(enough or [tuning]).efforts[0], usual=truth.usual())
 
 
 def _by_direct_rows(tuning: Tuning) -> list[Tuning]:
@@ -143,33 +144,33 @@ def _by_direct_rows(tuning: Tuning) -> list[Tuning]:
     return [replace(tuning, efforts=(replace(tuning.efforts[0], direct_rows=rows),)) for rows in DIRECT_ROWS]
 
 
-class _Known:
-    """Queries, rows that they are not to find, and their true neighbours among the others, best first."""
+class _GroundTruth:
+    """Queries, rows held out from what they may find, and their true neighbours among the others, best first."""
 
     def __init__(
-        self, ann: AnnIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], left_out: NDArray[np.int64]
+        self, ann: AnnIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], held_out: NDArray[np.int64]
     ) -> None:
         self.ann = ann
         self.queries = np.ascontiguousarray(queries)
         self._vectors = vectors
-        others = np.setdiff1d(np.arange(ann.count), left_out)
+        others = np.setdiff1d(np.arange(ann.count), held_out)
         self._bits = ann.select(others).bits
-        # Among more than are wanted, since those left out are among them.
-        most = min(TUNING_KS[-1] + len(left_out), ann.count)
-        found, cosines = scan(self.queries, vectors, most)
-        order = np.argsort(np.isin(found, left_out), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
+        # More than are needed, since those held out are among them.
+        most = min(TUNING_KS[-1] + len(held_out), ann.count)
+        rows, cosines = scan(self.queries, vectors, most)
+        order = np.argsort(np.isin(rows, held_out), axis=1, kind="stable")[:, : min(TUNING_KS[-1], len(others))]
         self._cosines = np.take_along_axis(cosines, order, 1)
-        self._lists = ann.lists.of_row[np.take_along_axis(found, order, 1)].astype(np.int64)
-        self._centroid_cosines = ann.centroid_cosines(self.queries)
+        self._lists = ann.lists.of_row[np.take_along_axis(rows, order, 1)].astype(np.int64)
+        self._centroid_cosines = ann.centroids.cosines(self.queries)
 
-    def of(self, some: NDArray[np.int64]) -> _Known:
+    def of(self, selected: NDArray[np.int64]) -> _GroundTruth:
         """Some of the queries."""
         other = copy(self)
         for name in ("queries", "_cosines", "_lists", "_centroid_cosines"):
-            setattr(other, name, getattr(self, name)[some])
+            setattr(other, name, getattr(self, name)[selected])
         return other
 
-    def tuned(self, tuning: Tuning) -> _Known:
+    def tuned(self, tuning: Tuning) -> _GroundTruth:
         """The same, of an index with this tuning."""
         other = copy(self)
         other.ann = self.ann.tuned(tuning)
@@ -194,8 +195,8 @@ class _Known:
         Of many in all, or what they read would stay in the processor's cache, which it does not while serving.
         """
         ann, queries = self.ann.tuned(tuning), self.queries[:: max(1, len(self.queries) // _TIMED_QUERIES)]
-        few = [queries[start : start + at_once] for start in range(0, len(queries), at_once)]
-        return _seconds(lambda: [ann.search(some, TUNING_KS[0], bits=self._bits) for some in few])
+        blocks = [queries[start : start + at_once] for start in range(0, len(queries), at_once)]
+        return _seconds(lambda: [ann.search(block, TUNING_KS[0], bits=self._bits) for block in blocks])
 
     def effort(self, nearest: float, share: float) -> Effort:
         """One whose limits hold for this share of the best rows."""
@@ -209,7 +210,7 @@ class _Known:
 
     def slack(self, axes: int, reach: float) -> float:
         """How much further behind the nearest seem those lists of the ten nearest rows that lie within a reach."""
-        seen = self.tuned(replace(self.ann.tuning, screen=Screen(axes))).ann.seen_cosines(self.queries)
+        seen, *_ = self.ann.centroids.screened(Screen(axes)).coarse(self.queries, usual=-1.0)
         seems, lies = (self._behind(cosines) for cosines in (seen, self._centroid_cosines))
         return max(0.0, float(np.quantile((seems - lies)[lies <= reach], _SLACK_COVERAGE)))
 
@@ -251,15 +252,15 @@ class _Known:
         return float(np.median(kths)), float(np.quantile(np.concatenate(gaps), _FAR_GAP_COVERAGE))
 
     def scan_rows(self, tuning: Tuning) -> int:
-        """The largest subset of which all rows are scored faster than some are searched."""
+        """The largest selection of which all rows are scored faster than it is searched."""
         ann, queries, k = self.ann.tuned(tuning), self.queries[:32], TUNING_KS[0]
         largest = 0
         for share in _SHARES:
             rows = np.arange(0, ann.count, round(1 / share))
-            subset, vectors = ann.select(rows), np.ascontiguousarray(self._vectors[rows])
-            every = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
-            some = _seconds(lambda s=subset: ann.search_selected(queries, k, s))  # type: ignore[misc]
-            if every > some:
+            selection, vectors = ann.select(rows), np.ascontiguousarray(self._vectors[rows])
+            scanned = _seconds(lambda v=vectors: scan(queries, v, k))  # type: ignore[misc]
+            searched = _seconds(lambda s=selection: ann.search_selected(queries, k, s))  # type: ignore[misc]
+            if scanned > searched:
                 break
             largest = len(rows)
         return largest

@@ -1,0 +1,141 @@
+"""Tracks and answers as JSON, over HTTP and with `--json`: built from the dataclasses of `retrieval`."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel
+
+from retrieval.catalog.records import Track
+from retrieval.search.query import Answer, Explanation, Result
+
+
+class TrackOut(BaseModel):
+    """A track."""
+
+    track: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    genre: str | None
+    year: int | None
+    duration_s: float
+    content_hash: str
+    indexed_at: str
+    metadata: dict[str, Any]
+
+
+class SpanOut(BaseModel):
+    """The part of a track that is nearest."""
+
+    start_s: float
+    end_s: float
+
+
+class SegmentMatchOut(BaseModel):
+    """A part of an example and one of the result that sound alike; `query` is null where the example is a vector."""
+
+    query: SpanOut | None
+    result: SpanOut
+    score: float
+
+
+class ExplanationOut(BaseModel):
+    """Why a result is one; a tempo delta is the result's less that of the example that drove it, in beats a minute."""
+
+    shared_tags: list[str]
+    tempo_delta: float | None
+    best_segments: list[SegmentMatchOut]
+    driven_by: str
+
+
+class ResultOut(BaseModel):
+    """One neighbour; scores lie in [0, 1], higher is better."""
+
+    track: str
+    score: float
+    rank: int
+    metadata: dict[str, Any]
+    span: SpanOut | None
+    explain: ExplanationOut | None
+
+
+class StatsOut(BaseModel):
+    """How the answer came about."""
+
+    matching: int
+    scored: int
+    returned: int
+    path: str
+    dropped: dict[str, int]
+    reason: str | None
+
+
+class AnswerOut(BaseModel):
+    """Neighbours, best first."""
+
+    results: list[ResultOut]
+    next_cursor: str | None
+    space: str
+    index_version: str
+    model_version: str
+    stats: StatsOut
+    timing_ms: dict[str, float]
+
+
+def track_out(track: Track) -> TrackOut:
+    """A track for callers: its key as `track`, no internal id and no path."""
+    shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in ("track", "indexed_at")}
+    shown["duration_s"] = round(track.duration_s, 3)
+    return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), **shown)
+
+
+def answer_out(answer: Answer) -> AnswerOut:
+    """An answer for callers."""
+    return AnswerOut(
+        results=[_result_out(result) for result in answer.results],
+        next_cursor=answer.next_cursor,
+        space=answer.space,
+        index_version=answer.index_version,
+        model_version=answer.model_version,
+        stats=StatsOut(**asdict(answer.stats)),
+        timing_ms=dict(answer.timing_ms),
+    )
+
+
+def shown_metadata(track: Track) -> dict[str, Any]:
+    """What stands beside a track in an answer; the caller's own JSON under `meta`."""
+    shown = {name: getattr(track, name) for name in ("title", "artist", "album", "genre", "year")}
+    return shown | {"duration_s": round(track.duration_s, 3), "meta": dict(track.metadata)}
+
+
+def _result_out(result: Result) -> ResultOut:
+    return ResultOut(
+        track=result.track.key,
+        score=round(result.score, 6),
+        rank=result.rank,
+        metadata=shown_metadata(result.track),
+        span=None if result.span_s is None else _span_out(result.span_s),
+        explain=None if result.explain is None else _explanation_out(result.explain),
+    )
+
+
+def _explanation_out(explanation: Explanation) -> ExplanationOut:
+    matches = [
+        SegmentMatchOut(
+            query=None if match.query_s is None else _span_out(match.query_s),
+            result=_span_out(match.result_s),
+            score=round(match.score, 6),
+        )
+        for match in explanation.best_segments
+    ]
+    delta = None if explanation.tempo_delta is None else round(explanation.tempo_delta, 3)
+    return ExplanationOut(
+        shared_tags=list(explanation.shared_tags),
+        tempo_delta=delta,
+        best_segments=matches,
+        driven_by=explanation.driven_by,
+    )
+
+
+def _span_out(span_s: tuple[float, float]) -> SpanOut:
+    return SpanOut(start_s=round(span_s[0], 3), end_s=round(span_s[1], 3))

@@ -1,0 +1,129 @@
+"""An encoder's weights: where they lie, how they get into its network, and how a published checkpoint becomes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
+from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
+from encoders.encoder import Encoder
+from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
+from encoders.registry import RENAMED, encoder_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from encoders.spec import EncoderSpec
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
+"""Weights that we trained; a file of the same name among the user's own goes before them."""
+
+
+def load_encoder(
+    name: str, *, weights_dir: Path, device: str = "auto", also: Mapping[str, str] | None = None
+) -> Encoder:
+    """Build an encoder and load ``<name>.safetensors`` into it, from `weights_dir` or as shipped.
+
+    Parameters
+    ----------
+    name, also : as for :func:`encoders.registry.encoder_spec`
+    weights_dir : directory of the user's weights files
+    device : a torch device, or ``"auto"`` for CUDA where there is one
+
+    Raises
+    ------
+    UnknownEncoderError, MissingWeightsError, CheckpointMismatchError, DeviceError
+        As their names say.
+    """
+    spec = encoder_spec(name, also or {})
+    network, version = load_network(spec, weights_dir)
+    return Encoder(spec, network, version=version, device=torch_device(device))
+
+
+def load_network(spec: EncoderSpec, weights_dir: Path) -> tuple[nn.Module, str]:
+    """An encoder's network with its weights, and the version that names them.
+
+    Raises
+    ------
+    MissingWeightsError
+        If there are none.
+    CheckpointMismatchError
+        If the file does not fit the network, or is not the one the spec pins.
+    """
+    network = spec.build()
+    if spec.complete:
+        return network, f"{spec.name}-{sha256_tensors(network.state_dict())[:12]}"
+    path = weights_file(spec, weights_dir)
+    if path is None:
+        command = f"fetch {spec.name}" if spec.fetch else f"import {spec.name} FILE"
+        missing = spec.weights_in(weights_dir)
+        raise MissingWeightsError(f"{missing}: no weights for {spec.name}; run `soundalike weights {command}`")
+    sha256 = sha256_file(path)
+    if spec.sha256 is not None and sha256 != spec.sha256:
+        raise CheckpointMismatchError(f"{path}: sha256 is {sha256}, {spec.name} is pinned to {spec.sha256}")
+    load_into(network, read_checkpoint(path))
+    return network, f"{spec.name}-{sha256[:12]}"
+
+
+def weights_file(spec: EncoderSpec, weights_dir: Path) -> Path | None:
+    """The user's weights of an encoder, else those that are shipped; none where there are neither.
+
+    The user's may still lie there by a name that the encoder had before.
+    """
+    former = (weights_dir / f"{old}.safetensors" for old, new in RENAMED.items() if new == spec.name)
+    paths = (spec.weights_in(weights_dir), *former, spec.weights_in(SHIPPED_WEIGHTS))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def import_checkpoint(spec: EncoderSpec, source: Path, weights_dir: Path) -> Path:
+    """Convert a published checkpoint to ``weights_dir/<name>.safetensors``.
+
+    The network is built and loaded first, so an existing file is only ever replaced by a valid one.
+
+    Parameters
+    ----------
+    spec : of the encoder
+    source : the authors' file
+
+    Returns
+    -------
+    The file written.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read or does not fit the encoder.
+    """
+    if spec.sha256 is not None:
+        raise WeightsError(
+            f"{spec.name} is pinned to its published weights; run `soundalike weights fetch {spec.name}`"
+        )
+    tensors = spec.convert(read_checkpoint(source))
+    load_into(spec.build(), tensors)
+    path = spec.weights_in(weights_dir)
+    metadata = {"encoder": spec.name, "source_sha256": sha256_file(source), "license": spec.license}
+    save_weights(path, tensors, metadata)
+    return path
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of this name; "auto" is CUDA where there is one.
+
+    Raises
+    ------
+    DeviceError
+        If it cannot be used.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {name!r} cannot be used: {error}") from error
+    return device

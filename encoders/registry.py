@@ -1,0 +1,71 @@
+"""Which encoders there are, and the spec of each.
+
+A new encoder is one module under :mod:`encoders.models` with an :class:`EncoderSpec` and one line in :data:`REGISTRY`,
+or, from elsewhere, one entry of the setting ``SOUNDALIKE_ENCODERS``. No network is imported before its spec is asked
+for, and torch with it: commands that encode nothing do not wait for that.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from encoders.errors import UnknownEncoderError
+from encoders.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REGISTRY: dict[str, str] = {
+    "clmr-samplecnn": "encoders.models.embeddings.samplecnn:SPEC",
+    "musicnn": "encoders.models.embeddings.musicnn:SPEC",
+    "musicnn-mtt": "encoders.models.embeddings.musicnn:MTT_SPEC",
+    "soundalike": "encoders.models.embeddings.soundalike:SPEC",
+    "spectnt": "encoders.models.embeddings.spectnt:SPEC",
+    "tagging": "encoders.models.embeddings.tagging:SPEC",
+    "tagging-msd": "encoders.models.embeddings.tagging:MSD_SPEC",
+    "tagging-msd-student": "encoders.models.embeddings.tagging:MSD_STUDENT_SPEC",
+    "tagging-student": "encoders.models.embeddings.tagging:STUDENT_SPEC",
+    "timbre": "encoders.models.embeddings.timbre:SPEC",
+}
+"""Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
+
+RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
+"""Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def encoder_names(also: Mapping[str, str] = _NONE) -> tuple[str, ...]:
+    """Return the registered names and the user's own, sorted."""
+    return tuple(sorted({*REGISTRY, *also}))
+
+
+def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
+    """Find the spec of a registered encoder, or of any by ``module:attribute``.
+
+    Parameters
+    ----------
+    also : the user's own encoders, name → ``module:attribute``; the attribute is a spec, or a function that makes one
+
+    Raises
+    ------
+    UnknownEncoderError
+        If the name is not registered, or what it points to is not there or no spec.
+    """
+    known = {**{old: REGISTRY[new] for old, new in RENAMED.items()}, **REGISTRY, **also}
+    module_name, _, attribute = known.get(name, name).partition(":")
+    if not attribute:
+        raise UnknownEncoderError(name, encoder_names(also))
+    try:
+        value = getattr(importlib.import_module(module_name), attribute)
+        spec = value() if callable(value) else value
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UnknownEncoderError(name, encoder_names(also), error) from error
+    if not isinstance(spec, EncoderSpec):
+        made = "makes" if callable(value) else "is"
+        cause = f"{module_name}:{attribute} {made} {type(spec).__name__}, not EncoderSpec"
+        raise UnknownEncoderError(name, encoder_names(also), cause)
+    return replace(spec, name=name) if name in also else spec

@@ -1,0 +1,91 @@
+"""One clean tag list out of the two that MusiCNN was trained on.
+
+The Million Song Dataset's tags (Last.fm) and MagnaTagATune's overlap, and name one thing in several ways ("female",
+"woman", "female voice"). Here every thing has one name, as most music catalogues spell it. Left out are words that
+judge rather than describe (beautiful, catchy, sexy, weird), and decades and oldies, which new music cannot be.
+"""
+
+from __future__ import annotations
+
+MSD_NAMES: dict[str, tuple[str, ...]] = {
+    "rock": ("rock",),
+    "alternative rock": ("alternative rock",),
+    "indie rock": ("indie rock",),
+    "classic rock": ("classic rock",),
+    "hard rock": ("hard rock",),
+    "progressive rock": ("Progressive rock",),
+    "metal": ("metal",),
+    "heavy metal": ("heavy metal",),
+    "punk": ("punk",),
+    "pop": ("pop",),
+    "indie pop": ("indie pop",),
+    "alternative": ("alternative",),
+    "indie": ("indie",),
+    "electronic": ("electronic", "electronica"),
+    "electro": ("electro",),
+    "house": ("House",),
+    "dance": ("dance",),
+    "party": ("party",),
+    "hip hop": ("Hip-Hop",),
+    "r&b": ("rnb",),
+    "soul": ("soul",),
+    "funk": ("funk",),
+    "blues": ("blues",),
+    "jazz": ("jazz",),
+    "country": ("country",),
+    "folk": ("folk",),
+    "acoustic": ("acoustic",),
+    "ambient": ("ambient",),
+    "experimental": ("experimental",),
+    "chillout": ("chillout", "chill"),
+    "mellow": ("Mellow",),
+    "easy listening": ("easy listening",),
+    "happy": ("happy",),
+    "sad": ("sad",),
+    "instrumental": ("instrumental",),
+    "female vocals": ("female vocalists", "female vocalist"),
+    "male vocals": ("male vocalists",),
+    "guitar": ("guitar",),
+}
+"""Our tag → what MusiCNN's MSD model calls it."""
+
+MTT_NAMES: dict[str, tuple[str, ...]] = {
+    "rock": ("rock",),
+    "metal": ("metal",),
+    "pop": ("pop",),
+    "electronic": ("electronic",),
+    "techno": ("techno",),
+    "dance": ("dance",),
+    "country": ("country",),
+    "ambient": ("ambient",),
+    "new age": ("new age",),
+    "classical": ("classical", "classic"),
+    "opera": ("opera",),
+    "indian": ("indian",),
+    "instrumental": ("no vocals", "no vocal", "no voice"),
+    "vocals": ("vocal", "vocals", "singing", "voice"),
+    "female vocals": ("female", "woman", "female vocal", "female voice"),
+    "male vocals": ("male", "man", "male vocal", "male voice"),
+    "choir": ("choir", "choral"),
+    "guitar": ("guitar",),
+    "piano": ("piano",),
+    "harpsichord": ("harpsichord",),
+    "strings": ("strings",),
+    "violin": ("violin",),
+    "cello": ("cello",),
+    "harp": ("harp",),
+    "flute": ("flute",),
+    "sitar": ("sitar",),
+    "synth": ("synth",),
+    "drums": ("drums",),
+    "beat": ("beat", "beats"),
+    "solo": ("solo",),
+    "slow": ("slow",),
+    "fast": ("fast",),
+    "loud": ("loud",),
+    "quiet": ("quiet",),
+    "soft": ("soft",),
+}
+"""Our tag → what MusiCNN's MagnaTagATune model calls it."""
+
+TAGS: tuple[str, ...] = tuple(dict.fromkeys([*MSD_NAMES, *MTT_NAMES]))

@@ -1,0 +1,130 @@
+"""A stage: one analysis of a track's audio, with a version of its own and rows of its own in the catalogue.
+
+A new stage is a module beside this one, a line in `indexer.stages.registry`, a table, and a kind of rows with its
+writer in `retrieval.catalog`. The `run` of one that works track by track is ``return each(self._analyse, audio)``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from encoders.errors import MediaError
+from indexer.errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from encoders.media.decode import DecodedAudio
+    from retrieval.catalog.records import StageRows
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage made of one track: rows for the catalogue, and the seconds that it took, by step."""
+
+    rows: Sequence[StageRows]
+    seconds: Mapping[str, float]
+
+
+class Stage(ABC):
+    """One analysis of a track's audio.
+
+    Attributes
+    ----------
+    name : as the catalogue records it
+    version : rows of another version are made anew
+    sample_rates : Hz, of the waveforms that it takes
+    any_rate : whether it takes, instead, what other stages ask for
+    needs : names of stages, earlier in the registry, whose rows it takes
+    batch_s : seconds of audio that it takes together at best; 0 for one that gains nothing by it
+    """
+
+    name: str
+    version: str
+    sample_rates: tuple[int, ...]
+    any_rate: bool = False
+    needs: tuple[str, ...] = ()
+    batch_s: float = 0.0
+
+    @abstractmethod
+    def run(
+        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
+    ) -> list[StageResult | StageError]:
+        """Analyse some tracks; for each, what came of it, or the error that is its own.
+
+        Parameters
+        ----------
+        audio : of each track
+        earlier : for each track, what the stages that ran before made of it, by name
+        """
+
+
+def outdated(stages: Sequence[Stage], versions: Mapping[str, str]) -> list[Stage]:
+    """The stages to run for a track that has these versions: what is missing or old, and what that needs of others."""
+    names: set[str] = set()
+    for stage in stages:
+        if versions.get(stage.name) != stage.version or not names.isdisjoint(stage.needs):
+            names.add(stage.name)
+    for stage in reversed(stages):
+        if stage.name in names:
+            names.update(stage.needs)
+    return [stage for stage in stages if stage.name in names]
+
+
+def each(function: Callable[..., R], *columns: Sequence[Any]) -> list[R | StageError]:
+    """What the function makes of each track, or its error; where a column holds an error already, that one."""
+    results: list[R | StageError] = []
+    for values in zip(*columns, strict=True):
+        failed = next((value for value in values if isinstance(value, StageError)), None)
+        try:
+            results.append(function(*values) if failed is None else failed)
+        except StageError as error:
+            results.append(error)
+    return results
+
+
+@contextmanager
+def step(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Time a step, and turn whatever a file does to it into one line: the pipeline goes on with the next file.
+
+    Raises
+    ------
+    StageError
+        With the step and the reason. A lost database is no fault of the file, and is raised as it is.
+    """
+    start = time.perf_counter()
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except MediaError as error:
+        raise StageError(name, error.reason) from error
+    except FileNotFoundError as error:
+        raise StageError(name, "the file has vanished") from error
+    except Exception as error:
+        if _hides_an_interrupt(error):
+            raise KeyboardInterrupt from error
+        logger.debug("%s failed", name, exc_info=True)
+        raise StageError(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _hides_an_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C was being handled when this happened, as when a driver cannot clean up a busy connection."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False

@@ -1,0 +1,63 @@
+"""What the page shows of `evaluate catalogue`: a space without judgments."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from retrieval.evaluation.html import plots
+from retrieval.evaluation.html.parts import (
+    Figure,
+    Result,
+    Section,
+    card,
+    decimals,
+    estimate,
+    hub_fact,
+    number,
+    subject_facts,
+)
+
+SOUGHT = {
+    "half-track": "The other half of a track",
+    "same artist": "Tracks of the same artist",
+    "same artist on other albums": "Tracks of the same artist on other albums",
+    "same album": "Tracks of the same album",
+}
+"""What a metric is of, which is its name but for the last word, and the title of its plot."""
+
+
+def space_section(result: Result, name: str) -> Section:
+    """One space: halves of tracks, artists and albums, hubs."""
+    content, cards = result.content, []
+    for metric, interval in result.metrics.items():
+        chance = number(content.get("chance", {}).get(metric))
+        by_chance = "" if math.isnan(chance) else f"by chance {decimals(chance)}"
+        cards.append(card(metric, interval, by_chance, "lower is better" if metric in result.lower_is_better else ""))
+    facts = [("queries", f"{content['queries']:,}")]
+    facts += [hub_fact(content["largest_hub"])] if "largest_hub" in content else []
+    return Section(
+        "a space without judgments",
+        f"{content['subject']['space']} without judgments",
+        [*subject_facts(content["subject"]), *facts],
+        cards,
+        _figures(result, name),
+    )
+
+
+def _figures(result: Result, name: str) -> list[Figure]:
+    """One for each thing that is sought, of the measures between 0 and 1."""
+    figures = []
+    for place, (of, title) in enumerate(SOUGHT.items()):
+        rows = []
+        for metric, interval in result.metrics.items():
+            sought, _, measure = metric.rpartition(" ")
+            if sought == of:
+                chance = number(result.content.get("chance", {}).get(metric))
+                rows.append(replace(estimate(measure, interval), chance=chance))
+        rows = [row for row in rows if row.low >= 0 and row.high <= 1]
+        if rows:
+            drawing = plots.estimates(f"{name}-sought{place}", title, rows, "mean, 95 % interval")
+            queries = result.metrics[f"{of} {rows[0].label}"]["count"]
+            figures.append(Figure(title, drawing, f"{queries:,} queries. The upright line: a random ranking."))
+    return figures

@@ -1,0 +1,103 @@
+"""What is measured of a space without labels comes to: frozen, and all of it JSON by `results.runs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from retrieval.evaluation.results.runs import FORMAT, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from retrieval.evaluation.measures.significance import Difference, Interval
+    from retrieval.evaluation.results.runs import Subject
+
+
+@dataclass(frozen=True)
+class LargestHub:
+    """The track, by its key, that stands in the most of `of` lists."""
+
+    track: str
+    lists: int
+    of: int
+
+
+@dataclass(frozen=True)
+class WithoutHalves:
+    """Tracks that half-track retrieval leaves out.
+
+    Attributes
+    ----------
+    without_segments, of_one_segment : they cannot have two halves
+    without_a_whole_half : of more segments, none of which lies wholly in one of the halves
+    """
+
+    without_segments: int
+    of_one_segment: int
+    without_a_whole_half: int
+
+
+@dataclass(frozen=True)
+class SpaceEvaluation:
+    """One space of the live catalogue, by what needs no judgments.
+
+    Attributes
+    ----------
+    subject : its `depth` is that of the lists in which hubs are counted
+    queries : tracks that ask, drawn where there are more
+    metrics : over queries; skewness and share never listed over all tracks
+    chance : the level of each by chance; NaN where there is no closed form
+    without_artist, without_album : tracks that name none
+    seconds : by step
+    """
+
+    subject: Subject
+    queries: int
+    metrics: Mapping[str, Interval]
+    chance: Mapping[str, float]
+    lower_is_better: Sequence[str]
+    largest_hub: LargestHub
+    without_halves: WithoutHalves
+    without_artist: int
+    without_album: int
+    warnings: Sequence[str] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    created: str = field(default_factory=now)
+    format: int = FORMAT
+    kind: str = "catalogue"
+
+
+@dataclass(frozen=True)
+class SpaceComparison:
+    """Two spaces on the tracks that both hold: blue is the one in use, green the one that may follow it.
+
+    Attributes
+    ----------
+    tracks, only_blue, only_green : in both, and left out for being in one alone
+    queries : tracks that ask, drawn where there are more
+    metrics : as those of a catalogue, and of `source` where there are judgments; `first` is blue, `second` green
+    overlap, rank_biased_overlap : of the two lists of every query
+    source : the file of judgments; empty without
+    verdict : what the differences say, in a line
+    """
+
+    blue: Subject
+    green: Subject
+    tracks: int
+    only_blue: int
+    only_green: int
+    queries: int
+    metrics: Mapping[str, Difference]
+    chance: Mapping[str, float]
+    lower_is_better: Sequence[str]
+    overlap: Interval
+    rank_biased_overlap: Interval
+    largest_hubs: tuple[LargestHub, LargestHub]
+    verdict: str
+    source: str = ""
+    warnings: Sequence[str] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    created: str = field(default_factory=now)
+    format: int = FORMAT
+    kind: str = "models"

@@ -1,0 +1,37 @@
+"""What the environment says, and what it cannot say."""
+
+from typing import Any
+
+import pytest
+
+from api.settings import SettingsError, read_settings
+
+
+def test_settings_name_the_variable() -> None:
+    with pytest.raises(SettingsError, match="SOUNDALIKE_DECODE_THREADS is 'many'; accepted: a number above zero"):
+        read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
+    with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
+        read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
+
+
+@pytest.mark.parametrize("recall", ["most", "1", "0.5", "nan"])
+def test_a_recall_that_no_index_is_tuned_to_is_refused(recall: str) -> None:
+    with pytest.raises(SettingsError, match=f"SOUNDALIKE_INDEX_RECALL is '{recall}'; accepted: a number from 0.8 to"):
+        read_settings({"SOUNDALIKE_INDEX_RECALL": recall})
+
+
+def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
+    def read(raw: str) -> Any:
+        return read_settings({"SOUNDALIKE_ENCODERS": raw}).encoders
+
+    assert read_settings({}).encoders == read("") == {}
+    assert read("mine=my.module:SPEC") == {"mine": "my.module:SPEC"}
+    assert read(" mine = my.module:SPEC, other=o:make,") == {"mine": "my.module:SPEC", "other": "o:make"}
+    for wrong in ("mine", "mine=", "mine=module", "mine=module:", "mine=:SPEC", "=module:SPEC", "a=b:c,d"):
+        with pytest.raises(SettingsError, match=r"SOUNDALIKE_ENCODERS is .*; accepted: name=module:attribute, separ"):
+            read(wrong)
+
+
+def test_the_space_is_ours_unless_another_is_named() -> None:
+    assert read_settings({}).space == "soundalike"
+    assert read_settings({"SOUNDALIKE_SPACE": "musicnn"}).space == "musicnn"

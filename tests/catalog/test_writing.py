@@ -1,0 +1,147 @@
+"""Many tracks written at once leave what they leave one after the other, or nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+
+from retrieval.catalog.reading import Catalog
+from retrieval.catalog.records import SpaceEmbedding, TagScores, TrackAnalysis
+from retrieval.catalog.tables import analyses, embeddings, tags, tracks
+from tests.catalog.test_catalog import ROCK, analysis, rows
+from tests.conftest import _database
+
+
+@pytest.fixture
+def catalog(engine: Engine) -> Catalog:
+    return Catalog(engine)
+
+
+@pytest.fixture
+def other_catalog(server: Engine) -> Iterator[Catalog]:
+    """A second, empty catalogue."""
+    source = _database(server, "soundalike_template")
+    engine = create_engine(make_url(next(source)))
+    yield Catalog(engine)
+    engine.dispose()
+    next(source, None)
+
+
+def any_analysis(rng: np.random.Generator) -> TrackAnalysis:
+    """One of four keys, with one of two contents, in some of two spaces, with some tags, none, or tags unsaid."""
+    base = analysis("abcd"[rng.integers(4)], rng, content="xy"[rng.integers(2)], n_segments=int(rng.integers(3)) + 1)
+    spaces = [replace(base.rows[0], space=space) for space in "ef" if rng.random() < 0.5]
+    scores = {tag: float(rng.random()) for tag in ("rock", "jazz", "soul") if rng.random() < 0.5}
+    title, year = (None, int(rng.integers(1990, 1995)))[:: rng.choice([-1, 1])]
+    return replace(
+        base,
+        rows=[*spaces, *([TagScores(scores)] if rng.random() < 0.7 else [])],
+        stages={f"embedding/{embedding.space}": str(rng.integers(3)) for embedding in spaces},
+        title=title and str(title),
+        year=year,
+        metadata={"plays": int(rng.integers(9))},
+        duration_s=float(rng.integers(1, 9)),
+    )
+
+
+def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
+    """What a catalogue holds after storing one analysis after the other, said plainly."""
+    held: dict[str, Any] = {}
+    for one in analyses:
+        old = held.get(one.key, {})
+        if old.get("content") != one.content_hash:
+            old = {"spaces": {}, "tags": {}, "stages": {}}
+        of_track = (one.title, one.year, one.duration_s, dict(one.metadata))
+        vectors = {
+            embedding.space: [
+                vector.astype(np.float16).tobytes() for vector in (embedding.track_vector, *embedding.segment_vectors)
+            ]
+            for embedding in one.of(SpaceEmbedding)
+        }
+        held[one.key] = {
+            "content": one.content_hash,
+            "own": of_track,
+            "spaces": old["spaces"] | vectors,
+            "tags": next((dict(row.scores) for row in one.of(TagScores)), old["tags"]),
+            "stages": old["stages"] | one.stages,
+        }
+    return held
+
+
+def contents(catalog: Catalog) -> dict[str, Any]:
+    """The same, read from the tables."""
+    held: dict[str, Any] = {}
+    with catalog.engine.connect() as connection:
+        for row in connection.execute(select(tracks)):
+            own = (row.title, row.year, row.duration_s, row.metadata)
+            held[row.key] = {"content": row.content_hash, "own": own, "spaces": {}, "tags": {}, "stages": {}}
+        vectors = select(tracks.c.key, embeddings).join(tracks, tracks.c.id == embeddings.c.track_id)
+        for row in connection.execute(vectors.order_by(embeddings.c.segment_no.nulls_first())):
+            held[row.key]["spaces"].setdefault(row.space, []).append(row.vector)
+        for row in connection.execute(select(tracks.c.key, tags).join(tracks, tracks.c.id == tags.c.track_id)):
+            held[row.key]["tags"][row.tag] = row.score
+        for row in connection.execute(select(tracks.c.key, analyses).join(tracks, tracks.c.id == analyses.c.track_id)):
+            held[row.key]["stages"][row.stage] = row.version
+    return held
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_storing_many_equals_storing_one_after_the_other(catalog: Catalog, other_catalog: Catalog, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stored: list[TrackAnalysis] = []
+    for size in rng.integers(1, 7, size=6):
+        batch = [any_analysis(rng) for _ in range(size)]
+        stored += batch
+        before = catalog.revision()
+        newest = catalog.store_many(batch)
+        for one in batch:
+            other_catalog.store(one)
+        assert newest == catalog.revision() == before + len(batch) == other_catalog.revision()
+        assert contents(catalog) == contents(other_catalog) == remembered(stored)
+
+
+def test_every_track_of_a_batch_gets_its_own_revision(catalog: Catalog, rng: np.random.Generator) -> None:
+    newest = catalog.store_many([analysis(key, rng) for key in "abc"])
+    changes = list(catalog.index_changes("e", after=0))
+    assert [change.revision for change in changes] == [newest - 2, newest - 1, newest]
+    assert [change.track_id for change in changes] == [catalog.track(key).id for key in "abc"]
+
+
+def test_storing_nothing_changes_nothing(catalog: Catalog, rng: np.random.Generator) -> None:
+    revision = catalog.store(analysis("a", rng))
+    assert catalog.store_many([]) == revision == catalog.revision()
+
+
+@pytest.mark.parametrize("score", [1.5, float("nan")])
+def test_one_refused_track_rolls_back_the_batch(catalog: Catalog, rng: np.random.Generator, score: float) -> None:
+    revision = catalog.store(analysis("a", rng))
+    before = contents(catalog)
+    batch = [
+        analysis(key, rng, content="b", tags={"rock": 0.5, "jazz": score} if key == "b" else ROCK) for key in "abc"
+    ]
+    with pytest.raises(IntegrityError):
+        catalog.store_many(batch)
+    assert contents(catalog) == before
+    assert catalog.written == catalog.revision() == revision
+
+
+def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator) -> None:
+    batch = [analysis(f"t{number}", rng) for number in range(100)]
+    counts = []
+    for content in "aab":  # new, unchanged, changed
+        statements: list[str] = []
+
+        def count(connection: Any, cursor: Any, statement: str, *_: Any, seen: list[str] = statements) -> None:
+            seen.append(statement)
+
+        event.listen(catalog.engine, "before_cursor_execute", count)
+        catalog.store_many([replace(one, content_hash=content) for one in batch])
+        event.remove(catalog.engine, "before_cursor_execute", count)
+        counts.append(len(statements))
+    assert counts == [7, 9, 16]
+    assert rows(catalog, embeddings) == 400

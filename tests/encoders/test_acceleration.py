@@ -1,0 +1,45 @@
+"""Batch norms are folded where they follow a convolution, and left where they follow something else."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from encoders.acceleration import fold_batch_norms
+from encoders.models.embeddings.musicnn import MusiCNN
+from encoders.models.embeddings.samplecnn import SPEC as SAMPLECNN
+from encoders.models.embeddings.tagging import SPEC as TAGGING
+
+
+def with_statistics(network: nn.Module) -> nn.Module:
+    """Norms as after a training: none of them is the identity."""
+    torch.manual_seed(5)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                assert tensor is not None
+                tensor.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("network", "length", "left"),
+    [
+        (TAGGING.build(), TAGGING.window_length, 1),
+        (SAMPLECNN.build(), SAMPLECNN.window_length, 0),
+        (MusiCNN(), 48_128, 11),
+    ],
+)
+def test_folding_changes_no_output(network: nn.Module, length: int, left: int, rng: np.random.Generator) -> None:
+    plain = with_statistics(network)
+    folded = copy.deepcopy(plain)
+    fold_batch_norms(folded)
+    norms = [module for module in folded.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert len(norms) == left
+    windows = torch.from_numpy(rng.uniform(-0.5, 0.5, (2, length)).astype(np.float32))
+    with torch.inference_mode():
+        expected, found = plain(windows)[0], folded(windows)[0]
+    cosine = torch.nn.functional.cosine_similarity(expected.double(), found.double())
+    assert cosine.min() > 0.9999
