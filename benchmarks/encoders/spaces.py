@@ -52,7 +52,7 @@ from retrieval.evaluation.measures.half_tracks import HalfTracks
 from retrieval.evaluation.measures.significance import Interval
 from retrieval.evaluation.space import SKEWNESS, QuerySample, SpaceMeasures, intervals, measure_space
 from retrieval.index.delta import whole_tracks
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 
 PACKS = ("naev-data", "nexuiz-music", "supertux-data")
 """Kept out of the training of every encoder that is shipped."""
@@ -184,7 +184,7 @@ def numbered(labels: Sequence[str]) -> NDArray[np.int64]:
 def measure(tracks: Sequence[Halves], labels: Sequence[Labels]) -> SpaceMeasures:
     """What the product measures of one space, and soundtracks."""
     halves, whole = pooled(tracks)
-    view = IndexView("benchmark", whole.shape[1], revision=0, delta=whole_tracks(halves.track_ids, whole))
+    view = LocalView("benchmark", whole.shape[1], revision=0, delta=whole_tracks(halves.track_ids, whole))
     artists, albums, packages = (
         numbered([getattr(label, kind) for label in labels]) for kind in ("artist", "album", "package")
     )

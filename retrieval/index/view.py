@@ -22,7 +22,7 @@ import numpy as np
 
 from retrieval.index.protocol import Neighbors
 from retrieval.index.row_index import IndexLostError
-from retrieval.index.rows import Rows, RowSelection
+from retrieval.index.rows import Rows, ViewSelection
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LocalView(Rows):
         enough: Enough = None,
     ) -> Neighbors:
         """The `k` nearest tracks of every query, or as many as are enough: see `IndexView.search`."""
-        rows = cast("RowSelection | None", selection)
+        rows = cast("ViewSelection | None", selection)
         try:
             return self._widened(queries, k, rows, exact=exact, enough=enough)
         except IndexLostError:
@@ -59,7 +59,7 @@ class LocalView(Rows):
         return self._widened(queries, k, rows, exact=exact, enough=enough)
 
     def _widened(
-        self, queries: NDArray[np.float32], k: int, selection: RowSelection | None, *, exact: bool, enough: Enough
+        self, queries: NDArray[np.float32], k: int, selection: ViewSelection | None, *, exact: bool, enough: Enough
     ) -> Neighbors:
         if selection is None:
             matching, scored = self.count, self.living_count
@@ -92,7 +92,7 @@ class LocalView(Rows):
         return self.snapshot.manifest.kind != "flat" and self.has_whole_tracks
 
     def _nearest_rows(
-        self, queries: NDArray[np.float32], n: int, selection: RowSelection | None, by_index: bool
+        self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
     ) -> Found:
         """The nearest n living rows, of the snapshot and of the delta, best first."""
         parts = [self.delta.search(queries, n, None if selection is None else selection.delta_rows)]
@@ -104,7 +104,7 @@ class LocalView(Rows):
         return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
 
     def _of_snapshot(
-        self, queries: NDArray[np.float32], n: int, selection: RowSelection | None, by_index: bool
+        self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
     ) -> Found:
         """The nearest n living rows of the snapshot: by its index, or by scoring them all here."""
         assert self.snapshot is not None
@@ -120,13 +120,13 @@ class LocalView(Rows):
             return index.scan(queries, n, scored.selected_in(index))  # too many to be kept decoded
         return scan(queries, scored.vectors, n, scored.rows)
 
-    def _is_by_index(self, selection: RowSelection | None) -> bool:
+    def _is_by_index(self, selection: ViewSelection | None) -> bool:
         """Whether the index plans the search, rather than all that may match being scored here."""
         if self.snapshot is None or self.snapshot.manifest.kind == "flat":
             return False
         return selection is None or len(selection.rows) > self.snapshot.searched.scan_rows
 
-    def _path(self, selection: RowSelection | None, by_index: bool) -> str:
+    def _path(self, selection: ViewSelection | None, by_index: bool) -> str:
         if self.snapshot is None or not by_index:
             return "exact"
         return self.snapshot.path_of(filtered=selection is not None, deleted=self.dead is not None)

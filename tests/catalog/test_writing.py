@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
+from retrieval.catalog.changes import index_changes
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SpaceEmbedding, TagScores, TrackAnalysis
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
@@ -107,7 +108,7 @@ def test_storing_many_equals_storing_one_after_the_other(catalog: Catalog, other
 
 def test_every_track_of_a_batch_gets_its_own_revision(catalog: Catalog, rng: np.random.Generator) -> None:
     newest = catalog.store_many([analysis(key, rng) for key in "abc"])
-    changes = list(catalog.index_changes("e", after=0))
+    changes = list(index_changes(catalog.engine, "e", after=0))
     assert [change.revision for change in changes] == [newest - 2, newest - 1, newest]
     assert [change.track_id for change in changes] == [catalog.track(key).id for key in "abc"]
 

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.delta import whole_tracks
-from retrieval.index.view import IndexView
+from retrieval.index.view import LocalView
 
 
 def ranking(queries: NDArray[np.float32], catalogue: NDArray[np.float32]) -> NDArray[np.int64]:
     """Rows of the catalogue [n, dim], best first, for every query [n_queries, dim]: int64 [n_queries, n]."""
     ids = np.arange(len(catalogue), dtype=np.int64)
-    view = IndexView("exact", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
+    view = LocalView("exact", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
     rows: NDArray[np.int64] = view.search(queries, len(catalogue), exact=True).track_ids
     return rows
 

@@ -13,7 +13,9 @@ from retrieval.evaluation.ann_recall import evaluate_ann, id_overlap, near_enoug
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.results.runs import as_json
 from retrieval.filters.language import parse_filter
-from retrieval.index.view import IndexView, Neighbors
+from retrieval.index.merging import rebuild
+from retrieval.index.protocol import Neighbors
+from retrieval.index.view import LocalView
 from retrieval.search.engine import Search
 from tests.catalog.test_catalog import analysis
 from tests.evaluation.test_evaluation_run import search  # noqa: F401
@@ -54,16 +56,16 @@ def test_an_exact_index_is_its_own_twin(search: Search) -> None:  # noqa: F811
 
 def test_what_the_index_loses_is_seen(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     """An index that finds the furthest track in the place of the last neighbour loses one of five."""
-    exactly = IndexView.search
+    exactly = LocalView.search
 
-    def worse(self: IndexView, queries: Any, k: int, *, among: Any = None, exact: bool = False) -> Neighbors:
-        found = exactly(self, queries, k, among=among, exact=exact)
+    def worse(self: LocalView, queries: Any, k: int, *, selection: Any = None, exact: bool = False) -> Neighbors:
+        found = exactly(self, queries, k, selection=selection, exact=exact)
         if not exact:
             every = exactly(self, queries, self.count, exact=True)
             found.track_ids[:, -1], found.cosines[:, -1] = every.track_ids[:, -1], every.cosines[:, -1]
         return found
 
-    monkeypatch.setattr(IndexView, "search", worse)
+    monkeypatch.setattr(LocalView, "search", worse)
     (row,) = evaluate_ann(search, k=5, queries=57, timed=1, shares=[]).rows
     assert [one.mean for one in (row.id_overlap, row.tie_safe, row.epsilon)] == pytest.approx([0.8] * 3)
     assert row.worst == pytest.approx(0.8)
@@ -76,7 +78,7 @@ def test_an_approximate_index_is_measured(
     catalog = Catalog(engine)
     catalog.store_many([analysis(f"t{number}", rng, n_segments=1) for number in range(1_500)])
     here = Search(catalog, tmp_path / "index", default_space="e")
-    here.space().rebuild()
+    rebuild(here.space())
     found = evaluate_ann(here, queries=100, timed=3, shares=[0.01])
     assert [row.path for row in found.rows] == ["ivf", "exact"]
     assert found.rows[0].tie_safe.mean > 0.9

@@ -139,7 +139,7 @@ def test_lists_of_more_rows_than_match_are_left_for_a_scan(ann) -> None:
 
 def test_rows_that_only_bits_tell(ann) -> None:
     rows = np.array([0, 7, 8, 11_999])
-    subset = ann.subset(rows)
+    subset = ann.select(rows)
     assert RowSelection(COUNT, subset.bits).rows.tolist() == rows.tolist() == subset.rows.tolist()
     assert ann.lists.everything.rows.tolist() == list(range(COUNT))
 
