@@ -116,7 +116,7 @@ class Rows:
 
     def select(
         self, tracks: Matching | NDArray[np.int64] | None = None, *, without: NDArray[np.int64] | None = None
-    ) -> RowSelection:
+    ) -> ViewSelection:
         """The living rows of these tracks, by default of all, but for those of some others."""
         if tracks is None and without is None:
             return self.living
@@ -127,11 +127,11 @@ class Rows:
         return self._rows_of(track_ids if without is None else np.setdiff1d(track_ids, without))
 
     @cached_property
-    def living(self) -> RowSelection:
+    def living(self) -> ViewSelection:
         """Every living row."""
         rows = np.arange(self.snapshot_rows)
         rows = rows if self.dead is None else rows[~self.dead]
-        return RowSelection(self, rows, np.flatnonzero(self.delta.alive), self.count)
+        return ViewSelection(self, rows, np.flatnonzero(self.delta.alive), self.count)
 
     @cached_property
     def living_count(self) -> int:
@@ -139,16 +139,16 @@ class Rows:
         dead = 0 if self.dead is None else int(self.dead.sum())
         return self.snapshot_rows - dead + self.delta.count
 
-    def _rows_of(self, track_ids: NDArray[np.int64]) -> RowSelection:
+    def _rows_of(self, track_ids: NDArray[np.int64]) -> ViewSelection:
         rows = np.empty(0, np.int64)
         if self.snapshot is not None:
             rows = places(self.snapshot.track_ids, track_ids)
             rows = rows if self.dead is None else rows[~self.dead[rows]]
         delta_rows = self.delta.rows_of(track_ids) if len(self.delta) else np.empty(0, np.int64)
         if self.has_whole_tracks and not len(delta_rows):
-            return RowSelection(self, rows, delta_rows, len(rows))
+            return ViewSelection(self, rows, delta_rows, len(rows))
         tracks = np.concatenate([self.track_ids(rows), self.delta.track_ids[delta_rows]])
-        return RowSelection(self, rows, delta_rows, len(distinct(tracks)))
+        return ViewSelection(self, rows, delta_rows, len(distinct(tracks)))
 
     def _looked_up(self, name: str, rows: NDArray[np.int64], missing: float) -> NDArray[Any]:
         of_delta = getattr(self.delta, name)
@@ -186,26 +186,22 @@ class Rows:
         )
 
 
-class RowSelection:
+class ViewSelection:
     """The rows that a search may return; what a search needs of them is made once and kept.
 
     Attributes
     ----------
     rows, delta_rows : int64 ascending, of the snapshot and of the delta
-    matching : number of tracks
+    count, matching : number of rows, and of tracks
     """
 
     def __init__(self, of: Rows, rows: NDArray[np.int64], delta_rows: NDArray[np.int64], matching: int) -> None:
         self.rows = rows
         self.delta_rows = delta_rows
+        self.count = len(rows) + len(delta_rows)
         self.matching = matching
         self._of = of
         self._selected: tuple[RowIndex[Any], Any] | None = None
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.rows) + len(self.delta_rows)
 
     @property
     def vector_ids(self) -> NDArray[np.int64]:

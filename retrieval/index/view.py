@@ -22,7 +22,7 @@ import numpy as np
 
 from retrieval.index.protocol import Neighbors
 from retrieval.index.row_index import IndexLostError
-from retrieval.index.rows import Rows, RowSelection
+from retrieval.index.rows import Rows, ViewSelection
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LocalView(Rows):
         enough: Enough = None,
     ) -> Neighbors:
         """The `k` nearest tracks of every query, or as many as are enough: see `IndexView.search`."""
-        rows = cast("RowSelection | None", selection)
+        rows = cast("ViewSelection | None", selection)
         try:
             return self._widened(queries, k, rows, exact=exact, enough=enough)
         except IndexLostError:
@@ -59,35 +59,30 @@ class LocalView(Rows):
         return self._widened(queries, k, rows, exact=exact, enough=enough)
 
     def _widened(
-        self, queries: NDArray[np.float32], k: int, selection: RowSelection | None, *, exact: bool, enough: Enough
+        self, queries: NDArray[np.float32], k: int, selection: ViewSelection | None, *, exact: bool, enough: Enough
     ) -> Neighbors:
-        matching, scored = (
-            (self.count, self.living_count) if selection is None else (selection.matching, selection.count)
-        )
-        rows_a_track, n = max(1, -(-scored // max(matching, 1))), 0
+        if selection is None:
+            matching, scored = self.count, self.living_count
+        else:
+            matching, scored = selection.matching, selection.count
+        rows_a_track = 1 if scored == matching else 2 * -(-scored // matching)
+        is_plain, by_index, n = self._is_plain and not exact, not exact and self._is_by_index(selection), 0
         while True:
             last = min(k, matching)
-            n = min(max(n, last if rows_a_track == 1 else 2 * rows_a_track * last), scored)
-            tracks = self._nearest_tracks(queries, n, k, selection, exact=exact)
-            if n < scored and last and (tracks[0][:, last - 1] < 0).any():
-                n *= _WIDEN
-                continue
-            neighbors = Neighbors(*tracks, matching, scored, "exact" if exact else self._path(selection))
+            n = min(max(n, rows_a_track * last), scored)
+            search = self._of_snapshot if is_plain else self._nearest_rows
+            rows, cosines = search(queries, n, selection, by_index)
+            if is_plain and 0 < n == k and rows.min() >= 0:  # most queries of a large catalogue: nothing to merge
+                track_ids = self.snapshot.track_ids[rows]  # type: ignore[union-attr]
+            else:
+                track_ids, rows, cosines = _by_track(self.track_ids(rows), rows, cosines, k)
+                if n < scored and last and (track_ids[:, last - 1] < 0).any():
+                    n *= _WIDEN
+                    continue
+            neighbors = Neighbors(track_ids, rows, cosines, matching, scored, self._path(selection, by_index))
             if enough is None or enough(neighbors) or k >= matching:
                 return neighbors
             k *= _WIDEN
-
-    def _nearest_tracks(
-        self, queries: NDArray[np.float32], n: int, k: int, selection: RowSelection | None, *, exact: bool
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Of the nearest n rows the tracks, at most k, their nearest rows and the cosines, [n_queries, k]."""
-        if not self._is_plain or exact:
-            rows, cosines = self._nearest_rows(queries, n, selection, exact=exact)
-        else:  # there is nothing to merge: most queries of a large catalogue go this way
-            rows, cosines = self._of_snapshot(queries, n, selection, exact=False)
-            if 0 < n == k and rows.min() >= 0:
-                return self.snapshot.track_ids[rows], rows, cosines  # type: ignore[union-attr]
-        return _by_track(self.track_ids(rows), rows, cosines, k)
 
     @cached_property
     def _is_plain(self) -> bool:
@@ -97,32 +92,27 @@ class LocalView(Rows):
         return self.snapshot.manifest.kind != "flat" and self.has_whole_tracks
 
     def _nearest_rows(
-        self, queries: NDArray[np.float32], n: int, selection: RowSelection | None, *, exact: bool
+        self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
     ) -> Found:
         """The nearest n living rows, of the snapshot and of the delta, best first."""
         parts = [self.delta.search(queries, n, None if selection is None else selection.delta_rows)]
         parts[0] = parts[0][0] + self.snapshot_rows, parts[0][1]
         if self.snapshot is not None and n:
-            parts.append(self._of_snapshot(queries, n, selection, exact=exact))
+            parts.append(self._of_snapshot(queries, n, selection, by_index))
         rows, cosines = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :n]
         return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
 
     def _of_snapshot(
-        self, queries: NDArray[np.float32], n: int, selection: RowSelection | None, *, exact: bool
+        self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
     ) -> Found:
         """The nearest n living rows of the snapshot: by its index, or by scoring them all here."""
         assert self.snapshot is not None
-        if exact or not self._is_by_index(selection):
-            return self._scanned(queries, n, selection)
         index = self.snapshot.searched
-        if selection is None:
+        if by_index and selection is None:
             return index.search(queries, n, bits=self._living_bits)
-        return index.search_selected(queries, min(n, len(selection.rows)), selection.selected_in(index))
-
-    def _scanned(self, queries: NDArray[np.float32], n: int, selection: RowSelection | None) -> Found:
-        assert self.snapshot is not None
-        index = self.snapshot.searched
+        if by_index and selection is not None:
+            return index.search_selected(queries, min(n, len(selection.rows)), selection.selected_in(index))
         if selection is None and self.dead is None and self.snapshot.manifest.kind == "flat":
             return index.search(queries, n)
         scored = self.living if selection is None else selection
@@ -130,14 +120,14 @@ class LocalView(Rows):
             return index.scan(queries, n, scored.selected_in(index))  # too many to be kept decoded
         return scan(queries, scored.vectors, n, scored.rows)
 
-    def _is_by_index(self, selection: RowSelection | None) -> bool:
+    def _is_by_index(self, selection: ViewSelection | None) -> bool:
         """Whether the index plans the search, rather than all that may match being scored here."""
         if self.snapshot is None or self.snapshot.manifest.kind == "flat":
             return False
         return selection is None or len(selection.rows) > self.snapshot.searched.scan_rows
 
-    def _path(self, selection: RowSelection | None) -> str:
-        if self.snapshot is None or not self._is_by_index(selection):
+    def _path(self, selection: ViewSelection | None, by_index: bool) -> str:
+        if self.snapshot is None or not by_index:
             return "exact"
         return self.snapshot.path_of(filtered=selection is not None, deleted=self.dead is not None)
 

@@ -39,6 +39,7 @@ class Plan:
     excluded : tracks that the caller does not want
     selection : what the search may return; none for all
     dropped : tracks that would have matched, but for being excluded
+    matching_left_out : how many of the tracks that the search counts must not come back
     """
 
     query: Query
@@ -50,23 +51,12 @@ class Plan:
     excluded: frozenset[int]
     selection: Selection | None = None
     dropped: int = 0
+    matching_left_out: int = 0
 
     @cached_property
     def left_out(self) -> frozenset[int]:
         """Tracks that must not come back."""
         return self.excluded if self.query.include_seed else self.excluded | {seed.id for seed in self.seeds.values()}
-
-    def count_of(self, track_ids: frozenset[int]) -> int:
-        """How many of these tracks the search is about."""
-        if not track_ids:
-            return 0
-        ids = np.sort(np.fromiter(track_ids, np.int64, len(track_ids)))
-        return self.view.select(ids).matching if self.selection is None else self.selection.count_of(ids)
-
-    @property
-    def matching_left_out(self) -> int:
-        """How many of the tracks that the search counts must not come back."""
-        return self.count_of(self.left_out) if len(self.left_out) <= FEW_EXCLUDED else 0
 
 
 def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, tracks: TrackCache) -> Plan:
@@ -97,12 +87,20 @@ def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
     query, left_out = plan.query, plan.left_out
     if query.filter is not None:
         plan = replace(plan, selection=selections.of(query.filter, plan.view, name))
-    plan = replace(plan, dropped=plan.count_of(plan.excluded))
-    if len(left_out) > FEW_EXCLUDED:
-        matching = None if query.filter is None else selections.matching(query.filter)
-        without = np.fromiter(left_out, np.int64, len(left_out))
-        plan = replace(plan, selection=plan.view.select(matching, without=without))
-    return plan
+    dropped = _count_of(plan, plan.excluded)
+    if len(left_out) <= FEW_EXCLUDED:
+        return replace(plan, dropped=dropped, matching_left_out=_count_of(plan, left_out))
+    matching = None if query.filter is None else selections.matching(query.filter)
+    without = np.fromiter(left_out, np.int64, len(left_out))
+    return replace(plan, dropped=dropped, selection=plan.view.select(matching, without=without))
+
+
+def _count_of(plan: Plan, track_ids: frozenset[int]) -> int:
+    """How many of these tracks the search is about."""
+    if not track_ids:
+        return 0
+    ids = np.sort(np.fromiter(track_ids, np.int64, len(track_ids)))
+    return plan.view.select(ids).matching if plan.selection is None else plan.selection.count_of(ids)
 
 
 def _seeds(query: Query, catalog: Catalog, tracks: TrackCache) -> dict[str, Track]:
