@@ -73,9 +73,10 @@ def catalog(server: Engine) -> Iterator[Catalog]:
 def write(catalog: Catalog, number: int, track: dict[str, Any]) -> None:
     heard = {"tempo": track["tempo"], "key": track["key"], "mode": "major"}
     rng = np.random.default_rng(number)
-    own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s", "tags")}
+    own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s")}
+    stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track), tags=track["tags"])
     known = Known(
-        replace(analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track)), **own),
+        replace(stored, **own),
         track["languages"],
         track["chords"],
         track["sections"],
