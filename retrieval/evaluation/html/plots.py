@@ -78,7 +78,7 @@ def histogram(name: str, metric: str, values: NDArray[np.float64], estimate: Est
     axes.axvspan(estimate.low, estimate.high, color=INK, alpha=0.12, linewidth=0)
     axes.axvline(estimate.mean, color=INK, linewidth=1.5, label=f"mean {estimate.shown}")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set(xlabel=metric, ylabel="queries")
+    axes.set(xlim=(edges[0], edges[-1]), xlabel=metric, ylabel="queries")
     drawing.figure.legend(loc="outside upper right")
     said = f"{len(values)} queries; mean {estimate.shown}, 95 % interval {estimate.low:.4f} to {estimate.high:.4f}."
     return drawing.markup(name, f"{metric} by query", said)
@@ -107,7 +107,7 @@ def differences(
     axes.set_xticks(np.linspace(0, len(shown) - 1, 3), counts)
     axes.xaxis.grid(visible=False)
     axes.yaxis.set_inverted(lower_is_better)
-    axes.set(xlabel="queries, by difference", ylabel=f"{metric}{', lower is better' if lower_is_better else ''}")
+    axes.set(xlabel="queries, by difference", ylabel=f"difference{', lower is better' if lower_is_better else ''}")
     said = f"Of {n} queries the second run is better for {wins}, equal for {n - losses - wins} and worse for {losses}."
     return drawing.markup(name, f"Differences in {metric} by query", said)
 
