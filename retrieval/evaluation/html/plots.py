@@ -71,8 +71,8 @@ def histogram(name: str, metric: str, values: NDArray[np.float64], estimate: Est
     """
     drawing = Drawing()
     axes, bins = drawing.axes, MaxNLocator(BINS).tick_values(min(values.min(), 0), values.max())
-    counts, edges, bars = axes.hist(values, bins, rwidth=0.9, color=INDEX)
-    for bar, count, left, right in zip(bars, counts, edges[:-1], edges[1:], strict=True):
+    counts, edges, _ = axes.hist(values, bins, rwidth=0.9, color=INDEX)
+    for bar, count, left, right in zip(axes.patches, counts, edges[:-1], edges[1:], strict=True):
         if count:
             drawing.name(bar, "bar", f"{left:g} – {right:g}: {count:g} queries")
     axes.axvspan(estimate.low, estimate.high, color=INK, alpha=0.12, linewidth=0)
@@ -160,7 +160,7 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
 
     What would cover another point of nearly the same recall is lifted above it.
     """
-    drawing = Drawing(HEIGHT := 330)
+    drawing = Drawing(height := 330)
     axes, figure = drawing.axes, drawing.figure
     _times(axes, rows)
     axes.set_ylim(1 - max(1 - min(row.recall[1] for row in rows), 0.005) * 1.15, 1)
@@ -181,8 +181,8 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
     figure.draw_without_rendering()  # now it is known where things are
     line = axes.bbox.y1
     taken = [Bbox.from_extents(0, line - 7, WIDTH, line + 7)]  # the line of exact search stays free
-    for label, artists in points:
-        (left, at), up = artists[-1].get_transform().transform(artists[-1].get_xydata()[0]), 0.0
+    for row, (label, artists) in zip(rows, points, strict=True):
+        (left, at), up = axes.transData.transform((row.index_ms[0], row.recall[0])), 0.0
         box = Bbox.from_extents(left - 9, at - 7, label.get_window_extent().x1, at + 7)
         while any(box.translated(0, up).overlaps(other) for other in taken):
             up += LINE
@@ -190,7 +190,7 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
         label.xyann = (6, up)
         for artist in artists:
             artist.set_transform(offset_copy(axes.transData, figure, y=up, units="points"))
-    figure.set_figheight((HEIGHT + max(box.y1 for box in taken) - taken[0].y1) / 72)
+    figure.set_figheight((height + max(box.y1 for box in taken) - taken[0].y1) / 72)
     said = "; ".join(f"{row.label}: recall {row.recall[0]:.4f} at {row.index_ms[0]:.3g} ms" for row in rows)
     return drawing.markup(name, "Recall against latency", said)
 
