@@ -55,11 +55,6 @@ class Speed:
     index_ms: tuple[float, float, float]
     exact_ms: tuple[float, float, float]
 
-    @property
-    def times_as_fast(self) -> float:
-        """As exact search, at the median."""
-        return self.exact_ms[0] / self.index_ms[0]
-
 
 @style()
 def histogram(name: str, metric: str, values: NDArray[np.float64], estimate: Estimate) -> Markup:
@@ -135,7 +130,7 @@ def lorenz(name: str, curve: Sequence[float], gini: float) -> Markup:
 def estimates(name: str, title: str, rows: Sequence[Estimate], label: str, *, zero: bool = False) -> Markup:
     """Means with their intervals, below each other; around zero where they are differences."""
     drawing = Drawing(42 * len(rows) + 44)
-    axes, reach = drawing.axes, max(max(abs(row.low), abs(row.high), abs(row.mean)) for row in rows)
+    axes, reach = drawing.axes, max(1e-6, *(abs(value) for row in rows for value in (row.low, row.mean, row.high)))
     axes.set(xlim=(-1.1 * reach, 1.1 * reach) if zero else (0, max(reach, 1)), ylim=(len(rows) - 0.6, -0.75), yticks=[])
     axes.set_xlabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -201,7 +196,7 @@ def latencies(name: str, rows: Sequence[Speed]) -> Markup:
     drawing = Drawing(51 * len(rows) + 44)
     axes, labels, said = drawing.axes, [], []
     for at, row in enumerate(rows):
-        factor = row.times_as_fast
+        factor = row.exact_ms[0] / row.index_ms[0]  # at the median
         times = f"{max(factor, 1 / factor):.1f}"
         faster = "as fast" if times == "1.0" else f"{times} × as {'fast' if factor > 1 else 'slow'}"
         labels.append(f"{row.label}\n{faster}")

@@ -16,6 +16,8 @@ from retrieval.evaluation.errors import EvaluationFileError
 
 Place = Callable[[int], str]
 """Where a pair, counted from 0, stands in its file: ``line 7``."""
+Columns = tuple[pa.ChunkedArray, pa.ChunkedArray, NDArray[np.float64]]
+"""Ids of queries, ids of documents, and values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,7 @@ class Pairs:
         return self.place(int(np.argmax(rows)))
 
 
-def paired(
-    source: str, columns: tuple[pa.ChunkedArray, pa.ChunkedArray, NDArray[np.float64]], place: Place, *, what: str
-) -> Pairs:
+def paired(source: str, columns: Columns, place: Place, *, what: str) -> Pairs:
     """Check two columns of ids and one of values, and number the ids.
 
     Parameters

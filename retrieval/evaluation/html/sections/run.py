@@ -21,6 +21,7 @@ from retrieval.evaluation.html.parts import (
     number,
     subject_facts,
 )
+from retrieval.evaluation.results.runs import LISTWISE
 from retrieval.evaluation.worst import metric_of_worst, worst_rows
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 
 PLOTTED = 4
 """Metrics whose values by query are drawn: the first ones."""
-SHARES = {
-    "coverage": "item coverage",
-    "tail_share": "tail share",
-    "diversity": "intra-list diversity",
-    "same_artist": "same artist",
-    "same_album": "same album",
-}
 
 
 def run_section(result: Result, name: str) -> Section:
@@ -84,7 +78,7 @@ def _beyond(beyond: Mapping[str, Any], name: str) -> list[Figure]:
             f"Entropy {bits:.2f} bits, k-occurrence skew {skew:.2f}. The deeper the curve hangs, the fewer tracks come."
         )
         figures.append(Figure("How evenly tracks are recommended", drawing, note))
-    given = {label: beyond.get(part) for part, label in SHARES.items()}
+    given = {label: beyond.get(part) for part, label in ({"coverage": "item coverage"} | LISTWISE).items()}
     rows = [
         estimate(label, one if isinstance(one, dict) else dict.fromkeys(("mean", "low", "high"), one))
         for label, one in given.items()
