@@ -115,7 +115,7 @@ class Drawing:
         if "style" in attributes:
             shown = _FONT.sub("", attributes["style"])
             attributes["style"] = re.sub("#00000[1-7]", lambda colour: f"var(--{_PROPERTIES[colour[0]]})", shown)
-        for key in {"d", "x", "y"} & attributes.keys():
+        for key in {"d", "x", "y", "transform"} & attributes.keys():
             short = _LONG_NUMBER.sub(lambda digits: f"{float(digits[0]):.2f}", attributes[key])
             attributes[key] = " ".join(short.split())
 

@@ -95,12 +95,9 @@ def read_table(path: Path) -> pa.Table:
         If it is not there, or is none.
     """
     try:
-        with path.open("rb") as file:
-            return pq.read_table(file)
+        return pq.read_table(pa.BufferReader(read_bytes(path)))
     except pa.ArrowInvalid as error:
         raise EvaluationFileError(str(path), "", f"is no Parquet file: {error}") from error
-    except OSError as error:
-        raise EvaluationFileError(str(path), "", error.strerror or str(error)) from error
 
 
 def column_of(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:

@@ -90,8 +90,7 @@ def numbered(source: str, ids: pa.ChunkedArray, place: Place, *, column: str) ->
     if not (pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_integer(plain)):
         raise EvaluationFileError(source, "", f"column {column} holds {plain}", "text or whole numbers")
     encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
-    encoded = encoded.unify_dictionaries().combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+    encoded = encoded.unify_dictionaries().combine_chunks()
     distinct = encoded.dictionary.cast(pa.string()).to_pylist()
     if encoded.null_count or "" in distinct:
         missing = pc.is_null(encoded) if encoded.null_count else pc.equal(encoded.cast(pa.string()), "")

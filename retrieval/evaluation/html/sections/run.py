@@ -15,7 +15,7 @@ from retrieval.evaluation.html.parts import (
     Result,
     Section,
     Table,
-    card,
+    cards,
     decimals,
     estimate,
     number,
@@ -48,10 +48,7 @@ def run_section(result: Result, name: str) -> Section:
         "the live index against judgments",
         f"{subject.get('space', 'a space')} against {content['source']}",
         facts,
-        [
-            card(metric, one, "lower is better" if metric in result.lower_is_better else "")
-            for metric, one in result.metrics.items()
-        ],
+        cards(result),
         [*_histograms(result, name), *_beyond(content.get("beyond_accuracy", {}), name)],
         _worst(result),
         _left_out(content.get("left_out", {})),
