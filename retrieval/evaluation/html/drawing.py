@@ -49,6 +49,7 @@ _STYLE: dict[str, Any] = {
     **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
     **{f"{axis}tick.color": SOFT for axis in "xy"},
     **{f"{axis}tick.major.size": 0 for axis in "xy"},
+    "xtick.major.pad": 7,
     "grid.color": GRID,
     "grid.linewidth": 1,
     "legend.frameon": False,

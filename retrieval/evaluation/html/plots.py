@@ -138,7 +138,7 @@ def estimates(name: str, title: str, rows: Sequence[Estimate], label: str, *, ze
         axes.axvline(0, color=SOFT, linewidth=1)
     for at, row in enumerate(rows):
         for side, text, alignment in ((0, row.label, "left"), (1, row.shown, "right")):
-            written = axes.annotate(text, (side, at), (0, 9), ("axes fraction", "data"), "offset points", ha=alignment)
+            written = axes.annotate(text, (side, at), (0, 10), ("axes fraction", "data"), "offset points", ha=alignment)
             drawing.name(written, "halo strong" if side else "halo")
         axes.plot([row.low, row.high], [at, at], color=INDEX, alpha=0.55, linewidth=3.5, solid_capstyle="round")
         if not math.isnan(row.chance):
