@@ -107,8 +107,9 @@ def evaluate(
     requested = metrics.parsed(options.metrics, where.depth)
     index = search.space(where.space, where.granularity)
     view = index.view()
-    every_id = view.all_track_ids()
-    known = _known(search, qrels, queries, every_id)
+    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in queries)
+    keys = list(dict.fromkeys(chain(qrels.document_ids, named)))
+    known = known_ids(search.catalog, keys, view.all_track_ids())
     examples = {one.id: ids for one in queries if (ids := _examples(one, known)) is not None}
     judgments = judged(qrels, known, examples, unknown=options.unknown)
     timer.lap("judge")
@@ -150,14 +151,6 @@ def evaluate(
         timer.seconds,
     )
     return EvaluatedRun(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
-
-
-def _known(
-    search: Search, qrels: Pairs, queries: Sequence[EvaluationQuery], every_id: NDArray[np.int64]
-) -> dict[str, int]:
-    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in queries)
-    keys = dict.fromkeys(chain(qrels.document_ids, named))
-    return known_ids(search.catalog, list(keys), every_id)
 
 
 def _examples(query: EvaluationQuery, known: Mapping[str, int]) -> list[int] | None:

@@ -39,7 +39,12 @@ def parsed(content: bytes, source: str, value_name: str) -> tuple[Columns, Place
     find = _Finder(text)
     accepted = f'{{"query": {{"document": {value_name}}}}}, or a list of records'
     if isinstance(root, _Members):
-        rows = [(query, document, value) for query, own in root for document, value in _own(own, query, source, find)]
+        rows = []
+        for query, judged in root:
+            if not isinstance(judged, _Members):
+                reason = f"query {query!r} holds no object of documents"
+                raise EvaluationFileError(source, find.member(query), reason, '{"document": number}')
+            rows += [(query, document, value) for document, value in judged]
     elif isinstance(root, list):
         rows = [_record(record, number, source, value_name, find) for number, record in enumerate(root)]
     else:
@@ -55,13 +60,6 @@ def parsed(content: bytes, source: str, value_name: str) -> tuple[Columns, Place
             raise EvaluationFileError(source, place(row), reason, "a finite number")
     queries, documents = (pa.chunked_array([pa.array([str(row[n]) for row in rows], pa.string())]) for n in (0, 1))
     return (queries, documents, np.array([row[2] for row in rows], np.float64)), place
-
-
-def _own(own: Any, query: str, source: str, find: _Finder) -> _Members:
-    if not isinstance(own, _Members):
-        reason = f"query {query!r} holds no object of documents"
-        raise EvaluationFileError(source, find.member(query), reason, '{"document": number}')
-    return own
 
 
 def _record(record: Any, number: int, source: str, value_name: str, find: _Finder) -> tuple[Any, Any, Any]:

@@ -44,11 +44,6 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.values)
 
-    def first(self, *, query: int | None = None, document: int | None = None) -> str:
-        """Where a query or a document, by number, stands first."""
-        rows = self.query_no == query if document is None else self.document_no == document
-        return self.place(int(np.argmax(rows)))
-
 
 def paired(source: str, columns: Columns, place: Place, *, what: str) -> Pairs:
     """Check two columns of ids and one of values, and number the ids.

@@ -41,7 +41,7 @@ class StepTimer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class EvaluationResult:
     """What every result says of itself: when it was made, in UTC, ISO 8601 to the second, and how it is written."""
 
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -101,7 +101,7 @@ class WorstQuery:
 
 
 @dataclass(frozen=True)
-class Evaluation(Result):
+class Evaluation(EvaluationResult):
     """One run of queries against the live index.
 
     Attributes
@@ -135,7 +135,7 @@ class Evaluation(Result):
 
 
 @dataclass(frozen=True)
-class RunComparison(Result):
+class RunComparison(EvaluationResult):
     """Two runs on the same judgments.
 
     Attributes
@@ -195,7 +195,7 @@ class AnnRecall:
 
 
 @dataclass(frozen=True)
-class AnnEvaluation(Result):
+class AnnEvaluation(EvaluationResult):
     """ANN recall, by selectivity: what the approximate index loses, whatever recommendations are worth."""
 
     subject: Subject

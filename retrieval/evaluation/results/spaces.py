@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from retrieval.evaluation.results.runs import Result
+from retrieval.evaluation.results.runs import EvaluationResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class LargestHub:
 
 
 @dataclass(frozen=True)
-class SpaceEvaluation(Result):
+class SpaceEvaluation(EvaluationResult):
     """One space of the live catalogue, by what needs no judgments.
 
     Attributes
@@ -53,7 +53,7 @@ class SpaceEvaluation(Result):
 
 
 @dataclass(frozen=True)
-class SpaceComparison(Result):
+class SpaceComparison(EvaluationResult):
     """Two spaces on the tracks that both hold: blue is the one in use, green the one that may follow it.
 
     Attributes
