@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
     from numpy.typing import NDArray
 
 LINE = 15.0
@@ -155,12 +156,12 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
 
     What would cover another point of nearly the same recall is lifted above it.
     """
-    drawing = Drawing(height := 330)
-    axes, figure = drawing.axes, drawing.figure
+    drawing = Drawing(330)
+    axes = drawing.axes
     _times(axes, rows)
     axes.set_ylim(1 - max(1 - min(row.recall[1] for row in rows), 0.005) * 1.15, 1)
     axes.set_ylabel(f"recall@{k}, tie-safe")
-    points = []
+    points: list[tuple[Annotation, list[Line2D]]] = []
     for row in rows:
         (twin,) = axes.plot(row.exact_ms[0], 1, **HOLLOW)
         drawing.name(twin, "mark twin", f"exact, {row.label}: {row.exact_ms[0]:.3g} ms")
@@ -172,20 +173,8 @@ def recall_against_latency(name: str, rows: Sequence[Speed], k: int) -> Markup:
         points.append((label, [*interval, *_whiskers(drawing, row.index_ms, recall, title)]))
     kinds = {"index": FILLED, "exact search": HOLLOW}
     handles = [Line2D([], [], label=label, **kind) for label, kind in kinds.items()]
-    figure.legend(handles=handles, ncols=2, loc="outside upper right")
-    figure.draw_without_rendering()  # now it is known where things are
-    line = axes.bbox.y1
-    taken = [Bbox.from_extents(0, line - 7, WIDTH, line + 7)]  # the line of exact search stays free
-    for row, (label, artists) in zip(rows, points, strict=True):
-        (left, at), up = axes.transData.transform((row.index_ms[0], row.recall[0])), 0.0
-        box = Bbox.from_extents(left - 9, at - 7, label.get_window_extent().x1, at + 7)
-        while any(box.translated(0, up).overlaps(other) for other in taken):
-            up += LINE
-        taken.append(box.translated(0, up))
-        label.xyann = (6, up)
-        for artist in artists:
-            artist.set_transform(offset_copy(axes.transData, figure, y=up, units="points"))
-    figure.set_figheight((height + max(box.y1 for box in taken) - taken[0].y1) / 72)
+    drawing.figure.legend(handles=handles, ncols=2, loc="outside upper right")
+    _lift(drawing, rows, points)
     said = "; ".join(f"{row.label}: recall {row.recall[0]:.4f} at {row.index_ms[0]:.3g} ms" for row in rows)
     return drawing.markup(name, "Recall against latency", said)
 
@@ -220,6 +209,24 @@ def _times(axes: Axes, rows: Sequence[Speed]) -> None:
     axes.xaxis.set_major_locator(decades if high / low > 5 else MaxNLocator(5))
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.minorticks_off()
+
+
+def _lift(drawing: Drawing, rows: Sequence[Speed], points: Sequence[tuple[Annotation, list[Line2D]]]) -> None:
+    """Lift each row's label and lines above what they would cover; the picture becomes as much higher."""
+    axes, figure = drawing.axes, drawing.figure
+    figure.draw_without_rendering()  # now it is known where things are
+    line = axes.bbox.y1
+    taken = [Bbox.from_extents(0, line - 7, WIDTH, line + 7)]  # the line of exact search stays free
+    for row, (label, artists) in zip(rows, points, strict=True):
+        (left, at), up = axes.transData.transform((row.index_ms[0], row.recall[0])), 0.0
+        box = Bbox.from_extents(left - 9, at - 7, label.get_window_extent().x1, at + 7)
+        while any(box.translated(0, up).overlaps(other) for other in taken):
+            up += LINE
+        taken.append(box.translated(0, up))
+        label.xyann = (6, up)
+        for artist in artists:
+            artist.set_transform(offset_copy(axes.transData, figure, y=up, units="points"))
+    figure.set_figheight(figure.get_figheight() + (max(box.y1 for box in taken) - taken[0].y1) / 72)
 
 
 def _whiskers(
