@@ -10,15 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from retrieval.evaluation.measures.significance import Difference, Interval
-from retrieval.evaluation.results.runs import AnnEvaluation, Evaluation, Latency, RunComparison, Subject
+from retrieval.evaluation.results.runs import LISTWISE, AnnEvaluation, Evaluation, Latency, RunComparison, Subject
 from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation
 
-LISTWISE = {
-    "diversity": "intra-list diversity",
-    "tail_share": "tail share",
-    "same_artist": "same artist",
-    "same_album": "same album",
-}
 OVERALL = {
     "coverage": "item coverage",
     "gini": "Gini index",

@@ -51,7 +51,7 @@ from retrieval.evaluation.measures import same_label
 from retrieval.evaluation.measures.half_tracks import HalfTracks
 from retrieval.evaluation.measures.significance import Interval
 from retrieval.evaluation.space import SKEWNESS, QuerySample, SpaceMeasures, intervals, measure_space
-from retrieval.index.delta import whole_tracks
+from retrieval.index.delta import Delta
 from retrieval.index.view import LocalView
 
 PACKS = ("naev-data", "nexuiz-music", "supertux-data")
@@ -184,12 +184,14 @@ def numbered(labels: Sequence[str]) -> NDArray[np.int64]:
 def measure(tracks: Sequence[Halves], labels: Sequence[Labels]) -> SpaceMeasures:
     """What the product measures of one space, and soundtracks."""
     halves, whole = pooled(tracks)
-    view = LocalView("benchmark", whole.shape[1], revision=0, delta=whole_tracks(halves.track_ids, whole))
+    ids, (n, dim) = halves.track_ids, whole.shape
+    delta = Delta.empty(dim).written(ids[:0], ids, whole, np.zeros((n, 2), np.float32))
+    view = LocalView("benchmark", dim, revision=0, delta=delta)
     artists, albums, packages = (
         numbered([getattr(label, kind) for label in labels]) for kind in ("artist", "album", "package")
     )
-    found = measure_space(view, halves, QuerySample(halves.track_ids, halves.track_ids, artists, albums))
-    soundtracks = same_label.placed(whole, packages, halves.track_ids)
+    found = measure_space(view, halves, QuerySample(ids, ids, artists, albums))
+    soundtracks = same_label.placed(whole, packages, ids)
     per_query = {**found.per_query, SOUNDTRACK: same_label.values(soundtracks)["mAP"]}
     return replace(
         found, per_query=per_query, chance={**found.chance, SOUNDTRACK: same_label.by_chance(soundtracks)["mAP"]}

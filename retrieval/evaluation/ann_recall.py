@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.measures.beyond_accuracy import share_of
 from retrieval.evaluation.measures.significance import Interval, bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
 from retrieval.evaluation.results.runs import AnnEvaluation, AnnRecall, Latency, Subject
@@ -108,7 +109,7 @@ def id_overlap(answer: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[np
     stride = int(max(answer.max(initial=0), true.max(initial=0))) + 1
     rows = np.arange(len(true))[:, np.newaxis] * stride
     hits = np.isin(rows + true, (rows + answer)[answer >= 0]) & (true >= 0)
-    return _share(hits, true >= 0)
+    return share_of(hits, true >= 0)
 
 
 def near_enough(answer: NDArray[np.float64], true: NDArray[np.float64], *, epsilon: float = 0.0) -> NDArray[np.float64]:
@@ -123,10 +124,11 @@ def near_enough(answer: NDArray[np.float64], true: NDArray[np.float64], *, epsil
     float64 [n]; NaN for a query without any true neighbour
     """
     present = np.isfinite(true)
-    furthest = _distances(np.where(present, true, np.inf).min(axis=1, initial=np.inf))
+    last = np.where(present, true, np.inf).min(axis=1, initial=np.inf)
+    furthest = np.sqrt(np.maximum(2 - 2 * last, 0))
     least = 1 - ((1 + epsilon) * furthest) ** 2 / 2
     hits = np.isfinite(answer) & (answer >= least[:, np.newaxis] - ROUNDING)
-    return np.minimum(_share(hits, present), 1.0)
+    return np.minimum(share_of(hits, present), 1.0)
 
 
 def _measured(
@@ -171,14 +173,3 @@ def _latency(view: IndexView, vectors: NDArray[np.float32], k: int, among: Selec
         view.search(vectors[number : number + 1], k, selection=among, exact=exact)
         times_ms.append(1000 * (time.perf_counter() - start))
     return Latency(*(round(float(np.percentile(times_ms, level)), 4) for level in (50, 95, 99)))
-
-
-def _distances(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = np.sqrt(np.maximum(2 - 2 * cosines, 0))
-    return distances
-
-
-def _share(hits: NDArray[np.bool_], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    count = present.sum(axis=1)
-    share: NDArray[np.float64] = hits.sum(axis=1) / np.where(count > 0, count, np.nan)
-    return share

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.measures import beyond_accuracy
-from retrieval.evaluation.measures.labels import named_album, named_artist
+from retrieval.evaluation.measures.labels import named_album, named_artist, numbered
 from retrieval.evaluation.measures.significance import bootstrap
 from retrieval.evaluation.ranking import track_vectors
 from retrieval.evaluation.results.runs import BeyondAccuracy
 from retrieval.index.ascending import contained, distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,7 +92,7 @@ def _same_label(
 ) -> NDArray[np.float64]:
     ids = np.fromiter(labels, np.int64, len(labels))
     order = np.argsort(ids)
-    ids, of = ids[order], np.append(_numbered(map(named, labels.values()))[order], -1)  # the last: of no track
+    ids, of = ids[order], np.append(numbered(labels.values(), named)[order], -1)  # the last: of no track
 
     def looked_up(track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.asarray(of[np.where(contained(track_ids, ids), np.searchsorted(ids, track_ids), -1)], np.int64)
@@ -100,9 +100,3 @@ def _same_label(
     query_no = np.repeat(np.arange(len(examples)), [len(named) for named in examples])
     examples_named = np.fromiter((one for named in examples for one in named), np.int64)
     return beyond_accuracy.same_label_rate(looked_up(lists), query_no, looked_up(examples_named))
-
-
-def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
-    """A number for each name, −1 for none."""
-    numbers = {"": -1}
-    return np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), np.int64)

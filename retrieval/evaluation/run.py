@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.significance import bootstrap
 from retrieval.evaluation.ranking import Ranking, rank
-from retrieval.evaluation.results.runs import Evaluation, Subject
+from retrieval.evaluation.results.runs import Evaluation, StepTimer, Subject
 from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
 
 if TYPE_CHECKING:
@@ -103,16 +102,18 @@ def evaluate(
         For judgments that cannot be used, unknown metrics, and queries that cannot be answered.
     IndexMissingError, IndexMismatchError, FilterError
     """
-    timer = _StepTimer()
-    requested = metrics.parsed(options.metrics, options.where.depth)
-    index = search.space(options.where.space, options.where.granularity)
+    timer = StepTimer()
+    where = options.where
+    requested = metrics.parsed(options.metrics, where.depth)
+    index = search.space(where.space, where.granularity)
     view = index.view()
-    every_id = view.all_track_ids()
-    known = _known(search, qrels, queries, every_id)
+    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in queries)
+    keys = list(dict.fromkeys(chain(qrels.document_ids, named)))
+    known = known_ids(search.catalog, keys, view.all_track_ids())
     examples = {one.id: ids for one in queries if (ids := _examples(one, known)) is not None}
     judgments = judged(qrels, known, examples, unknown=options.unknown)
     timer.lap("judge")
-    ranking = _ranked(search, view, queries, judgments, known, options.where, on_done)
+    ranking = _ranked(search, view, queries, judgments, known, where, on_done)
     timer.lap("search")
     examples_by_query = [examples.get(query, ()) for query in judgments.query_ids]
     with ThreadPoolExecutor(1) as beside:
@@ -132,7 +133,9 @@ def evaluate(
     rows = worst_rows(per_query[by], lower_is_better=by in lower)
     first = looked_up.relevance[:, :LIST_LENGTH][ranking.track_ids[:, :LIST_LENGTH] >= 0]
     evaluation = Evaluation(
-        _subject(index.space, view, options.where),
+        Subject(
+            index.space, where.granularity, view.encoder_version, view.version, view.count, where.depth, where.exact
+        ),
         qrels.source,
         len(judgments.query_ids),
         len(judgments.relevance),
@@ -148,14 +151,6 @@ def evaluate(
         timer.seconds,
     )
     return EvaluatedRun(evaluation, judgments.query_ids, per_query | by_list, looked_up.relevant, ranking)
-
-
-def _known(
-    search: Search, qrels: Pairs, queries: Sequence[EvaluationQuery], every_id: NDArray[np.int64]
-) -> dict[str, int]:
-    named = chain.from_iterable((*one.examples, *one.query.exclude) for one in queries)
-    keys = dict.fromkeys(chain(qrels.document_ids, named))
-    return known_ids(search.catalog, list(keys), every_id)
 
 
 def _examples(query: EvaluationQuery, known: Mapping[str, int]) -> list[int] | None:
@@ -199,10 +194,6 @@ def _popularity(
     return np.array([one for one, _ in played], np.int64), np.array([count for _, count in played], np.float64)
 
 
-def _subject(space: str, view: IndexView, where: Where) -> Subject:
-    return Subject(space, where.granularity, view.encoder_version, view.version, view.count, where.depth, where.exact)
-
-
 def _warnings(judgments: Judgments, requested: Sequence[Metric]) -> list[str]:
     left_out, said = judgments.left_out, list[str]()
     became = {"exclude": "left out", "miss": "counted as misses", "fail": ""}[left_out.unknown]
@@ -220,14 +211,3 @@ def _warnings(judgments: Judgments, requested: Sequence[Metric]) -> list[str]:
     if deep:
         said.append(f"{', '.join(deep)}: over the results that were asked for, not over the whole catalogue")
     return said
-
-
-class _StepTimer:
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 3)
-        self._last = now

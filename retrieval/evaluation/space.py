@@ -7,7 +7,6 @@ wrong: where only a sample asks, the others are still found.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,20 +14,19 @@ import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import half_tracks, hubs, same_label
-from retrieval.evaluation.measures.labels import named_album, named_artist
+from retrieval.evaluation.measures.labels import named_album, named_artist, numbered
 from retrieval.evaluation.measures.significance import bootstrap
 from retrieval.evaluation.ranking import nearest_others, track_vectors
-from retrieval.evaluation.results.runs import Subject
-from retrieval.evaluation.results.spaces import LargestHub, SpaceEvaluation, WithoutHalves
+from retrieval.evaluation.results.runs import StepTimer, Subject
+from retrieval.evaluation.results.spaces import LargestHub, SpaceEvaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
-    from retrieval.catalog.records import Labels
-    from retrieval.evaluation.measures.half_tracks import HalfTracks
+    from retrieval.evaluation.measures.half_tracks import HalfTracks, WithoutHalves
     from retrieval.evaluation.measures.significance import Interval
     from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
@@ -106,7 +104,6 @@ def evaluate_space(
     halves = halves_of(search.catalog, index.space, view, drawn.track_ids)
     on_done(1, STEPS)
     measures = measure_space(view, halves, drawn, on_done=lambda done, _: on_done(1 + done, STEPS))
-    without = WithoutHalves(halves.without_segments, halves.of_one_segment, halves.without_a_whole_half)
     metrics = intervals(measures, seed)
     return SpaceEvaluation(
         subject_of(index.space, view, hubs.K),
@@ -115,10 +112,10 @@ def evaluate_space(
         measures.chance,
         LOWER_IS_BETTER,
         largest_hub(search.catalog, measures.hubs),
-        without,
+        halves.without,
         int((drawn.artists < 0).sum()),
         int((drawn.albums < 0).sum()),
-        warnings_of(without, metrics),
+        warnings_of(halves.without, metrics),
         measures.seconds,
     )
 
@@ -139,7 +136,7 @@ def draw_queries(catalog: Catalog, track_ids: NDArray[np.int64], sample: int, se
         rows = np.sort(np.random.default_rng(seed).choice(n, size=sample, replace=False))
     labels = catalog.labels(track_ids)
     known_labels = [labels.get(track_id) for track_id in track_ids.tolist()]
-    return QuerySample(track_ids, rows, _numbered(known_labels, named_artist), _numbered(known_labels, named_album))
+    return QuerySample(track_ids, rows, numbered(known_labels, named_artist), numbered(known_labels, named_album))
 
 
 def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[np.int64]) -> HalfTracks:
@@ -151,7 +148,7 @@ def halves_of(catalog: Catalog, space: str, view: IndexView, track_ids: NDArray[
         If none of them has a segment.
     """
     halves = half_tracks.read_halves(catalog, space, view.encoder_version, track_ids)
-    if halves.without_segments == len(track_ids):
+    if halves.without.without_segments == len(track_ids):
         reason = f"space {space!r}: none of its {len(track_ids)} tracks has a segment, so none has halves"
         raise EvaluationError(
             reason, f"tracks whose segments are stored; `soundalike index --space {space}` stores them"
@@ -174,9 +171,9 @@ def measure_space(
     depth : of the lists, `hubs.K` at least
     on_done : called with how many of three steps are done
     """
-    start, seconds = time.perf_counter(), dict[str, float]()
+    timer = StepTimer()
     per_query, chance = _half_tracks(halves, drawn)
-    seconds["halves"] = round(time.perf_counter() - start, 3)
+    timer.lap("halves")
     on_done(1, 3)
     vectors = track_vectors(view, drawn.track_ids)
     for name, labels, apart in (
@@ -187,16 +184,16 @@ def measure_space(
         places = same_label.placed(vectors, labels, drawn.rows, apart=apart)
         per_query |= {f"{name} {measure}": values for measure, values in same_label.values(places).items()}
         chance |= {f"{name} {measure}": level for measure, level in same_label.by_chance(places).items()}
-    seconds["labels"] = round(time.perf_counter() - start - sum(seconds.values()), 3)
+    timer.lap("labels")
     on_done(2, 3)
     among = None if len(drawn.track_ids) == view.count else view.select(drawn.track_ids)
     lists, _ = nearest_others(view, drawn.track_ids[drawn.rows], vectors[drawn.rows], depth, among=among)
     counted = hubs.Hubs(lists[:, : hubs.K], drawn.track_ids)
     chance[SKEWNESS], chance[NEVER_LISTED] = hubs.by_chance(len(lists), len(drawn.track_ids))
     chance[LARGEST_HUB] = float("nan")
-    seconds["neighbours"] = round(time.perf_counter() - start - sum(seconds.values()), 3)
+    timer.lap("neighbours")
     on_done(3, 3)
-    return SpaceMeasures(per_query, chance, counted, lists, seconds)
+    return SpaceMeasures(per_query, chance, counted, lists, timer.seconds)
 
 
 def intervals(measures: SpaceMeasures, seed: int) -> dict[str, Interval]:
@@ -250,10 +247,3 @@ def _half_tracks(halves: HalfTracks, drawn: QuerySample) -> tuple[dict[str, NDAr
     chance = {f"half-track recall@{k}": half_tracks.recall_by_chance(k, n) for k in HALF_KS}
     values["half-track MRR"], chance["half-track MRR"] = 1 / ranks, half_tracks.reciprocal_rank_by_chance(n)
     return values, chance
-
-
-def _numbered(labels: Sequence[Labels | None], named: Callable[[Labels], str]) -> NDArray[np.int64]:
-    """Labels by number, int64 [n]; −1 for none."""
-    numbers: dict[str, int] = {"": -1}
-    names = ["" if one is None else named(one) for one in labels]
-    return np.array([numbers.setdefault(name, len(numbers) - 1) for name in names], np.int64)

@@ -85,8 +85,3 @@ class Delta:
     def _numbers(self) -> NDArray[np.int64]:
         """The rows' own, −1 for those that were written over."""
         return np.where(self.alive, np.arange(len(self)), -1)
-
-
-def whole_tracks(track_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Delta:
-    """Rows float32 [n, dim] that each stand for a whole track, of a length that does not matter."""
-    return Delta(track_ids, vectors, np.zeros((len(track_ids), 2), np.float32), np.ones(len(track_ids), bool))

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.delta import whole_tracks
+from retrieval.index.delta import Delta
 from retrieval.index.view import LocalView
 
 
 def ranking(queries: NDArray[np.float32], catalogue: NDArray[np.float32]) -> NDArray[np.int64]:
     """Rows of the catalogue [n, dim], best first, for every query [n_queries, dim]: int64 [n_queries, n]."""
-    ids = np.arange(len(catalogue), dtype=np.int64)
-    view = LocalView("exact", catalogue.shape[1], revision=0, delta=whole_tracks(ids, catalogue))
-    rows: NDArray[np.int64] = view.search(queries, len(catalogue), exact=True).track_ids
+    n, dim = catalogue.shape
+    ids = np.arange(n, dtype=np.int64)
+    delta = Delta.empty(dim).written(ids[:0], ids, catalogue, np.zeros((n, 2), np.float32))
+    view = LocalView("exact", dim, revision=0, delta=delta)
+    rows: NDArray[np.int64] = view.search(queries, n, exact=True).track_ids
     return rows
 
 

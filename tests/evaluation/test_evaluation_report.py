@@ -20,6 +20,7 @@ from retrieval.evaluation.html.page import page, read_result, write_page
 from retrieval.evaluation.html.parts import Result
 from retrieval.evaluation.inputs.formats import read_qrels, read_run
 from retrieval.evaluation.measures import beyond_accuracy
+from retrieval.evaluation.measures.half_tracks import WithoutHalves
 from retrieval.evaluation.measures.significance import Difference, Interval
 from retrieval.evaluation.results.files import write_comparison, write_results, write_run
 from retrieval.evaluation.results.runs import (
@@ -31,7 +32,7 @@ from retrieval.evaluation.results.runs import (
     WorstQuery,
     as_json,
 )
-from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation, WithoutHalves
+from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation
 from retrieval.evaluation.run_comparison import compare_runs
 from retrieval.search.engine import Search
 from tests.evaluation.pages import at, checked, drawn, pictures

@@ -17,7 +17,7 @@ from retrieval.errors import IndexMissingError
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics, same_label
 from retrieval.evaluation.measures.beyond_accuracy import skewnesses
-from retrieval.evaluation.measures.half_tracks import in_halves, ranks_of_own_half, read_halves
+from retrieval.evaluation.measures.half_tracks import WithoutHalves, in_halves, ranks_of_own_half, read_halves
 from retrieval.evaluation.measures.hubs import by_chance
 from retrieval.evaluation.measures.labels import named_album, named_artist
 from retrieval.evaluation.measures.significance import bounds
@@ -171,7 +171,7 @@ def test_halves_are_directions_of_means(engine: Engine) -> None:
     assert halves.track_ids.tolist() == [1]
     np.testing.assert_allclose(halves.first, [[1 / math.sqrt(10), 3 / math.sqrt(10)]], rtol=1e-6)
     np.testing.assert_allclose(halves.second, [[0, -1]], atol=1e-7)
-    assert (halves.without_segments, halves.of_one_segment, halves.without_a_whole_half) == (2, 1, 2)
+    assert halves.without == WithoutHalves(without_segments=2, of_one_segment=1, without_a_whole_half=2)
 
 
 @pytest.mark.parametrize(("artist", "named"), [("Björk ", "björk"), ("<unknown>", ""), ("VARIOUS", ""), (None, "")])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.encoders.hubness import SCORINGS, differences, measure, ranking_of_others
+from benchmarks.encoders.hubness import SCORINGS, differences, local_density, measure, ranking_of_others
 from benchmarks.encoders.spaces import Halves, Labels, estimates
-from retrieval.search.hubness import csls, density_of, local_density, mutual_proximity, sample_moments
+from retrieval.search.hubness import csls, density_of
 from tests.evaluation.exact_rankings import ranking_of_others as ranking_of_others_by_search
 
 
@@ -53,15 +53,6 @@ def test_density_of_found_neighbors_skips_what_was_not_found() -> None:
     np.testing.assert_allclose(density_of(found), [0.3, 0.4, 0.0], atol=1e-6)
 
 
-def test_moments_are_those_of_the_cosines(rng: np.random.Generator) -> None:
-    vectors, sample = random_units(rng, 20, 8), random_units(rng, 50, 8) + np.float32(0.1)
-    cosines = vectors.astype(np.float64) @ sample.T
-    mean, std = sample_moments(vectors, sample)
-    assert mean.dtype == std.dtype == np.float32
-    np.testing.assert_allclose(mean, cosines.mean(axis=1), atol=1e-6)
-    np.testing.assert_allclose(std, cosines.std(axis=1), atol=1e-6)
-
-
 def test_csls_equals_its_definition(rng: np.random.Generator) -> None:
     cosines = rng.uniform(-1, 1, (4, 9)).astype(np.float32)
     density = rng.uniform(-1, 1, 9).astype(np.float32)
@@ -71,37 +62,14 @@ def test_csls_equals_its_definition(rng: np.random.Generator) -> None:
     assert extremes.tolist() == [[0.0, 1.0]]
 
 
-def test_mutual_proximity_is_the_product_of_two_normal_tails() -> None:
-    query = np.array([0.1], np.float32), np.array([0.2], np.float32)
-    candidates = np.array([0.3, 0.1], np.float32), np.array([0.1, 0.2], np.float32)
-    score = mutual_proximity(np.array([[0.3, 0.3]], np.float32), query, candidates)
-    one_sigma = 0.8413447460685429
-    np.testing.assert_allclose(score, [[one_sigma * 0.5, one_sigma**2]], atol=1e-6)
-
-
-def test_mutual_proximity_keeps_the_order_of_what_is_far() -> None:
-    moments = np.array([0.5], np.float32), np.array([0.05], np.float32)
-    far = np.array([[-0.5, -0.4, 0.0, 0.5]], np.float32)
-    score = mutual_proximity(far, moments, (np.full(4, 0.5, np.float32), np.full(4, 0.05, np.float32)))
-    assert (np.diff(score[0]) > 0).all()
-    assert ((score >= 0) & (score <= 1)).all()
-
-
-def test_a_sample_without_spread_divides_by_no_zero() -> None:
-    moments = np.array([1.0], np.float32), np.array([0.0], np.float32)
-    score = mutual_proximity(np.array([[1.0]], np.float32), moments, moments)
-    np.testing.assert_allclose(score, [[0.25]])
-
-
-@pytest.mark.parametrize("scoring", ["CSLS", "mutual proximity"])
-def test_a_hub_gives_way(with_hub: NDArray[np.float32], scoring: str) -> None:
+def test_a_hub_gives_way(with_hub: NDArray[np.float32]) -> None:
     def occurrences(name: str) -> int:
         return int((ranking_of_others(with_hub, SCORINGS[name])[:, :10] == 0).sum())
 
     # An even share would be 10.
     assert occurrences("cosine") > 45
-    assert occurrences(scoring) < 0.7 * occurrences("cosine")
-    score = SCORINGS[scoring](with_hub, with_hub)
+    assert occurrences("CSLS") < 0.7 * occurrences("cosine")
+    score = SCORINGS["CSLS"](with_hub, with_hub)
     assert ((score >= 0) & (score <= 1)).all()
     assert (score.argmax(axis=1) == np.arange(len(with_hub))).all()
 

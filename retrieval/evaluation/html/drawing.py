@@ -1,8 +1,8 @@
 """Pictures by matplotlib, as SVG that is part of a page.
 
-Lengths are in the picture's own units, which are CSS pixels at its natural width. Matplotlib draws in the colours of
-`INK` and the like, each of which stands for a property of the page's style sheet and becomes it in the SVG: so a
-picture is light or dark with its page, and its letters are the page's. The same picture is the same text every time.
+A point is a CSS pixel at the picture's natural width. Matplotlib draws in the colours of `INK` and the like, each of
+which stands for a property of the page's style sheet and becomes it in the SVG: so a picture is light or dark with its
+page, and its letters are the page's. The same picture is the same text every time.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
 
+WIDTH = 360
 INK, SOFT, GRID, CARD, INDEX, TWIN, LOST = (f"#00000{number}" for number in range(1, 8))
 _PROPERTIES = {INK: "ink", SOFT: "soft", GRID: "grid", CARD: "card", INDEX: "index", TWIN: "twin", LOST: "lost"}
 _HREF = "{http://www.w3.org/1999/xlink}href"
-_UNUSED = re.compile(r"font-family:[^;]*;? ?|stroke-linejoin: miter;? ?")
+_FONT = re.compile("font-family:[^;]*;? ?")
 _NOT_IN_PAGES = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 _STYLE: dict[str, Any] = {
-    "figure.dpi": 72,  # a point is a pixel
+    "figure.dpi": 72,
     "figure.facecolor": "none",
+    "figure.constrained_layout.use": True,
     "svg.fonttype": "none",
     "text.parse_math": False,
     "svg.hashsalt": "soundalike",
@@ -40,33 +42,24 @@ _STYLE: dict[str, Any] = {
     "text.color": INK,
     "axes.facecolor": "none",
     "axes.labelcolor": SOFT,
+    "axes.labelsize": 12,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "axes.formatter.limits": (-9, 9),
     "axes.xmargin": 0,
-    "axes.ymargin": 0,
-    "xaxis.labellocation": "right",
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
+    **{f"{axis}tick.color": SOFT for axis in "xy"},
+    **{f"{axis}tick.major.size": 0 for axis in "xy"},
     "xtick.major.pad": 7,
-    "ytick.major.pad": 6,
     "grid.color": GRID,
     "grid.linewidth": 1,
     "legend.frameon": False,
-    "legend.handletextpad": 0.2,
-    "legend.columnspacing": 1.2,
-    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
-    **{f"{axis}tick.{what}": size for axis in "xy" for what, size in (("major.size", 0), ("minor.size", 0))},
-    **{f"{axis}tick.color": SOFT for axis in "xy"},
 }
 
 
 @contextmanager
 def style() -> Iterator[None]:
     """What every function that draws runs in, as its decorator: settings of a user's own do not count."""
-    with (
-        matplotlib.style.context(_STYLE, after_reset=True),
-        warnings.catch_warnings(),
-    ):
+    with matplotlib.style.context(_STYLE, after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters are the page's, not matplotlib's
         yield
 
@@ -77,20 +70,11 @@ def showable(text: str) -> str:
 
 
 class Drawing:
-    """A picture with one pair of axes.
+    """A picture with one pair of axes."""
 
-    Parameters
-    ----------
-    size : width and height
-    area : left, top, right and bottom of the axes, from the picture's upper left corner
-    """
-
-    def __init__(self, size: tuple[float, float], area: tuple[float, float, float, float]) -> None:
-        self.width, self.height = size
-        left, top, right, bottom = area
-        self.figure = Figure(figsize=(self.width / 72, self.height / 72))
-        corner, shape = (left / self.width, 1 - bottom / self.height), (right - left, bottom - top)
-        self.axes = self.figure.add_axes((*corner, shape[0] / self.width, shape[1] / self.height))
+    def __init__(self, height: float = 236) -> None:
+        self.figure = Figure(figsize=(WIDTH / 72, height / 72))
+        self.axes = self.figure.subplots()
         self._named: dict[str, tuple[str, str]] = {}
 
     def name(self, artist: Artist, kind: str, title: str = "") -> None:
@@ -98,18 +82,6 @@ class Drawing:
         number = f"named-{len(self._named)}"
         artist.set_gid(number)
         self._named[number] = (kind, title)
-
-    def heighten(self, by: float) -> None:
-        """Make room above all that is there."""
-        left, bottom, width, height = self.axes.get_position().bounds
-        share = self.height / (self.height + by)
-        self.height += by
-        self.figure.set_figheight(self.height / 72)
-        self.axes.set_position((left, bottom * share, width, height * share))
-
-    def head(self, text: str) -> None:
-        """Name the vertical axis, above the axes."""
-        self.figure.text(0, 1 - 12 / self.height, text, color=SOFT)
 
     def markup(self, name: str, title: str, description: str) -> Markup:
         """The whole SVG, which a screen reader reads as one image; `name` is unique on the page."""
@@ -120,21 +92,14 @@ class Drawing:
             root.remove(child)  # what made it, and when
         for element in list(root.iter()):
             self._adapt(element, name)
-        texts = [("title", title), ("desc", description)]
-        root[:0] = [_text_element(tag, text, id=f"{name}-{tag}") for tag, text in texts]
-        root.attrib = {
-            "viewBox": f"0 0 {self.width:g} {self.height:g}",
-            "width": f"{self.width:g}",
-            "height": f"{self.height:g}",
-            "role": "img",
-            "aria-labelledby": f"{name}-title {name}-desc",
-        }
+        root[:0] = [_text_element("title", title, f"{name}-title"), _text_element("desc", description, f"{name}-desc")]
+        labels = f"{name}-title {name}-desc"
+        root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-labelledby": labels}
         return Markup(showable(ET.tostring(root, encoding="unicode")))
 
     def _adapt(self, element: ET.Element, name: str) -> None:
         """Take an element of matplotlib's into the page: its names, its colours, and no more digits than are seen."""
-        element.tag = element.tag.rpartition("}")[2]
-        element.tail = None
+        element.tag, element.tail = element.tag.rpartition("}")[2], None
         if element.tag != "text":
             element.text = None
         attributes = element.attrib
@@ -148,19 +113,15 @@ class Drawing:
             attributes["id"] = f"{name}-{own_id}"
         if _HREF in attributes:
             attributes["href"] = f"#{name}-{attributes.pop(_HREF).removeprefix('#')}"
-        if attributes.get("transform", "").startswith("rotate(-0 "):
-            del attributes["transform"]
-        for key, value in attributes.items():
-            if key == "style":
-                value = _UNUSED.sub("", value)
-                for colour, of_the_page in _PROPERTIES.items():
-                    value = value.replace(colour, f"var(--{of_the_page})")
-            elif key in ("d", "x", "y"):
-                value = _LONG_NUMBER.sub(lambda digits: f"{float(digits[0]):.2f}", " ".join(value.split()))
-            attributes[key] = value
+        if "style" in attributes:
+            shown = _FONT.sub("", attributes["style"])
+            attributes["style"] = re.sub("#00000[1-7]", lambda colour: f"var(--{_PROPERTIES[colour[0]]})", shown)
+        for key in {"d", "x", "y", "transform"} & attributes.keys():
+            short = _LONG_NUMBER.sub(lambda digits: f"{float(digits[0]):.2f}", attributes[key])
+            attributes[key] = " ".join(short.split())
 
 
-def _text_element(tag: str, text: str, **attributes: str) -> ET.Element:
-    element = ET.Element(tag, attributes)
+def _text_element(tag: str, text: str, own_id: str = "") -> ET.Element:
+    element = ET.Element(tag, {"id": own_id} if own_id else {})
     element.text = text
     return element

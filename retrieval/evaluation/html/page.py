@@ -10,7 +10,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -77,12 +76,9 @@ def read_result(folder: Path) -> Result:
         table = pq.read_table(folder / PER_QUERY)
     except pa.ArrowInvalid as error:
         raise EvaluationFileError(str(folder / PER_QUERY), "", f"is not Parquet: {error}", accepted) from error
-    columns = {
-        name: table[name].cast(pa.float64()).to_numpy().astype(np.float64)
-        for name in table.column_names
-        if name != "query_id"
-    }
-    return Result(str(path), content, table["query_id"].to_pylist(), columns)
+    query_ids, columns = table["query_id"].to_pylist(), table.drop_columns("query_id")
+    values = {name: columns[name].cast(pa.float64()).to_numpy() for name in columns.column_names}
+    return Result(str(path), content, query_ids, values)
 
 
 def page(results: Sequence[Result]) -> str:

@@ -136,6 +136,17 @@ def card(name: str, interval: Mapping[str, Any], *notes: str) -> Card:
     return Card(name, decimals(mean), "; ".join(whole), span)
 
 
+def cards(result: Result) -> list[Card]:
+    """A card for every metric, beside its level by chance where that is known."""
+    found = []
+    for metric, interval in result.metrics.items():
+        chance = number(result.content.get("chance", {}).get(metric))
+        by_chance = "" if math.isnan(chance) else f"by chance {decimals(chance)}"
+        lower = "lower is better" if metric in result.lower_is_better else ""
+        found.append(card(metric, interval, by_chance, lower))
+    return found
+
+
 def estimate(label: str, interval: Mapping[str, Any], shown: str = "") -> Estimate:
     """A mean with its interval, for a plot; NaN without any value."""
     mean, low, high = (number(interval.get(part)) for part in ("mean", "low", "high"))
@@ -149,7 +160,7 @@ def number(value: float | None) -> float:
 
 def decimals(value: float | None) -> str:
     """Four decimals, or a dash."""
-    return "–" if math.isnan(number(value)) else f"{value:.4f}".replace("-", "−")
+    return signed(value).removeprefix("+")
 
 
 def signed(value: float | None, places: int = 4) -> str:

@@ -29,11 +29,11 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from retrieval.evaluation.errors import EvaluationFileError
-from retrieval.evaluation.inputs import trec_lines
-from retrieval.evaluation.inputs.json_pairs import json_records
+from retrieval.evaluation.inputs import json_pairs, trec_lines
 from retrieval.evaluation.inputs.pairs import Pairs, paired
 
 if TYPE_CHECKING:
+    from retrieval.evaluation.inputs.pairs import Columns
     from retrieval.evaluation.inputs.trec_lines import Layout
 
 
@@ -95,12 +95,9 @@ def read_table(path: Path) -> pa.Table:
         If it is not there, or is none.
     """
     try:
-        with path.open("rb") as file:
-            return pq.read_table(file)
+        return pq.read_table(pa.BufferReader(read_bytes(path)))
     except pa.ArrowInvalid as error:
         raise EvaluationFileError(str(path), "", f"is no Parquet file: {error}") from error
-    except OSError as error:
-        raise EvaluationFileError(str(path), "", error.strerror or str(error)) from error
 
 
 def column_of(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
@@ -120,10 +117,16 @@ def _read(path: Path, layout: Layout) -> Pairs:
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".parquet":
         return _from_table(read_table(path), str(path), layout)
-    content = read_bytes(path)
+    content, source = read_bytes(path), str(path)
     if suffix == ".json":
-        return _from_json(content, str(path), layout)
-    return _from_trec(content, str(path), layout)
+        columns, place = json_pairs.parsed(content, source, layout.value)
+    else:
+        columns = _quickly(content, layout) or trec_lines.parsed(content, source, layout)
+
+        def place(row: int) -> str:
+            return f"line {trec_lines.line_of(content, row)}"
+
+    return paired(source, columns, place, what=layout.value)
 
 
 def _from_table(table: pa.Table, source: str, layout: Layout) -> Pairs:
@@ -135,23 +138,7 @@ def _from_table(table: pa.Table, source: str, layout: Layout) -> Pairs:
     return paired(source, columns, lambda row: f"row {row + 1}", what=layout.value)
 
 
-def _from_json(content: bytes, source: str, layout: Layout) -> Pairs:
-    records = json_records(content, source, layout.value)
-    queries, documents = (
-        pa.chunked_array([pa.array(ids, pa.string())]) for ids in (records.queries, records.documents)
-    )
-    return paired(source, (queries, documents, np.array(records.values, np.float64)), records.place, what=layout.value)
-
-
-def _from_trec(content: bytes, source: str, layout: Layout) -> Pairs:
-    def place(row: int) -> str:
-        return f"line {trec_lines.line_of(content, row)}"
-
-    columns = _quickly(content, layout) or trec_lines.parsed(content, source, layout)
-    return paired(source, columns, place, what=layout.value)
-
-
-def _quickly(content: bytes, layout: Layout) -> tuple[pa.ChunkedArray, pa.ChunkedArray, Any] | None:
+def _quickly(content: bytes, layout: Layout) -> Columns | None:
     """Query, document and value of every line, where all lines have one blank or tab between fields; otherwise none."""
     first = content.lstrip()[:10_000].split(b"\n", 1)[0]
     ids = pa.dictionary(pa.int32(), pa.string())

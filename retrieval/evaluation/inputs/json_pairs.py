@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
 
 from retrieval.evaluation.errors import EvaluationFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-@dataclass(frozen=True)
-class Records:
-    """Queries, documents and values, one each a pair, and where a pair stands."""
-
-    queries: Sequence[str]
-    documents: Sequence[str]
-    values: Sequence[float]
-    place: Callable[[int], str]
+    from retrieval.evaluation.inputs.pairs import Columns, Place
 
 
 class _Members(list[tuple[str, Any]]):
     """An object's members as they stand: a dict would keep the last of two equal names without a word."""
 
 
-def json_records(content: bytes, source: str, value_name: str) -> Records:
-    """Every pair, those that stand twice included.
+def parsed(content: bytes, source: str, value_name: str) -> tuple[Columns, Place]:
+    """Query, document and value of every pair, those that stand twice included, and where each stands.
 
     Raises
     ------
@@ -45,7 +39,12 @@ def json_records(content: bytes, source: str, value_name: str) -> Records:
     find = _Finder(text)
     accepted = f'{{"query": {{"document": {value_name}}}}}, or a list of records'
     if isinstance(root, _Members):
-        rows = [(query, document, value) for query, own in root for document, value in _own(own, query, source, find)]
+        rows = []
+        for query, judged in root:
+            if not isinstance(judged, _Members):
+                reason = f"query {query!r} holds no object of documents"
+                raise EvaluationFileError(source, find.member(query), reason, '{"document": number}')
+            rows += [(query, document, value) for document, value in judged]
     elif isinstance(root, list):
         rows = [_record(record, number, source, value_name, find) for number, record in enumerate(root)]
     else:
@@ -59,15 +58,8 @@ def json_records(content: bytes, source: str, value_name: str) -> Records:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             reason = f"{value_name} of {document!r} for query {query!r} is {value!r}"
             raise EvaluationFileError(source, place(row), reason, "a finite number")
-    queries, documents = ([str(row[column]) for row in rows] for column in (0, 1))
-    return Records(queries, documents, [float(row[2]) for row in rows], place)
-
-
-def _own(own: Any, query: str, source: str, find: _Finder) -> _Members:
-    if not isinstance(own, _Members):
-        reason = f"query {query!r} holds no object of documents"
-        raise EvaluationFileError(source, find.member(query), reason, '{"document": number}')
-    return own
+    queries, documents = (pa.chunked_array([pa.array([str(row[n]) for row in rows], pa.string())]) for n in (0, 1))
+    return (queries, documents, np.array([row[2] for row in rows], np.float64)), place
 
 
 def _record(record: Any, number: int, source: str, value_name: str, find: _Finder) -> tuple[Any, Any, Any]:
@@ -87,12 +79,9 @@ def _check_types(rows: Sequence[tuple[Any, Any, Any]], source: str, place: Calla
             if isinstance(one, bool) or not isinstance(one, str | int):
                 raise EvaluationFileError(source, place(row), f"{name} is {one!r}", "text or whole numbers")
             if type(one) is not type(first):
-                reason = f"{name} is {one!r}, a {_kind(one)}, where {first!r} before it is a {_kind(first)}"
+                kinds = ["text" if isinstance(id_, str) else "number" for id_ in (one, first)]
+                reason = f"{name} is {one!r}, a {kinds[0]}, where {first!r} before it is a {kinds[1]}"
                 raise EvaluationFileError(source, place(row), reason, "ids of one type")
-
-
-def _kind(value: Any) -> str:
-    return "text" if isinstance(value, str) else "number"
 
 
 class _Finder:
@@ -103,14 +92,10 @@ class _Finder:
 
     def member(self, query: str, document: str | None = None) -> str:
         """The line of a query's object, or of a document's last place in it."""
-        at = self._after(query, 0)
+        at = max(self._text.find(written) for written in _spellings(query))
         if document is not None and at >= 0:
             end = self._text.find("}", at)
-            places = [
-                self._text.rfind(written, at, end if end > 0 else None)
-                for written in (json.dumps(document), json.dumps(document, ensure_ascii=False))
-            ]
-            at = max(at, *places)
+            at = max(at, *(self._text.rfind(one, at, end if end > 0 else None) for one in _spellings(document)))
         return f"line {self._text.count(chr(10), 0, max(at, 0)) + 1}"
 
     def record(self, number: int) -> str:
@@ -123,8 +108,6 @@ class _Finder:
             at = decoder.raw_decode(self._text, at)[1]
         return f"line {self._text.count(chr(10), 0, start) + 1} (record {number + 1})"
 
-    def _after(self, name: str, start: int) -> int:
-        places = (
-            self._text.find(written, start) for written in (json.dumps(name), json.dumps(name, ensure_ascii=False))
-        )
-        return max(places)
+
+def _spellings(name: str) -> tuple[str, str]:
+    return json.dumps(name), json.dumps(name, ensure_ascii=False)

@@ -161,9 +161,12 @@ def _check_known(qrels: Pairs, ids: NDArray[np.int64], askable: NDArray[np.bool_
         raise EvaluationFileError(qrels.source, qrels.place(0), reason, accepted)
     if unknown != "fail":
         return
-    for bad, names, what in ((ids < 0, qrels.document_ids, "document"), (~askable, qrels.query_ids, "query")):
+    for what, bad, names, numbers in (
+        ("document", ids < 0, qrels.document_ids, qrels.document_no),
+        ("query", ~askable, qrels.query_ids, qrels.query_no),
+    ):
         if bad.any():
             number = int(np.argmax(bad))
-            place = qrels.first(document=number) if what == "document" else qrels.first(query=number)
+            place = qrels.place(int(np.argmax(numbers == number)))
             reason = f"{what} {names[number]!r} is unknown; {int(bad.sum())} of {len(names)} ids are"
             raise EvaluationFileError(qrels.source, place, reason, "keys of the space; unknown = exclude or miss")

@@ -16,6 +16,8 @@ from retrieval.evaluation.errors import EvaluationFileError
 
 Place = Callable[[int], str]
 """Where a pair, counted from 0, stands in its file: ``line 7``."""
+Columns = tuple[pa.ChunkedArray, pa.ChunkedArray, NDArray[np.float64]]
+"""Ids of queries, ids of documents, and values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +44,8 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.values)
 
-    def first(self, *, query: int | None = None, document: int | None = None) -> str:
-        """Where a query or a document, by number, stands first."""
-        rows = self.query_no == query if document is None else self.document_no == document
-        return self.place(int(np.argmax(rows)))
 
-
-def paired(
-    source: str, columns: tuple[pa.ChunkedArray, pa.ChunkedArray, NDArray[np.float64]], place: Place, *, what: str
-) -> Pairs:
+def paired(source: str, columns: Columns, place: Place, *, what: str) -> Pairs:
     """Check two columns of ids and one of values, and number the ids.
 
     Parameters
@@ -90,8 +85,7 @@ def numbered(source: str, ids: pa.ChunkedArray, place: Place, *, column: str) ->
     if not (pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_integer(plain)):
         raise EvaluationFileError(source, "", f"column {column} holds {plain}", "text or whole numbers")
     encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
-    encoded = encoded.unify_dictionaries().combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+    encoded = encoded.unify_dictionaries().combine_chunks()
     distinct = encoded.dictionary.cast(pa.string()).to_pylist()
     if encoded.null_count or "" in distinct:
         missing = pc.is_null(encoded) if encoded.null_count else pc.equal(encoded.cast(pa.string()), "")

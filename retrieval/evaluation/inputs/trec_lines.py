@@ -14,7 +14,7 @@ from retrieval.evaluation.errors import EvaluationFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from retrieval.evaluation.inputs.pairs import Columns
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ QRELS = Layout(("query", "iteration", "document", "value"), "relevance", "query 
 RUN = Layout(("query", "q0", "document", "rank", "value", "tag"), "score", "query Q0 document 1 0.93 tag")
 
 
-def parsed(content: bytes, source: str, layout: Layout) -> tuple[pa.ChunkedArray, pa.ChunkedArray, NDArray[np.float64]]:
+def parsed(content: bytes, source: str, layout: Layout) -> Columns:
     """Query, document and value of every line.
 
     Raises
@@ -57,8 +57,8 @@ def parsed(content: bytes, source: str, layout: Layout) -> tuple[pa.ChunkedArray
         queries.append(fields[at["query"]])
         documents.append(fields[at["document"]])
         values.append(_value(fields[at["value"]], source, number, layout))
-    columns = (pa.chunked_array([pa.array(ids, pa.string())]) for ids in (queries, documents))
-    return (*columns, np.array(values, np.float64))
+    query_ids, document_ids = (pa.chunked_array([pa.array(ids, pa.string())]) for ids in (queries, documents))
+    return query_ids, document_ids, np.array(values, np.float64)
 
 
 def line_of(content: bytes, row: int) -> int:

@@ -113,7 +113,7 @@ def short_head(track_ids: NDArray[np.int64], popularity: NDArray[np.float64]) ->
 
 def tail_share(lists: NDArray[np.int64], head: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of each list int64 [n, k] that is not of the short head: float64 [n], NaN for an empty list."""
-    return _share(~np.isin(lists, head) & (lists >= 0), lists >= 0)
+    return share_of(~np.isin(lists, head) & (lists >= 0), lists >= 0)
 
 
 def diversity(vectors: NDArray[np.float32], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -159,10 +159,11 @@ def same_label_rate(
     rows = np.arange(len(labels))[:, np.newaxis] * stride
     shared = np.isin(rows + labels, query_no * stride + example_labels) & (labels >= 0)
     asked = np.bincount(query_no, minlength=len(labels)) > 0
-    return np.where(asked, _share(shared, labels >= 0), np.nan)
+    return np.where(asked, share_of(shared, labels >= 0), np.nan)
 
 
-def _share(marked: NDArray[np.bool_], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+def share_of(marked: NDArray[np.bool_], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of what is shown that is marked, of each row of bool [n, k]: float64 [n]; NaN where nothing is shown."""
     count = shown.sum(axis=1)
     share: NDArray[np.float64] = marked.sum(axis=1) / np.where(count > 0, count, np.nan)
     return share

@@ -10,7 +10,7 @@ A level by chance is that of a random ranking of n first halves: k / n, and for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,21 @@ TRACKS_A_READ = 1_000
 COSINES_AT_ONCE = 16_000_000
 
 
+@dataclass(frozen=True)
+class WithoutHalves:
+    """How many tracks half-track retrieval leaves out.
+
+    Attributes
+    ----------
+    without_segments, of_one_segment : they cannot have two halves
+    without_a_whole_half : of more segments, none of which lies wholly in one of the halves
+    """
+
+    without_segments: int = 0
+    of_one_segment: int = 0
+    without_a_whole_half: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class HalfTracks:
     """The halves of n tracks, and how many tracks have none.
@@ -34,16 +49,12 @@ class HalfTracks:
     ----------
     track_ids : int64 [n], ascending
     first, second : float32 [n, dim], L2 norm 1
-    without_segments, of_one_segment : tracks that cannot have two halves
-    without_a_whole_half : tracks of two segments and more, none of which lies wholly in one of the halves
     """
 
     track_ids: NDArray[np.int64]
     first: NDArray[np.float32]
     second: NDArray[np.float32]
-    without_segments: int = 0
-    of_one_segment: int = 0
-    without_a_whole_half: int = 0
+    without: WithoutHalves = field(default_factory=WithoutHalves)
 
     def of_tracks(self, track_ids: NDArray[np.int64]) -> HalfTracks:
         """Those of these tracks; who has none is counted no more."""
@@ -73,8 +84,8 @@ def read_halves(catalog: Catalog, space: str, encoder_version: str, track_ids: N
     norms = np.linalg.norm(halves, axis=2, keepdims=True)
     has_direction = (np.isfinite(norms) & (norms > 0)).all(axis=(1, 2))  # a mean of nothing points nowhere
     unit = (halves[has_direction] / norms[has_direction]).astype(np.float32)
-    uneven += int((~has_direction).sum())
-    return HalfTracks(np.array(ids, np.int64)[has_direction], unit[:, 0], unit[:, 1], missing, single, uneven)
+    without = WithoutHalves(missing, single, uneven + int((~has_direction).sum()))
+    return HalfTracks(np.array(ids, np.int64)[has_direction], unit[:, 0], unit[:, 1], without)
 
 
 def in_halves(segments: TrackSegments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

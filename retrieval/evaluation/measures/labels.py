@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from retrieval.search.diversity import folded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
     from retrieval.catalog.records import Labels
 
 NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", "various artists"})
@@ -22,3 +28,10 @@ def named_artist(labels: Labels) -> str:
 def named_album(labels: Labels) -> str:
     """The album in lower case; empty for none."""
     return folded(labels.album) or ""
+
+
+def numbered(labels: Iterable[Labels | None], named: Callable[[Labels], str]) -> NDArray[np.int64]:
+    """A number for each name of labels, from 0, int64 [n]; −1 for none."""
+    numbers = {"": -1}
+    names = ("" if one is None else named(one) for one in labels)
+    return np.fromiter((numbers.setdefault(name, len(numbers) - 1) for name in names), np.int64)

@@ -77,20 +77,18 @@ def bootstrap(values: NDArray[np.float64], *, seed: int = 0, resamples: int = RE
     ----------
     values : float64 [n, m], one row a query; NaN where a query has no value
     """
-    intervals: dict[int, Interval] = {}
+    intervals = [Interval(np.nan, np.nan, np.nan, 0)] * values.shape[1]
     gaps = np.isnan(values).any(axis=0)
     groups = [np.flatnonzero(~gaps), *(np.array([column]) for column in np.flatnonzero(gaps).tolist())]
     for group in groups:
         complete = values[:, group]
         complete = complete[~np.isnan(complete).any(axis=1)]
-        means = (
-            _resampled_means(complete, seed, resamples) if len(complete) else np.full((1, complete.shape[1]), np.nan)
-        )
-        low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        average = complete.mean(axis=0) if len(complete) else means[0]
-        for place, column in enumerate(group.tolist()):
-            intervals[column] = Interval(float(average[place]), float(low[place]), float(high[place]), len(complete))
-    return [intervals[column] for column in range(values.shape[1])]
+        if len(complete):
+            means = _resampled_means(complete, seed, resamples)
+            bounds_of = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+            for column, mean, low, high in zip(group, complete.mean(axis=0), *bounds_of, strict=True):
+                intervals[column] = Interval(float(mean), float(low), float(high), len(complete))
+    return intervals
 
 
 def bounds(
@@ -143,7 +141,7 @@ def compare(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: in
             float(p[column]),
             float(corrected),
             effect_size(differences[:, column]),
-            *(int(count) for count in _outcomes(differences[:, column])),
+            *(int((np.sign(differences[:, column]) == sign).sum()) for sign in (1, 0, -1)),
         )
         for column, corrected in enumerate(holm(p))
     ]
@@ -211,10 +209,6 @@ def effect_size(differences: NDArray[np.float64]) -> float:
     if spread > 1e-12 * max(1.0, abs(mean)):
         return mean / spread
     return float(np.copysign(np.inf, mean)) if mean else 0.0
-
-
-def _outcomes(differences: NDArray[np.float64]) -> tuple[int, int, int]:
-    return int((differences > 0).sum()), int((differences == 0).sum()), int((differences < 0).sum())
 
 
 def _resampled_means(values: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:

@@ -94,27 +94,20 @@ def _write_run(folder: Path, outcome: EvaluatedRun, catalog: Catalog) -> str:
     keys = [labels[track_id].key if track_id in labels else f"deleted:{track_id}" for track_id in distinct.tolist()]
     query_ids = list(outcome.query_ids)
     scores = descending(outcome.ranking.scores)[queries, ranks]
-    columns = {
-        "query_id": pa.array(query_ids, pa.string()).take(pa.array(queries)),
-        "doc_id": pa.array(keys, pa.string()).take(pa.array(numbers.ravel())),
-        "rank": pa.array((ranks + 1).astype(np.int32)),
-        "score": pa.array(scores),
-    }
-    if any(len(key.split()) != 1 for key in (*query_ids, *keys)):  # a TREC line cannot hold such keys
-        _put(folder / RUN_PARQUET, lambda path: pq.write_table(pa.table(columns), path))
-        (folder / RUN).unlink(missing_ok=True)
-        return RUN_PARQUET
-    n = len(queries)
     table = pa.table(
         {
-            "query": columns["query_id"],
-            "q0": pa.repeat("Q0", n),
-            "document": columns["doc_id"],
-            "rank": columns["rank"],
-            "score": columns["score"],
-            "tag": pa.repeat(TAG, n),
+            "query_id": pa.array(query_ids, pa.string()).take(pa.array(queries)),
+            "q0": pa.repeat("Q0", len(queries)),
+            "doc_id": pa.array(keys, pa.string()).take(pa.array(numbers.ravel())),
+            "rank": pa.array((ranks + 1).astype(np.int32)),
+            "score": pa.array(scores),
+            "tag": pa.repeat(TAG, len(queries)),
         }
     )
+    if any(len(key.split()) != 1 for key in (*query_ids, *keys)):  # a TREC line cannot hold such keys
+        _put(folder / RUN_PARQUET, lambda path: pq.write_table(table.drop_columns(["q0", "tag"]), path))
+        (folder / RUN).unlink(missing_ok=True)
+        return RUN_PARQUET
     options = pc_csv.WriteOptions(include_header=False, delimiter=" ", quoting_style="none")
     _put(folder / RUN, lambda path: pc_csv.write_csv(table, path, options))
     (folder / RUN_PARQUET).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,35 @@ if TYPE_CHECKING:
     from retrieval.evaluation.measures.significance import Difference, Interval
 
 FORMAT = 1
+LISTWISE = {
+    "diversity": "intra-list diversity",
+    "tail_share": "tail share",
+    "same_artist": "same artist",
+    "same_album": "same album",
+}
+"""What is beyond accuracy and has a value for every list, and how it is called."""
 
 
-def now() -> str:
-    """The time of day in UTC, ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+class StepTimer:
+    """Seconds since the step before, by step."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End a step."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What every result says of itself: when it was made, in UTC, ISO 8601 to the second, and how it is written."""
+
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -76,7 +101,7 @@ class WorstQuery:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(EvaluationResult):
     """One run of queries against the live index.
 
     Attributes
@@ -106,13 +131,11 @@ class Evaluation:
     worst: Sequence[WorstQuery] = ()
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    created: str = field(default_factory=now)
-    format: int = FORMAT
     kind: str = "run"
 
 
 @dataclass(frozen=True)
-class RunComparison:
+class RunComparison(EvaluationResult):
     """Two runs on the same judgments.
 
     Attributes
@@ -134,8 +157,6 @@ class RunComparison:
     metrics: Mapping[str, Difference]
     lower_is_better: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    created: str = field(default_factory=now)
-    format: int = FORMAT
     kind: str = "comparison"
 
 
@@ -174,7 +195,7 @@ class AnnRecall:
 
 
 @dataclass(frozen=True)
-class AnnEvaluation:
+class AnnEvaluation(EvaluationResult):
     """ANN recall, by selectivity: what the approximate index loses, whatever recommendations are worth."""
 
     subject: Subject
@@ -184,8 +205,6 @@ class AnnEvaluation:
     timed_queries: int
     rows: Sequence[AnnRecall]
     warnings: Sequence[str] = ()
-    created: str = field(default_factory=now)
-    format: int = FORMAT
     kind: str = "ann"
 
 

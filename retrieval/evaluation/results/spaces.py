@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from retrieval.evaluation.results.runs import FORMAT, now
+from retrieval.evaluation.results.runs import EvaluationResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from retrieval.evaluation.measures.half_tracks import WithoutHalves
     from retrieval.evaluation.measures.significance import Difference, Interval
     from retrieval.evaluation.results.runs import Subject
 
@@ -24,22 +25,7 @@ class LargestHub:
 
 
 @dataclass(frozen=True)
-class WithoutHalves:
-    """Tracks that half-track retrieval leaves out.
-
-    Attributes
-    ----------
-    without_segments, of_one_segment : they cannot have two halves
-    without_a_whole_half : of more segments, none of which lies wholly in one of the halves
-    """
-
-    without_segments: int
-    of_one_segment: int
-    without_a_whole_half: int
-
-
-@dataclass(frozen=True)
-class SpaceEvaluation:
+class SpaceEvaluation(EvaluationResult):
     """One space of the live catalogue, by what needs no judgments.
 
     Attributes
@@ -63,13 +49,11 @@ class SpaceEvaluation:
     without_album: int
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    created: str = field(default_factory=now)
-    format: int = FORMAT
     kind: str = "catalogue"
 
 
 @dataclass(frozen=True)
-class SpaceComparison:
+class SpaceComparison(EvaluationResult):
     """Two spaces on the tracks that both hold: blue is the one in use, green the one that may follow it.
 
     Attributes
@@ -98,6 +82,4 @@ class SpaceComparison:
     source: str = ""
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    created: str = field(default_factory=now)
-    format: int = FORMAT
     kind: str = "models"

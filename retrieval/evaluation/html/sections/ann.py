@@ -5,16 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from retrieval.evaluation.html.parts import (
-    Figure,
-    Result,
-    Section,
-    Table,
-    card,
-    decimals,
-    number,
-    subject_facts,
-)
+from retrieval.evaluation.html.parts import Figure, Result, Section, Table, card, decimals, number, subject_facts
 from retrieval.evaluation.html.plots import Speed, latencies, recall_against_latency
 
 if TYPE_CHECKING:

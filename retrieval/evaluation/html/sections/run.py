@@ -15,12 +15,13 @@ from retrieval.evaluation.html.parts import (
     Result,
     Section,
     Table,
-    card,
+    cards,
     decimals,
     estimate,
     number,
     subject_facts,
 )
+from retrieval.evaluation.results.runs import LISTWISE
 from retrieval.evaluation.worst import metric_of_worst, worst_rows
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 
 PLOTTED = 4
 """Metrics whose values by query are drawn: the first ones."""
-SHARES = {
-    "coverage": "item coverage",
-    "tail_share": "tail share",
-    "diversity": "intra-list diversity",
-    "same_artist": "same artist",
-    "same_album": "same album",
-}
 
 
 def run_section(result: Result, name: str) -> Section:
@@ -54,10 +48,7 @@ def run_section(result: Result, name: str) -> Section:
         "the live index against judgments",
         f"{subject.get('space', 'a space')} against {content['source']}",
         facts,
-        [
-            card(metric, one, "lower is better" if metric in result.lower_is_better else "")
-            for metric, one in result.metrics.items()
-        ],
+        cards(result),
         [*_histograms(result, name), *_beyond(content.get("beyond_accuracy", {}), name)],
         _worst(result),
         _left_out(content.get("left_out", {})),
@@ -84,7 +75,7 @@ def _beyond(beyond: Mapping[str, Any], name: str) -> list[Figure]:
             f"Entropy {bits:.2f} bits, k-occurrence skew {skew:.2f}. The deeper the curve hangs, the fewer tracks come."
         )
         figures.append(Figure("How evenly tracks are recommended", drawing, note))
-    given = {label: beyond.get(part) for part, label in SHARES.items()}
+    given = {label: beyond.get(part) for part, label in ({"coverage": "item coverage"} | LISTWISE).items()}
     rows = [
         estimate(label, one if isinstance(one, dict) else dict.fromkeys(("mean", "low", "high"), one))
         for label, one in given.items()

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from retrieval.evaluation.html import plots
-from retrieval.evaluation.html.parts import (
-    Figure,
-    Result,
-    Section,
-    card,
-    decimals,
-    estimate,
-    hub_fact,
-    number,
-    subject_facts,
-)
+from retrieval.evaluation.html.parts import Figure, Result, Section, cards, estimate, hub_fact, number, subject_facts
 
 SOUGHT = {
     "half-track": "The other half of a track",
@@ -29,18 +18,14 @@ SOUGHT = {
 
 def space_section(result: Result, name: str) -> Section:
     """One space: halves of tracks, artists and albums, hubs."""
-    content, cards = result.content, []
-    for metric, interval in result.metrics.items():
-        chance = number(content.get("chance", {}).get(metric))
-        by_chance = "" if math.isnan(chance) else f"by chance {decimals(chance)}"
-        cards.append(card(metric, interval, by_chance, "lower is better" if metric in result.lower_is_better else ""))
+    content = result.content
     facts = [("queries", f"{content['queries']:,}")]
     facts += [hub_fact(content["largest_hub"])] if "largest_hub" in content else []
     return Section(
         "a space without judgments",
         f"{content['subject']['space']} without judgments",
         [*subject_facts(content["subject"]), *facts],
-        cards,
+        cards(result),
         _figures(result, name),
     )
 
