@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -24,14 +25,30 @@ from retrieval.search.query import Answer
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
 
-class IngestProgress:
-    """Files done, tracks a second, failures and the time left, on standard error."""
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error; call with how many are done, of how many, and a note."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
+        task, noted = bar.add_task(what, total=None, note=""), time.monotonic()
 
-    def __init__(self, bar: Progress, *, quiet: bool) -> None:
-        self._bar = bar
-        self._quiet = quiet
-        self._task = bar.add_task("indexing", total=None, rate="", failed=0)
-        self._start = self._noted = time.monotonic()
+        def show(done: int, total: int, note: str = "") -> None:
+            nonlocal noted
+            bar.update(task, completed=done, total=total, note=note)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {done}/{total}{note and f', {note}'}")
+
+        yield show
+
+
+class IngestProgress:
+    """Files done, tracks a second and failures, and why a file failed."""
+
+    def __init__(self, show: Callable[..., None], *, quiet: bool) -> None:
+        self._show, self._quiet = show, quiet
+        self._start = time.monotonic()
         self._done = self._failed = self._total = 0
 
     @property
@@ -41,75 +58,16 @@ class IngestProgress:
 
     def start(self, total: int) -> None:
         """Begin with this many files."""
-        self._start = self._noted = time.monotonic()
-        self._total = total
-        self._bar.update(self._task, total=total)
+        self._start, self._total = time.monotonic(), total
 
     def advance(self, outcome: Outcome) -> None:
         """One file is done."""
         self._done += 1
         self._failed += outcome.status == "failed"
-        rate = f"{self._done / max(self.elapsed_s, 1e-6):.2f} tracks/s"
-        self._bar.update(self._task, advance=1, rate=rate, failed=self._failed)
         if outcome.status == "failed" and not self._quiet:
-            self._bar.console.print(Text(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", style="yellow"))
-        if not (self._quiet or self._bar.console.is_terminal) and time.monotonic() - self._noted > NOTE_EVERY_S:
-            self._noted = time.monotonic()
-            self._bar.console.print(f"{self._done}/{self._total} files, {rate}, {self._failed} failed")
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[IngestProgress]:
-    """A progress bar on standard error."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[failed]} failed"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        yield IngestProgress(bar, quiet=quiet)
-
-
-@contextmanager
-def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, str], None]]:
-    """A progress bar on standard error; call with how many are done, and a note."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total, note="")
-        noted = time.monotonic()
-
-        def done(number: int, note: str) -> None:
-            nonlocal noted
-            bar.update(task, completed=number, note=note)
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {number}/{total}, {note}")
-
-        yield done
-
-
-@contextmanager
-def tracks_done(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; call with how many are done, of how many."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        noted = time.monotonic()
-
-        def show(done: int, total: int) -> None:
-            nonlocal noted
-            bar.update(task, completed=done, total=total)
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {done}/{total}")
-
-        yield show
+            click.secho(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", fg="yellow", err=True)
+        rate = self._done / max(self.elapsed_s, 1e-6)
+        self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
 
 def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:

@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli import tables
 from api.cli.commands.evaluation_report import report
-from api.cli.options import filter_of, filter_option, json_option, opened, print_json, space_option
-from retrieval.catalog.records import Granularity
+from api.cli.options import (
+    filter_of,
+    filter_option,
+    granularity_option,
+    json_option,
+    opened,
+    print_json,
+    space_option,
+)
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -23,9 +30,6 @@ metric_option = click.option(
 )
 sample_option = click.option(
     "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
-)
-granularity_option = click.option(
-    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
 
 
@@ -75,12 +79,10 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
 
     chosen = RunOptions(**given)
     chosen.check()
-    with opened() as here, tables.tracks_done("queries", quiet=as_json) as done:
+    with opened() as here, tables.progress("queries", quiet=as_json) as done:
         qrels, queries, options = chosen.inputs(here)
         outcome = evaluated(here.search, qrels, queries, options, on_done=done)
-        names = [] if out is None else _written(out, lambda folder: write_run(folder, outcome, here.catalog))
-    _print(outcome.evaluation, out, names, as_json=as_json)
-    return 0
+        return _shown(outcome.evaluation, out, lambda folder: write_run(folder, outcome, here.catalog), as_json=as_json)
 
 
 @evaluate.command()
@@ -101,9 +103,7 @@ def compare(
     from retrieval.evaluation.run_comparison import compare_runs
 
     compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
-    names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
-    _print(compared.comparison, out, names, as_json=as_json)
-    return 0
+    return _shown(compared.comparison, out, lambda folder: write_comparison(folder, compared), as_json=as_json)
 
 
 @evaluate.command()
@@ -124,11 +124,9 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
     from retrieval.evaluation.results.files import write_results
 
     filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
-    with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
+    with opened() as here, tables.progress("selectivities", quiet=as_json) as done:
         result = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -142,11 +140,9 @@ def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
     from retrieval.evaluation.results.files import write_results
     from retrieval.evaluation.space import evaluate_space
 
-    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+    with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = evaluate_space(here.search, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -168,29 +164,25 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
     from retrieval.evaluation.space_comparison import compare_spaces
 
     qrels = None if judgments is None else read_qrels(judgments)
-    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+    with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
-def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
-    from retrieval.evaluation.html.page import PAGE, write_page
-
-    try:
-        return [*write(out), write_page([out], out / PAGE)]
-    except OSError as error:
-        raise click.ClickException(f"{out}: {error.strerror or error}") from error
-
-
-def _print(result: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+def _shown(result: "DataclassInstance", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> int:
+    """Write the results to their folder, if there is one, and print them."""
     from api.cli import evaluation_tables
+    from retrieval.evaluation.html.page import PAGE, write_page
     from retrieval.evaluation.results.runs import as_json as in_json
 
+    try:
+        names = [] if out is None else [*write(out), write_page([out], out / PAGE)]
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror or error}") from error
     if as_json:
         print_json(in_json(result))
-        return
+        return 0
     evaluation_tables.print_result(result)
     if out is not None:
         evaluation_tables.print_files(out, names)
+    return 0

@@ -27,7 +27,7 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
     def note(line: str) -> None:
         click.echo(line, err=True)
 
-    with opened() as here, tables.tracks_done("tracks", quiet=as_json) as done:
+    with opened() as here, tables.progress("tracks", quiet=as_json) as done:
         try:
             report = export(here.search, out, k=k, space=space, condition=condition, on_note=note, on_tracks=done)
         except OSError as error:

@@ -122,11 +122,13 @@ def _index(
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
     encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
-    with tables.progress(quiet=as_json) as bar:
-        report = here.index_folder(path, encoders, key_prefix=key_prefix, on_start=bar.start, on_outcome=bar.advance)
+    with tables.progress("indexing", quiet=as_json) as show:
+        shown = tables.IngestProgress(show, quiet=as_json)
+        begin, advance = shown.start, shown.advance
+        report = here.index_folder(path, encoders, key_prefix=key_prefix, on_start=begin, on_outcome=advance)
     failures = here.ledger.failures(job_id=report.job_id)
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        tables.print_report(report, failures, bar.elapsed_s)
+        tables.print_report(report, failures, shown.elapsed_s)
     return FAILED_FILES if report.counts["failed"] else 0
