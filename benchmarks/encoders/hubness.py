@@ -5,6 +5,10 @@
 Music, halves, labels and metrics are those of `benchmarks.encoders.spaces`, and so is the cache of segments. What a
 scoring has to know of the catalogue it takes from the one searched: the first halves, or the whole tracks. The second
 table holds the differences to plain cosine, paired by query; an interval without 0 is a difference.
+
+Mutual proximity (Schnitzer et al., Local and global scaling reduce hubs in space, JMLR 13, 2012, section 3.2), Gaussian
+and as if independent: the probability that a random track is less near to q than x is, times the same of a random track
+and x.
 """
 
 import argparse
@@ -12,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from api.settings import read_settings
 from benchmarks.encoders.spaces import (
@@ -35,11 +40,83 @@ from retrieval.evaluation.measures import half_tracks, hubs, same_label
 from retrieval.evaluation.measures.same_label import Placed
 from retrieval.evaluation.measures.significance import Interval, paired
 from retrieval.evaluation.space import SKEWNESS, SpaceMeasures
-from retrieval.search.hubness import csls, local_density, mutual_proximity, sample_moments
+from retrieval.index.scanning import scan
+from retrieval.search.hubness import K, csls, density_of
+
+MIN_STD = 1e-6
 
 Vectors = NDArray[np.float32]
 Scoring = Callable[[Vectors, Vectors], NDArray[np.float64]]
 """Unit vectors of queries [n_queries, dim] and of a catalogue [n, dim] → scores float64 [n_queries, n]."""
+
+
+def local_density(vectors: NDArray[np.float32], k: int = K) -> NDArray[np.float32]:
+    """Mean cosine of every vector to its `k` nearest others, by comparing all pairs.
+
+    Parameters
+    ----------
+    vectors : float32 [n, dim], L2 norm 1
+
+    Returns
+    -------
+    float32 [n], in [−1, 1]; 0 for a single vector
+    """
+    n = len(vectors)
+    if n < 2:
+        return np.zeros(n, np.float32)
+    rows, cosines = scan(vectors, vectors, min(k + 1, n))
+    own = rows == np.arange(n)[:, np.newaxis]
+    # More than k equal vectors may hold a row's own back; then any one of them is as good to leave out.
+    own[~own.any(axis=1), -1] = True
+    return density_of(cosines[~own].reshape(n, -1))
+
+
+def sample_moments(
+    vectors: NDArray[np.float32], sample: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of every vector's cosines to a random sample of the catalogue.
+
+    The cosines themselves are never formed: their mean is x · m and their variance xᵀ C x, with m and C the sample's
+    mean and covariance, so the sample may be as large as it likes.
+
+    Parameters
+    ----------
+    vectors : float32 [n, dim], L2 norm 1
+    sample : float32 [n_sample, dim], L2 norm 1, at least one
+
+    Returns
+    -------
+    float32 [n] and float32 [n]
+    """
+    mean = sample.mean(axis=0, dtype=np.float64)
+    centred = sample - mean
+    covariance = centred.T @ centred / len(sample)
+    variance = np.einsum("nd,nd->n", vectors @ covariance, vectors)
+    std: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
+    return (vectors @ mean).astype(np.float32), std
+
+
+def mutual_proximity(
+    cosines: NDArray[np.float32],
+    query_moments: tuple[NDArray[np.float32], NDArray[np.float32]],
+    moments: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.float64]:
+    """Score candidates by mutual proximity: Φ((c − m_q) / s_q) Φ((c − m_x) / s_x), with c the cosine.
+
+    Parameters
+    ----------
+    cosines : float32 [n_queries, n], of the queries to the candidates
+    query_moments : float32 [n_queries] each, the queries' `sample_moments`
+    moments : float32 [n] each, the candidates'
+
+    Returns
+    -------
+    float64 [n_queries, n], in [0, 1]
+    """
+    mean, std = (values[:, np.newaxis] for values in query_moments)
+    ours, theirs = (cosines - mean) / np.maximum(std, MIN_STD), (cosines - moments[0]) / np.maximum(moments[1], MIN_STD)
+    score: NDArray[np.float64] = ndtr(ours.astype(np.float64)) * ndtr(theirs.astype(np.float64))
+    return score
 
 
 def by_cosine(queries: Vectors, catalogue: Vectors) -> NDArray[np.float64]:

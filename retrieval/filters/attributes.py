@@ -97,14 +97,11 @@ class Attributes:
             yield self._texts(f"meta.{path}", ids, [word for _, word in words])
 
     def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
-        for family, changed in (
-            ("tags", changes.tag_changes),
-            ("language", changes.language_changes),
-            ("chords", changes.chord_changes),
-            ("sections", changes.section_changes),
-        ):
-            yield from self._by_name(family, changed(connection=connection, after=self.revision, until=until))
-        for rows in _chunks(changes.rhythm_changes(connection=connection, after=self.revision, until=until)):
+        beyond = self.revision
+        for family in ("tags", "language", "chords", "sections"):
+            rows_of_family = changes.named_changes(family, connection=connection, after=beyond, until=until)
+            yield from self._by_name(family, rows_of_family)
+        for rows in _chunks(changes.rhythm_changes(connection=connection, after=beyond, until=until)):
             track_ids = as_track_ids([row.track_id for row in rows])
             yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
             for key in RHYTHM_TEXT_KEYS:

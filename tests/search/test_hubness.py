@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.encoders.hubness import SCORINGS, differences, measure, ranking_of_others
+from benchmarks.encoders.hubness import (
+    SCORINGS,
+    differences,
+    local_density,
+    measure,
+    mutual_proximity,
+    ranking_of_others,
+    sample_moments,
+)
 from benchmarks.encoders.spaces import Halves, Labels, estimates
-from retrieval.search.hubness import csls, density_of, local_density, mutual_proximity, sample_moments
+from retrieval.search.hubness import csls, density_of
 from tests.evaluation.exact_rankings import ranking_of_others as ranking_of_others_by_search
 
 
