@@ -23,7 +23,7 @@ from retrieval.index.snapshots import CURRENT, Manifest, build_snapshot, current
 from retrieval.index.space import newest_encoder_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,6 +70,9 @@ def merge_if_due(index: SpaceIndex) -> bool:
 
 def merge_soon(indexes: Sequence[SpaceIndex]) -> None:
     """Merge those that have grown, behind everything else: in one thread of this process, which does all there is."""
+    # Asked here, where most writes find that there is nothing to do, rather than by a thread for each of them.
+    if not any(_attempted(index, lambda index: _has_grown(index.view())) for index in indexes):
+        return
     if not _IN_BACKGROUND.acquire(blocking=False):
         return
 
@@ -78,16 +81,16 @@ def merge_soon(indexes: Sequence[SpaceIndex]) -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
             left = list(indexes)
             while left:  # what was merged may have grown again meanwhile, and who wrote it found this thread at work
-                left = [index for index in left if _merged(index)]
+                left = [index for index in left if _attempted(index, _merge_if_grown)]
         finally:
             _IN_BACKGROUND.release()
 
     threading.Thread(target=merge, name="merge", daemon=True).start()
 
 
-def _merged(index: SpaceIndex) -> bool:
+def _attempted(index: SpaceIndex, call: Callable[[SpaceIndex], bool]) -> bool:
     try:
-        return _merge_if_grown(index)
+        return call(index)
     except (RetrievalError, SQLAlchemyError, OSError):
         logger.exception("space %s: the index could not be merged; it goes on as it is", index.space)
         return False

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, update
+from sqlalchemy import Engine, create_engine, literal_column, update
 from sqlalchemy.engine import make_url
 
 from retrieval.catalog.conditions import FIXED_KEYS, All, AtLeast, Between, Condition, Not, OneOf, Present
@@ -73,9 +73,10 @@ def catalog(server: Engine) -> Iterator[Catalog]:
 def write(catalog: Catalog, number: int, track: dict[str, Any]) -> None:
     heard = {"tempo": track["tempo"], "key": track["key"], "mode": "major"}
     rng = np.random.default_rng(number)
-    own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s", "tags")}
+    own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s")}
+    stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track), tags=track["tags"])
     known = Known(
-        replace(analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track)), **own),
+        replace(stored, **own),
         track["languages"],
         track["chords"],
         track["sections"],
@@ -133,6 +134,27 @@ def test_a_path_is_followed_wherever_its_dots_lie(catalog: Catalog, rng: np.rand
         catalog.store(replace(analysis(f"t{number}", rng), metadata=one))
     found = catalog.list_tracks(after_id=0, limit=N_TRACKS, condition=OneOf("meta.x.y.z", (1.0,)))
     assert [track.key for track in found] == ["t0", "t1", "t2", "t3"]
+
+
+def test_numbers_that_no_double_holds_are_infinite_or_zero(catalog: Catalog, rng: np.random.Generator) -> None:
+    """As PostgreSQL keeps them: it would refuse to take them for doubles."""
+    numbers = ["1e-400", "-1e-400", "2.4e-324", "5e-324", "1.7976931348623158e308", "-1e400"]
+    for number, one in enumerate(numbers):
+        catalog.store(analysis(f"t{number}", rng))
+        with catalog.engine.begin() as connection:
+            changed = {"metadata": literal_column(f"""'{{"x": {one}}}'::jsonb""")}
+            connection.execute(update(tracks).where(tracks.c.key == f"t{number}").values(changed))
+    attributes = Attributes(catalog)
+    attributes.refresh()
+    for condition, keys in (
+        (OneOf("meta.x", (0.0,)), ["t0", "t1", "t2"]),
+        (Between("meta.x", 0, 1, low_open=True), ["t3"]),
+        (Between("meta.x", 1, np.inf), ["t4"]),
+        (Between("meta.x", -np.inf, -1e308), ["t5"]),
+    ):
+        listed = catalog.list_tracks(after_id=0, limit=N_TRACKS, condition=condition)
+        assert [track.key for track in listed] == keys
+        assert [track.id for track in listed] == list(bitmap_of(condition, attributes))
 
 
 def test_pages_of_a_filtered_listing_go_on_where_the_last_ended(catalog: Catalog, rng: np.random.Generator) -> None:
