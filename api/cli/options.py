@@ -46,7 +46,7 @@ _search_options = (
 )
 
 
-def search_options(command: Callable[..., int]) -> Callable[..., int]:
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that every search takes: those of `SearchOptions`."""
     for option in reversed(_search_options):
         command = option(command)

@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from indexer.jobs import IngestReport
@@ -126,13 +126,8 @@ def print_playlist(way: Playlist) -> None:
 
 def print_tracks(tracks: Sequence[Track]) -> None:
     """The catalogue as a table."""
-    table = Table(pad_edge=False)
-    for name in ("key", "title", "artist", "length"):
-        table.add_column(name, overflow="fold")
-    for track in tracks:
-        cells = (track.key, track.title or "", track.artist or "", _clock(track.duration_s))
-        table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    rows = [(track.key, track.title or "", track.artist or "", _clock(track.duration_s)) for track in tracks]
+    Console().print(_table(("key", "title", "artist", "length"), rows))
 
 
 def print_next_steps(home: Path, seed: str) -> None:
@@ -156,14 +151,11 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
     for name in ("home", "database", "tracks"):
         console.print(f"{name}: {state[name]}", highlight=False)
     if state["spaces"]:
-        table = Table(title="spaces", title_justify="left", pad_edge=False)
         columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
-        for name in columns:
-            table.add_column(name)
-        for space in state["spaces"]:
-            versions = ", ".join(f"{version}: {n}" for version, n in space["tracks_by_version"].items())
-            table.add_row(*(str(space[name]) for name in columns[:-1]), versions)
-        console.print(table)
+        by_version = [space["tracks_by_version"].items() for space in state["spaces"]]
+        versions = [", ".join(f"{version}: {n}" for version, n in counts) for counts in by_version]
+        rows = [[*map(space.get, columns[:-1]), held] for space, held in zip(state["spaces"], versions, strict=True)]
+        console.print(_table(columns, rows, title="spaces"))
     if failures is None:
         console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
     elif failures:
@@ -174,26 +166,18 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
 
 def print_packs(packs: Sequence[Pack]) -> None:
     """Packs of free music."""
-    table = Table(pad_edge=False)
-    for name in ("pack", "what", "licence", "tracks", "MB"):
-        table.add_column(name)
-    for pack in packs:
-        cells = (pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb)
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table)
+    rows = [(pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb) for pack in packs]
+    Console().print(_table(("pack", "what", "licence", "tracks", "MB"), rows))
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     """Encoders and their weights."""
-    table = Table(pad_edge=False)
-    for name in ("name", "weights", "dim", "window", "tags", "licence"):
-        table.add_column(name)
+    cells = []
     for row in rows:
         state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
-        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"])
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        cells.append((row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"]))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(table)
+    console.print(_table(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
 
@@ -209,9 +193,12 @@ def _named(track: Track) -> Text:
 
 
 def _failures_table(failures: Sequence[Failure]) -> Table:
-    table = Table(title="failures", title_justify="left", pad_edge=False)
-    for name in ("file", "stage", "reason"):
-        table.add_column(name, overflow="fold")
-    for failure in failures:
-        table.add_row(Text(failure.uri), failure.stage, Text(failure.reason))
+    rows = [(failure.uri, failure.stage, failure.reason) for failure in failures]
+    return _table(("file", "stage", "reason"), rows, title="failures")
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    table = Table(*(Column(name, overflow="fold") for name in names), title=title, title_justify="left", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table

@@ -56,14 +56,13 @@ class ContinueOptions(SearchOptions):
 @click.option("--artist-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
 @click.option("--album-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an album.")
 @search_options
-def continue_playlist(**given: Any) -> int:
+def continue_playlist(**given: Any) -> None:
     """Go on where a playlist ends: .m3u8 files, keys of the catalogue, or audio files, oldest first."""
     options = ContinueOptions(**given)
     tracks = options.entries
     with opened() as here:
         answer = here.search.answer(options.asked(here, tracks))
     show_answer(answer, f"goes on after {tracks[-1].name}", as_json=options.as_json)
-    return 0
 
 
 def _seed(here: Soundalike, entry: Entry, space: str | None) -> Seed:

@@ -71,7 +71,7 @@ evaluate.add_command(report)
 @out_option
 @seed_option
 @json_option
-def run(out: Path | None, as_json: bool, **given: Any) -> int:
+def run(out: Path | None, as_json: bool, **given: Any) -> None:
     """Ask the live index every query and compare its answers with judgments."""
     from api.cli.evaluation_inputs import RunOptions  # pyarrow and the evaluator: no other command waits for them
     from retrieval.evaluation.results.files import write_run
@@ -82,7 +82,7 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
     with opened() as here, tables.progress("queries", quiet=as_json) as done:
         qrels, queries, options = chosen.inputs(here)
         outcome = evaluated(here.search, qrels, queries, options, on_done=done)
-        return _shown(outcome.evaluation, out, lambda folder: write_run(folder, outcome, here.catalog), as_json=as_json)
+        _shown(outcome.evaluation, out, lambda folder: write_run(folder, outcome, here.catalog), as_json=as_json)
 
 
 @evaluate.command()
@@ -95,7 +95,7 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
 @json_option
 def compare(
     first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
-) -> int:
+) -> None:
     """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
     from retrieval.evaluation.inputs.formats import read_qrels, read_run
     from retrieval.evaluation.measures.metrics import DEFAULT
@@ -103,7 +103,7 @@ def compare(
     from retrieval.evaluation.run_comparison import compare_runs
 
     compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
-    return _shown(compared.comparison, out, lambda folder: write_comparison(folder, compared), as_json=as_json)
+    _shown(compared.comparison, out, lambda folder: write_comparison(folder, compared), as_json=as_json)
 
 
 @evaluate.command()
@@ -118,7 +118,7 @@ def compare(
 @out_option
 @seed_option
 @json_option
-def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> None:
     """Measure what the approximate index loses against exact search, and how fast both are."""
     from retrieval.evaluation.ann_recall import SHARES, evaluate_ann
     from retrieval.evaluation.results.files import write_results
@@ -126,7 +126,7 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
     filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
     with opened() as here, tables.progress("selectivities", quiet=as_json) as done:
         result = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
-    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -135,14 +135,14 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 @out_option
 @seed_option
 @json_option
-def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
+def catalogue(out: Path | None, as_json: bool, **given: Any) -> None:
     """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
     from retrieval.evaluation.results.files import write_results
     from retrieval.evaluation.space import evaluate_space
 
     with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = evaluate_space(here.search, on_done=done, **given)
-    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -154,7 +154,7 @@ def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
 @out_option
 @seed_option
 @json_option
-def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> None:
     """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
     if metrics and judgments is None:
         raise click.UsageError("--metric goes with --qrels")
@@ -166,10 +166,10 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
     qrels = None if judgments is None else read_qrels(judgments)
     with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
-    return _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
-def _shown(result: "DataclassInstance", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> int:
+def _shown(result: "DataclassInstance", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> None:
     """Write the results to their folder, if there is one, and print them."""
     from api.cli import evaluation_tables
     from retrieval.evaluation.html.page import PAGE, write_page
@@ -181,8 +181,7 @@ def _shown(result: "DataclassInstance", out: Path | None, write: Callable[[Path]
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
     if as_json:
         print_json(in_json(result))
-        return 0
+        return
     evaluation_tables.print_result(result)
     if out is not None:
         evaluation_tables.print_files(out, names)
-    return 0

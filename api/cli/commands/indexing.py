@@ -57,19 +57,18 @@ def demo(music: Path | None) -> int:
 
 @click.command()
 @json_option
-def packs(as_json: bool) -> int:
+def packs(as_json: bool) -> None:
     """List the free music that `index --pack` fetches."""
     if as_json:
         print_json([asdict(pack) for pack in PACKS.values()])
     else:
         tables.print_packs(list(PACKS.values()))
-    return 0
 
 
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
 @json_option
-def delete(keys: tuple[str, ...], as_json: bool) -> int:
+def delete(keys: tuple[str, ...], as_json: bool) -> None:
     """Take tracks out of the catalogue; their audio files stay."""
     with opened() as here:
         for key in keys:
@@ -80,7 +79,6 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
         print_json({"deleted": list(keys)})
     else:
         click.echo(f"deleted {len(keys)} tracks")
-    return 0
 
 
 @click.command()
@@ -91,7 +89,7 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
     help="Only this index (default: that of tracks and that of segments).",
 )
 @json_option
-def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> int:
+def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> None:
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
         names = [space] if space else sorted(here.catalog.spaces())
@@ -104,7 +102,6 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
             built = report.manifest
             rows = f", {built.rows} segments" if built.granularity == "segment" else ""
             click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
-    return 0
 
 
 def _index(

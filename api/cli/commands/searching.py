@@ -82,19 +82,18 @@ class SimilarOptions(SearchOptions):
 @granularity_option
 @click.option("--exact", is_flag=True, help="Score everything that matches.")
 @search_options
-def similar(**given: Any) -> int:
+def similar(**given: Any) -> None:
     """Find what sounds like tracks of the catalogue, or like any audio files."""
     options = SimilarOptions(**given)
     with opened() as here:
         answer = here.search.answer(options.asked(here))
     show_answer(answer, options.title, as_json=options.as_json)
-    return 0
 
 
 @click.command()
 @click.argument("body", type=click.File())
 @json_option
-def query(body: TextIO, as_json: bool) -> int:
+def query(body: TextIO, as_json: bool) -> None:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
     try:
         search = read(SearchIn, json.load(body))
@@ -103,7 +102,6 @@ def query(body: TextIO, as_json: bool) -> int:
     with opened() as here, search.naming_fields():
         answer = here.search.answer(search.as_query())
     show_answer(answer, body.name, as_json=as_json)
-    return 0
 
 
 @click.command()
@@ -114,7 +112,7 @@ def query(body: TextIO, as_json: bool) -> int:
 )
 @space_option
 @json_option
-def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> int:
+def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> None:
     """Lead from one track to another by tracks that lie between them."""
     with opened() as here:
         way = playlist(here.search, start, end, steps, space=space)
@@ -122,7 +120,6 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         print_json(_playlist_out(way))
     else:
         tables.print_playlist(way)
-    return 0
 
 
 def seed_of(

@@ -60,7 +60,7 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
     return FAILED_FILES if left_out else 0
 
 
-def _training_options(function: Callable[..., int]) -> Callable[..., int]:
+def _training_options(function: Callable[..., None]) -> Callable[..., None]:
     """Options that every training takes."""
     for option in (
         json_option,
@@ -81,7 +81,7 @@ def _training_options(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--temperature", default=0.5, show_default=True)
 @click.option("--max-distance-s", default=0.0, show_default=True, help="How far apart both windows of a track may lie.")
-def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> int:
+def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
@@ -89,7 +89,7 @@ def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: st
 
     settings = ContrastiveSettings(**given)
     training = partial(train_samplecnn, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
-    return _run(training, "clmr-samplecnn", settings.steps, as_json=as_json)
+    _run(training, "clmr-samplecnn", settings.steps, as_json=as_json)
 
 
 @train.command()
@@ -99,7 +99,7 @@ def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: st
 @click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
 @click.option("--learning-rate", default=1e-4, show_default=True)
 @click.option("--temperature", default=0.1, show_default=True)
-def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> int:
+def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train `timbre`, on spectrograms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
@@ -107,7 +107,7 @@ def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 
     settings = ContrastiveSettings(warmup_steps=20, weight_decay=0.01, **given)
     training = partial(train_timbre, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
-    return _run(training, "timbre", settings.steps, as_json=as_json)
+    _run(training, "timbre", settings.steps, as_json=as_json)
 
 
 @train.command()
@@ -128,7 +128,7 @@ def tagger(
     device: str,
     as_json: bool,
     **given: Any,
-) -> int:
+) -> None:
     """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
     from encoders.loading import torch_device
     from encoders.training.noisy_student import StudentSettings
@@ -146,7 +146,7 @@ def tagger(
         weights_dir=read_settings().weights_dir,
         device=torch_device(device),
     )
-    return _run(training, name, settings.steps, as_json=as_json)
+    _run(training, name, settings.steps, as_json=as_json)
 
 
 @train.command("soundalike")
@@ -156,16 +156,15 @@ def tagger(
 @click.option(
     "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`timbre` and `tagging-student`."
 )
-def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
+def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> None:
     """Join trained `timbre` and `tagging-student` weights to the default encoder."""
     from encoders.training.recipes import join, split
 
     path = join(split(corpus_dir, hold_out), out, weights_dir=weights)
     click.echo(f"use it: soundalike weights import soundalike {path}")
-    return 0
 
 
-def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> int:
+def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> None:
     """Train with a bar that shows the loss, then say what came of it."""
     with tables.progress("training", quiet=as_json) as done:
         report = train(on_step=lambda step, loss: done(step, steps, f"loss {loss:.3f}"))
@@ -176,4 +175,3 @@ def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_js
             figures = f"{report.trained:.3f}, untrained {report.untrained:.3f}"
             click.echo(f"{report.measure} on what was held out: {figures}")
         click.echo(f"use it: soundalike weights import {name} {report.weights}")
-    return 0
