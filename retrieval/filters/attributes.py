@@ -81,20 +81,14 @@ class Attributes:
             yield self._texts(key, track_ids, [getattr(row, name) for row in rows])
         for key in NUMBER_KEYS:
             yield self._numbers(key, track_ids, [getattr(row, key) for row in rows])
-        numbers: dict[str, list[tuple[int, float]]] = {}
-        texts: dict[str, list[tuple[int, str]]] = {}
+        own: dict[tuple[str, bool], list[tuple[int, Any]]] = {}
         for row in rows:
             for path, value in leaves(row.metadata):
-                if isinstance(value, str):
-                    texts.setdefault(path, []).append((row.id, value))
-                else:
-                    numbers.setdefault(path, []).append((row.id, value))
-        for path, values in numbers.items():
-            ids = as_track_ids([track_id for track_id, _ in values])
-            yield self._numbers(f"meta.{path}", ids, [number for _, number in values])
-        for path, words in texts.items():
-            ids = as_track_ids([track_id for track_id, _ in words])
-            yield self._texts(f"meta.{path}", ids, [word for _, word in words])
+                own.setdefault((path, isinstance(value, str)), []).append((row.id, value))
+        for (path, is_text), entries in own.items():
+            ids = as_track_ids([track_id for track_id, _ in entries])
+            add = self._texts if is_text else self._numbers
+            yield add(f"meta.{path}", ids, [value for _, value in entries])
 
     def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
         beyond = self.revision

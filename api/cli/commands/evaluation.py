@@ -20,7 +20,7 @@ from api.cli.options import (
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    from api.cli.evaluation_tables import Result
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
@@ -169,7 +169,7 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
     _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
-def _shown(result: "DataclassInstance", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> None:
+def _shown(result: "Result", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> None:
     """Write the results to their folder, if there is one, and print them."""
     from api.cli import evaluation_tables
     from retrieval.evaluation.html.page import PAGE, write_page
