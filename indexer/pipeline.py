@@ -76,12 +76,7 @@ class DecodedTrack:
 
 
 def ingest(
-    files: Iterable[ScannedFile],
-    stages: Sequence[Stage],
-    catalog: Catalog,
-    *,
-    limits: MediaLimits,
-    decode_threads: int,
+    files: Iterable[ScannedFile], stages: Sequence[Stage], catalog: Catalog, *, limits: MediaLimits, decode_threads: int
 ) -> Iterator[Outcome]:
     """Bring files into the catalogue, and say what became of each, in the order in which they came.
 

@@ -92,10 +92,7 @@ def prepare(
         except MediaError as error:
             return Prepared(key, None, error.reason)
 
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        (directory / _MANIFEST).open("a", encoding="utf-8") as manifest,
-    ):
+    with ThreadPoolExecutor(threads) as pool, (directory / _MANIFEST).open("a", encoding="utf-8") as manifest:
         for prepared in pool.map(prepare_one, sources):
             track = prepared.track
             clash = _clash(track, seen, holders) if track is not None else None

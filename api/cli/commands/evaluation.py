@@ -8,15 +8,7 @@ import click
 
 from api.cli import tables
 from api.cli.commands.evaluation_report import report
-from api.cli.options import (
-    filter_of,
-    filter_option,
-    granularity_option,
-    json_option,
-    opened,
-    print_json,
-    space_option,
-)
+from api.cli.options import filter_of, filter_option, granularity_option, json_option, opened, print_json, space_option
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
