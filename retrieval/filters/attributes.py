@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
-from sqlalchemy import Connection, Row
 
 from retrieval.catalog import changes
 from retrieval.catalog.conditions import FIXED_KEYS, NUMBER_KEYS, RHYTHM_TEXT_KEYS, TEXT_KEYS
@@ -51,7 +50,7 @@ class Attributes:
                     deleted.append(as_track_ids([row.id for row in rows if row.deleted]))
                     additions += self._of_tracks([row for row in rows if not row.deleted])
                     until = rows[-1].revision
-                additions += self._derived(connection, until)
+                additions += self._derived(connection=connection, after=self.revision, until=until)
             self._apply(np.concatenate(changed), np.concatenate(deleted), additions)
             self.revision = until
 
@@ -75,7 +74,7 @@ class Attributes:
         # A new bitmap: whoever still holds the old one has a set that does not change under way.
         self._live = (self._live | bitmap(changed)) - bitmap(deleted)
 
-    def _of_tracks(self, rows: Sequence[Row[Any]]) -> Iterator[_Addition]:
+    def _of_tracks(self, rows: Sequence[Any]) -> Iterator[_Addition]:
         track_ids = as_track_ids([row.id for row in rows])
         for key, name in TEXT_KEYS.items():
             yield self._texts(key, track_ids, [getattr(row, name) for row in rows])
@@ -90,12 +89,10 @@ class Attributes:
             add = self._texts if is_text else self._numbers
             yield add(f"meta.{path}", ids, [value for _, value in entries])
 
-    def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
-        beyond = self.revision
+    def _derived(self, **changed: Any) -> Iterator[_Addition]:
         for family in ("tags", "language", "chords", "sections"):
-            rows_of_family = changes.named_changes(family, connection=connection, after=beyond, until=until)
-            yield from self._by_name(family, rows_of_family)
-        for rows in _chunks(changes.rhythm_changes(connection=connection, after=beyond, until=until)):
+            yield from self._by_name(family, changes.named_changes(family, **changed))
+        for rows in _chunks(changes.rhythm_changes(**changed)):
             track_ids = as_track_ids([row.track_id for row in rows])
             yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
             for key in RHYTHM_TEXT_KEYS:
