@@ -121,8 +121,9 @@ def _index(
     encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
     with tables.progress("indexing", quiet=as_json) as show:
         shown = tables.IngestProgress(show, quiet=as_json)
-        begin, advance = shown.start, shown.advance
-        report = here.index_folder(path, encoders, key_prefix=key_prefix, on_start=begin, on_outcome=advance)
+        report = here.index_folder(
+            path, encoders, key_prefix=key_prefix, on_start=shown.start, on_outcome=shown.advance
+        )
     failures = here.ledger.failures(job_id=report.job_id)
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
