@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from queue import SimpleQueue
@@ -76,12 +76,7 @@ class DecodedTrack:
 
 
 def ingest(
-    files: Iterable[ScannedFile],
-    stages: Sequence[Stage],
-    catalog: Catalog,
-    *,
-    limits: MediaLimits,
-    decode_threads: int,
+    files: Iterable[ScannedFile], stages: Sequence[Stage], catalog: Catalog, *, limits: MediaLimits, decode_threads: int
 ) -> Iterator[Outcome]:
     """Bring files into the catalogue, and say what became of each, in the order in which they came.
 
@@ -163,7 +158,7 @@ def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[
 
 def analysis_of(track: DecodedTrack) -> TrackAnalysis:
     """All that is known of the track now, as the catalogue takes it."""
-    file, tags = track.file, track.tags
+    file = track.file
     return TrackAnalysis(
         key=file.key,
         uri=file.uri,
@@ -171,11 +166,7 @@ def analysis_of(track: DecodedTrack) -> TrackAnalysis:
         size_bytes=file.size_bytes,
         modified_ns=file.modified_ns,
         duration_s=track.audio.duration_s,
-        title=tags.title,
-        artist=tags.artist,
-        album=tags.album,
-        genre=tags.genre,
-        year=tags.year,
+        **asdict(track.tags),
         rows=[row for result in track.results.values() for row in result.rows],
         stages={stage.name: stage.version for stage in track.stages},
     )

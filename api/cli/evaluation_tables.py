@@ -19,21 +19,29 @@ OVERALL = {
     "entropy_bits": "entropy, bits",
     "occurrence_skew": "k-occurrence skew",
 }
+Result = Evaluation | RunComparison | AnnEvaluation | SpaceEvaluation | SpaceComparison
 _NAME_WIDTH = 16
 """Characters that a name has at least, to stand on few lines."""
 _BETWEEN = 3
 
 
-@singledispatch
-def print_result(result: object) -> None:
+def print_result(result: Result) -> None:
     """Show any result of an evaluation."""
+    console = Console()
+    _print_tables(result, console)
+    for warning in result.warnings:
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+
+
+@singledispatch
+def _print_tables(result: object, console: Console) -> None:
     raise TypeError(f"{type(result).__name__} is no result of an evaluation")
 
 
-@print_result.register
-def print_evaluation(result: Evaluation) -> None:
+@_print_tables.register
+def _print_evaluation(result: Evaluation, console: Console) -> None:
     """An evaluation as two tables: accuracy, and what is beyond it."""
-    subject, console = result.subject, Console()
+    subject = result.subject
     exact = ", exact" if subject.exact else ""
     title = (
         f"{result.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
@@ -54,20 +62,17 @@ def print_evaluation(result: Evaluation) -> None:
     seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
     unjudged = f"{100 * result.unjudged:.1f} % of the first {beyond.k} are unjudged; "
     console.print(("" if math.isnan(result.unjudged) else unjudged) + seconds, highlight=False)
-    _print_warnings(result.warnings, console)
 
 
-@print_result.register
-def print_comparison(result: RunComparison) -> None:
+@_print_tables.register
+def _print_comparison(result: RunComparison, console: Console) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
     title = f"{result.second} against {result.first}, {result.queries} queries"
-    console = Console()
     _print_differences(console, title, ("first", "second"), result.metrics, result.lower_is_better)
-    _print_warnings(result.warnings, console)
 
 
-@print_result.register
-def print_ann(result: AnnEvaluation) -> None:
+@_print_tables.register
+def _print_ann(result: AnnEvaluation, console: Console) -> None:
     """ANN recall by selectivity."""
     subject = result.subject
     title = (
@@ -82,13 +87,11 @@ def print_ann(result: AnnEvaluation) -> None:
         recalls = (_number(one.mean) for one in (row.id_overlap, row.tie_safe, row.epsilon))
         latencies = (_latency(one) for one in (row.latency, row.exact_latency))
         rows.append([selection, str(row.matching), row.path, *recalls, _number(row.worst), *latencies])
-    console = Console()
     _print_wide(console, title, [*names, times, f"exact, {times}"], rows)
-    _print_warnings(result.warnings, console)
 
 
-@print_result.register
-def print_catalogue(result: SpaceEvaluation) -> None:
+@_print_tables.register
+def _print_catalogue(result: SpaceEvaluation, console: Console) -> None:
     """A space, by what needs no judgments."""
     subject = result.subject
     title = (
@@ -99,21 +102,18 @@ def print_catalogue(result: SpaceEvaluation) -> None:
         lower = " (lower is better)" if name in result.lower_is_better else ""
         value, bounds, count = _cells(interval)
         table.add_row(Text(name + lower), value, bounds, _number(result.chance[name]), count)
-    console = Console()
     console.print(table)
     console.print(Text(_hub(subject, result.largest_hub)), soft_wrap=True)
-    _print_warnings(result.warnings, console)
 
 
-@print_result.register
-def print_models(result: SpaceComparison) -> None:
+@_print_tables.register
+def _print_models(result: SpaceComparison, console: Console) -> None:
     """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
     blue, green = result.blue, result.green
     title = (
         f"{green.space} ({green.encoder_version}) against {blue.space} ({blue.encoder_version}), "
         f"{result.tracks} tracks, {result.queries} ask"
     )
-    console = Console()
     _print_differences(console, title, (blue.space, green.space), result.metrics, result.lower_is_better)
     table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
     table.add_row(f"overlap@{blue.depth}", *_cells(result.overlap))
@@ -122,7 +122,6 @@ def print_models(result: SpaceComparison) -> None:
     for subject, hub in zip((blue, green), result.largest_hubs, strict=True):
         console.print(Text(_hub(subject, hub)), soft_wrap=True)
     console.print(Text(result.verdict, style="bold"), soft_wrap=True)
-    _print_warnings(result.warnings, console)
 
 
 def print_files(folder: Path, names: Sequence[str]) -> None:
@@ -178,11 +177,6 @@ def _effect(one: Difference) -> tuple[str, str]:
 
 def _hub(subject: Subject, hub: LargestHub) -> str:
     return f"largest hub of {subject.space}: {hub.track}, in {hub.lists} of {hub.of} lists of {subject.depth}"
-
-
-def _print_warnings(warnings: Sequence[str], console: Console) -> None:
-    for warning in warnings:
-        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
 
 
 def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Table:

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (OperationalError, InterfaceError) as error:
         _fail(f"the database was lost: {str(error.orig).strip().splitlines()[0]}", 1)
     else:
-        sys.exit(code)
+        sys.exit(code or 0)
 
 
 def _fail(message: str, code: int) -> None:

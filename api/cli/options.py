@@ -1,17 +1,19 @@
 """What several commands share: options, and how they open, read and print."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import click
 
 from api.settings import read_settings
 from api.wiring import Soundalike, open_soundalike
+from retrieval.catalog.records import Granularity
 from retrieval.errors import QueryError
 from retrieval.filters.language import Filter, parse_filter
-from retrieval.search.query import MAX_LIMIT, Diversity
+from retrieval.search.query import MAX_LIMIT, Diversity, Query, Seed
 
 FAILED_FILES = 3
 
@@ -23,25 +25,61 @@ filter_option = click.option(
     callback=lambda context, option, raw: filter_of(raw),
     help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.',
 )
-limit_option = click.option(
-    "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many."
+granularity_option = click.option(
+    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
-exclude_option = click.option(
-    "--exclude", metavar="KEY", multiple=True, help="A track that must not come; may be repeated."
+_search_options = (
+    click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
+    filter_option,
+    click.option("--exclude", metavar="KEY", multiple=True, help="A track that must not come; may be repeated."),
+    click.option(
+        "--max-per",
+        metavar="artist=N",
+        multiple=True,
+        callback=lambda context, option, given: max_per_of(given),
+        help="At most N of an artist or album.",
+    ),
+    click.option("--mmr", type=click.FloatRange(0, 1), default=0.0, help="Prefer what is unlike those before: 0 to 1."),
+    click.option("--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording."),
+    space_option,
+    json_option,
 )
-max_per_option = click.option(
-    "--max-per",
-    metavar="artist=N",
-    multiple=True,
-    callback=lambda context, option, given: max_per_of(given),
-    help="At most N of an artist or album.",
-)
-mmr_option = click.option(
-    "--mmr", type=click.FloatRange(0, 1), default=0.0, help="Prefer what is unlike the results before: 0 to 1."
-)
-fold_duplicates_option = click.option(
-    "--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording."
-)
+
+
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every search takes: those of `SearchOptions`."""
+    for option in reversed(_search_options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What a search was given."""
+
+    limit: int
+    condition: Filter | None
+    exclude: Sequence[str]
+    max_per: dict[str, int]
+    mmr: float
+    fold_duplicates: bool
+    space: str | None
+    as_json: bool
+
+    def query(self, positive: Sequence[Seed], negative: Sequence[Seed] = (), **particulars: Any) -> Query:
+        """The query by these examples, with what is particular to one command."""
+        rules = Diversity(self.mmr, max_per=self.max_per, fold_duplicates=self.fold_duplicates)
+        return Query(
+            positive,
+            negative,
+            space=self.space,
+            filter=self.condition,
+            exclude=self.exclude,
+            diversity=rules if self.mmr or self.max_per or self.fold_duplicates else None,
+            limit=self.limit,
+            explain=True,
+            **particulars,
+        )
 
 
 def opened() -> AbstractContextManager[Soundalike]:
@@ -60,7 +98,7 @@ def filter_of(raw: str | None) -> Filter | None:
 
 
 def max_per_of(given: Sequence[str]) -> dict[str, int]:
-    """The limits of `max_per_option`, by group."""
+    """The limits of `--max-per`, by group."""
     limits = {}
     for raw in given:
         group, _, limit = raw.partition("=")
@@ -68,13 +106,6 @@ def max_per_of(given: Sequence[str]) -> dict[str, int]:
             raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
         limits[group] = int(limit)
     return limits
-
-
-def diversity_of(mmr: float, max_per: Mapping[str, int], *, fold_duplicates: bool) -> Diversity | None:
-    """How unlike each other the results shall be."""
-    if not (mmr or max_per or fold_duplicates):
-        return None
-    return Diversity(mmr=mmr, max_per=max_per, fold_duplicates=fold_duplicates)
 
 
 def in_options(error: QueryError) -> str:

@@ -3,14 +3,15 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from indexer.jobs import IngestReport
@@ -24,14 +25,30 @@ from retrieval.search.query import Answer
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
 
-class IngestProgress:
-    """Files done, tracks a second, failures and the time left, on standard error."""
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error; call with how many are done, of how many, and a note."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
+        task, noted = bar.add_task(what, total=None, note=""), time.monotonic()
 
-    def __init__(self, bar: Progress, *, quiet: bool) -> None:
-        self._bar = bar
-        self._quiet = quiet
-        self._task = bar.add_task("indexing", total=None, rate="", failed=0)
-        self._start = self._noted = time.monotonic()
+        def show(done: int, total: int, note: str = "") -> None:
+            nonlocal noted
+            bar.update(task, completed=done, total=total, note=note)
+            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
+                noted = time.monotonic()
+                console.print(f"{what}: {done}/{total}{note and f', {note}'}")
+
+        yield show
+
+
+class IngestProgress:
+    """Files done, tracks a second and failures, and why a file failed."""
+
+    def __init__(self, show: Callable[..., None], *, quiet: bool) -> None:
+        self._show, self._quiet = show, quiet
+        self._start = time.monotonic()
         self._done = self._failed = self._total = 0
 
     @property
@@ -41,75 +58,16 @@ class IngestProgress:
 
     def start(self, total: int) -> None:
         """Begin with this many files."""
-        self._start = self._noted = time.monotonic()
-        self._total = total
-        self._bar.update(self._task, total=total)
+        self._start, self._total = time.monotonic(), total
 
     def advance(self, outcome: Outcome) -> None:
         """One file is done."""
         self._done += 1
         self._failed += outcome.status == "failed"
-        rate = f"{self._done / max(self.elapsed_s, 1e-6):.2f} tracks/s"
-        self._bar.update(self._task, advance=1, rate=rate, failed=self._failed)
         if outcome.status == "failed" and not self._quiet:
-            self._bar.console.print(Text(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", style="yellow"))
-        if not (self._quiet or self._bar.console.is_terminal) and time.monotonic() - self._noted > NOTE_EVERY_S:
-            self._noted = time.monotonic()
-            self._bar.console.print(f"{self._done}/{self._total} files, {rate}, {self._failed} failed")
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[IngestProgress]:
-    """A progress bar on standard error."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[failed]} failed"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        yield IngestProgress(bar, quiet=quiet)
-
-
-@contextmanager
-def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, str], None]]:
-    """A progress bar on standard error; call with how many are done, and a note."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total, note="")
-        noted = time.monotonic()
-
-        def done(number: int, note: str) -> None:
-            nonlocal noted
-            bar.update(task, completed=number, note=note)
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {number}/{total}, {note}")
-
-        yield done
-
-
-@contextmanager
-def tracks_done(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; call with how many are done, of how many."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        noted = time.monotonic()
-
-        def show(done: int, total: int) -> None:
-            nonlocal noted
-            bar.update(task, completed=done, total=total)
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {done}/{total}")
-
-        yield show
+            click.secho(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", fg="yellow", err=True)
+        rate = self._done / max(self.elapsed_s, 1e-6)
+        self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
 
 def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:
@@ -168,13 +126,8 @@ def print_playlist(way: Playlist) -> None:
 
 def print_tracks(tracks: Sequence[Track]) -> None:
     """The catalogue as a table."""
-    table = Table(pad_edge=False)
-    for name in ("key", "title", "artist", "length"):
-        table.add_column(name, overflow="fold")
-    for track in tracks:
-        cells = (track.key, track.title or "", track.artist or "", _clock(track.duration_s))
-        table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    rows = [(track.key, track.title or "", track.artist or "", _clock(track.duration_s)) for track in tracks]
+    Console().print(_table(("key", "title", "artist", "length"), rows))
 
 
 def print_next_steps(home: Path, seed: str) -> None:
@@ -198,14 +151,11 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
     for name in ("home", "database", "tracks"):
         console.print(f"{name}: {state[name]}", highlight=False)
     if state["spaces"]:
-        table = Table(title="spaces", title_justify="left", pad_edge=False)
         columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
-        for name in columns:
-            table.add_column(name)
-        for space in state["spaces"]:
-            versions = ", ".join(f"{version}: {n}" for version, n in space["tracks_by_version"].items())
-            table.add_row(*(str(space[name]) for name in columns[:-1]), versions)
-        console.print(table)
+        by_version = [space["tracks_by_version"].items() for space in state["spaces"]]
+        versions = [", ".join(f"{version}: {n}" for version, n in counts) for counts in by_version]
+        rows = [[*map(space.get, columns[:-1]), held] for space, held in zip(state["spaces"], versions, strict=True)]
+        console.print(_table(columns, rows, title="spaces"))
     if failures is None:
         console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
     elif failures:
@@ -216,26 +166,18 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
 
 def print_packs(packs: Sequence[Pack]) -> None:
     """Packs of free music."""
-    table = Table(pad_edge=False)
-    for name in ("pack", "what", "licence", "tracks", "MB"):
-        table.add_column(name)
-    for pack in packs:
-        cells = (pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb)
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table)
+    rows = [(pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb) for pack in packs]
+    Console().print(_table(("pack", "what", "licence", "tracks", "MB"), rows))
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     """Encoders and their weights."""
-    table = Table(pad_edge=False)
-    for name in ("name", "weights", "dim", "window", "tags", "licence"):
-        table.add_column(name)
+    cells = []
     for row in rows:
         state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
-        cells = (row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"])
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        cells.append((row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"]))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(table)
+    console.print(_table(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
 
@@ -251,9 +193,12 @@ def _named(track: Track) -> Text:
 
 
 def _failures_table(failures: Sequence[Failure]) -> Table:
-    table = Table(title="failures", title_justify="left", pad_edge=False)
-    for name in ("file", "stage", "reason"):
-        table.add_column(name, overflow="fold")
-    for failure in failures:
-        table.add_row(Text(failure.uri), failure.stage, Text(failure.reason))
+    rows = [(failure.uri, failure.stage, failure.reason) for failure in failures]
+    return _table(("file", "stage", "reason"), rows, title="failures")
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    table = Table(*(Column(name, overflow="fold") for name in names), title=title, title_justify="left", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table

@@ -149,13 +149,9 @@ class QueryIn(ExampleIn):
 class ContextIn(Strict):
     """What plays before the results, oldest first, and how far apart the tracks of one artist or album must stand."""
 
-    previous: list[Name] = Field(default_factory=list, max_length=MAX_PREVIOUS)
+    previous: tuple[Name, ...] = Field(default_factory=tuple, max_length=MAX_PREVIOUS)
     artist_gap: int = ranged(0, 0, MAX_GAP)
     album_gap: int = ranged(0, 0, MAX_GAP)
-
-    def as_context(self) -> QueueContext:
-        """The context as `retrieval` takes it."""
-        return QueueContext(tuple(self.previous), self.artist_gap, self.album_gap)
 
 
 class MaxPerIn(Strict):
@@ -175,11 +171,6 @@ class DiversityIn(Strict):
         default=False, description="leave out other versions of a track that is in already, or an example"
     )
     csls: bool = Field(default=False, description="rank tracks lower that are near everything")
-
-    def as_diversity(self) -> Diversity:
-        """The wish as `retrieval` takes it."""
-        max_per = self.max_per.model_dump(exclude_none=True)
-        return Diversity(self.mmr, self.candidates, max_per, self.fold_duplicates, self.csls)
 
 
 class MediaSearch(Strict):
@@ -216,8 +207,8 @@ class MediaSearch(Strict):
             filter=self.filter,
             exclude=tuple(self.exclude),
             include_seed=self.include_seed,
-            context=None if self.context is None else self.context.as_context(),
-            diversity=None if self.diversity is None else self.diversity.as_diversity(),
+            context=None if self.context is None else QueueContext(**self.context.model_dump()),
+            diversity=None if self.diversity is None else Diversity(**self.diversity.model_dump(exclude_none=True)),
             score_threshold=self.score_threshold,
             limit=self.limit,
             cursor=self.cursor,

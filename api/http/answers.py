@@ -1,6 +1,8 @@
 """What goes out over HTTP alone: pages, batches, what became of uploads, jobs."""
 
-from typing import Literal
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -76,20 +78,10 @@ class JobOut(BaseModel):
 
 def job_out(job: Job, failures: list[Failure]) -> JobOut:
     """A job with its failures for callers."""
-    return JobOut(
-        id=job.id,
-        kind=job.kind,
-        state=job.state,
-        source=job.source,
-        counts=dict(job.counts),
-        started_at=job.started_at.isoformat(),
-        finished_at=None if job.finished_at is None else job.finished_at.isoformat(),
-        failures=[failure_out(failure) for failure in failures],
-    )
+    return JobOut(**_shown(job), failures=[FailureOut(**_shown(failure)) for failure in failures])
 
 
-def failure_out(failure: Failure) -> FailureOut:
-    """A failure for callers."""
-    return FailureOut(
-        uri=failure.uri, stage=failure.stage, reason=failure.reason, failed_at=failure.failed_at.isoformat()
-    )
+def _shown(record: Job | Failure) -> dict[str, Any]:
+    """Its fields, moments in ISO 8601."""
+    fields = asdict(record).items()
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields}

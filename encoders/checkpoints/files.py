@@ -27,16 +27,7 @@ _NAMED_AT_MOST = 3
 _STEP_COUNTER = ".num_batches_tracked"
 
 # What PyTorch's restricted unpickler raises on damaged files, beside its own error.
-_DAMAGE = (
-    SafetensorError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-)
+_DAMAGE = (SafetensorError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 class _Inert:

@@ -108,8 +108,7 @@ def _input(source: Path | bytes, name: str) -> str | IO[bytes]:
         try:
             status = source.stat()
         except (OSError, ValueError) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            raise UnreadableMediaError(name, reason.lower()) from error
+            raise UnreadableMediaError(name, (getattr(error, "strerror", None) or str(error)).lower()) from error
         if not stat.S_ISREG(status.st_mode):
             reason = "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
             raise UnreadableMediaError(name, reason)

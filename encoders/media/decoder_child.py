@@ -9,6 +9,7 @@ import math
 import resource
 import sys
 import time
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,33 +20,24 @@ from encoders.errors import MediaError, UnreadableMediaError
 from encoders.media.decode import MediaLimits, decode
 
 
-class _Warnings(logging.Handler):
-    """Keeps what is logged, for the answer."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
 def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: int) -> None:
     """Answer one request after the other, each within so much CPU time, all within so much address space."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    warnings = _Warnings()
+    warnings = BufferingHandler(sys.maxsize)
+    warnings.setLevel(logging.WARNING)
     logging.getLogger().addHandler(warnings)
     while line := requests.readline():
         _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + cpu_s)
         request = json.loads(line)
         source = Path(request["path"]) if "path" in request else requests.read(request["size"])
         answer, waveforms = _answer(source, request, memory_bytes)
-        answers.write(json.dumps(answer | {"warnings": warnings.messages}).encode() + b"\n")
+        answer["warnings"] = [record.getMessage() for record in warnings.buffer]
+        answers.write(json.dumps(answer).encode() + b"\n")
         for waveform in waveforms:
             answers.write(waveform.data)
         answers.flush()
-        warnings.messages.clear()
+        warnings.flush()
 
 
 def _limit(kind: int, value: int) -> None:

@@ -25,14 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from encoders.errors import (
-    MediaError,
-    NoAudioError,
-    SilentAudioError,
-    TooLongError,
-    TooShortError,
-    UnreadableMediaError,
-)
+from encoders.errors import MediaError, UnreadableMediaError
 from encoders.media.decode import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 
 if TYPE_CHECKING:
@@ -45,10 +38,7 @@ logger = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20  # what Linux grants everybody: a third faster than its usual 64 KiB
 _LAST_WORDS = 4096
-_REFUSALS: dict[str, type[MediaError]] = {
-    error.__name__: error
-    for error in (UnreadableMediaError, NoAudioError, TooShortError, TooLongError, SilentAudioError)
-}
+_REFUSALS = {kind.__name__: kind for kind in MediaError.__subclasses__()}
 
 
 class DecoderProcess:

@@ -55,10 +55,7 @@ class Mixdown:
         """Build ``abuffer → mono average → one resampler and sink per rate`` for this frame's format."""
         self._graph = graph = Graph()
         source = graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format.name,
-            layout=frame.layout.name,
-            time_base=frame.time_base,
+            sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=frame.time_base
         )
         channels = frame.layout.nb_channels
         average = "+".join(f"{1 / channels!r}*c{channel}" for channel in range(channels))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from encoders.training.corpus import Crops
+
 PROJECTION_DIM = 64
 _CUT = (0.35, 0.65)
 
@@ -34,20 +36,6 @@ Augment = Callable[[Tensor, Generator], Tensor]
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Crops [batch, …] → embeddings [batch, dim] and whatever else the network tells."""
-
-
-class Crops(Protocol):
-    """Tracks to cut windows from: waveforms, or features."""
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Length of each track, int64 [n]."""
-
-    def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
-        """Float32 [n, …] from these tracks at these offsets."""
-
-    @property
-    def per_second(self) -> float:
-        """Length of a second."""
 
 
 @dataclass(frozen=True, kw_only=True)

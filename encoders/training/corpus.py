@@ -92,10 +92,7 @@ def prepare(
         except MediaError as error:
             return Prepared(key, None, error.reason)
 
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        (directory / _MANIFEST).open("a", encoding="utf-8") as manifest,
-    ):
+    with ThreadPoolExecutor(threads) as pool, (directory / _MANIFEST).open("a", encoding="utf-8") as manifest:
         for prepared in pool.map(prepare_one, sources):
             track = prepared.track
             clash = _clash(track, seen, holders) if track is not None else None
@@ -144,30 +141,38 @@ def read_corpus(directory: Path) -> list[CorpusTrack]:
 
 
 @dataclass(frozen=True)
-class Waveforms:
-    """Decoded tracks in one array: int16 [samples], track i is ``samples[starts[i]:starts[i + 1]]``."""
+class Crops:
+    """Tracks in one array, to cut windows from: waveforms, or features.
 
-    samples: Tensor
+    Attributes
+    ----------
+    values : [length of all tracks, …]; track i is ``values[starts[i]:starts[i + 1]]``
+    per_second : length of a second
+    """
+
+    values: Tensor
     starts: NDArray[np.int64]
-    sample_rate: int
-
-    @property
-    def per_second(self) -> float:
-        """Samples of a second."""
-        return self.sample_rate
+    per_second: float
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def lengths(self) -> NDArray[np.int64]:
-        """Samples of each track, int64 [n]."""
+        """Length of each track, int64 [n]."""
         return np.diff(self.starts)
 
     def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
-        """Float32 [n, length] from these tracks at these offsets (samples), on the device of `samples`."""
-        first = torch.from_numpy(self.starts[tracks] + offsets).to(self.samples.device)
-        rows = first[:, None] + torch.arange(length, device=self.samples.device)
-        return self.samples[rows].float() / 32_768
+        """Float32 [n, length, …] from these tracks at these offsets, on the device of `values`."""
+        first = torch.from_numpy(self.starts[tracks] + offsets).to(self.values.device)
+        return self.values[first[:, None] + torch.arange(length, device=self.values.device)].float()
+
+
+class Waveforms(Crops):
+    """Decoded tracks, int16 [samples]; crops are float32 [n, length]."""
+
+    def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
+        """In [-1, 1]."""
+        return super().crops(tracks, offsets, length) / 32_768
 
 
 def load_waveforms(

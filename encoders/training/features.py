@@ -13,13 +13,12 @@ import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
-from encoders.training.corpus import decoded
+from encoders.training.corpus import Crops, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,30 +43,16 @@ class FrontEnd(Protocol):
         """Waveforms float32 [batch, samples] → features [batch, bins, 1 + samples // hop_length]."""
 
 
-@dataclass(frozen=True)
-class Features:
-    """Tracks as features in one array: float16 [frames, bins], track i is ``frames[starts[i]:starts[i + 1]]``."""
-
-    frames: Tensor
-    starts: NDArray[np.int64]
-    per_second: float
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
+class Features(Crops):
+    """Tracks as features, float16 [frames, bins]; crops are float32 [n, bins, length]."""
 
     def part(self, first: int, last: int) -> Features:
         """Only the tracks from `first` up to before `last`, in the same array."""
-        return Features(self.frames, self.starts[first : last + 1], self.per_second)
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Frames of each track, int64 [n]."""
-        return np.diff(self.starts)
+        return Features(self.values, self.starts[first : last + 1], self.per_second)
 
     def crops(self, tracks: NDArray[np.int64], offsets: NDArray[np.int64], length: int) -> Tensor:
-        """Float32 [n, bins, length] from these tracks at these offsets (frames), on the device of `frames`."""
-        first = torch.from_numpy(self.starts[tracks] + offsets).to(self.frames.device)
-        rows = first[:, None] + torch.arange(length, device=self.frames.device)
-        return self.frames[rows].float().mT
+        """Frames side by side."""
+        return super().crops(tracks, offsets, length).mT
 
 
 def load_features(directory: Path, tracks: Sequence[CorpusTrack], network: FrontEnd) -> Features:

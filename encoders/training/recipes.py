@@ -227,7 +227,8 @@ def train_tagger(
     msd, mtt = (load_encoder(teacher, weights_dir=weights_dir) for teacher in TEACHERS)
     labels, unseen = parted_labels(label(corpus.directory, corpus.all, msd, mtt), corpus)
     torch.manual_seed(settings.seed)
-    features = load_features(corpus.directory, corpus.all, _network(spec))
+    network: Any = spec.build()
+    features = load_features(corpus.directory, corpus.all, network)
     heard, judged = _parted(features, corpus)
     frames = 1 + round(spec.window_length / spec.sample_rate * features.per_second)
     labels = long_enough(heard, labels, frames)
@@ -240,15 +241,15 @@ def train_tagger(
         areas = roc_auc(predicted, unseen.scores >= thresholds(labels.scores))
         return None if np.isnan(areas).all() else float(np.nanmean(areas))
 
-    untrained = auc(_network(spec))
+    untrained = auc(spec.build())
     taught = labels
     if taught_by is not None:
-        earlier = _network(TAGGING)
+        earlier = TAGGING.build()
         load_into(earlier, read_checkpoint(taught_by))
         taught = taught_by_both(labels, tag_logits(earlier, heard, labels, window_frames=frames))
     for number in range(1, rounds + 1):
         torch.manual_seed(settings.seed + number)
-        network = _network(spec)
+        network = spec.build()
         training = NoisyStudentTraining(
             network, heard, taught, settings, out / f"round{number}", window_frames=frames, device=device
         )
@@ -280,10 +281,6 @@ def join(corpus: Split, out: Path, *, weights_dir: Path) -> Path:
             mean, scale = tracks.mean(dim=0), tracks.std(dim=0).clamp(min=_MIN_DEVIATION)
             load_into(part, {**part.state_dict(), "mean": mean, "scale": scale})
     return _save(SOUNDALIKE, joined, corpus, None, out)
-
-
-def _network(spec: EncoderSpec) -> Any:
-    return spec.build()
 
 
 def _embedding(forward: Any, device: torch.device, crops: Tensor) -> Tensor:

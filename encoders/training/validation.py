@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from encoders.training.contrastive import Crops
+    from encoders.training.corpus import Crops
 
 WINDOWS_A_HALF = 8
 MIN_EITHER = 10

@@ -98,25 +98,24 @@ def track_changes(*, connection: Connection, after: int) -> Iterator[Row[Any]]:
     return _stream(connection, statement)
 
 
-def tag_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
-    """Rows of (tag, track_id, score) of tracks with a revision beyond `after`, up to `until`."""
-    return _of_changed(connection, select(tags.c.tag, tags.c.track_id, tags.c.score), tags, after, until)
+def named_changes(family: str, *, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (name, track_id, number) of tracks with a revision beyond `after`, up to `until`.
 
-
-def language_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
-    """Rows of (language, track_id, ratio) of tracks with a revision beyond `after`, up to `until`."""
-    statement = select(languages.c.language, languages.c.track_id, languages.c.ratio)
-    return _of_changed(connection, statement, languages, after, until)
-
-
-def chord_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
-    """Rows of (chord, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
-    return _of_changed(connection, _shares(chords), chords, after, until)
-
-
-def section_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
-    """Rows of (section, track_id, share of the time) of tracks with a revision beyond `after`, up to `until`."""
-    return _of_changed(connection, _shares(sections), sections, after, until)
+    The family is ``tags`` (number: the score), ``language`` (the ratio), ``chords`` or ``sections`` (the share of the
+    time).
+    """
+    if family == "tags":
+        return _of_changed(connection, select(tags.c.tag, tags.c.track_id, tags.c.score), tags, after, until)
+    if family == "language":
+        columns = languages.c.language, languages.c.track_id, languages.c.ratio
+        return _of_changed(connection, select(*columns), languages, after, until)
+    spans = chords if family == "chords" else sections
+    shares = (
+        select(spans.c.label, spans.c.track_id, share_of_time(spans).label("share"))
+        .where(tracks.c.duration_s > 0)
+        .group_by(spans.c.track_id, spans.c.label, tracks.c.duration_s)
+    )
+    return _of_changed(connection, shares, spans, after, until)
 
 
 def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
@@ -129,14 +128,6 @@ def share_of_time(spans: Table) -> ColumnElement[float]:
     """The share that a group of one track's spans has of its time."""
     share = func.least(func.sum(spans.c.end_s - spans.c.start_s) / tracks.c.duration_s, 1.0)
     return cast(func.round(cast(share, Numeric), SHARE_DECIMALS), Double)
-
-
-def _shares(spans: Table) -> Select[Any]:
-    return (
-        select(spans.c.label, spans.c.track_id, share_of_time(spans).label("share"))
-        .where(tracks.c.duration_s > 0)
-        .group_by(spans.c.track_id, spans.c.label, tracks.c.duration_s)
-    )
 
 
 def _of_changed(

@@ -32,7 +32,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TRACK_FIELDS = tuple(Track.__annotations__)
-_TRACK_COLUMNS = tuple(tracks.c[name] for name in TRACK_FIELDS)
+_LIVE = select(*(tracks.c[name] for name in TRACK_FIELDS)).where(tracks.c.deleted_at.is_(None))
 
 
 class Catalog:
@@ -99,22 +99,19 @@ class Catalog:
         UnknownTrackError
             If there is none; carries the nearest keys.
         """
-        found = self._tracks(select(*_TRACK_COLUMNS).where(tracks.c.key == key, tracks.c.deleted_at.is_(None)))
+        found = self._tracks(_LIVE.where(tracks.c.key == key))
         if not found:
             raise UnknownTrackError(key, self.nearest_keys(key))
         return found[0]
 
     def track_at(self, uri: str) -> Track | None:
         """The live track whose audio lies at `uri`, if any."""
-        found = self._tracks(select(*_TRACK_COLUMNS).where(tracks.c.uri == uri, tracks.c.deleted_at.is_(None)))
+        found = self._tracks(_LIVE.where(tracks.c.uri == uri))
         return found[0] if found else None
 
     def tracks_by_id(self, track_ids: Sequence[int]) -> dict[int, Track]:
         """Live tracks by id; ids that are unknown or deleted are absent."""
-        statement = select(*_TRACK_COLUMNS).where(
-            tracks.c.id == func.any(list(track_ids)), tracks.c.deleted_at.is_(None)
-        )
-        return {track.id: track for track in self._tracks(statement)}
+        return {track.id: track for track in self._tracks(_LIVE.where(tracks.c.id == func.any(list(track_ids))))}
 
     def ids_by_key(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of live tracks by key; unknown keys are absent."""
@@ -126,8 +123,7 @@ class Catalog:
             statement = select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text)).where(
                 tracks.c.key == func.any(array), tracks.c.deleted_at.is_(None)
             )
-            with self.engine.connect() as connection:
-                found: dict[str, int] = json.loads(connection.execute(statement).scalar() or "{}")
+            found: dict[str, int] = json.loads(self._value(statement) or "{}")
             return found.items()
 
         return dict(_in_pieces(read, list(keys)))
@@ -136,16 +132,12 @@ class Catalog:
         """Labels of these tracks by id, deleted ones included: they may have been found a moment ago."""
         columns = select(tracks.c.id, tracks.c.key, tracks.c.artist, tracks.c.album)
 
-        def read(some: Sequence[int]) -> Sequence[Any]:
-            with self.engine.connect() as connection:
-                return connection.execute(columns.where(tracks.c.id == func.any(some))).all()
-
-        rows = _in_pieces(read, track_ids.tolist())
+        rows = _in_pieces(lambda some: self._rows(columns.where(tracks.c.id == func.any(some))), track_ids.tolist())
         return {track_id: Labels(key, artist, album) for track_id, key, artist, album in rows}
 
     def list_tracks(self, *, after_id: int, limit: int, condition: Condition | None = None) -> list[Track]:
         """Live tracks in order of id, from the one after `after_id`; only those that meet the condition."""
-        statement = select(*_TRACK_COLUMNS).where(tracks.c.id > after_id, tracks.c.deleted_at.is_(None))
+        statement = _LIVE.where(tracks.c.id > after_id)
         if condition is not None:
             statement = statement.where(holds(condition))
         return self._tracks(statement.order_by(tracks.c.id).limit(limit))
@@ -158,8 +150,7 @@ class Catalog:
             .order_by(KEY_TEXT.op("<->")(key), tracks.c.key)
             .limit(limit)
         )
-        with self.engine.connect() as connection:
-            return list(connection.execute(statement).scalars())
+        return [key for (key,) in self._rows(statement)]
 
     def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
         """Tag scores in [0, 1] by track, highest first."""
@@ -169,9 +160,8 @@ class Catalog:
             .order_by(tags.c.track_id, tags.c.score.desc(), tags.c.tag)
         )
         scores: dict[int, dict[str, float]] = {track_id: {} for track_id in track_ids}
-        with self.engine.connect() as connection:
-            for row in connection.execute(statement):
-                scores[row.track_id][row.tag] = row.score
+        for row in self._rows(statement):
+            scores[row.track_id][row.tag] = row.score
         return scores
 
     def tempos_of(self, track_ids: Sequence[int]) -> dict[int, float]:
@@ -179,17 +169,15 @@ class Catalog:
         statement = select(rhythm.c.track_id, rhythm.c.tempo).where(
             rhythm.c.track_id == func.any(list(track_ids)), rhythm.c.tempo.is_not(None)
         )
-        with self.engine.connect() as connection:
-            return {row.track_id: row.tempo for row in connection.execute(statement)}
+        return {row.track_id: row.tempo for row in self._rows(statement)}
 
     def fingerprints_of(self, track_ids: Sequence[int]) -> dict[int, NDArray[np.int32]]:
         """Chromaprint fingerprints, int32 [≥ 1], by track; tracks without one, or too short for one, are absent."""
         statement = select(fingerprints).where(
             fingerprints.c.track_id == func.any(list(track_ids)), func.octet_length(fingerprints.c.words) > 0
         )
-        with self.engine.connect() as connection:
-            rows = connection.execute(statement)
-            return {row.track_id: np.frombuffer(row.words, WORD_DTYPE).astype(np.int32) for row in rows}
+        rows = self._rows(statement)
+        return {row.track_id: np.frombuffer(row.words, WORD_DTYPE).astype(np.int32) for row in rows}
 
     def track_vector(self, track_id: int, space: str) -> NDArray[np.float32]:
         """The track's embedding, float32 [dim].
@@ -199,9 +187,8 @@ class Catalog:
         MissingEmbeddingError
             If the track was never encoded in this space.
         """
-        statement = select(embeddings.c.vector).where(whole_track(space), embeddings.c.track_id == track_id)
-        with self.engine.connect() as connection:
-            vector = connection.execute(statement).scalar()
+        of_track = embeddings.c.track_id == track_id
+        vector = self._value(select(embeddings.c.vector).where(whole_track(space), of_track))
         if vector is None:
             raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
         return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
@@ -219,16 +206,15 @@ class Catalog:
             .where(embeddings.c.encoder_version == encoder_version)
             .group_by(embeddings.c.track_id)
         )
-        with self.engine.connect() as connection:
-            return {
-                track_id: TrackSegments(
-                    track_id,
-                    np.array(starts_s),
-                    np.array(ends_s),
-                    np.frombuffer(vectors, VECTOR_DTYPE).reshape(len(starts_s), -1).astype(np.float32),
-                )
-                for track_id, vectors, starts_s, ends_s in connection.execute(statement)
-            }
+        return {
+            track_id: TrackSegments(
+                track_id,
+                np.array(starts_s),
+                np.array(ends_s),
+                np.frombuffer(vectors, VECTOR_DTYPE).reshape(len(starts_s), -1).astype(np.float32),
+            )
+            for track_id, vectors, starts_s, ends_s in self._rows(statement)
+        }
 
     def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
         """What is known of the live tracks with these keys, by key: enough to tell which files need no analysis."""
@@ -242,28 +228,22 @@ class Catalog:
             .add_columns(tracks.c.duration_s, func.coalesce(versions, literal_column("'{}'::jsonb")))
             .where(tracks.c.key == func.any(list(keys)), tracks.c.deleted_at.is_(None))
         )
-        with self.engine.connect() as connection:
-            return {row.key: StoredTrack(*row[1:]) for row in connection.execute(statement)}
+        return {row.key: StoredTrack(*row[1:]) for row in self._rows(statement)}
 
     def count(self) -> int:
         """Number of live tracks."""
-        with self.engine.connect() as connection:
-            return connection.execute(
-                select(func.count()).select_from(tracks).where(tracks.c.deleted_at.is_(None))
-            ).scalar_one()
+        live = select(func.count()).select_from(tracks).where(tracks.c.deleted_at.is_(None))
+        return int(self._value(live))
 
     # Following by revision -----------------------------------------------------------------------------------------
 
     def revision(self) -> int:
         """The newest committed revision; 0 in an empty catalogue."""
-        with self.engine.connect() as connection:
-            return int(connection.execute(select(func.coalesce(func.max(tracks.c.revision), 0))).scalar_one())
+        return int(self._value(select(func.coalesce(func.max(tracks.c.revision), 0))))
 
     def changed_ids(self, *, after: int) -> tuple[int, list[int]]:
         """The newest committed revision, and the tracks with a revision beyond `after`, deleted ones among them."""
-        statement = select(tracks.c.id, tracks.c.revision).where(tracks.c.revision > after)
-        with self.engine.connect() as connection:
-            rows = list(connection.execute(statement))
+        rows = self._rows(select(tracks.c.id, tracks.c.revision).where(tracks.c.revision > after))
         return max((row.revision for row in rows), default=after), [row.id for row in rows]
 
     def encoder_version(self, space: str) -> str | None:
@@ -275,8 +255,8 @@ class Catalog:
             .order_by(tracks.c.revision.desc())
             .limit(1)
         )
-        with self.engine.connect() as connection:
-            return connection.execute(statement).scalar()
+        version: str | None = self._value(statement)
+        return version
 
     def dim(self, space: str, encoder_version: str) -> int:
         """The size of the vectors that this version wrote to `space`; 0 when there is none."""
@@ -285,8 +265,7 @@ class Catalog:
             .where(whole_track(space), embeddings.c.encoder_version == encoder_version)
             .limit(1)
         )
-        with self.engine.connect() as connection:
-            return int(connection.execute(statement).scalar() or 0) // VECTOR_DTYPE.itemsize
+        return int(self._value(statement) or 0) // VECTOR_DTYPE.itemsize
 
     def spaces(self) -> dict[str, dict[str, int]]:
         """Live tracks counted by space and encoder version."""
@@ -297,9 +276,8 @@ class Catalog:
             .order_by(embeddings.c.space)
         )
         counts: dict[str, dict[str, int]] = {}
-        with self.engine.connect() as connection:
-            for row in connection.execute(statement):
-                counts.setdefault(row.space, {})[row.encoder_version] = row.n
+        for row in self._rows(statement):
+            counts.setdefault(row.space, {})[row.encoder_version] = row.n
         return counts
 
     @contextmanager
@@ -309,9 +287,17 @@ class Catalog:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
-    def _tracks(self, statement: Select[Any]) -> list[Track]:
+    def _rows(self, statement: Select[Any]) -> Sequence[Any]:
         with self.engine.connect() as connection:
-            return [Track(*row) for row in connection.execute(statement)]
+            return connection.execute(statement).all()
+
+    def _value(self, statement: Select[Any]) -> Any:
+        """The first column of the first row; none where there is no row."""
+        with self.engine.connect() as connection:
+            return connection.execute(statement).scalar()
+
+    def _tracks(self, statement: Select[Any]) -> list[Track]:
+        return [Track(*row) for row in self._rows(statement)]
 
 
 def _in_pieces(read: Callable[[Sequence[T]], Iterable[R]], asked: Sequence[T]) -> Iterator[R]:

@@ -17,6 +17,7 @@ from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.significance import bootstrap
 from retrieval.evaluation.ranking import Ranking, rank
+from retrieval.evaluation.results.files import EvaluatedRun
 from retrieval.evaluation.results.runs import Evaluation, StepTimer, Subject
 from retrieval.evaluation.worst import metric_of_worst, worst_queries, worst_rows
 
@@ -48,24 +49,6 @@ class Options:
     popularity: Mapping[str, int] | None = None
     warnings: Sequence[str] = ()
     seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class EvaluatedRun:
-    """An evaluation with what it was made from.
-
-    Attributes
-    ----------
-    query_ids : of the n queries
-    per_query : float64 [n] by metric, those of `listwise` among them; NaN where a query has no value
-    ranking : the answers
-    """
-
-    evaluation: Evaluation
-    query_ids: Sequence[str]
-    per_query: Mapping[str, NDArray[np.float64]]
-    relevant: NDArray[np.int64]
-    ranking: Ranking
 
 
 @contextmanager

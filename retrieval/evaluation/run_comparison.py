@@ -6,7 +6,6 @@ a run does not answer scores 0 (trec_eval -c); one that nobody judged does not c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,24 +13,15 @@ import numpy as np
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.measures import metrics
 from retrieval.evaluation.measures.significance import compare
+from retrieval.evaluation.results.files import ComparedRuns
 from retrieval.evaluation.results.runs import RunComparison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from retrieval.evaluation.inputs.pairs import Pairs
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedRuns:
-    """A comparison with its values: float64 [n] by metric, of the first run and of the second."""
-
-    comparison: RunComparison
-    query_ids: Sequence[str]
-    first: Mapping[str, NDArray[np.float64]]
-    second: Mapping[str, NDArray[np.float64]]
 
 
 def compare_runs(

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
-from sqlalchemy import Connection, Row
 
 from retrieval.catalog import changes
 from retrieval.catalog.conditions import FIXED_KEYS, NUMBER_KEYS, RHYTHM_TEXT_KEYS, TEXT_KEYS
@@ -51,7 +50,7 @@ class Attributes:
                     deleted.append(as_track_ids([row.id for row in rows if row.deleted]))
                     additions += self._of_tracks([row for row in rows if not row.deleted])
                     until = rows[-1].revision
-                additions += self._derived(connection, until)
+                additions += self._derived(connection=connection, after=self.revision, until=until)
             self._apply(np.concatenate(changed), np.concatenate(deleted), additions)
             self.revision = until
 
@@ -75,36 +74,25 @@ class Attributes:
         # A new bitmap: whoever still holds the old one has a set that does not change under way.
         self._live = (self._live | bitmap(changed)) - bitmap(deleted)
 
-    def _of_tracks(self, rows: Sequence[Row[Any]]) -> Iterator[_Addition]:
+    def _of_tracks(self, rows: Sequence[Any]) -> Iterator[_Addition]:
         track_ids = as_track_ids([row.id for row in rows])
         for key, name in TEXT_KEYS.items():
             yield self._texts(key, track_ids, [getattr(row, name) for row in rows])
         for key in NUMBER_KEYS:
             yield self._numbers(key, track_ids, [getattr(row, key) for row in rows])
-        numbers: dict[str, list[tuple[int, float]]] = {}
-        texts: dict[str, list[tuple[int, str]]] = {}
+        own: dict[tuple[str, bool], list[tuple[int, Any]]] = {}
         for row in rows:
             for path, value in leaves(row.metadata):
-                if isinstance(value, str):
-                    texts.setdefault(path, []).append((row.id, value))
-                else:
-                    numbers.setdefault(path, []).append((row.id, value))
-        for path, values in numbers.items():
-            ids = as_track_ids([track_id for track_id, _ in values])
-            yield self._numbers(f"meta.{path}", ids, [number for _, number in values])
-        for path, words in texts.items():
-            ids = as_track_ids([track_id for track_id, _ in words])
-            yield self._texts(f"meta.{path}", ids, [word for _, word in words])
+                own.setdefault((path, isinstance(value, str)), []).append((row.id, value))
+        for (path, is_text), entries in own.items():
+            ids = as_track_ids([track_id for track_id, _ in entries])
+            add = self._texts if is_text else self._numbers
+            yield add(f"meta.{path}", ids, [value for _, value in entries])
 
-    def _derived(self, connection: Connection, until: int) -> Iterator[_Addition]:
-        for family, changed in (
-            ("tags", changes.tag_changes),
-            ("language", changes.language_changes),
-            ("chords", changes.chord_changes),
-            ("sections", changes.section_changes),
-        ):
-            yield from self._by_name(family, changed(connection=connection, after=self.revision, until=until))
-        for rows in _chunks(changes.rhythm_changes(connection=connection, after=self.revision, until=until)):
+    def _derived(self, **changed: Any) -> Iterator[_Addition]:
+        for family in ("tags", "language", "chords", "sections"):
+            yield from self._by_name(family, changes.named_changes(family, **changed))
+        for rows in _chunks(changes.rhythm_changes(**changed)):
             track_ids = as_track_ids([row.track_id for row in rows])
             yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
             for key in RHYTHM_TEXT_KEYS:

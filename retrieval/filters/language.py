@@ -78,10 +78,7 @@ def _kind(clause: Any) -> str:
     return "condition" if is_condition else "filter"
 
 
-Clause = Annotated[
-    Annotated[Condition, Tag("condition")] | Annotated["Filter", Tag("filter")],
-    Discriminator(_kind),
-]
+Clause = Annotated[Annotated[Condition, Tag("condition")] | Annotated["Filter", Tag("filter")], Discriminator(_kind)]
 
 
 class Filter(_Strict):

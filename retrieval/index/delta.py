@@ -12,9 +12,15 @@ from retrieval.index.ascending import contained
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from retrieval.catalog.records import IndexChange
     from retrieval.index.faiss_threads import Found
+
+    Content = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+    """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2], a row each."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,6 @@ class Delta:
         """Rows that can be found."""
         return int(self.alive.sum())
 
-    @property
-    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """Tracks, vectors and spans of all rows."""
-        return self.track_ids, self.vectors, self.spans_s
-
     def rows_of(self, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The living rows of these tracks, which ascend."""
         return np.flatnonzero(self.alive & contained(self.track_ids, track_ids))
@@ -85,3 +86,14 @@ class Delta:
     def _numbers(self) -> NDArray[np.int64]:
         """The rows' own, −1 for those that were written over."""
         return np.where(self.alive, np.arange(len(self)), -1)
+
+
+def content_of(changes: Sequence[IndexChange], dim: int) -> Content:
+    """The rows of tracks that have vectors, in their order."""
+    counts = [len(change.spans_s) for change in changes]
+    track_ids = np.repeat(np.array([change.track_id for change in changes], np.int64), counts)
+    vectors, spans_s = np.empty((len(track_ids), dim), np.float32), np.empty((len(track_ids), 2), np.float32)
+    for change, end in zip(changes, np.cumsum(counts), strict=True):
+        vectors[end - len(change.spans_s) : end] = change.vectors
+        spans_s[end - len(change.spans_s) : end] = change.spans_s
+    return track_ids, vectors, spans_s

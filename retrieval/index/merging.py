@@ -13,25 +13,21 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
 from retrieval.catalog.changes import index_changes
 from retrieval.catalog.records import IndexChange
 from retrieval.errors import IndexMismatchError, RetrievalError
+from retrieval.index.delta import content_of
 from retrieval.index.snapshots import CURRENT, Manifest, build_snapshot, current_manifest, exclusive
 from retrieval.index.space import newest_encoder_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
+    from retrieval.index.delta import Content
     from retrieval.index.space import SpaceIndex
     from retrieval.index.view import LocalView
-
-    Content = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
-    """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2], a row each."""
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +142,7 @@ def _rebuilt(index: SpaceIndex) -> RebuildReport:
             revision,
         )
         (index.directory / CURRENT).unlink()
-    manifest = _write(index, version, dim, revision, _content(rows, dim))
+    manifest = _write(index, version, dim, revision, content_of(rows, dim))
     if others:
         logger.warning(
             "space %s: %d tracks of another encoder version than %s left out; index them again",
@@ -155,16 +151,6 @@ def _rebuilt(index: SpaceIndex) -> RebuildReport:
             version,
         )
     return RebuildReport(manifest, others)
-
-
-def _content(changes: Sequence[IndexChange], dim: int) -> Content:
-    counts = [len(change.spans_s) for change in changes]
-    track_ids = np.repeat(np.array([change.track_id for change in changes], np.int64), counts)
-    vectors, spans_s = np.empty((len(track_ids), dim), np.float32), np.empty((len(track_ids), 2), np.float32)
-    for change, end in zip(changes, np.cumsum(counts), strict=True):
-        vectors[end - len(change.spans_s) : end] = change.vectors
-        spans_s[end - len(change.spans_s) : end] = change.spans_s
-    return track_ids, vectors, spans_s
 
 
 def _write(index: SpaceIndex, encoder_version: str, dim: int, revision: int, content: Content) -> Manifest:

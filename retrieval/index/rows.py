@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from retrieval.index.ascending import contained, distinct, places
-from retrieval.index.delta import Delta
+from retrieval.index.delta import Delta, content_of
 from retrieval.index.protocol import Matching
 
 if TYPE_CHECKING:
@@ -174,16 +174,7 @@ class Rows:
         if not len(gone):
             return self.delta
         delta = self.delta if self.delta.vectors.shape[1] == self.dim else Delta.empty(self.dim)
-        changes = [change for change in written if change.vectors is not None]
-        if not changes:
-            return delta.written(gone, *Delta.empty(self.dim).rows)
-        counts = [len(change.vectors) for change in changes if change.vectors is not None]
-        return delta.written(
-            gone,
-            np.repeat(np.array([change.track_id for change in changes], np.int64), counts),
-            np.concatenate([change.vectors for change in changes if change.vectors is not None]).astype(np.float32),
-            np.concatenate([change.spans_s for change in changes]).astype(np.float32),
-        )
+        return delta.written(gone, *content_of(written, self.dim))
 
 
 class ViewSelection:

@@ -7,7 +7,6 @@ them by reason.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,36 +17,6 @@ from retrieval.search.recommend import score_of
 Groups = Sequence[str | None]
 ArtistAlbum = tuple[str | None, str | None]
 """Artist and album; none where unknown, which is like nothing."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What plays before the candidates, and how far apart the tracks of one artist or album must stand.
-
-    Attributes
-    ----------
-    previous : the tracks played last, oldest first
-    artist_gap, album_gap : an artist (album) must not occur among that many tracks before; 0 allows anything
-    """
-
-    previous: Sequence[ArtistAlbum] = ()
-    artist_gap: int = 0
-    album_gap: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Queue:
-    """Candidates in the order in which they play.
-
-    Attributes
-    ----------
-    positions : int64 [≤ limit]
-    left_out : candidates that had a turn and never played, by the gap that kept them from it (``artist_gap``,
-        ``album_gap``)
-    """
-
-    positions: NDArray[np.int64]
-    left_out: Mapping[str, int]
 
 
 def mmr(
@@ -111,8 +80,10 @@ def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tup
     return kept, dict(dropped)
 
 
-def queue(candidates: Sequence[ArtistAlbum], context: Context, *, limit: int) -> Queue:
-    """Let the candidates play in an order that keeps the context's gaps.
+def queue(
+    candidates: Sequence[ArtistAlbum], previous: Sequence[ArtistAlbum], gaps: tuple[int, int], *, limit: int
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Let the candidates play in an order that keeps gaps between the tracks of one artist, and of one album.
 
     Every slot takes the best candidate that may stand there. One that may not waits for a later slot, and comes before
     all worse ones then. The queue ends at the limit, or when no candidate that is left may stand next.
@@ -120,13 +91,20 @@ def queue(candidates: Sequence[ArtistAlbum], context: Context, *, limit: int) ->
     Parameters
     ----------
     candidates : best first
+    previous : the tracks played last, oldest first
+    gaps : an artist, and an album, must not occur among that many tracks before; 0 allows anything
+
+    Returns
+    -------
+    int64 [≤ limit], positions in the order in which they play, and the number of candidates that had a turn and never
+    played, by the gap that kept them from it (``artist_gap``, ``album_gap``)
     """
     tracks = [(folded(artist), folded(album)) for artist, album in candidates]
-    played = [(folded(artist), folded(album)) for artist, album in context.previous]
+    played = [(folded(artist), folded(album)) for artist, album in previous]
     remaining, positions, refused = list(range(len(tracks))), list[int](), dict[int, str]()
     while len(positions) < limit:
-        artists = {artist for artist, _ in _last(played, context.artist_gap)} - {None}
-        albums = {album for _, album in _last(played, context.album_gap)} - {None}
+        artists = {artist for artist, _ in _last(played, gaps[0])} - {None}
+        albums = {album for _, album in _last(played, gaps[1])} - {None}
         for position in remaining:
             artist, album = tracks[position]
             if artist not in artists and album not in albums:
@@ -138,7 +116,7 @@ def queue(candidates: Sequence[ArtistAlbum], context: Context, *, limit: int) ->
         positions.append(position)
         played.append(tracks[position])
     left_out = Counter(refused[position] for position in remaining if position in refused)
-    return Queue(np.array(positions, np.int64), dict(left_out))
+    return np.array(positions, np.int64), dict(left_out)
 
 
 def _last(tracks: Sequence[ArtistAlbum], count: int) -> Sequence[ArtistAlbum]:

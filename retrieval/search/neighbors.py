@@ -43,12 +43,7 @@ def block_count(n_tracks: int, block_tracks: int = BLOCK_TRACKS) -> int:
 
 
 def neighbor_blocks(
-    view: IndexView,
-    track_ids: NDArray[np.int64],
-    k: int,
-    *,
-    first: int = 0,
-    block_tracks: int = BLOCK_TRACKS,
+    view: IndexView, track_ids: NDArray[np.int64], k: int, *, first: int = 0, block_tracks: int = BLOCK_TRACKS
 ) -> Iterator[NeighborBlock]:
     """The `k` nearest of these tracks to every one of them.
 

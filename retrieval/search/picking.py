@@ -13,7 +13,7 @@ import numpy as np
 from retrieval.index.ascending import distinct
 from retrieval.search import recommend
 from retrieval.search.cursors import ROUNDING
-from retrieval.search.diversity import Context, at_most_each, mmr, queue
+from retrieval.search.diversity import at_most_each, mmr, queue
 from retrieval.search.hubness import K as NEIGHBOURS
 from retrieval.search.hubness import csls, density_of
 from retrieval.search.plan import FEW_EXCLUDED
@@ -249,12 +249,10 @@ def _queued(
     assert query.context is not None  # pick
     ids = catalog.ids_by_key(query.played)
     known = catalog.tracks_by_id(list(ids.values()))
-    previous = [known[ids[key]] for key in query.played if key in ids]
-    context = Context(
-        [(track.artist, track.album) for track in previous], query.context.artist_gap, query.context.album_gap
-    )
+    played = [known[ids[key]] for key in query.played if key in ids]
+    previous = [(track.artist, track.album) for track in played]
     unplayed = candidates.without(frozenset(ids.values()))
-    listed = [tracks[track_id] for track_id in unplayed.track_ids.tolist()]
-    played = queue([(track.artist, track.album) for track in listed], context, limit=len(unplayed))
-    dropped = {"previous": len(candidates) - len(unplayed), **played.left_out}
-    return unplayed.at(played.positions), dropped
+    gaps = query.context.artist_gap, query.context.album_gap
+    names = [(track.artist, track.album) for track in (tracks[track_id] for track_id in unplayed.track_ids.tolist())]
+    positions, left_out = queue(names, previous, gaps, limit=len(unplayed))
+    return unplayed.at(positions), {"previous": len(candidates) - len(unplayed), **left_out}

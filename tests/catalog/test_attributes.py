@@ -165,13 +165,14 @@ def test_a_refresh_sees_one_moment(catalog: Catalog, rng: np.random.Generator, m
     """A track that is written between two statements of a refresh is seen as it was before, and whole."""
     catalog.store(analysis("a", rng))
     attributes = Attributes(catalog)
-    read_tags = changes.tag_changes
+    read = changes.named_changes
 
-    def overtaken(**asked: Any) -> Any:
-        catalog.store(replace(analysis("a", rng, tags={"jazz": 0.5}), artist="B"))
-        return read_tags(**asked)
+    def overtaken(family: str, **asked: Any) -> Any:
+        if family == "tags":
+            catalog.store(replace(analysis("a", rng, tags={"jazz": 0.5}), artist="B"))
+        return read(family, **asked)
 
-    monkeypatch.setattr(changes, "tag_changes", overtaken)
+    monkeypatch.setattr(changes, "named_changes", overtaken)
     attributes.refresh()
     monkeypatch.undo()
     track_id = catalog.track("a").id

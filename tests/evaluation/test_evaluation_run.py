@@ -22,9 +22,9 @@ from retrieval.evaluation.inputs.pairs import Pairs
 from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import interactions_from, split
 from retrieval.evaluation.ranking import rank
-from retrieval.evaluation.results.files import descending, write_run
+from retrieval.evaluation.results.files import EvaluatedRun, descending, write_run
 from retrieval.evaluation.results.runs import as_json
-from retrieval.evaluation.run import EvaluatedRun, Options, evaluate
+from retrieval.evaluation.run import Options, evaluate
 from retrieval.filters.language import parse_filter
 from retrieval.index.merging import rebuild
 from retrieval.search.engine import Search

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.search.diversity import ArtistAlbum, Context, at_most_each, mmr, queue
+from retrieval.search.diversity import ArtistAlbum, at_most_each, mmr, queue
 from retrieval.search.versions import MAX_SHIFT, MIN_AGREEMENT, agreement, fold_duplicates
 
 NAMES = st.sampled_from([None, "", "A", "a", "B", "C"])
@@ -101,12 +101,12 @@ def test_no_limit_keeps_all() -> None:
     assert at_most_each({"artist": []}, {"artist": 1})[0].shape == (0,)
 
 
-def stands(track: ArtistAlbum, before: Sequence[ArtistAlbum], context: Context) -> bool:
+def stands(track: ArtistAlbum, before: Sequence[ArtistAlbum], gaps: tuple[int, int]) -> bool:
     def repeats(part: int, gap: int) -> bool:
         recent = before[-gap:] if gap else []
         return fold(track[part]) is not None and fold(track[part]) in {fold(other[part]) for other in recent}
 
-    return not repeats(0, context.artist_gap) and not repeats(1, context.album_gap)
+    return not repeats(0, gaps[0]) and not repeats(1, gaps[1])
 
 
 @given(TRACKS, TRACKS, st.integers(0, 4), st.integers(0, 4), st.integers(0, 25))
@@ -114,42 +114,42 @@ def stands(track: ArtistAlbum, before: Sequence[ArtistAlbum], context: Context) 
 def test_every_slot_takes_the_best_that_may_stand_there(
     tracks: list[ArtistAlbum], previous: list[ArtistAlbum], artist_gap: int, album_gap: int, limit: int
 ) -> None:
-    context = Context(previous, artist_gap, album_gap)
-    found = queue(tracks, context, limit=limit)
+    gaps = artist_gap, album_gap
+    positions, left_out = queue(tracks, previous, gaps, limit=limit)
     left, played = list(range(len(tracks))), list(previous)
-    for position in found.positions.tolist():
-        assert position == next(one for one in left if stands(tracks[one], played, context))
+    for position in positions.tolist():
+        assert position == next(one for one in left if stands(tracks[one], played, gaps))
         left.remove(position)
         played.append(tracks[position])
-    if len(found.positions) < limit:
-        assert not any(stands(tracks[one], played, context) for one in left)
-        assert sum(found.left_out.values()) == len(left)
-    assert set(found.left_out) <= {"artist_gap", "album_gap"}
+    if len(positions) < limit:
+        assert not any(stands(tracks[one], played, gaps) for one in left)
+        assert sum(left_out.values()) == len(left)
+    assert set(left_out) <= {"artist_gap", "album_gap"}
 
 
 def test_a_candidate_waits_for_its_slot() -> None:
     tracks: list[ArtistAlbum] = [("A", "x"), ("a", "y"), ("B", "x"), ("C", None), ("A", "z")]
-    found = queue(tracks, Context([("Z", "w")], artist_gap=2), limit=5)
-    assert found.positions.tolist() == [0, 2, 3, 1]
-    assert found.left_out == {"artist_gap": 1}
+    positions, left_out = queue(tracks, [("Z", "w")], (2, 0), limit=5)
+    assert positions.tolist() == [0, 2, 3, 1]
+    assert left_out == {"artist_gap": 1}
 
 
 def test_what_played_before_counts() -> None:
     tracks: list[ArtistAlbum] = [("A", "x"), ("B", "y"), ("C", "v")]
-    context = Context([("B", "w"), ("D", "X"), ("E", "u")], artist_gap=3, album_gap=2)
-    found = queue(tracks, context, limit=3)
-    assert found.positions.tolist() == [2, 0, 1]
-    assert found.left_out == {}
-    found = queue(tracks[:2], context, limit=3)
-    assert found.positions.tolist() == []
-    assert found.left_out == {"album_gap": 1, "artist_gap": 1}
+    previous: list[ArtistAlbum] = [("B", "w"), ("D", "X"), ("E", "u")]
+    positions, left_out = queue(tracks, previous, (3, 2), limit=3)
+    assert positions.tolist() == [2, 0, 1]
+    assert left_out == {}
+    positions, left_out = queue(tracks[:2], previous, (3, 2), limit=3)
+    assert positions.tolist() == []
+    assert left_out == {"album_gap": 1, "artist_gap": 1}
 
 
 def test_a_limit_leaves_out_only_what_had_a_turn() -> None:
     tracks: list[ArtistAlbum] = [("A", None), ("A", None), ("B", None), ("C", None), ("A", None)]
-    found = queue(tracks, Context(artist_gap=5), limit=2)
-    assert found.positions.tolist() == [0, 2]
-    assert found.left_out == {"artist_gap": 1}
+    positions, left_out = queue(tracks, [], (5, 0), limit=2)
+    assert positions.tolist() == [0, 2]
+    assert left_out == {"artist_gap": 1}
 
 
 def at_cosine(cosine: float) -> list[float]:

@@ -61,14 +61,14 @@ def test_what_is_kept_is_what_the_network_hears(
         torch.testing.assert_close(kept, whole, atol=0, rtol=2**-11 + 1e-4)  # half precision
     monkeypatch.setattr("encoders.training.features.decoded", None)  # calling it would fail
     again = load_features(corpus, tracks, network)
-    assert torch.equal(again.frames, features.frames)
+    assert torch.equal(again.values, features.values)
     assert not list((corpus / "features").glob("*.part"))
 
 
 def test_another_front_end_and_other_tracks_are_kept_apart(corpus: Path, tracks: list[CorpusTrack]) -> None:
     timbre, tagging = (build() for build in NETWORKS)
     sizes = [
-        tuple(load_features(corpus, some, network).frames.shape)
+        tuple(load_features(corpus, some, network).values.shape)
         for some, network in ((tracks, timbre), (tracks, tagging), (tracks[:2], timbre), (tracks[::-1], timbre))
     ]
     assert len(list((corpus / "features").glob("*.f16"))) == 4

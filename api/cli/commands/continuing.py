@@ -7,42 +7,22 @@ from typing import Any
 import click
 
 from api.cli.commands.searching import seed_of, show_answer
-from api.cli.options import (
-    diversity_of,
-    exclude_option,
-    filter_option,
-    fold_duplicates_option,
-    json_option,
-    limit_option,
-    max_per_option,
-    mmr_option,
-    opened,
-    space_option,
-)
+from api.cli.options import SearchOptions, opened, search_options
 from api.cli.playlist_files import Entry, PlaylistFileError, entries
 from api.wiring import Soundalike
 from encoders.errors import MediaError
 from retrieval.errors import UnknownTrackError
-from retrieval.filters.language import Filter
 from retrieval.search.query import HALF_LIFE, MAX_GAP, MAX_PLAYLIST, Query, QueueContext, Seed
 
 
-@dataclass(frozen=True)
-class ContinueOptions:
+@dataclass(frozen=True, kw_only=True)
+class ContinueOptions(SearchOptions):
     """What `continue` was given."""
 
     playlist: Sequence[str]
     half_life: float
-    limit: int
     artist_gap: int
     album_gap: int
-    condition: Filter | None
-    exclude: Sequence[str]
-    max_per: dict[str, int]
-    mmr: float
-    fold_duplicates: bool
-    space: str | None
-    as_json: bool
 
     @property
     def entries(self) -> list[Entry]:
@@ -57,20 +37,11 @@ class ContinueOptions:
             )
         return tracks
 
-    def query(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
+    def asked(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
         """The query that was asked for."""
         gaps = QueueContext((), self.artist_gap, self.album_gap) if self.artist_gap or self.album_gap else None
-        return Query(
-            [_seed(here, entry, self.space) for entry in tracks],
-            half_life=self.half_life,
-            space=self.space,
-            filter=self.condition,
-            exclude=self.exclude,
-            context=gaps,
-            diversity=diversity_of(self.mmr, self.max_per, fold_duplicates=self.fold_duplicates),
-            limit=self.limit,
-            explain=True,
-        )
+        seeds = [_seed(here, entry, self.space) for entry in tracks]
+        return self.query(seeds, half_life=self.half_life, context=gaps)
 
 
 @click.command("continue")
@@ -82,24 +53,16 @@ class ContinueOptions:
     show_default=True,
     help="A track that stands so many before the last counts half as much.",
 )
-@limit_option
 @click.option("--artist-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
 @click.option("--album-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an album.")
-@filter_option
-@exclude_option
-@max_per_option
-@mmr_option
-@fold_duplicates_option
-@space_option
-@json_option
-def continue_playlist(**given: Any) -> int:
+@search_options
+def continue_playlist(**given: Any) -> None:
     """Go on where a playlist ends: .m3u8 files, keys of the catalogue, or audio files, oldest first."""
     options = ContinueOptions(**given)
     tracks = options.entries
     with opened() as here:
-        answer = here.search.answer(options.query(here, tracks))
+        answer = here.search.answer(options.asked(here, tracks))
     show_answer(answer, f"goes on after {tracks[-1].name}", as_json=options.as_json)
-    return 0
 
 
 def _seed(here: Soundalike, entry: Entry, space: str | None) -> Seed:

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli import tables
 from api.cli.commands.evaluation_report import report
-from api.cli.options import filter_of, filter_option, json_option, opened, print_json, space_option
-from retrieval.catalog.records import Granularity
+from api.cli.options import filter_of, filter_option, granularity_option, json_option, opened, print_json, space_option
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    from api.cli.evaluation_tables import Result
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
@@ -23,9 +22,6 @@ metric_option = click.option(
 )
 sample_option = click.option(
     "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
-)
-granularity_option = click.option(
-    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
 
 
@@ -67,7 +63,7 @@ evaluate.add_command(report)
 @out_option
 @seed_option
 @json_option
-def run(out: Path | None, as_json: bool, **given: Any) -> int:
+def run(out: Path | None, as_json: bool, **given: Any) -> None:
     """Ask the live index every query and compare its answers with judgments."""
     from api.cli.evaluation_inputs import RunOptions  # pyarrow and the evaluator: no other command waits for them
     from retrieval.evaluation.results.files import write_run
@@ -75,12 +71,10 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
 
     chosen = RunOptions(**given)
     chosen.check()
-    with opened() as here, tables.tracks_done("queries", quiet=as_json) as done:
+    with opened() as here, tables.progress("queries", quiet=as_json) as done:
         qrels, queries, options = chosen.inputs(here)
         outcome = evaluated(here.search, qrels, queries, options, on_done=done)
-        names = [] if out is None else _written(out, lambda folder: write_run(folder, outcome, here.catalog))
-    _print(outcome.evaluation, out, names, as_json=as_json)
-    return 0
+        _shown(outcome.evaluation, out, lambda folder: write_run(folder, outcome, here.catalog), as_json=as_json)
 
 
 @evaluate.command()
@@ -93,7 +87,7 @@ def run(out: Path | None, as_json: bool, **given: Any) -> int:
 @json_option
 def compare(
     first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
-) -> int:
+) -> None:
     """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
     from retrieval.evaluation.inputs.formats import read_qrels, read_run
     from retrieval.evaluation.measures.metrics import DEFAULT
@@ -101,9 +95,7 @@ def compare(
     from retrieval.evaluation.run_comparison import compare_runs
 
     compared = compare_runs(read_run(first), read_run(second), read_qrels(qrels), names=metrics or DEFAULT, seed=seed)
-    names = [] if out is None else _written(out, lambda folder: write_comparison(folder, compared))
-    _print(compared.comparison, out, names, as_json=as_json)
-    return 0
+    _shown(compared.comparison, out, lambda folder: write_comparison(folder, compared), as_json=as_json)
 
 
 @evaluate.command()
@@ -118,17 +110,15 @@ def compare(
 @out_option
 @seed_option
 @json_option
-def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> None:
     """Measure what the approximate index loses against exact search, and how fast both are."""
     from retrieval.evaluation.ann_recall import SHARES, evaluate_ann
     from retrieval.evaluation.results.files import write_results
 
     filters = {raw: condition for raw in conditions if (condition := filter_of(raw)) is not None}
-    with opened() as here, tables.tracks_done("selectivities", quiet=as_json) as done:
+    with opened() as here, tables.progress("selectivities", quiet=as_json) as done:
         result = evaluate_ann(here.search, shares=shares or SHARES, filters=filters, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -137,16 +127,14 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 @out_option
 @seed_option
 @json_option
-def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
+def catalogue(out: Path | None, as_json: bool, **given: Any) -> None:
     """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
     from retrieval.evaluation.results.files import write_results
     from retrieval.evaluation.space import evaluate_space
 
-    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+    with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = evaluate_space(here.search, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
 @evaluate.command()
@@ -158,7 +146,7 @@ def catalogue(out: Path | None, as_json: bool, **given: Any) -> int:
 @out_option
 @seed_option
 @json_option
-def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> int:
+def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> None:
     """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
     if metrics and judgments is None:
         raise click.UsageError("--metric goes with --qrels")
@@ -168,26 +156,21 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
     from retrieval.evaluation.space_comparison import compare_spaces
 
     qrels = None if judgments is None else read_qrels(judgments)
-    with opened() as here, tables.tracks_done("steps", quiet=as_json) as done:
+    with opened() as here, tables.progress("steps", quiet=as_json) as done:
         result = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
-    names = [] if out is None else _written(out, lambda folder: write_results(folder, result))
-    _print(result, out, names, as_json=as_json)
-    return 0
+    _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
-def _written(out: Path, write: Callable[[Path], list[str]]) -> list[str]:
-    from retrieval.evaluation.html.page import PAGE, write_page
-
-    try:
-        return [*write(out), write_page([out], out / PAGE)]
-    except OSError as error:
-        raise click.ClickException(f"{out}: {error.strerror or error}") from error
-
-
-def _print(result: "DataclassInstance", out: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+def _shown(result: "Result", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> None:
+    """Write the results to their folder, if there is one, and print them."""
     from api.cli import evaluation_tables
+    from retrieval.evaluation.html.page import PAGE, write_page
     from retrieval.evaluation.results.runs import as_json as in_json
 
+    try:
+        names = [] if out is None else [*write(out), write_page([out], out / PAGE)]
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror or error}") from error
     if as_json:
         print_json(in_json(result))
         return

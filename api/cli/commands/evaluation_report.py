@@ -17,7 +17,7 @@ import click
     show_default=True,
     help="The page.",
 )
-def report(folders: Sequence[Path], out: Path) -> int:
+def report(folders: Sequence[Path], out: Path) -> None:
     """Show what `evaluate` wrote into folders as one page, which needs no other file."""
     from retrieval.evaluation.html.page import (
         write_page,  # pyarrow and the templates: no other command waits for them
@@ -28,4 +28,3 @@ def report(folders: Sequence[Path], out: Path) -> int:
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
     click.echo(f"{out}: {len(folders)} evaluation{'' if len(folders) == 1 else 's'}")
-    return 0

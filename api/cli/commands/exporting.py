@@ -19,7 +19,7 @@ from retrieval.search.query import MAX_LIMIT
 @filter_option
 @space_option
 @json_option
-def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | None, as_json: bool) -> int:
+def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | None, as_json: bool) -> None:
     """Write the neighbours of every track to the Parquet file OUT; a run that was stopped goes on with the next one."""
     from api.cli.neighbor_files import export_neighbors as export  # pyarrow: no other command waits for it
     from api.cli.neighbor_files import parts_of
@@ -27,7 +27,7 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
     def note(line: str) -> None:
         click.echo(line, err=True)
 
-    with opened() as here, tables.tracks_done("tracks", quiet=as_json) as done:
+    with opened() as here, tables.progress("tracks", quiet=as_json) as done:
         try:
             report = export(here.search, out, k=k, space=space, condition=condition, on_note=note, on_tracks=done)
         except OSError as error:
@@ -37,4 +37,3 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
         print_json(asdict(report))
     else:
         click.echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
-    return 0

@@ -57,19 +57,18 @@ def demo(music: Path | None) -> int:
 
 @click.command()
 @json_option
-def packs(as_json: bool) -> int:
+def packs(as_json: bool) -> None:
     """List the free music that `index --pack` fetches."""
     if as_json:
         print_json([asdict(pack) for pack in PACKS.values()])
     else:
         tables.print_packs(list(PACKS.values()))
-    return 0
 
 
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
 @json_option
-def delete(keys: tuple[str, ...], as_json: bool) -> int:
+def delete(keys: tuple[str, ...], as_json: bool) -> None:
     """Take tracks out of the catalogue; their audio files stay."""
     with opened() as here:
         for key in keys:
@@ -80,7 +79,6 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
         print_json({"deleted": list(keys)})
     else:
         click.echo(f"deleted {len(keys)} tracks")
-    return 0
 
 
 @click.command()
@@ -91,7 +89,7 @@ def delete(keys: tuple[str, ...], as_json: bool) -> int:
     help="Only this index (default: that of tracks and that of segments).",
 )
 @json_option
-def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> int:
+def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> None:
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
         names = [space] if space else sorted(here.catalog.spaces())
@@ -104,7 +102,6 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
             built = report.manifest
             rows = f", {built.rows} segments" if built.granularity == "segment" else ""
             click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
-    return 0
 
 
 def _index(
@@ -122,11 +119,14 @@ def _index(
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
     encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
-    with tables.progress(quiet=as_json) as bar:
-        report = here.index_folder(path, encoders, key_prefix=key_prefix, on_start=bar.start, on_outcome=bar.advance)
+    with tables.progress("indexing", quiet=as_json) as show:
+        shown = tables.IngestProgress(show, quiet=as_json)
+        report = here.index_folder(
+            path, encoders, key_prefix=key_prefix, on_start=shown.start, on_outcome=shown.advance
+        )
     failures = here.ledger.failures(job_id=report.job_id)
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        tables.print_report(report, failures, bar.elapsed_s)
+        tables.print_report(report, failures, shown.elapsed_s)
     return FAILED_FILES if report.counts["failed"] else 0

@@ -17,7 +17,7 @@ from retrieval.index.snapshots import current_name
 @click.option("-n", "--limit", default=100, show_default=True, help="How many.")
 @filter_option
 @json_option
-def tracks(limit: int, condition: Filter | None, as_json: bool) -> int:
+def tracks(limit: int, condition: Filter | None, as_json: bool) -> None:
     """List the catalogue, in the order in which it came in."""
     with opened() as here:
         only = None if condition is None else here.search.selections.condition(condition)
@@ -26,13 +26,12 @@ def tracks(limit: int, condition: Filter | None, as_json: bool) -> int:
         print_json([track_out(track).model_dump() for track in listed])
     else:
         tables.print_tracks(listed)
-    return 0
 
 
 @click.command()
 @click.option("--failures", is_flag=True, help="List the files that are not in the catalogue, and why.")
 @json_option
-def status(failures: bool, as_json: bool) -> int:
+def status(failures: bool, as_json: bool) -> None:
     """Say what the catalogue holds."""
     with opened() as here:
         failed = here.ledger.failures()
@@ -47,7 +46,6 @@ def status(failures: bool, as_json: bool) -> int:
         print_json(state)
     else:
         tables.print_status(state, failed if failures else None)
-    return 0
 
 
 def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[str, Any]:

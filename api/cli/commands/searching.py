@@ -10,16 +10,12 @@ import click
 
 from api.cli import tables
 from api.cli.options import (
-    diversity_of,
-    exclude_option,
-    filter_option,
-    fold_duplicates_option,
+    SearchOptions,
+    granularity_option,
     json_option,
-    limit_option,
-    max_per_option,
-    mmr_option,
     opened,
     print_json,
+    search_options,
     space_option,
 )
 from api.documents.answer import answer_out, shown_metadata
@@ -27,14 +23,13 @@ from api.documents.search import SearchIn, read
 from api.wiring import Soundalike
 from retrieval.catalog.records import Granularity
 from retrieval.errors import UnknownTrackError
-from retrieval.filters.language import Filter
 from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
 from retrieval.search.query import Answer, Query, Seed
 from retrieval.search.recommend import Strategy
 
 
-@dataclass(frozen=True)
-class SimilarOptions:
+@dataclass(frozen=True, kw_only=True)
+class SimilarOptions(SearchOptions):
     """What `similar` was given."""
 
     keys_or_files: Sequence[str]
@@ -42,16 +37,8 @@ class SimilarOptions:
     strategy: Strategy
     from_s: float | None
     to_s: float | None
-    limit: int
-    condition: Filter | None
-    exclude: Sequence[str]
-    max_per: dict[str, int]
-    mmr: float
-    fold_duplicates: bool
     granularity: Granularity
     exact: bool
-    space: str | None
-    as_json: bool
 
     @property
     def span_s(self) -> tuple[float, float] | None:
@@ -72,22 +59,12 @@ class SimilarOptions:
         unlike = f", unlike {', '.join(self.unlike)}" if self.unlike else ""
         return f"sounds like {', '.join(self.keys_or_files)}{unlike}"
 
-    def query(self, here: Soundalike) -> Query:
+    def asked(self, here: Soundalike) -> Query:
         """The query that was asked for."""
         span_s = self.span_s
-        return Query(
-            [seed_of(here, name, Path(name), self.space, span_s) for name in self.keys_or_files],
-            [seed_of(here, name, Path(name), self.space) for name in self.unlike],
-            self.strategy,
-            space=self.space,
-            granularity=self.granularity,
-            filter=self.condition,
-            exclude=self.exclude,
-            diversity=diversity_of(self.mmr, self.max_per, fold_duplicates=self.fold_duplicates),
-            limit=self.limit,
-            exact=self.exact,
-            explain=True,
-        )
+        positive = [seed_of(here, name, Path(name), self.space, span_s) for name in self.keys_or_files]
+        negative = [seed_of(here, name, Path(name), self.space) for name in self.unlike]
+        return self.query(positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact)
 
 
 @click.command()
@@ -102,31 +79,21 @@ class SimilarOptions:
 )
 @click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
 @click.option("--to-s", type=float)
-@limit_option
-@filter_option
-@exclude_option
-@max_per_option
-@mmr_option
-@fold_duplicates_option
-@click.option(
-    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
-)
+@granularity_option
 @click.option("--exact", is_flag=True, help="Score everything that matches.")
-@space_option
-@json_option
-def similar(**given: Any) -> int:
+@search_options
+def similar(**given: Any) -> None:
     """Find what sounds like tracks of the catalogue, or like any audio files."""
     options = SimilarOptions(**given)
     with opened() as here:
-        answer = here.search.answer(options.query(here))
+        answer = here.search.answer(options.asked(here))
     show_answer(answer, options.title, as_json=options.as_json)
-    return 0
 
 
 @click.command()
 @click.argument("body", type=click.File())
 @json_option
-def query(body: TextIO, as_json: bool) -> int:
+def query(body: TextIO, as_json: bool) -> None:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
     try:
         search = read(SearchIn, json.load(body))
@@ -135,7 +102,6 @@ def query(body: TextIO, as_json: bool) -> int:
     with opened() as here, search.naming_fields():
         answer = here.search.answer(search.as_query())
     show_answer(answer, body.name, as_json=as_json)
-    return 0
 
 
 @click.command()
@@ -146,7 +112,7 @@ def query(body: TextIO, as_json: bool) -> int:
 )
 @space_option
 @json_option
-def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> int:
+def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> None:
     """Lead from one track to another by tracks that lie between them."""
     with opened() as here:
         way = playlist(here.search, start, end, steps, space=space)
@@ -154,7 +120,6 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         print_json(_playlist_out(way))
     else:
         tables.print_playlist(way)
-    return 0
 
 
 def seed_of(

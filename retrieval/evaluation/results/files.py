@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +26,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
-    from retrieval.evaluation.run import EvaluatedRun
-    from retrieval.evaluation.run_comparison import ComparedRuns
+    from retrieval.evaluation.ranking import Ranking
+    from retrieval.evaluation.results.runs import Evaluation, RunComparison
 
 RESULTS = "results.json"
 PER_QUERY = "per_query.parquet"
 RUN = "run.trec"
 RUN_PARQUET = "run.parquet"
 TAG = "soundalike"
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedRun:
+    """An evaluation with what it was made from.
+
+    Attributes
+    ----------
+    query_ids : of the n queries
+    per_query : float64 [n] by metric, those of `listwise` among them; NaN where a query has no value
+    ranking : the answers
+    """
+
+    evaluation: Evaluation
+    query_ids: Sequence[str]
+    per_query: Mapping[str, NDArray[np.float64]]
+    relevant: NDArray[np.int64]
+    ranking: Ranking
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedRuns:
+    """A comparison with its values: float64 [n] by metric, of the first run and of the second."""
+
+    comparison: RunComparison
+    query_ids: Sequence[str]
+    first: Mapping[str, NDArray[np.float64]]
+    second: Mapping[str, NDArray[np.float64]]
 
 
 def write_run(folder: Path, outcome: EvaluatedRun, catalog: Catalog) -> list[str]:
