@@ -59,13 +59,15 @@ class IngestProgress:
     def start(self, total: int) -> None:
         """Begin with this many files."""
         self._start, self._total = time.monotonic(), total
+        self._show(0, total)
 
     def advance(self, outcome: Outcome) -> None:
         """One file is done."""
         self._done += 1
         self._failed += outcome.status == "failed"
         if outcome.status == "failed" and not self._quiet:
-            click.secho(f"{outcome.file.key}: {outcome.stage}: {outcome.reason}", fg="yellow", err=True)
+            reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
+            click.secho(reason, sys.stderr, fg="yellow")  # the bar's own stream while it is shown: a line above it
         rate = self._done / max(self.elapsed_s, 1e-6)
         self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
