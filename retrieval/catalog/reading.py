@@ -99,15 +99,15 @@ class Catalog:
         UnknownTrackError
             If there is none; carries the nearest keys.
         """
-        found = self._tracks(_LIVE.where(tracks.c.key == key))
-        if not found:
+        live = self._tracks(_LIVE.where(tracks.c.key == key))
+        if not live:
             raise UnknownTrackError(key, self.nearest_keys(key))
-        return found[0]
+        return live[0]
 
     def track_at(self, uri: str) -> Track | None:
         """The live track whose audio lies at `uri`, if any."""
-        found = self._tracks(_LIVE.where(tracks.c.uri == uri))
-        return found[0] if found else None
+        live = self._tracks(_LIVE.where(tracks.c.uri == uri))
+        return live[0] if live else None
 
     def tracks_by_id(self, track_ids: Sequence[int]) -> dict[int, Track]:
         """Live tracks by id; ids that are unknown or deleted are absent."""
@@ -123,8 +123,8 @@ class Catalog:
             statement = select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text)).where(
                 tracks.c.key == func.any(array), tracks.c.deleted_at.is_(None)
             )
-            found: dict[str, int] = json.loads(self._value(statement) or "{}")
-            return found.items()
+            ids: dict[str, int] = json.loads(self._value(statement) or "{}")
+            return ids.items()
 
         return dict(_in_pieces(read, list(keys)))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
 
 _MAX_QUERIES = 1_024
 
@@ -22,12 +22,12 @@ _MAX_QUERIES = 1_024
 class _Call:
     key: Hashable
     queries: NDArray[np.float32]
-    found: list[Found] = field(default_factory=list)
+    results: list[RankedRows] = field(default_factory=list)
     error: BaseException | None = None
 
     @property
     def is_done(self) -> bool:
-        return bool(self.found) or self.error is not None
+        return bool(self.results) or self.error is not None
 
 
 class Batches:
@@ -38,13 +38,13 @@ class Batches:
     search : of queries float32 [n, dim] and a key; it is never called by two threads at once
     """
 
-    def __init__(self, search: Callable[[NDArray[np.float32], Hashable], Found]) -> None:
+    def __init__(self, search: Callable[[NDArray[np.float32], Hashable], RankedRows]) -> None:
         self._search = search
         self._waiting: list[_Call] = []
         self._is_running = False
         self._changed = threading.Condition()
 
-    def __call__(self, queries: NDArray[np.float32], key: Hashable) -> Found:
+    def __call__(self, queries: NDArray[np.float32], key: Hashable) -> RankedRows:
         """The rows and cosines of these queries; what the search raises, every call of its batch raises."""
         call = _Call(key, queries)
         with self._changed:
@@ -62,7 +62,7 @@ class Batches:
                     self._changed.notify_all()
         if call.error is not None:
             raise call.error
-        return call.found[0]
+        return call.results[0]
 
     def _taken(self, first: _Call) -> list[_Call]:
         """The first call, and of those that wait as many as fit beside it."""
@@ -85,4 +85,4 @@ class Batches:
             return
         ends = np.cumsum([len(call.queries) for call in batch])[:-1]
         for call, its_rows, its_cosines in zip(batch, np.split(rows, ends), np.split(cosines, ends), strict=True):
-            call.found.append((its_rows, its_cosines))
+            call.results.append((its_rows, its_cosines))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.records import IndexChange
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
 
     Content = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
     """Tracks int64 [n], vectors float32 [n, dim] and spans float32 [n, 2], a row each."""
@@ -76,7 +76,7 @@ class Delta:
             alive=np.concatenate([alive, np.ones(len(track_ids), bool)]),
         )
 
-    def search(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> RankedRows:
         """The nearest of these rows, by default of all that live: at most k each."""
         if rows is None:  # to copy those that live would take longer
             return scan(queries, self.vectors, min(k, self.count), self._numbers)

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Found", "every_thread", "faiss", "in_blocks", "one_thread", "scratch"]
+__all__ = ["RankedRows", "every_thread", "faiss", "in_blocks", "one_thread", "scratch"]
 
-Found = tuple["NDArray[np.int64]", "NDArray[np.float32]"]
+RankedRows = tuple["NDArray[np.int64]", "NDArray[np.float32]"]
 """Rows int64 [n_queries, k], −1 where there are fewer, and their cosines float32 [n_queries, k], −inf there."""
 
 _BLOCK = 32
 _MAX_SCRATCH_VALUES = 1 << 23
 
 
-def in_blocks(search: Callable[..., Found], *arrays: NDArray[Any], at_most: int = _BLOCK) -> Found:
+def in_blocks(search: Callable[..., RankedRows], *arrays: NDArray[Any], at_most: int = _BLOCK) -> RankedRows:
     """Search in blocks on all cores; returns rows and cosines [n, k], as `search` for a block.
 
     Parameters

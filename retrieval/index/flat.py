@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.index.faiss_threads import Found, faiss
+from retrieval.index.faiss_threads import RankedRows, faiss
 from retrieval.index.scanning import scan
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class FlatIndex:
         """These rows, ascending, as what a search may return."""
         return rows
 
-    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> RankedRows:
         """The nearest rows; `bits` leave out a few of them."""
         if bits is None:
             return scan(queries, self._vectors, k)
         return self.scan(queries, k, np.flatnonzero(np.unpackbits(bits, count=self.count, bitorder="little")))
 
-    def scan(self, queries: NDArray[np.float32], k: int, selection: NDArray[np.int64]) -> Found:
+    def scan(self, queries: NDArray[np.float32], k: int, selection: NDArray[np.int64]) -> RankedRows:
         """The nearest rows of a selection, by scoring every one."""
         return scan(queries, self._vectors[selection], k, selection)
 

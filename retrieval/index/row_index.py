@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
 
 SelectionT = TypeVar("SelectionT")
 
@@ -43,14 +43,14 @@ class RowIndex(Protocol[SelectionT]):
         """These rows, ascending, as what a search may return."""
         ...
 
-    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> RankedRows:
         """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_selected`."""
         ...
 
-    def search_selected(self, queries: NDArray[np.float32], k: int, selection: SelectionT) -> Found:
+    def search_selected(self, queries: NDArray[np.float32], k: int, selection: SelectionT) -> RankedRows:
         """The nearest rows of a selection, as many as it has."""
         ...
 
-    def scan(self, queries: NDArray[np.float32], k: int, selection: SelectionT) -> Found:
+    def scan(self, queries: NDArray[np.float32], k: int, selection: SelectionT) -> RankedRows:
         """The nearest rows of a selection, by scoring every one."""
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.index import kernels
-from retrieval.index.faiss_threads import Found, in_blocks, scratch
+from retrieval.index.faiss_threads import RankedRows, in_blocks, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ FEW_QUERIES = 4  # BLAS is made for more
 
 def scan(
     queries: NDArray[np.float32], vectors: NDArray[np.float32], k: int, numbers: NDArray[np.int64] | None = None
-) -> Found:
+) -> RankedRows:
     """The nearest of these vectors, on all cores.
 
     Parameters
@@ -41,7 +41,7 @@ def scan(
     numbers = np.arange(n) if numbers is None else numbers
     parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]
 
-    def search(block: NDArray[np.float32]) -> Found:
+    def search(block: NDArray[np.float32]) -> RankedRows:
         if len(block) <= FEW_QUERIES:
             return kernels.best_of_floats(block, vectors, numbers, k)
         return best_of_parts(block, ((numbers[part], vectors[part]) for part in parts), k)
@@ -51,7 +51,7 @@ def scan(
 
 def best_of_parts(
     queries: NDArray[np.float32], parts: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], k: int
-) -> Found:
+) -> RankedRows:
     """The nearest of vectors that come in parts, with their numbers, see `scan`; in the calling thread."""
     best, cosines = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32)
     for numbers, vectors in parts:

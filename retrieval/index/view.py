@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
     from retrieval.index.protocol import Selection
 
     Enough = Callable[[Neighbors], bool] | None
@@ -93,7 +93,7 @@ class LocalView(Rows):
 
     def _nearest_rows(
         self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
-    ) -> Found:
+    ) -> RankedRows:
         """The nearest n living rows, of the snapshot and of the delta, best first."""
         parts = [self.delta.search(queries, n, None if selection is None else selection.delta_rows)]
         parts[0] = parts[0][0] + self.snapshot_rows, parts[0][1]
@@ -105,7 +105,7 @@ class LocalView(Rows):
 
     def _of_snapshot(
         self, queries: NDArray[np.float32], n: int, selection: ViewSelection | None, by_index: bool
-    ) -> Found:
+    ) -> RankedRows:
         """The nearest n living rows of the snapshot: by its index, or by scoring them all here."""
         assert self.snapshot is not None
         index = self.snapshot.searched

@@ -25,9 +25,9 @@ def density_of(neighbor_cosines: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     float32 [n], in [−1, 1]; 0 where none was found
     """
-    found = np.isfinite(neighbor_cosines)
-    total = np.where(found, neighbor_cosines, 0).sum(axis=1, dtype=np.float64)
-    density: NDArray[np.float32] = np.clip(total / np.maximum(found.sum(axis=1), 1), -1, 1).astype(np.float32)
+    present = np.isfinite(neighbor_cosines)
+    total = np.where(present, neighbor_cosines, 0).sum(axis=1, dtype=np.float64)
+    density: NDArray[np.float32] = np.clip(total / np.maximum(present.sum(axis=1), 1), -1, 1).astype(np.float32)
     return density
 
 

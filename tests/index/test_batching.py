@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retrieval.index.batching import Batches
-from retrieval.index.faiss_threads import Found
+from retrieval.index.faiss_threads import RankedRows
 from retrieval.index.row_index import IndexLostError
 
 Vectors = NDArray[np.float32]
@@ -18,7 +18,7 @@ Vectors = NDArray[np.float32]
 def test_those_that_wait_are_searched_together() -> None:
     batches, entered, go_on = list[tuple[Any, int]](), threading.Event(), threading.Event()
 
-    def search(queries: Vectors, key: Any) -> Found:
+    def search(queries: Vectors, key: Any) -> RankedRows:
         batches.append((key, len(queries)))
         entered.set()
         assert go_on.wait(10)
@@ -52,7 +52,7 @@ def test_a_batch_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.index.batching._MAX_QUERIES", 8)
     sizes, lock = list[int](), threading.Lock()
 
-    def search(queries: Vectors, key: Any) -> Found:
+    def search(queries: Vectors, key: Any) -> RankedRows:
         with lock:
             sizes.append(len(queries))
         return queries.astype(np.int64), queries

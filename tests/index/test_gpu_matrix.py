@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.index.faiss_threads import Found, faiss
+from retrieval.index.faiss_threads import RankedRows, faiss
 from retrieval.index.flat import build_flat
 from retrieval.index.gpu import faiss_search as gpu_faiss
 from retrieval.index.gpu import matrix as gpu_scan
@@ -43,7 +43,7 @@ def true_cosines(vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.i
     return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-np.inf)
 
 
-def check_exact(found: Found, vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> None:
+def check_exact(found: RankedRows, vectors: Vectors, queries: Vectors, k: int, among: NDArray[np.int64]) -> None:
     rows, cosines = found
     assert rows.shape == cosines.shape == (len(queries), min(k, len(among)))
     assert np.isin(rows, among).all()
@@ -69,13 +69,13 @@ def test_a_scan_is_brute_force(
     queries = normalised(rng.standard_normal((int(rng.integers(1, 20)), DIM)))
     queries[0] = vectors[5]
     k = int(rng.integers(1, 40))
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, k)), vectors, queries, k, np.arange(len(vectors)))
+    check_exact(matrix.ranked(queries, lambda here: matrix.scan(here, k)), vectors, queries, k, np.arange(len(vectors)))
     for share in (0.0, 0.003, 0.1, 0.24, 0.3, 0.9, 1.0):
         some = np.flatnonzero(rng.random(len(vectors)) < share)
         selection = matrix.select(some)
         assert selection.count == len(some)
         assert (selection.mask is None) == (len(some) <= 0.25 * len(vectors))
-        check_exact(matrix.found(queries, lambda here, a=selection: matrix.scan(here, k, a)), vectors, queries, k, some)
+        check_exact(matrix.ranked(queries, lambda here, a=selection: matrix.scan(here, k, a)), vectors, queries, k, some)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -84,7 +84,7 @@ def test_equal_rows_come_in_order(device: str, vectors: Vectors) -> None:
     repeated = vectors[1_000:1_500].copy()
     repeated[places] = vectors[0]
     matrix = matrix_of(repeated, device, work_bytes=5_000)
-    rows, cosines = matrix.found(vectors[:1], lambda here: matrix.scan(here, len(places)))
+    rows, cosines = matrix.ranked(vectors[:1], lambda here: matrix.scan(here, len(places)))
     assert rows[0].tolist() == places
     assert len(set(cosines[0].tolist())) == 1
 
@@ -103,7 +103,7 @@ def crowd(rng: np.random.Generator) -> tuple[Vectors, Vectors]:
 def test_a_query_is_not_rounded(device: str, rng: np.random.Generator) -> None:
     rows, queries = crowd(rng)
     matrix = matrix_of(rows, device)
-    check_exact(matrix.found(queries, lambda here: matrix.scan(here, 5)), rows, queries, 5, np.arange(len(rows)))
+    check_exact(matrix.ranked(queries, lambda here: matrix.scan(here, 5)), rows, queries, 5, np.arange(len(rows)))
     # Nor do the extra candidates make up for it: the best by rounded queries are others.
     rounded = queries.astype(np.float16).astype(np.float32) @ rows.T
     first = np.argsort(-rounded, axis=1)[:, : 5 + gpu_scan.MORE]
@@ -131,7 +131,7 @@ def test_what_halves_cannot_confirm_is_scanned_for(
     monkeypatch.setattr(Matrix, "scan", lambda self, q, *rest: (scanned.append(len(q)), scan(self, q, *rest))[1])
     for rows, some in ((near, queries), (vectors, vectors[:20]), (vectors[:10], queries)):
         matrix = matrix_of(rows)
-        found = matrix.found(some, lambda here, m=matrix: m.confirmed(here, 5, by_halves_of(m)))
+        found = matrix.ranked(some, lambda here, m=matrix: m.confirmed(here, 5, by_halves_of(m)))
         check_exact(found, rows, some, 5, np.arange(len(rows)))
     assert len(scanned) == 1  # for the crowd, not for queries that are halves, nor where none was left out
     assert scanned[0] > 0
@@ -146,5 +146,5 @@ def test_brute_force_of_faiss_is_exact(dim: int, rng: np.random.Generator) -> No
     nearest = gpu_faiss.brute_force(matrix, gpu_faiss.resources())
     for queries in (vectors[:300], normalised(rng.standard_normal((300, dim))), vectors[:1]):
         for k in (1, 10, 48, 500):
-            found = matrix.found(queries, lambda here, k=k: nearest(here, k))
+            found = matrix.ranked(queries, lambda here, k=k: nearest(here, k))
             check_exact(found, vectors, queries, k, np.arange(len(vectors)))

@@ -23,7 +23,7 @@ from retrieval.index import kernels
 from retrieval.index.ann.centroids import Centroids
 from retrieval.index.ann.inverted_lists import InvertedLists, RowSelection
 from retrieval.index.ann.looks import Looks
-from retrieval.index.faiss_threads import Found, in_blocks
+from retrieval.index.faiss_threads import RankedRows, in_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,13 +68,13 @@ class AnnIndex:
         """These rows, ascending, as what a search may return."""
         return self.lists.select(rows)
 
-    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> RankedRows:
         """The nearest rows; `bits` leave out a few of them (deleted ones), for a filter there is `search_selected`."""
         return self.search_selected(
             queries, k, self.lists.everything if bits is None else RowSelection(self.count, bits)
         )
 
-    def search_selected(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+    def search_selected(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> RankedRows:
         """The nearest rows of a selection, as many as it has."""
         # Ten at least, by which a query is known to be like others.
         n = min(max(k, kernels.TUNING_KS[0]), selection.count)
@@ -84,18 +84,18 @@ class AnnIndex:
         )
         return rows[:, :k], cosines[:, :k]
 
-    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> RankedRows:
         """The nearest rows of a selection, by scoring every one."""
         return self.lists.scan(queries, k, selection)
 
-    def ranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
+    def ranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> RankedRows:
         """The best k of the candidates [n_queries, n] by their stored vectors; −1 is no candidate."""
         return in_blocks(lambda block, rows: self._reranked(block, rows, k), queries, candidates)
 
-    def _reranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> Found:
+    def _reranked(self, queries: NDArray[np.float32], candidates: NDArray[np.int64], k: int) -> RankedRows:
         return kernels.best(candidates, kernels.candidate_cosines(queries, self.lists.halves, candidates), k)
 
-    def _search_block(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+    def _search_block(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> RankedRows:
         if selection.in_list is not None:
             return self._search_filtered(queries, k, selection)
         coarse, limits = self.centroids.coarse(queries, self.tuning.usual_nearest), self._limits(k)
@@ -120,7 +120,7 @@ class AnnIndex:
             rows[unsure], cosines[unsure] = looks.search(n)
         return rows, cosines
 
-    def _search_filtered(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+    def _search_filtered(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> RankedRows:
         tuning, matching, centroid_cosines = self.tuning, selection.matching, self.centroids.cosines(queries)
         floors, efforts = kernels.reach_of_matching(
             centroid_cosines, matching, self.lists.sizes, k, tuning.bounds, tuning.reaches

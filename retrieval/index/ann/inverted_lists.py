@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.index import kernels
-from retrieval.index.faiss_threads import Found, faiss, in_blocks, scratch
+from retrieval.index.faiss_threads import RankedRows, faiss, in_blocks, scratch
 from retrieval.index.scanning import FEW_QUERIES, QUERIES_AT_ONCE, ROWS_AT_ONCE, best_of_parts
 
 if TYPE_CHECKING:
@@ -166,12 +166,12 @@ class InvertedLists:
         self._ivf.search_preassigned_c(len(queries), faiss.swig_ptr(queries), n, *arrays, False, params, None)
         return approximate, rows
 
-    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> Found:
+    def scan(self, queries: NDArray[np.float32], k: int, selection: RowSelection) -> RankedRows:
         """The nearest selected rows, by scoring every one."""
         rows = selection.rows
         return in_blocks(lambda block: self.scan_block(block, k, rows), queries, at_most=QUERIES_AT_ONCE)
 
-    def scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
+    def scan_block(self, queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> RankedRows:
         """The nearest of these rows, within the calling thread."""
         if len(queries) <= FEW_QUERIES:
             return kernels.best_of_halves(queries, self.halves, rows, k)

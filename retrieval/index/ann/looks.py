@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from retrieval.index.ann.inverted_lists import InvertedLists, RowSelection
     from retrieval.index.ann.stopping import Tuning
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
 
 # What few candidates show is uncertain: more are taken than they show, but no more than by a leap.
 _MARGIN, _LEAP = 2, 32
@@ -88,7 +88,7 @@ class Looks:
         self.every_query = np.arange(len(self.queries))
         self.least, self.needed = np.full(len(self.queries), np.inf, np.float32), np.zeros(len(self.queries))
 
-    def search(self, n: int) -> Found:
+    def search(self, n: int) -> RankedRows:
         """Rows and cosines [n_queries, k], best first; from n candidates of each query."""
         first = self._look(slice(None), n, self.first_probes)
         self.rows, self.cosines = kernels.best(first.rows, first.cosines, self.k)

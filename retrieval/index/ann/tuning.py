@@ -13,7 +13,7 @@ import numpy as np
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.centroids import NO_SCREEN, Screen
 from retrieval.index.ann.stopping import Effort, Tuning
-from retrieval.index.faiss_threads import Found, every_thread, faiss
+from retrieval.index.faiss_threads import RankedRows, every_thread, faiss
 from retrieval.index.kernels import TUNING_KS
 from retrieval.index.scanning import scan
 
@@ -185,7 +185,7 @@ class _GroundTruth:
         """Cosine of the nearest centroid of each query."""
         return np.asarray(self._centroid_cosines.max(axis=1), np.float32)
 
-    def search(self, tuning: Tuning, queries: NDArray[np.float32]) -> Found:
+    def search(self, tuning: Tuning, queries: NDArray[np.float32]) -> RankedRows:
         """The ten nearest of the others."""
         return self.ann.tuned(tuning).search(queries, TUNING_KS[0], bits=self._bits)
 

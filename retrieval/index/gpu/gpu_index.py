@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.index.ann.ann_index import AnnIndex
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
     from retrieval.index.gpu.faiss_search import Nearest
     from retrieval.index.gpu.matrix import Matrix, MatrixSelection
     from retrieval.index.row_index import RowIndex
@@ -163,27 +163,27 @@ class GpuIndex:
         """These rows, ascending, as what a search may return."""
         return self._held.use(lambda held: held[0].select(rows))
 
-    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> RankedRows:
         """The nearest rows; `bits` leave out some of them."""
         return self._batches(queries, (k, None if bits is None else self._living_by(bits)))
 
-    def search_selected(self, queries: NDArray[np.float32], k: int, selection: MatrixSelection) -> Found:
+    def search_selected(self, queries: NDArray[np.float32], k: int, selection: MatrixSelection) -> RankedRows:
         """The nearest rows of a selection: every one is scored."""
         return self._batches(queries, (k, selection))
 
     scan = search_selected
 
-    def _run(self, queries: NDArray[np.float32], key: Any) -> Found:
+    def _run(self, queries: NDArray[np.float32], key: Any) -> RankedRows:
         k, selection = key
 
-        def search(held: tuple[Matrix, Nearest]) -> Found:
+        def search(held: tuple[Matrix, Nearest]) -> RankedRows:
             matrix, nearest = held
             if selection is None:
-                return matrix.found(queries, lambda here: nearest(here, min(k, self.count)))
-            return matrix.found(queries, lambda here: matrix.scan(here, k, selection))
+                return matrix.ranked(queries, lambda here: nearest(here, min(k, self.count)))
+            return matrix.ranked(queries, lambda here: matrix.scan(here, k, selection))
 
-        found: Found = self._held.use(search)
-        return found
+        ranked: RankedRows = self._held.use(search)
+        return ranked
 
     def _living_by(self, bits: NDArray[np.uint8]) -> MatrixSelection:
         """Those rows that bits leave; a view gives the same bits with every search."""
@@ -229,7 +229,7 @@ class GpuCodes:
         """Let go of the GPU; searches from now on raise `IndexLostError`."""
         self._held.release()
 
-    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, *, bits: NDArray[np.uint8] | None = None) -> RankedRows:
         """The nearest rows; `bits` leave out a few of them."""
         n = min(self.count, max(_MIN_CANDIDATES, _CANDIDATES_A_RESULT * k))
         if n > _MOST_CANDIDATES:
@@ -239,7 +239,7 @@ class GpuCodes:
             rows = np.where((bits[rows >> 3] >> (rows & 7)) & 1 == 1, rows, -1)
         return self._stored.ranked(queries, rows, k)
 
-    def _candidates(self, queries: NDArray[np.float32], key: Any) -> Found:
+    def _candidates(self, queries: NDArray[np.float32], key: Any) -> RankedRows:
         cosines, rows = self._held.use(lambda codes: codes.search(queries, key))
         return rows, cosines
 

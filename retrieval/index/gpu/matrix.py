@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from retrieval.index.faiss_threads import Found
+    from retrieval.index.faiss_threads import RankedRows
     from retrieval.index.row_index import RowIndex
 
 Best = tuple["Tensor", "Tensor"]
@@ -72,7 +72,7 @@ class Matrix:
     def _here(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.vectors.device)
 
-    def found(self, queries: NDArray[np.float32], search: Callable[[Tensor], Best]) -> Found:
+    def ranked(self, queries: NDArray[np.float32], search: Callable[[Tensor], Best]) -> RankedRows:
         """What a search on the device finds, as rows int64 and cosines float32 in numpy."""
         rows, cosines = search(self._here(np.ascontiguousarray(queries)))
         return rows.cpu().numpy(), cosines.cpu().numpy()
@@ -138,15 +138,15 @@ class Matrix:
         """
         halves, m = queries.half(), min(k + MORE, len(self.vectors))
         rows, scores = by_halves(halves, m)
-        found = self.rescored(queries, rows, k)
+        ranked = self.rescored(queries, rows, k)
         if m == len(self.vectors):
-            return found
+            return ranked
         lost = (queries - halves.float()).norm(dim=1) * _LARGEST_NORM + _SUM_ERROR
-        unsure = (found[1][:, -1] < scores.amin(dim=1) + lost).nonzero()[:, 0]
+        unsure = (ranked[1][:, -1] < scores.amin(dim=1) + lost).nonzero()[:, 0]
         if len(unsure):
             again = self.scan(queries[unsure], k)
-            found[0][unsure], found[1][unsure] = again
-        return found
+            ranked[0][unsure], ranked[1][unsure] = again
+        return ranked
 
 
 def uploaded(index: RowIndex[Any], device: str) -> Tensor:
