@@ -75,7 +75,9 @@ def test_a_scan_is_brute_force(
         selection = matrix.select(some)
         assert selection.count == len(some)
         assert (selection.mask is None) == (len(some) <= 0.25 * len(vectors))
-        check_exact(matrix.ranked(queries, lambda here, a=selection: matrix.scan(here, k, a)), vectors, queries, k, some)
+        check_exact(
+            matrix.ranked(queries, lambda here, a=selection: matrix.scan(here, k, a)), vectors, queries, k, some
+        )
 
 
 @pytest.mark.parametrize("device", DEVICES)
