@@ -69,7 +69,7 @@ class SlaneyMel(nn.Module):
 
     Parameters
     ----------
-    sample_rate : Hz; the filters span 0 Hz to half of it
+    sample_rate : Hz; the filters span 0 Hz to half of it, or to `fmax_hz`
     n_fft, hop_length : samples
     n_mels : number of filters
     """
@@ -77,11 +77,14 @@ class SlaneyMel(nn.Module):
     window: Tensor
     filters: Tensor
 
-    def __init__(self, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> None:
+    def __init__(
+        self, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int, fmax_hz: float | None = None
+    ) -> None:
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        filters = melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, "slaney", "slaney")
+        fmax_hz = sample_rate / 2 if fmax_hz is None else fmax_hz
+        filters = melscale_fbanks(n_fft // 2 + 1, 0.0, fmax_hz, n_mels, sample_rate, "slaney", "slaney")
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
 
