@@ -14,6 +14,7 @@ import torch
 
 from encoders.acceleration import fold_batch_norms, keep_freed_memory
 from encoders.errors import NonFiniteError, ShapeError
+from encoders.media.loudness import normalised
 from encoders.media.segments import Segments, segment
 
 if TYPE_CHECKING:
@@ -97,14 +98,15 @@ class Encoder:
         return [Encoding(embeddings, tag_scores) for embeddings, tag_scores in zip(*parts, strict=True)]
 
     def segment(self, waveform: NDArray[np.float32]) -> Segments:
-        """Cut a waveform float32 [samples], at the spec's sample rate, into this encoder's windows.
+        """Cut a waveform float32 [samples], at the spec's sample rate, into this encoder's windows, at one loudness.
 
         Raises
         ------
         SilentAudioError
             If every window is silent.
         """
-        return segment(waveform, sample_rate=self.spec.sample_rate, window_length=self.spec.window_length)
+        rate = self.spec.sample_rate
+        return segment(normalised(waveform, rate), sample_rate=rate, window_length=self.spec.window_length)
 
     def tags(self, encoding: Encoding) -> dict[str, float]:
         """Mean score in [0, 1] of each tag over the windows of an encoding; empty for an encoder that does not tag."""

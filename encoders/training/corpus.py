@@ -27,6 +27,7 @@ import torch
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import EncoderError, MediaError, UnreadableMediaError
 from encoders.media.decode import MediaLimits, decode
+from encoders.media.loudness import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -196,7 +197,7 @@ def load_waveforms(
 
 
 def decoded(directory: Path, track: CorpusTrack, *, sample_rate: int) -> NDArray[np.float32]:
-    """Waveform float32 [samples] of one prepared track.
+    """Waveform float32 [samples] of one prepared track, as loud as every encoder hears it.
 
     Raises
     ------
@@ -207,7 +208,7 @@ def decoded(directory: Path, track: CorpusTrack, *, sample_rate: int) -> NDArray
         audio = decode(directory / track.file, sample_rates=[sample_rate], limits=MediaLimits(0, float("inf")))
     except MediaError as error:
         raise CorpusError(f"{directory / track.file} ({track.key}): {error.reason}") from error
-    return audio.waveforms[sample_rate]
+    return normalised(audio.waveforms[sample_rate], sample_rate)
 
 
 def split_by_group(
