@@ -117,10 +117,10 @@ class ContrastiveTraining(Training):
     def loss(self, rng: np.random.Generator, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """NT-Xent of one batch: tracks, each as likely as it is long, and two views of each."""
         settings = self._contrast
-        tracks = self._draw_tracks(rng)
+        tracks = draw_tracks(rng, self._tracks, self._window_length, settings.batch_size)
         views = [
             torch.cat([self._tracks.crops(tracks, offsets, self._window_length) for offsets in view]).to(self.device)
-            for view in self._draw_offsets(rng, tracks)
+            for view in draw_offsets(rng, self._tracks, tracks, self._window_length, settings)
         ]
         windows = torch.cat([self._augment(view, generator) for view in views])
         with half_precision(self.device):
@@ -130,36 +130,48 @@ class ContrastiveTraining(Training):
         batch = {"views": torch.stack(views), "windows": windows, "tracks": owners}
         return nt_xent(first, second, owners, settings.temperature), batch
 
-    def _draw_tracks(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        lengths = self._tracks.lengths()
-        usable = np.flatnonzero(lengths >= self._window_length)
-        if not len(usable):
-            raise TrainingError(f"no track is as long as a crop of {self._window_length}")
-        weights = lengths[usable] / lengths[usable].sum()
-        chosen: NDArray[np.int64] = rng.choice(usable, size=self._contrast.batch_size, p=weights)
-        return chosen
 
-    def _draw_offsets(
-        self, rng: np.random.Generator, tracks: NDArray[np.int64]
-    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-        """Two views of each track, each a list of int64 [batch]."""
-        settings = self._contrast
-        room = self._tracks.lengths()[tracks] - self._window_length
-        if settings.windows_a_view > 1:
-            return self._either_side_of_a_cut(rng, room)
-        first = rng.integers(0, room + 1)
-        reach = round(settings.max_distance_s * self._tracks.per_second)
-        second = np.clip(first + rng.integers(-reach, reach + 1, size=len(first)), 0, room)
-        return [first], [second]
+def draw_tracks(rng: np.random.Generator, tracks: Crops, window_length: int, number: int) -> NDArray[np.int64]:
+    """Tracks int64 [number], each as likely as it is long.
 
-    def _either_side_of_a_cut(
-        self, rng: np.random.Generator, room: NDArray[np.int64]
-    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-        """Windows of a track shorter than four overlap the cut: better that than a track that is never heard."""
-        cut = rng.uniform(*_CUT, size=len(room)) * (room + self._window_length)
-        last_before = np.clip(cut - self._window_length, 0, room).astype(np.int64)
-        first_after = np.minimum(cut, room).astype(np.int64)
-        number = self._contrast.windows_a_view
-        before = [rng.integers(0, last_before + 1) for _ in range(number)]
-        after = [rng.integers(first_after, room + 1) for _ in range(number)]
-        return before, after
+    Raises
+    ------
+    TrainingError
+        If none is as long as a window.
+    """
+    lengths = tracks.lengths()
+    usable = np.flatnonzero(lengths >= window_length)
+    if not len(usable):
+        raise TrainingError(f"no track is as long as a crop of {window_length}")
+    weights = lengths[usable] / lengths[usable].sum()
+    chosen: NDArray[np.int64] = rng.choice(usable, size=number, p=weights)
+    return chosen
+
+
+def draw_offsets(
+    rng: np.random.Generator,
+    tracks: Crops,
+    chosen: NDArray[np.int64],
+    window_length: int,
+    settings: ContrastiveSettings,
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Two views of each chosen track, each a list of int64 [batch]."""
+    room = tracks.lengths()[chosen] - window_length
+    if settings.windows_a_view > 1:
+        return _either_side_of_a_cut(rng, room, window_length, settings.windows_a_view)
+    first = rng.integers(0, room + 1)
+    reach = round(settings.max_distance_s * tracks.per_second)
+    second = np.clip(first + rng.integers(-reach, reach + 1, size=len(first)), 0, room)
+    return [first], [second]
+
+
+def _either_side_of_a_cut(
+    rng: np.random.Generator, room: NDArray[np.int64], window_length: int, number: int
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Windows of a track shorter than four overlap the cut: better that than a track that is never heard."""
+    cut = rng.uniform(*_CUT, size=len(room)) * (room + window_length)
+    last_before = np.clip(cut - window_length, 0, room).astype(np.int64)
+    first_after = np.minimum(cut, room).astype(np.int64)
+    before = [rng.integers(0, last_before + 1) for _ in range(number)]
+    after = [rng.integers(first_after, room + 1) for _ in range(number)]
+    return before, after

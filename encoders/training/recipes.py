@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
-from encoders.loading import load_encoder
-from encoders.models.embeddings import samplecnn, timbre
+from encoders.loading import load_encoder, load_network
+from encoders.models.embeddings import melcnn, musicnn, samplecnn, timbre
 from encoders.models.embeddings.soundalike import SPEC as SOUNDALIKE
 from encoders.models.embeddings.soundalike import TAGGER, Soundalike
 from encoders.models.embeddings.tagging import SPEC as TAGGING
@@ -24,6 +24,7 @@ from encoders.training.augmentations import augment
 from encoders.training.contrastive import ContrastiveSettings, ContrastiveTraining, Projector
 from encoders.training.corpus import load_waveforms, read_corpus, split_by_group
 from encoders.training.discriminant import linear_discriminant
+from encoders.training.distillation import DistillationSettings, DistillationTraining, Standardised
 from encoders.training.features import load_features
 from encoders.training.loop import TrainingError
 from encoders.training.noisy_student import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 TEACHERS = ("musicnn", "musicnn-mtt")
 _NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
+_MEL_NOISE = SpectralNoise(gain_db=1.5, equaliser_db=2.0, lowpass_p=0.3, band_share=0.15, frame_share=0.15)
 _SHRINKAGE = 0.3
 _MIN_DEVIATION = 1e-3
 
@@ -173,6 +175,64 @@ def train_timbre(
         out,
         window_length=length,
         augment=_NOISE,
+        device=device,
+    )
+    training.resume()
+    training.run(on_step=on_step)
+    return TrainingReport(_save(spec, network, corpus, settings, out), "half-track recall@1", recall(), untrained)
+
+
+def train_melcnn(
+    corpus: Split,
+    out: Path,
+    settings: DistillationSettings,
+    *,
+    weights_dir: Path,
+    device: torch.device,
+    on_step: OnStep,
+) -> TrainingReport:
+    """A compact network, distilled from MusiCNN and by CLMR's loss, on the log-mel spectrogram that both hear.
+
+    Raises
+    ------
+    MissingWeightsError
+        If MusiCNN has not been fetched.
+    CorpusError, TrainingError
+        As for :func:`train_samplecnn`.
+    """
+    spec = melcnn.SPEC
+    teacher, _ = load_network(musicnn.SPEC, weights_dir)
+    teacher = teacher.eval().requires_grad_(False)
+    torch.manual_seed(settings.seed)
+    network = melcnn.MelCNN()
+    heard, judged = _parted(load_features(corpus.directory, corpus.all, network), corpus)
+    length = melcnn.N_FRAMES
+
+    def taught(crops: Tensor) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = teacher.encode(crops.mT)
+        return found
+
+    def recall() -> float | None:
+        embed = partial(_embedding, network.eval().encode, network.head.weight.device)
+        recall_at_1 = half_track_recall(embed, judged, window_length=length) if judged else None
+        network.train()
+        return recall_at_1
+
+    untrained = recall()
+    both = halves(lambda crops: taught(crops)[0], heard, window_length=length)
+    if both is None:
+        raise TrainingError("no track is as long as two windows of the teacher")
+    training = DistillationTraining(
+        network,
+        network.encode,
+        spec.dim,
+        Standardised(taught, torch.cat(both)),
+        heard,
+        settings,
+        out,
+        window_length=length,
+        mix=melcnn.mixed,
+        augment=lambda crops, generator: melcnn.from_decibels(_MEL_NOISE(melcnn.decibels(crops), generator)),
         device=device,
     )
     training.resume()

@@ -111,6 +111,34 @@ def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 
 
 @train.command()
+@_training_options
+@click.option("--steps", default=8_000, show_default=True)
+@click.option("--batch-size", default=64, show_default=True, help="Tracks in a step; each gives two windows.")
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--temperature", default=0.2, show_default=True)
+@click.option("--contrast", default=0.3, show_default=True, help="Weight of the contrastive loss beside the teacher's.")
+@click.option(
+    "--max-distance-s", default=30.0, show_default=True, help="How far apart both windows of a track may lie."
+)
+def melcnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
+    """Train `melcnn`, MusiCNN's pupil, on spectrograms; the same command goes on where it was stopped."""
+    from encoders.loading import torch_device
+    from encoders.training.distillation import DistillationSettings
+    from encoders.training.recipes import split, train_melcnn
+
+    settings = DistillationSettings(warmup_steps=100, weight_decay=0.02, checkpoint_every=250, **given)
+    training = partial(
+        train_melcnn,
+        split(corpus_dir, hold_out),
+        out,
+        settings,
+        weights_dir=read_settings().weights_dir,
+        device=torch_device(device),
+    )
+    _run(training, "melcnn", settings.steps, as_json=as_json)
+
+
+@train.command()
 @click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
 @_training_options
 @click.option("--steps", default=3_000, show_default=True, help="In each round.")
