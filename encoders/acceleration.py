@@ -35,8 +35,13 @@ def half_precision(device: torch.device) -> torch.autocast:
 
     Norms, softmax, losses and whatever is computed outside stay in float32.
     """
+    return torch.autocast(device.type, torch.bfloat16, enabled=product_type(device) == torch.bfloat16)
+
+
+def product_type(device: torch.device) -> torch.dtype:
+    """The type in which matrix products are fastest: bfloat16 as for :func:`half_precision`, else float32."""
     supported = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    return torch.autocast(device.type, torch.bfloat16, enabled=supported)
+    return torch.bfloat16 if supported else torch.float32
 
 
 @cache

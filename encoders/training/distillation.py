@@ -135,8 +135,9 @@ class DistillationTraining(Training):
     def _mixed(self, clean: Tensor, generator: Generator) -> Tensor:
         """Some crops with another one of the batch below them."""
         settings = self._told
-        chosen = torch.rand(len(clean), generator=generator, device=self.device) < settings.mixed
+        chosen = (torch.rand(len(clean), generator=generator, device=self.device) < settings.mixed).nonzero()[:, 0]
         most, least = settings.mix_db
-        gain_db = most + (least - most) * torch.rand((len(clean), 1, 1), generator=generator, device=self.device)
+        gain_db = most + (least - most) * torch.rand((len(chosen), 1, 1), generator=generator, device=self.device)
         shift = int(torch.randint(1, len(clean), (1,), generator=generator, device=self.device))
-        return torch.where(chosen[:, None, None], self._mix(clean, clean.roll(shift, 0), gain_db), clean)
+        others = clean[(chosen + shift) % len(clean)]
+        return clean.index_copy(0, chosen, self._mix(clean[chosen], others, gain_db))

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 TEACHERS = ("musicnn", "musicnn-mtt")
 _NOISE = SpectralNoise(equaliser_db=1.0, lowpass_p=0.2, band_share=0.05)
 _MEL_NOISE = SpectralNoise(gain_db=1.5, equaliser_db=2.0, lowpass_p=0.3, band_share=0.15, frame_share=0.15)
+_TRACKS_TO_STANDARDISE = 400
 _SHRINKAGE = 0.3
 _MIN_DEVIATION = 1e-3
 
@@ -201,12 +202,12 @@ def train_melcnn(
         As for :func:`train_samplecnn`.
     """
     spec = melcnn.SPEC
-    teacher, _ = load_network(musicnn.SPEC, weights_dir)
-    teacher = teacher.eval().requires_grad_(False)
+    loaded, _ = load_network(musicnn.SPEC, weights_dir)
+    teacher: Any = loaded.eval().requires_grad_(False)
     torch.manual_seed(settings.seed)
     network = melcnn.MelCNN()
     heard, judged = _parted(load_features(corpus.directory, corpus.all, network), corpus)
-    length = melcnn.N_FRAMES
+    length = musicnn.N_FRAMES
 
     def taught(crops: Tensor) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = teacher.encode(crops.mT)
@@ -219,7 +220,8 @@ def train_melcnn(
         return recall_at_1
 
     untrained = recall()
-    both = halves(lambda crops: taught(crops)[0], heard, window_length=length)
+    some = heard.part(0, min(len(heard), _TRACKS_TO_STANDARDISE))
+    both = halves(lambda crops: taught(crops)[0], some, window_length=length)
     if both is None:
         raise TrainingError("no track is as long as two windows of the teacher")
     training = DistillationTraining(

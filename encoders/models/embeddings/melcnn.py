@@ -11,17 +11,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from encoders.frontend import SlaneyMel
+from encoders.models.embeddings.musicnn import N_FRAMES, N_MELS, LogMel
 from encoders.spec import EncoderSpec
 
 SAMPLE_RATE = 22_050
-HOP_LENGTH = 353
-N_FFT = 706
-N_MELS = 96
-N_FRAMES = 187
 WINDOW_LENGTH = 10 * SAMPLE_RATE
 DIM = 256
-_FMAX_HZ = 8_000.0
 _CHANNELS = (32, 48, 48, 96, 96, 192, 192)
 _STRIDES = (2, 2, 1, 2, 1, 2, 1)
 _WIDE = 512
@@ -33,13 +28,11 @@ class MelCNN(nn.Module):
     """Convolutions, halving both axes four times; what is left of the mel axis is joined, then pooled over time."""
 
     sample_rate = SAMPLE_RATE
-    hop_length = HOP_LENGTH
 
     def __init__(self) -> None:
         super().__init__()
-        self.mel = SlaneyMel(
-            sample_rate=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS, fmax_hz=_FMAX_HZ
-        )
+        self.log_mel = LogMel(SAMPLE_RATE)
+        self.hop_length = self.log_mel.hop_length
         self.input_norm = nn.BatchNorm2d(1)
         layers: list[nn.Module] = []
         for before, after, stride in zip((1, *_CHANNELS), _CHANNELS, _STRIDES, strict=False):
@@ -53,8 +46,9 @@ class MelCNN(nn.Module):
 
     def features(self, waveform: Tensor) -> Tensor:
         """Waveforms float32 [batch, samples] → log-compressed mel power [batch, 96, 1 + samples // 353]."""
-        padded = nn.functional.pad(waveform, (N_FFT // 2, N_FFT // 2))
-        return torch.log10(10_000 * _SAME_AS_16_KHZ * self.mel(padded) + 1).mT
+        around = self.log_mel.n_fft // 2
+        features: Tensor = self.log_mel(nn.functional.pad(waveform, (around, around))).mT
+        return features
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features [batch, 96, frames] → embedding [batch, 256], no tag logits [batch, 0]."""
@@ -89,9 +83,6 @@ def mixed(features: Tensor, others: Tensor, gain_db: Tensor) -> Tensor:
     """Features of the sum of two sounds, the second changed by `gain_db`, as if they were never in phase for long."""
     return torch.log10(10**features + (10**others - 1) * 10 ** (gain_db / 10))
 
-
-# The power that a Hann window of 32 ms passes grows with the square of its samples: MusiCNN's has 512 of them.
-_SAME_AS_16_KHZ = (512 / N_FFT) ** 2
 
 SPEC = EncoderSpec(
     name="melcnn",
