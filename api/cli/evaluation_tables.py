@@ -11,7 +11,12 @@ from rich.text import Text
 
 from retrieval.evaluation.measures.significance import Difference, Interval
 from retrieval.evaluation.results.runs import LISTWISE, AnnEvaluation, Evaluation, Latency, RunComparison, Subject
-from retrieval.evaluation.results.spaces import LargestHub, SpaceComparison, SpaceEvaluation
+from retrieval.evaluation.results.spaces import (
+    LabelledTracks,
+    LargestHub,
+    SpaceComparison,
+    SpaceEvaluation,
+)
 
 OVERALL = {
     "coverage": "item coverage",
@@ -103,6 +108,8 @@ def _print_catalogue(result: SpaceEvaluation, console: Console) -> None:
         value, bounds, count = _cells(interval)
         table.add_row(Text(name + lower), value, bounds, _number(result.chance[name]), count)
     console.print(table)
+    if result.labels is not None:
+        _print_labels(console, subject.space, result.labels)
     console.print(Text(_hub(subject, result.largest_hub)), soft_wrap=True)
 
 
@@ -119,9 +126,29 @@ def _print_models(result: SpaceComparison, console: Console) -> None:
     table.add_row(f"overlap@{blue.depth}", *_cells(result.overlap))
     table.add_row("rank-biased overlap, p = 0.9", *_cells(result.rank_biased_overlap))
     console.print(table)
+    for subject, labels in zip((blue, green), result.labels or (), strict=False):
+        _print_labels(console, subject.space, labels)
     for subject, hub in zip((blue, green), result.largest_hubs, strict=True):
         console.print(Text(_hub(subject, hub)), soft_wrap=True)
     console.print(Text(result.verdict, style="bold"), soft_wrap=True)
+
+
+def _print_labels(console: Console, space: str, labels: LabelledTracks) -> None:
+    """By label: the measures with their intervals, and which labels the nearest neighbours bear."""
+    title = f"{space} by the labels of {labels.source}, {labels.tracks} tracks, {labels.queries} ask"
+    measures = list(labels.rows[0].metrics)
+    names = ["label", "tracks", "by chance", *(part for one in measures for part in (one, "95 % interval"))]
+    rows = []
+    for row in labels.rows:
+        cells = [cell for one in measures for cell in _cells(row.metrics[one])[:2]]
+        rows.append([row.label, str(row.tracks), _number(row.chance[measures[0]]), *cells])
+    _print_wide(console, f"{title}; by chance: {measures[0]}", names, rows)
+    table = _table(f"{space}: labels of the nearest neighbours", "label", "its own")
+    table.add_column("others", overflow="fold")
+    for row in labels.rows:
+        others = ", ".join(f"{label} {count}" for label, count in row.nearest.items() if label != row.label)
+        table.add_row(Text(row.label), str(row.nearest.get(row.label, 0)), Text(others or "–"))
+    console.print(table)
 
 
 def print_files(folder: Path, names: Sequence[str]) -> None:
@@ -176,7 +203,8 @@ def _effect(one: Difference) -> tuple[str, str]:
 
 
 def _hub(subject: Subject, hub: LargestHub) -> str:
-    return f"largest hub of {subject.space}: {hub.track}, in {hub.lists} of {hub.of} lists of {subject.depth}"
+    lists = f"{100 * hub.share:.1f} % of the lists of {subject.depth} ({hub.lists} of {hub.of})"
+    return f"largest hub of {subject.space}: {hub.track}, in {lists}"
 
 
 def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Table:

@@ -128,6 +128,19 @@ class Catalog:
 
         return dict(_in_pieces(read, list(keys)))
 
+    def ids_by_content(self, hashes: Sequence[str]) -> dict[str, list[int]]:
+        """Ids of live tracks, ascending, by the sha256 of their file, hexadecimal; unknown ones are absent."""
+        columns = select(tracks.c.content_hash, tracks.c.id).where(tracks.c.deleted_at.is_(None))
+
+        def read(some: Sequence[str]) -> Iterable[tuple[str, int]]:
+            statement = columns.where(tracks.c.content_hash == func.any(list(some)))
+            return [(row.content_hash, row.id) for row in self._rows(statement.order_by(tracks.c.id))]
+
+        found: dict[str, list[int]] = {}
+        for content_hash, track_id in _in_pieces(read, list(hashes)):
+            found.setdefault(content_hash, []).append(track_id)
+        return found
+
     def labels(self, track_ids: NDArray[np.int64]) -> dict[int, Labels]:
         """Labels of these tracks by id, deleted ones included: they may have been found a moment ago."""
         columns = select(tracks.c.id, tracks.c.key, tracks.c.artist, tracks.c.album)

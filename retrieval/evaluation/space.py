@@ -1,18 +1,20 @@
-"""A space of the live catalogue, by what needs no judgments: halves, artists and albums, hubs.
+"""A space of the live catalogue, by what needs no judgments: halves, artists and albums, hubs; and labels of a folder.
 
-Definitions and sources head `half_tracks`, `same_label` and `hubs`. Track vectors and lists are those of the index,
-halves are made from the segments that PostgreSQL keeps. Every query is ranked against all tracks that can be right or
-wrong: where only a sample asks, the others are still found.
+Definitions and sources head `half_tracks`, `same_label` and `hubs`, and for a folder's labels `labelled`. Track vectors
+and lists are those of the index, halves are made from the segments that PostgreSQL keeps. Every query is ranked against
+all tracks that can be right or wrong: where only a sample asks, the others are still found.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.inputs.folder_labels import track_labels
+from retrieval.evaluation.labelled import by_label, label_intervals, measure_labels
 from retrieval.evaluation.measures import half_tracks, hubs, same_label
 from retrieval.evaluation.measures.labels import named_album, named_artist, numbered
 from retrieval.evaluation.measures.significance import bootstrap
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
+    from retrieval.evaluation.inputs.folder_labels import FolderLabels
     from retrieval.evaluation.measures.half_tracks import HalfTracks, WithoutHalves
     from retrieval.evaluation.measures.significance import Interval
     from retrieval.index.protocol import IndexView
@@ -80,6 +83,7 @@ def evaluate_space(
     search: Search,
     *,
     space: str | None = None,
+    labels: FolderLabels | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
@@ -88,24 +92,26 @@ def evaluate_space(
 
     Parameters
     ----------
-    sample : at most so many tracks ask
+    labels : of the user's own, to measure by as well
+    sample : at most so many tracks ask, and at most so many labelled ones
     seed : of the sample and of the bootstrap
     on_done : called with how many steps are done, of how many
 
     Raises
     ------
     EvaluationError
-        If the space holds fewer than two tracks, or no segment.
+        If the space holds fewer than two tracks, or no segment; if fewer than two labels have two tracks.
     IndexMissingError, IndexMismatchError
     """
     index = search.space(space)
     view = index.view()
     drawn = draw_queries(search.catalog, view.all_track_ids(), sample, seed, f"space {index.space!r} holds")
+    labelled = None if labels is None else track_labels(search.catalog, labels, drawn.track_ids, [index.space])
     halves = halves_of(search.catalog, index.space, view, drawn.track_ids)
     on_done(1, STEPS)
     measures = measure_space(view, halves, drawn, on_done=lambda done, _: on_done(1 + done, STEPS))
     metrics = intervals(measures, seed)
-    return SpaceEvaluation(
+    result = SpaceEvaluation(
         subject_of(index.space, view, hubs.K),
         len(drawn.rows),
         metrics,
@@ -117,6 +123,16 @@ def evaluate_space(
         int((drawn.albums < 0).sum()),
         warnings_of(halves.without, metrics),
         measures.seconds,
+    )
+    if labelled is None:
+        return result
+    found = measure_labels(view, labelled, sample, seed)
+    return replace(
+        result,
+        metrics={**metrics, **label_intervals(found, seed)},
+        chance={**measures.chance, **found.chance},
+        warnings=[*result.warnings, *labelled.warnings],
+        labels=by_label(found, seed),
     )
 
 
@@ -182,8 +198,10 @@ def measure_space(
         ("same album", drawn.albums, None),
     ):
         places = same_label.placed(vectors, labels, drawn.rows, apart=apart)
-        per_query |= {f"{name} {measure}": values for measure, values in same_label.values(places).items()}
-        chance |= {f"{name} {measure}": level for measure, level in same_label.by_chance(places).items()}
+        measured = same_label.values(places, same_label.OF_ARTISTS)
+        levels = same_label.by_chance(places, same_label.OF_ARTISTS)
+        per_query |= {f"{name} {measure}": values for measure, values in measured.items()}
+        chance |= {f"{name} {measure}": level for measure, level in levels.items()}
     timer.lap("labels")
     on_done(2, 3)
     among = None if len(drawn.track_ids) == view.count else view.select(drawn.track_ids)

@@ -3,7 +3,7 @@
 Both are measured as `catalogue` measures one, among the tracks that both hold, with the same queries; a half counts
 where the track has both in both spaces. Differences are paired by query (whether a track is never listed: by track),
 with the tests of `significance`, corrected by Holm for all the metrics at once. Judgments, where there are any, are of
-tracks as queries, ranked among the same tracks.
+tracks as queries, ranked among the same tracks; labels of a folder are those of the tracks that both hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.inputs.folder_labels import track_labels
 from retrieval.evaluation.inputs.judgments import judged, known_ids
+from retrieval.evaluation.labelled import by_label, measure_labels
 from retrieval.evaluation.measures import hubs, metrics, overlap
 from retrieval.evaluation.measures.significance import Difference, bootstrap, holm_corrected, paired
 from retrieval.evaluation.ranking import nearest_others, track_vectors
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
+    from retrieval.evaluation.inputs.folder_labels import FolderLabels
     from retrieval.evaluation.inputs.judgments import Judgments
     from retrieval.evaluation.inputs.pairs import Pairs
     from retrieval.evaluation.measures.metrics import Metric
@@ -60,6 +63,7 @@ def compare_spaces(
     *,
     qrels: Pairs | None = None,
     names: Sequence[str] = metrics.DEFAULT,
+    labels: FolderLabels | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
     on_done: Callable[[int, int], None] = lambda done, total: None,
@@ -70,14 +74,15 @@ def compare_spaces(
     ----------
     qrels : judgments, whose query ids are keys of tracks
     names : metrics of the judgments, by ir_measures' names
-    sample : at most so many tracks ask
+    labels : of the user's own, to measure by as well
+    sample : at most so many tracks ask, and at most so many labelled ones
     on_done : called with how many steps are done, of how many
 
     Raises
     ------
     EvaluationError
         If the spaces are one, share fewer than two tracks, or one of them holds no segment; for judgments that cannot
-        be used, and unknown metrics.
+        be used, and unknown metrics; if fewer than two labels have two tracks in both.
     IndexMissingError, IndexMismatchError
     """
     if blue == green:
@@ -94,8 +99,17 @@ def compare_spaces(
         judged_by, left_out = _judged(search.catalog, qrels, views, shared, requested, seed)
         notes += left_out
         lower += [metric.name for metric in requested if metric.lower_is_better]
+    labelled = None if labels is None else track_labels(search.catalog, labels, shared, spaces)
     sides = _measured(search.catalog, spaces, views, drawn, on_done)
-    differences = holm_corrected(_differences(*sides, seed=seed) | judged_by)
+    differences = _differences(*sides, seed=seed) | judged_by
+    chance, by_labels = dict(sides[0].chance), None
+    if labelled is not None:
+        blue_labels, green_labels = (measure_labels(view, labelled, sample, seed) for view in views)
+        differences |= _paired(blue_labels.metrics, green_labels.metrics, seed=seed)
+        chance |= blue_labels.chance
+        by_labels = by_label(blue_labels, seed), by_label(green_labels, seed)
+        notes += labelled.warnings
+    differences = holm_corrected(differences)
     overlap_at, biased = _alike(sides[0].lists, sides[1].lists, len(shared), seed)
     on_done(STEPS, STEPS)
     return SpaceComparison(
@@ -106,7 +120,7 @@ def compare_spaces(
         only_green=len(every_id[1]) - len(shared),
         queries=len(drawn.rows),
         metrics=differences,
-        chance=sides[0].chance,
+        chance=chance,
         lower_is_better=lower,
         overlap=overlap_at,
         rank_biased_overlap=biased,
@@ -117,6 +131,7 @@ def compare_spaces(
         seconds={
             f"{name}, {step}": s for name, one in zip(spaces, sides, strict=True) for step, s in one.seconds.items()
         },
+        labels=by_labels,
     )
 
 
@@ -176,11 +191,17 @@ def _measured(
 
 
 def _differences(blue: SpaceMeasures, green: SpaceMeasures, *, seed: int) -> dict[str, Difference]:
-    differences = {name: paired(blue.per_query[name], green.per_query[name], seed=seed) for name in blue.per_query}
+    differences = _paired(blue.per_query, green.per_query, seed=seed)
     differences[SKEWNESS] = hubs.compare_skewness(blue.hubs, green.hubs, seed=seed)
     differences[NEVER_LISTED] = paired(blue.hubs.never_listed, green.hubs.never_listed, seed=seed)
     differences[LARGEST_HUB] = paired(blue.hubs.holds_largest, green.hubs.holds_largest, seed=seed)
     return differences
+
+
+def _paired(
+    blue: Mapping[str, NDArray[np.float64]], green: Mapping[str, NDArray[np.float64]], *, seed: int
+) -> dict[str, Difference]:
+    return {name: paired(blue[name], green[name], seed=seed) for name in blue}
 
 
 def _alike(first: NDArray[np.int64], second: NDArray[np.int64], n_tracks: int, seed: int) -> tuple[Interval, Interval]:
@@ -212,7 +233,7 @@ def _judged(
             notes.append(f"{len(ids)} {what} are not in both spaces and were left out, such as {ids[0]!r}")
     if judgments.left_out.without_relevant:
         notes.append(f"{len(judgments.left_out.without_relevant)} queries have no relevant track and do not count")
-    return {name: paired(blue[name], green[name], seed=seed) for name in blue}, notes
+    return _paired(blue, green, seed=seed), notes
 
 
 def _judged_values(

@@ -232,6 +232,20 @@ def test_known_tracks_are_asked_by_key(catalog: Catalog, rng: np.random.Generato
     assert (known["b"].uri, known["b"].content_hash, known["b"].duration_s) == ("/music/b", "a", 3.0)
 
 
+def test_tracks_are_asked_by_what_they_contain(
+    catalog: Catalog, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.store_many([analysis(key, rng, content=content) for key, content in ("ax", "bx", "cy", "dx", "ez")])
+    ids = catalog.ids_by_key(["a", "b", "c", "d"])
+    catalog.delete("b")
+    catalog.delete("e")
+    expected = {"x": [ids["a"], ids["d"]], "y": [ids["c"]]}
+    assert catalog.ids_by_content(["x", "y", "z", "nothing"]) == expected
+    assert catalog.ids_by_content([]) == {}
+    monkeypatch.setattr("retrieval.catalog.reading.ASKED_AT_ONCE", 1)
+    assert catalog.ids_by_content(["x", "y", "z", "nothing"]) == expected
+
+
 def test_the_newest_version_of_a_stage_is_known(catalog: Catalog, rng: np.random.Generator) -> None:
     versions = []
     for version in ("e-1", "e-2"):

@@ -219,6 +219,7 @@ def test_spaces_without_judgments(tmp_path: Path) -> None:
     text = checked(html).text
     assert "half R@1 0.8000 0.7000 – 0.9000; by chance 0.0010" in text
     assert "hubness skewness@10 3.5000 3.0000 – 4.0000; lower is better" in text
+    assert "in 77.8 % of the lists (7 of 9)" in text
     (picture,) = pictures(html)
     assert picture[0].text == "Tracks of the same album"
     (chance_line,), (mark,) = drawn(picture, "chance"), drawn(picture, "mark")

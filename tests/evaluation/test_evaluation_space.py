@@ -119,22 +119,23 @@ def test_the_circle_by_hand(circle: Search) -> None:
     assert means["half-track MRR"] == pytest.approx(((4 + 1 / 2) / 5, 5))
     # a and b are by X, c and d by Y, and e's artist is none. c has b and a before d; all others find theirs first.
     assert means["same artist mAP"] == pytest.approx(((3 + 1 / 3) / 4, 4))
-    assert means["same artist R-precision"] == pytest.approx((3 / 4, 4))
+    assert means["same artist precision@1"] == means["same artist R-precision"] == pytest.approx((3 / 4, 4))
     assert means["same artist recall@10"] == pytest.approx((1, 4))
     # a, b and c are one album: a and b find both others first, c has them at ranks 1 and 2, before d.
-    assert means["same album mAP"] == pytest.approx((1, 3))
+    assert means["same album mAP"] == means["same album precision@1"] == pytest.approx((1, 3))
     # Without their albums, c has only d to rank; d ranks c, b, a. a and b have nothing by X left.
     assert means["same artist on other albums mAP"] == pytest.approx((1, 2))
     chance = found.chance
     assert chance["half-track recall@1"] == pytest.approx(1 / 5)
     assert chance["half-track MRR"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
     assert chance["same artist mAP"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
-    assert chance["same artist R-precision"] == pytest.approx(1 / 3)
+    assert chance["same artist precision@1"] == chance["same artist R-precision"] == pytest.approx(1 / 3)
     assert chance["same artist on other albums mAP"] == pytest.approx((1 + (1 + 1 / 2 + 1 / 3) / 3) / 2)
     # Each stands in the lists of all four others.
     assert means["hubness skewness@10"] == means["never listed"] == (0, 5)
     assert means["largest hub"] == pytest.approx((4 / 5, 5))
     assert (found.largest_hub.track, found.largest_hub.lists, found.largest_hub.of) == ("a", 4, 5)
+    assert found.largest_hub.share == 4 / 5
     assert (found.without_artist, found.without_album, found.queries, found.warnings) == (1, 1, 5, [])
     assert json.loads(json.dumps(as_json(found), allow_nan=False))["chance"]["largest hub"] is None
 
@@ -248,9 +249,11 @@ def test_trec_eval_finds_the_same(random: Search) -> None:
     counted = np.flatnonzero(relevant.any(axis=1))
     query_no, documents = np.nonzero(relevant[counted])
     ranked = metrics.ranked(others[counted], query_no, documents, np.ones(len(documents), np.int64))
-    expected = metrics.evaluate(ranked, metrics.parsed(["AP", "Rprec", "R@10"], len(rows)))
+    expected = metrics.evaluate(ranked, metrics.parsed(["AP", "Rprec", "R@10", "P@1", "P@10"], len(rows)))
     found = same_label.values(same_label.placed(vectors, sample.artists, rows[counted]))
-    for name, trec_name in (("mAP", "AP"), ("R-precision", "Rprec"), ("recall@10", "R@10")):
+    names = {"mAP": "AP", "R-precision": "Rprec", "recall@10": "R@10", "precision@1": "P@1", "precision@10": "P@10"}
+    assert found.keys() == names.keys()
+    for name, trec_name in names.items():
         np.testing.assert_allclose(found[name], expected[trec_name], atol=1e-12)
 
 
@@ -264,8 +267,14 @@ def test_a_sample_asks_and_all_are_found(random: Search) -> None:
     for name, values in part.per_query.items():
         np.testing.assert_array_equal(values, whole.per_query[name][some.rows], err_msg=name)
     np.testing.assert_array_equal(part.lists, whole.lists[some.rows])
-    assert evaluate_space(random, sample=20, seed=0).queries == 20
+    found = evaluate_space(random, sample=20, seed=0)
+    assert found.queries == 20
     assert part.hubs.counts.sum() == 20 * 10
+    # The share of the lists that there are, of those who ask, for the track that stands in the most of these.
+    in_lists = np.bincount(part.lists.ravel(), minlength=N_TRACKS + 1)
+    assert (found.largest_hub.lists, found.largest_hub.of) == (in_lists.max(), 20)
+    assert found.largest_hub.share == pytest.approx(found.metrics["largest hub"].mean)
+    assert found.metrics["largest hub"].count == 20
 
 
 # What cannot be measured -------------------------------------------------------------------------------------------

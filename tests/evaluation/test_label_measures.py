@@ -47,6 +47,14 @@ def test_average_precision_by_chance_is_the_mean_over_all_orders(relevant: int, 
     assert average_precision_by_chance(relevant, ranked) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(("relevant", "ranked"), [(1, 1), (2, 5), (3, 12), (11, 12)])
+def test_levels_by_chance_are_means_over_all_orders(relevant: int, ranked: int) -> None:
+    every = [np.array(chosen) + 1 for chosen in itertools.combinations(range(ranked), relevant)]
+    levels = same_label.by_chance([Placed(every[0], ranked)])
+    for name, values in same_label.values([Placed(ranks, ranked) for ranks in every]).items():
+        assert levels[name] == pytest.approx(values.mean(), abs=1e-12), name
+
+
 def places(vectors: NDArray[np.float32], labels: list[int], *, apart: list[int] | None = None) -> list[Placed]:
     """Where the tracks of every query's label are, where all ask."""
     groups = None if apart is None else np.array(apart)
@@ -60,6 +68,7 @@ def test_map_by_hand() -> None:
     # Relevant to 0: only 2, at rank 2; to 2: only 0, at rank 3; 1 and 3 have no like.
     found = places(vectors, [0, 1, 0, 2])
     assert [one.ranks.tolist() for one in found] == [[2], [], [3], []]
+    assert [one.nearest for one in found] == [1, -1, 3, -1]
     assert same_label.values(found)["mAP"] == pytest.approx([1 / 2, math.nan, 1 / 3, math.nan], nan_ok=True)
     assert same_label.by_chance(found)["mAP"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
 
@@ -69,6 +78,7 @@ def test_tracks_of_the_same_album_leave_the_ranking() -> None:
     # To 0, track 1 is of its own album and leaves; then 2 is first and relevant. 3 loses all that is relevant to it.
     found = places(vectors, [0, 0, 0, 1], apart=[0, 0, 1, 2])
     assert [(one.ranks.tolist(), one.ranked) for one in found[:3]] == [([1], 2), ([1], 2), ([2, 3], 3)]
+    assert [one.nearest for one in found] == [2, 2, 3, -1]
     assert found[3].ranks.tolist() == []
     assert all(not len(one.ranks) for one in places(vectors, [0, 0, 1, 1], apart=[0, 0, 1, 1]))
 
@@ -143,6 +153,7 @@ def test_measures_of_ranks_by_hand() -> None:
     assert same_label.average_precision(ranks) == pytest.approx((1 / 1 + 2 / 3 + 3 / 12) / 3)
     assert same_label.r_precision(ranks) == pytest.approx(2 / 3)
     assert same_label.recall_at(10, ranks) == pytest.approx(2 / 3)
+    assert [same_label.precision_at(k, ranks) for k in (1, 2, 10)] == pytest.approx([1, 1 / 2, 2 / 10])
 
 
 def test_hubs_by_hand() -> None:

@@ -13,6 +13,7 @@ from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
     from api.cli.evaluation_tables import Result
+    from retrieval.evaluation.inputs.folder_labels import FolderLabels
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
@@ -22,6 +23,14 @@ metric_option = click.option(
 )
 sample_option = click.option(
     "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
+)
+
+labels_option = click.option(
+    "--labels-from",
+    "labels_folder",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Labels of your own, such as genres or moods: FOLDER holds label/file of what is indexed, wherever that lies.",
 )
 
 
@@ -123,17 +132,19 @@ def ann(shares: Sequence[float], conditions: Sequence[str], out: Path | None, as
 
 @evaluate.command()
 @space_option
+@labels_option
 @sample_option
 @out_option
 @seed_option
 @json_option
-def catalogue(out: Path | None, as_json: bool, **given: Any) -> None:
-    """Measure a space without judgments: by halves of tracks, by artists and albums, and by its hubs."""
+def catalogue(labels_folder: Path | None, out: Path | None, as_json: bool, **given: Any) -> None:
+    """Measure a space without judgments: by halves of tracks, artists and albums, hubs, and labels of your own."""
     from retrieval.evaluation.results.files import write_results
     from retrieval.evaluation.space import evaluate_space
 
+    labels = _labels_in(labels_folder, quiet=as_json)
     with opened() as here, tables.progress("steps", quiet=as_json) as done:
-        result = evaluate_space(here.search, on_done=done, **given)
+        result = evaluate_space(here.search, labels=labels, on_done=done, **given)
     _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
 
 
@@ -142,11 +153,19 @@ def catalogue(out: Path | None, as_json: bool, **given: Any) -> None:
 @click.argument("green")
 @click.option("--qrels", "judgments", type=a_file, help="Judgments, too: TREC (also .gz), .json, or .parquet.")
 @metric_option
+@labels_option
 @sample_option
 @out_option
 @seed_option
 @json_option
-def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_json: bool, **given: Any) -> None:
+def models(
+    judgments: Path | None,
+    metrics: Sequence[str],
+    labels_folder: Path | None,
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
     if metrics and judgments is None:
         raise click.UsageError("--metric goes with --qrels")
@@ -156,9 +175,22 @@ def models(judgments: Path | None, metrics: Sequence[str], out: Path | None, as_
     from retrieval.evaluation.space_comparison import compare_spaces
 
     qrels = None if judgments is None else read_qrels(judgments)
+    labels = _labels_in(labels_folder, quiet=as_json)
     with opened() as here, tables.progress("steps", quiet=as_json) as done:
-        result = compare_spaces(here.search, qrels=qrels, names=metrics or DEFAULT, on_done=done, **given)
+        result = compare_spaces(
+            here.search, qrels=qrels, names=metrics or DEFAULT, labels=labels, on_done=done, **given
+        )
     _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
+
+
+def _labels_in(folder: Path | None, *, quiet: bool) -> "FolderLabels | None":
+    """What a folder says, if there is one."""
+    if folder is None:
+        return None
+    from api.cli.label_folders import read_labels
+
+    with tables.progress("labelled files", quiet=quiet) as done:
+        return read_labels(folder, on_done=done)
 
 
 def _shown(result: "Result", out: Path | None, write: Callable[[Path], list[str]], *, as_json: bool) -> None:

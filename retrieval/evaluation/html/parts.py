@@ -122,7 +122,8 @@ def subject_facts(subject: Mapping[str, Any]) -> list[tuple[str, str]]:
 def hub_fact(hub: Mapping[str, Any], space: str = "") -> tuple[str, str]:
     """The track that stands in the most lists."""
     named = f"largest hub of {space}" if space else "largest hub"
-    return named, f"{hub['track']}, in {hub['lists']:,} of {hub['of']:,} lists"
+    share = f"{100 * hub['lists'] / hub['of']:.1f} % of the lists"
+    return named, f"{hub['track']}, in {share} ({hub['lists']:,} of {hub['of']:,})"
 
 
 def card(name: str, interval: Mapping[str, Any], *notes: str) -> Card:

@@ -1,9 +1,11 @@
-"""Same-artist and same-album retrieval: a label that many catalogues have anyway stands in for judgments.
+"""Same-artist and same-album retrieval, and that of labels of the user's own: they stand in for judgments.
 
 A query is a track; ranked by cosine, equal ones in the order of tracks, are all other tracks that bear a label, and
 relevant are those that bear the query's. A query to which none is relevant does not count. With R relevant tracks at
 ranks r_1 < … < r_R (Manning et al., Introduction to Information Retrieval, 2008, section 8.4):
 
+- precision@k: share of the first k places that hold a relevant track, as trec_eval counts: with R < k, R / k at most;
+  precision@1 asks whether the nearest neighbour bears the label
 - average precision: mean of i / r_i; its mean over queries is mAP
 - R-precision: share of the first R tracks that are relevant
 - recall@k: share of the relevant tracks that are among the first k
@@ -24,7 +26,7 @@ import numpy as np
 from retrieval.evaluation.measures.half_tracks import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,10 +34,14 @@ K = 10
 
 
 class Placed(NamedTuple):
-    """Where the relevant tracks of one query are: ranks from 1, int64 ascending, among `ranked` tracks."""
+    """Where the relevant tracks of one query are: ranks from 1, int64 ascending, among `ranked` tracks.
+
+    `nearest` is the row of the track at rank 1; −1 where it is not known, or no track is relevant.
+    """
 
     ranks: NDArray[np.int64]
     ranked: int
+    nearest: int = -1
 
 
 def placed(
@@ -78,8 +84,14 @@ def placed(
             relevant = np.flatnonzero((candidate_labels == candidate_labels[query]) & ~left_out)
             if len(relevant):
                 row[left_out] = -np.inf
-                places[number] = Placed(_ranks(row, relevant), len(rows) - int(left_out.sum()))
+                ranks, ranked = _ranks(row, relevant), len(rows) - int(left_out.sum())
+                places[number] = Placed(ranks, ranked, int(rows[row.argmax()]))
     return places
+
+
+def precision_at(k: int, ranks: NDArray[np.int64]) -> float:
+    """Share of the first k places that hold a relevant track, at these ranks, from 1, int64 [≥ 1]."""
+    return float((ranks <= k).sum()) / k
 
 
 def average_precision(ranks: NDArray[np.int64]) -> float:
@@ -107,31 +119,42 @@ def average_precision_by_chance(relevant: int, ranked: int) -> float:
     return (harmonic + (ranked - harmonic) * (relevant - 1) / max(ranked - 1, 1)) / ranked
 
 
-MEASURES: Mapping[str, Callable[[NDArray[np.int64]], float]] = {
-    "mAP": average_precision,
-    "R-precision": r_precision,
-    f"recall@{K}": partial(recall_at, K),
+class Measure(NamedTuple):
+    """A measure of the ranks of the relevant tracks, int64 [≥ 1], and its level by chance, of how many of how many."""
+
+    of: Callable[[NDArray[np.int64]], float]
+    by_chance: Callable[[int, int], float]
+
+
+MEASURES: Mapping[str, Measure] = {
+    "precision@1": Measure(partial(precision_at, 1), lambda relevant, ranked: relevant / ranked),
+    f"precision@{K}": Measure(
+        partial(precision_at, K), lambda relevant, ranked: min(K, ranked) / K * relevant / ranked
+    ),
+    "mAP": Measure(average_precision, average_precision_by_chance),
+    "R-precision": Measure(r_precision, lambda relevant, ranked: relevant / ranked),
+    f"recall@{K}": Measure(partial(recall_at, K), lambda relevant, ranked: min(K / ranked, 1.0)),
 }
+OF_ARTISTS = ("precision@1", "mAP", "R-precision", f"recall@{K}")
+"""Artists and albums have few tracks, so that ten places are more than they fill."""
+OF_FOLDERS = ("precision@1", f"precision@{K}", "mAP")
+"""Genres and moods have many tracks, so that ten places hold few of them."""
 
 
-def values(places: list[Placed]) -> dict[str, NDArray[np.float64]]:
-    """Every measure of every query, float64 [m] by name; NaN for a query without a relevant track."""
+def values(places: Sequence[Placed], measures: Iterable[str] = tuple(MEASURES)) -> dict[str, NDArray[np.float64]]:
+    """Measures of every query, float64 [m] by name; NaN for a query without a relevant track."""
     return {
-        name: np.array([measure(one.ranks) if len(one.ranks) else np.nan for one in places], np.float64)
-        for name, measure in MEASURES.items()
+        name: np.array([MEASURES[name].of(one.ranks) if len(one.ranks) else np.nan for one in places], np.float64)
+        for name in measures
     }
 
 
-def by_chance(places: list[Placed]) -> dict[str, float]:
-    """The level of every measure by chance, its mean over the queries; NaN without any."""
-    counted = [one for one in places if len(one.ranks)]
+def by_chance(places: Sequence[Placed], measures: Iterable[str] = tuple(MEASURES)) -> dict[str, float]:
+    """The level of measures by chance, its mean over the queries; NaN without any."""
+    counted = [(len(one.ranks), one.ranked) for one in places if len(one.ranks)]
     if not counted:
-        return dict.fromkeys(MEASURES, float("nan"))
-    return {
-        "mAP": float(np.mean([average_precision_by_chance(len(one.ranks), one.ranked) for one in counted])),
-        "R-precision": float(np.mean([len(one.ranks) / one.ranked for one in counted])),
-        f"recall@{K}": float(np.mean([min(K / one.ranked, 1.0) for one in counted])),
-    }
+        return dict.fromkeys(measures, float("nan"))
+    return {name: float(np.mean([MEASURES[name].by_chance(*sizes) for sizes in counted])) for name in measures}
 
 
 def _ranks(cosines: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What is measured of a space without labels comes to: frozen, and all of it JSON by `results.runs`."""
+"""What is measured of a space comes to: frozen, and all of it JSON by `results.runs`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,50 @@ class LargestHub:
     lists: int
     of: int
 
+    @property
+    def share(self) -> float:
+        """Of the lists."""
+        return self.lists / self.of
+
+
+@dataclass(frozen=True)
+class LabelEvaluation:
+    """The tracks of one label.
+
+    Attributes
+    ----------
+    tracks, queries : that bear it, and of these that ask
+    metrics : over these, by measure; NaN without any
+    chance : by measure
+    nearest : how many of these have a nearest neighbour of a label, by label, most first
+    """
+
+    label: str
+    tracks: int
+    queries: int
+    metrics: Mapping[str, Interval]
+    chance: Mapping[str, float]
+    nearest: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class LabelledTracks:
+    """The labelled tracks of one space.
+
+    Attributes
+    ----------
+    source : the folder that labels them
+    tracks, queries : that bear a label, and of these that ask
+    rows : by label, in their order
+    not_found : files of the folder that are not in the space
+    """
+
+    source: str
+    tracks: int
+    queries: int
+    rows: Sequence[LabelEvaluation]
+    not_found: Sequence[str]
+
 
 @dataclass(frozen=True)
 class SpaceEvaluation(EvaluationResult):
@@ -36,6 +80,7 @@ class SpaceEvaluation(EvaluationResult):
     chance : the level of each by chance; NaN where there is no closed form
     without_artist, without_album : tracks that name none
     seconds : by step
+    labels : by label, where a folder labels tracks
     """
 
     subject: Subject
@@ -49,6 +94,7 @@ class SpaceEvaluation(EvaluationResult):
     without_album: int
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    labels: LabelledTracks | None = None
     kind: str = "catalogue"
 
 
@@ -64,6 +110,7 @@ class SpaceComparison(EvaluationResult):
     overlap, rank_biased_overlap : of the two lists of every query
     source : the file of judgments; empty without
     verdict : what the differences say, in a line
+    labels : by label in blue and in green, where a folder labels tracks
     """
 
     blue: Subject
@@ -82,4 +129,5 @@ class SpaceComparison(EvaluationResult):
     source: str = ""
     warnings: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    labels: tuple[LabelledTracks, LabelledTracks] | None = None
     kind: str = "models"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.evaluation.html import plots
+from retrieval.evaluation.html.labels import label_tables, not_found
 from retrieval.evaluation.html.parts import (
     Figure,
     Ids,
@@ -59,6 +60,8 @@ def spaces_section(result: Result, name: str) -> Section:
     ]
     facts += [("judgments", content["source"])] if content.get("source") else []
     facts += [hub_fact(hub, space) for space, hub in zip((blue, green), content.get("largest_hubs", ()), strict=False)]
+    labels = content.get("labels") or ()
+    by_label = [table for space, one in zip((blue, green), labels, strict=False) for table in label_tables(one, space)]
     alike = {"overlap": f"overlap@{content['blue']['depth']}", "rank_biased_overlap": "rank-biased overlap"}
     return Section(
         "two spaces on the same tracks",
@@ -66,7 +69,8 @@ def spaces_section(result: Result, name: str) -> Section:
         facts,
         [card(label, content[part]) for part, label in alike.items() if part in content],
         _means(result, name, f"{green} − {blue}"),
-        [_table(result, blue, green)],
+        [_table(result, blue, green), *by_label],
+        not_found(labels[0], f"both {blue} and {green}") if labels else [],
         lead=content.get("verdict", ""),
     )
 
