@@ -22,7 +22,8 @@ from encoders.registry import encoder_spec
 from encoders.training.contrastive import ContrastiveSettings
 from encoders.training.corpus import decoded, read_corpus
 from encoders.training.noisy_student import StudentSettings
-from encoders.training.recipes import Split, TrainingReport, split, train_samplecnn, train_tagger
+from encoders.training.recipes import train_samplecnn, train_tagger
+from encoders.training.split import Split, TrainingReport, split
 
 WINDOWS = 256
 HELD_OUT = ("naev-data", "nexuiz-music", "supertux-data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,16 +11,15 @@ from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
 from encoders.registry import RENAMED, encoder_spec
+from encoders.spec import SHIPPED_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from torch import nn
 
     from encoders.spec import EncoderSpec
-
-SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
-"""Weights that we trained; a file of the same name among the user's own goes before them."""
 
 
 def load_encoder(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REGISTRY: dict[str, str] = {
     "clmr-samplecnn": "encoders.models.embeddings.samplecnn:SPEC",
+    "ear": "encoders.models.embeddings.ear:SPEC",
     "melcnn": "encoders.models.embeddings.melcnn:SPEC",
     "musicnn": "encoders.models.embeddings.musicnn:SPEC",
     "musicnn-mtt": "encoders.models.embeddings.musicnn:MTT_SPEC",

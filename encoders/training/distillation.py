@@ -1,9 +1,9 @@
 """A network that goes where a teacher goes, and tells tracks apart: distillation and contrast, of the same windows.
 
-Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; Spijkervet & Burgoyne, CLMR, ISMIR 2021. A step draws
-two windows of each track. Some are mixed with a window of another track. The teacher hears them as they are, the student
-disturbed: it shall say what the teacher said, and its two windows of a track shall be nearer to each other than to any
-other track's.
+Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; Spijkervet & Burgoyne, CLMR, ISMIR 2021. A step
+draws two windows of each track. Some are mixed with a window of another track. The teacher hears them as they are, the
+student disturbed: it shall say what the teacher said, and its two windows of a track shall be nearer to each other than
+to any other track's.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from encoders.encoder import Encoder
     from encoders.training.corpus import CorpusTrack
 
+TEACHERS = ("musicnn", "musicnn-mtt")
 WINDOWS_A_STRETCH = 3
 _STRETCHES_A_TRACK = 12
 

@@ -45,7 +45,7 @@ class Pack:
 NOT_MUSIC = re.compile(
     r"boss-\d|bonuscave|dynamictest-normal.*|forestmap|glory|intro_music|invincible|landing_sinister|launch\d.*|leveldone|"
     r"liftoff|lose_theme|lostrace-ks|options1-jt|race_summary|race_win_theme|raceintro-ks|thunder|voc-boss|voc-dark|"
-    r"wind_ambient|wonrace1-jt|"
+    r"wind_ambient|wonrace1-jt|kufrik|rybky11|track(12|17|28)|"
     r"(celtic|cocoa_river|jumping_to_the_stars_remake|landing_in_gran_paradiso|ravenbridge_mansion|theGreatFair)_fast|farm_f"
 )
 WARZONE = MusicFolder("warzone2100-music", "usr/share/games/warzone2100/music", "**/*.opus")
@@ -73,6 +73,9 @@ ZERO_AD = MusicFolder("0ad-data", "audio/music", archive="usr/share/games/0ad/mo
 # Beside each song.ogg lies its guitar alone, as guitar.ogg.
 MULDJORD = MusicFolder("fretsonfire-songs-muldjord", "usr/share/games/fretsonfire/data/songs/muldjord", "*/song.ogg")
 SECTOID = MusicFolder("fretsonfire-songs-sectoid", "usr/share/games/fretsonfire/data/songs/sectoid", "*/song.ogg")
+# Nothing of ours was ever trained or chosen on these two.
+FILLETS = MusicFolder("fillets-ng-data", "usr/share/games/fillets-ng/music")
+DRASCULA = MusicFolder("drascula-music", "usr/share/scummvm/drascula/audio")
 IMMICH = MusicFolder("immich-memories-music", "immich_memories_music/tracks", "**/*.opus")
 IMMICH_WHEEL = Wheel("immich-memories-music==0.1.0", "1b702f617250ed8ffe3dc2bba4d2105f842b6d5da08e8ff9a10110f54b7bd06a")
 
@@ -102,5 +105,7 @@ _ALL_PACKS = (
     Pack("0ad-data", "Strategy game in antiquity; takes 5 GB while unpacking", "CC-BY-SA-3.0", 61, 1378, (ZERO_AD,)),
     Pack("fretsonfire-songs-muldjord", "Metal without its lead guitar, one artist", "CC-BY-SA-3.0", 4, 29, (MULDJORD,)),
     Pack("fretsonfire-songs-sectoid", "Metal without its lead guitar, one artist", "MIT", 4, 29, (SECTOID,)),
+    Pack("fillets-ng-data", "Puzzle game under water", "GPL-2", 13, 36, (FILLETS,)),
+    Pack("drascula-music", "Adventure, orchestral", "free to share, the game not to be sold", 28, 37, (DRASCULA,)),
 )
 PACKS: dict[str, Pack] = {pack.name: pack for pack in _ALL_PACKS}

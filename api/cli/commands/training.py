@@ -15,7 +15,7 @@ from indexer.packs.archives import music_under
 from indexer.packs.fetch import fetch_pack
 
 if TYPE_CHECKING:
-    from encoders.training.recipes import TrainingReport
+    from encoders.training.split import TrainingReport
 
 
 @click.group()
@@ -85,7 +85,8 @@ def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: st
     """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
-    from encoders.training.recipes import split, train_samplecnn
+    from encoders.training.recipes import train_samplecnn
+    from encoders.training.split import split
 
     settings = ContrastiveSettings(**given)
     training = partial(train_samplecnn, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
@@ -103,7 +104,8 @@ def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
     """Train `timbre`, on spectrograms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.contrastive import ContrastiveSettings
-    from encoders.training.recipes import split, train_timbre
+    from encoders.training.recipes import train_timbre
+    from encoders.training.split import split
 
     settings = ContrastiveSettings(warmup_steps=20, weight_decay=0.01, **given)
     training = partial(train_timbre, split(corpus_dir, hold_out), out, settings, device=torch_device(device))
@@ -124,7 +126,8 @@ def melcnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
     """Train `melcnn`, MusiCNN's pupil, on spectrograms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
     from encoders.training.distillation import DistillationSettings
-    from encoders.training.recipes import split, train_melcnn
+    from encoders.training.recipes import train_melcnn
+    from encoders.training.split import split
 
     settings = DistillationSettings(warmup_steps=100, weight_decay=0.02, checkpoint_every=250, **given)
     training = partial(
@@ -160,7 +163,8 @@ def tagger(
     """Train the tagging encoder NAME as a noisy student of MusiCNN, whose weights must be here."""
     from encoders.loading import torch_device
     from encoders.training.noisy_student import StudentSettings
-    from encoders.training.recipes import split, train_tagger
+    from encoders.training.recipes import train_tagger
+    from encoders.training.split import split
 
     settings = StudentSettings(warmup_steps=100, weight_decay=0.01, **given)
     training = partial(
@@ -185,11 +189,25 @@ def tagger(
     "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`timbre` and `tagging-student`."
 )
 def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> None:
-    """Join trained `timbre` and `tagging-student` weights to the default encoder."""
-    from encoders.training.recipes import join, split
+    """Join trained `timbre` and `tagging-student` weights to `soundalike`."""
+    from encoders.training.joining import join_soundalike
+    from encoders.training.split import split
 
-    path = join(split(corpus_dir, hold_out), out, weights_dir=weights)
+    path = join_soundalike(split(corpus_dir, hold_out), out, weights_dir=weights)
     click.echo(f"use it: soundalike weights import soundalike {path}")
+
+
+@train.command("ear")
+@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
+@click.option("--hold-out", multiple=True, help="A group to keep out; may be given several times.")
+@click.option("--seed", default=0, show_default=True)
+def fit_ear(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], seed: int) -> None:
+    """Fit what `ear` has beside MusiCNN, whose weights must be here."""
+    from encoders.training.joining import join_ear
+    from encoders.training.split import split
+
+    click.echo(join_ear(split(corpus_dir, hold_out), out, seed=seed, weights_dir=read_settings().weights_dir))
 
 
 def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> None:

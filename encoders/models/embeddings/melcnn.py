@@ -1,9 +1,9 @@
 """What a compact network learns from MusiCNN, and by telling tracks apart, on the free music that may be used.
 
 After Spijkervet & Burgoyne, "Contrastive Learning of Musical Representations", ISMIR 2021,
-https://arxiv.org/abs/2103.09410 (two disturbed windows of a track are drawn together) and Hinton et al., "Distilling the
-Knowledge in a Neural Network", 2015 (a window is sent where MusiCNN sends it). Seven convolutions of 3x3 over the log-mel
-spectrogram that MusiCNN hears (:mod:`encoders.models.embeddings.musicnn`), then mean and maximum over time.
+https://arxiv.org/abs/2103.09410 (two disturbed windows of a track are drawn together) and Hinton et al., "Distilling
+the Knowledge in a Neural Network", 2015 (a window is sent where MusiCNN sends it). Seven convolutions of 3x3 over the
+log-mel spectrogram that MusiCNN hears (:mod:`encoders.models.embeddings.musicnn`), then mean and maximum over time.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ _BN_EPS = 1e-3
 _PLACES = 5  # of a timbral filter in one product
 _FRAMES = 16  # of a temporal filter in one product
 _DEAF = 1e-5  # weights below it are what weight decay left of a filter; those of the others are a hundred times larger
-_WHEEL = "musicnn==0.1.0"
-_WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
+PACKAGE = "musicnn==0.1.0"
+WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
 
 
 class FrontBlock(nn.Module):
@@ -279,18 +279,30 @@ def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
-def _fetch(name: str, folder: str, sha256: str, path: Path) -> None:
-    """Download the release, convert one of its checkpoints, and write it with the licence it comes under."""
-    if path.is_file() and sha256_file(path) == sha256:
-        return
+def released(folder: str) -> tuple[dict[str, Tensor], str]:
+    """Download the release: the weights of one of its checkpoints, by :class:`MusiCNN`'s keys, and their licence.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be downloaded, or is another one.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        wheel = zipfile.ZipFile(download_wheel(_WHEEL, _WHEEL_SHA256, Path(scratch)))
+        wheel = zipfile.ZipFile(download_wheel(PACKAGE, WHEEL_SHA256, Path(scratch)))
         with wheel:
             index, data = (wheel.read(f"musicnn/{folder}/{part}") for part in (".index", ".data-00000-of-00001"))
             license_text = wheel.read("musicnn-0.1.0.dist-info/LICENSE.md").decode()
     tensors = convert({key: torch.from_numpy(array) for key, array in read_tensor_bundle(index, data).items()})
     load_into(MusiCNN(), tensors)
-    save_weights(path, tensors, {"encoder": name, "source_sha256": _WHEEL_SHA256, "license": license_text})
+    return tensors, license_text
+
+
+def _fetch(name: str, folder: str, sha256: str, path: Path) -> None:
+    """Write one of the release's checkpoints with the licence it comes under."""
+    if path.is_file() and sha256_file(path) == sha256:
+        return
+    tensors, license_text = released(folder)
+    save_weights(path, tensors, {"encoder": name, "source_sha256": WHEEL_SHA256, "license": license_text})
 
 
 # fmt: off
@@ -324,6 +336,7 @@ def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> Encoder
         tags=tags,
         sha256=sha256,
         fetch=partial(_fetch, name, folder, sha256),
+        package=PACKAGE,
     )
 
 

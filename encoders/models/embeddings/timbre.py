@@ -33,7 +33,7 @@ _HALF_OCTAVE = BINS_PER_OCTAVE // 2
 
 
 class StatisticsNet(nn.Module):
-    """Means and deviations of a spectrogram, of its partials, and of how both change; then one linear map."""
+    """Means and deviations of a spectrogram, of its partials, and of how both change; then one linear map to `dim`."""
 
     sample_rate = SAMPLE_RATE
     hop_length = HOP_LENGTH
@@ -41,7 +41,7 @@ class StatisticsNet(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, dim: int = DIM) -> None:
         super().__init__()
         self.spectrogram = LogFrequency(
             sample_rate=SAMPLE_RATE,
@@ -54,7 +54,7 @@ class StatisticsNet(nn.Module):
         self.register_buffer("contrast", _above_neighbours(N_BINS), persistent=False)
         self.register_buffer("mean", torch.zeros(N_STATISTICS))
         self.register_buffer("deviation", torch.ones(N_STATISTICS))
-        self.head = nn.Linear(N_STATISTICS, DIM)
+        self.head = nn.Linear(N_STATISTICS, dim)
 
     def features(self, waveform: Tensor) -> Tensor:
         """Waveforms float32 [batch, samples] → dB [batch, 174, 1 + samples // 2048]."""
@@ -73,12 +73,12 @@ class StatisticsNet(nn.Module):
         return (statistics - self.mean) / self.deviation
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [batch, 174, frames] → embedding [batch, 256], no tag logits [batch, 0]."""
+        """Features [batch, 174, frames] → embedding [batch, dim], no tag logits [batch, 0]."""
         embedding = self.head(self.statistics(features))
         return embedding, embedding[:, :0]
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveform windows float32 [batch, 220500] → embedding [batch, 256], no tag logits [batch, 0]."""
+        """Waveform windows float32 [batch, 220500] → embedding [batch, dim], no tag logits [batch, 0]."""
         return self.encode(self.features(waveform))
 
 
