@@ -86,15 +86,17 @@ class SlaneyMel(nn.Module):
         fmax_hz = sample_rate / 2 if fmax_hz is None else fmax_hz
         filters = melscale_fbanks(n_fft // 2 + 1, 0.0, fmax_hz, n_mels, sample_rate, "slaney", "slaney")
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        self._groups = _groups(self.filters, size=16)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms [batch, samples] into power [batch, 1 + (samples - n_fft) // hop_length, n_mels]."""
+        if _one_by_one(waveform):
+            return torch.cat([self.forward(window) for window in torch.split(waveform, 1)])
         frames = torch.stft(
             waveform, self.n_fft, self.hop_length, window=self.window, center=False, return_complex=True
         )
-        power_mel: Tensor = _power(frames).mT @ self.filters
-        return power_mel
+        return _filtered(_power(frames), self.filters, self._groups).mT
 
 
 class LogFrequency(nn.Module):

@@ -170,7 +170,8 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[batch, channels, frames] → [batch, 64, frames]."""
         heard, weight = self._heard
-        response = F.conv1d(features, weight, padding=3)
+        fast = product_type(features.device)
+        response = F.conv1d(features.to(fast), weight.to(fast), padding=3).float()
         bias = self.conv.get_parameter("bias")
         every = bias[:, None].expand(len(response), len(bias), response.shape[2]).index_add(1, heard, response)
         activated: Tensor = self.norm(F.relu(every))
