@@ -14,10 +14,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from encoders.errors import NonFiniteError, ShapeError, SilentAudioError, ZeroEmbeddingError
-from encoders.media.decode import SILENCE_PEAK
+from encoders.media.loudness import LOUDNESS_DBFS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SILENCE_DB = -50.0
+"""Peak of a window below which it is silent, relative to the loudness of the track: below it lie the noise of a quiet
+16-bit file and the rests of a lossy codec, which are not the same in all copies of a track."""
+SILENCE_PEAK = 10 ** ((LOUDNESS_DBFS + SILENCE_DB) / 20)
+"""The same as an amplitude, in a waveform at :data:`encoders.media.loudness.LOUDNESS_DBFS`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
 
     Parameters
     ----------
-    waveform : float32 [samples], mono
+    waveform : float32 [samples], mono, as loud as :mod:`encoders.media.loudness` makes it
     sample_rate : Hz
     window_length : samples
 
@@ -46,7 +52,7 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
     ShapeError
         If the waveform is not one-dimensional.
     SilentAudioError
-        If no window rises above the silence threshold of :mod:`encoders.media.decode`.
+        If no window rises above :data:`SILENCE_PEAK`.
     """
     if waveform.ndim != 1:
         raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
@@ -57,7 +63,8 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
         every_window = sliding_window_view(waveform, window_length)
         regular = every_window[::window_length]
         windows = regular if len(regular) == len(starts) else every_window[starts]
-        loud = np.maximum(windows.max(axis=1), -windows.min(axis=1)) >= SILENCE_PEAK
+        # From peak to peak, so that a constant offset in a rest is no sound.
+        loud = windows.max(axis=1) - windows.min(axis=1) >= 2 * SILENCE_PEAK
         if loud.all():
             return Segments(windows, starts / sample_rate)
         if loud.any():
