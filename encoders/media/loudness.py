@@ -1,8 +1,8 @@
 """One loudness for every track, so that a quiet master of a song is the same song to an encoder.
 
 Loudness is the power of the blocks that are loud for this track, as in ITU-R BS.1770-4, but relative alone: with its
-absolute gate, the result would depend on the level. Silence around music, and rests, do not count. Neither does a
-constant offset of the samples, which nobody hears, and which is taken out.
+absolute gate, the result would depend on the level. Silence around music, and rests, do not count, nor does a constant
+offset of the samples. It is left in: silence would not be zero without it, and encoders hardly hear it.
 """
 
 from __future__ import annotations
@@ -33,34 +33,29 @@ def normalised(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.fl
     """
     if waveform.ndim != 1:
         raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
-    offset, power = _loud_part(waveform, sample_rate)
+    power = loud_power(waveform, sample_rate)
     if power == 0:
         return waveform
-    louder = waveform - np.float32(offset)
-    louder *= np.float32(10 ** (LOUDNESS_DBFS / 20) / np.sqrt(power))  # in place: an hour takes 300 MB
-    return louder
+    gain = 10 ** (LOUDNESS_DBFS / 20) / np.sqrt(power)
+    return waveform * np.float32(gain)
 
 
-def _loud_part(waveform: NDArray[np.float32], sample_rate: int) -> tuple[float, float]:
-    """Mean and variance of the blocks of 0.4 s that are loud for this waveform; 0 for silence, or for no samples."""
+def loud_power(waveform: NDArray[np.float32], sample_rate: int) -> float:
+    """Variance of the blocks of 0.4 s that are loud for this waveform; 0 for silence, or for no samples."""
     length = max(1, min(round(_BLOCK_S * sample_rate), waveform.size))
     full = waveform.size // length * length
     # What is left over is heard in a block that ends with the waveform: it may be all the sound there is.
     parts = [waveform[:full], waveform[-length:]] if full < waveform.size else [waveform]
-    means, powers = (np.concatenate(values) for values in zip(*(_moments(part, length) for part in parts), strict=True))
-    heard = powers > powers.max(initial=0.0) * 10 ** (_SILENT_DB / 10)
-    if not heard.any():
-        return 0.0, 0.0
-    means, powers = means[heard], powers[heard]
-    loud = powers >= powers.mean() * 10 ** (_GATE_DB / 10)
-    return float(means[loud].mean()), float(powers[loud].mean())
+    powers = np.concatenate([_variances(part.reshape(-1, length)) for part in parts])
+    heard = powers[powers > powers.max(initial=0.0) * 10 ** (_SILENT_DB / 10)]
+    if not heard.size:
+        return 0.0
+    return float(heard[heard >= heard.mean() * 10 ** (_GATE_DB / 10)].mean())
 
 
-def _moments(waveform: NDArray[np.float32], length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of each block of a waveform [n * length], float64 [n]."""
-    blocks = waveform.reshape(-1, length)
-    means = blocks.mean(axis=1).astype(np.float64)
-    squares = np.einsum("ij,ij->i", blocks, blocks).astype(np.float64) / length
-    # Rounding leaves of a block that is constant one part in a million at most, and below zero even.
-    variances = squares - means**2
-    return means, np.where(variances > 1e-6 * squares, variances, 0.0)
+def _variances(blocks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Variance of each of the blocks [n, length], float64 [n], without a copy of them."""
+    squares = np.einsum("ij,ij->i", blocks, blocks).astype(np.float64) / blocks.shape[1]
+    variances = squares - np.square(blocks.mean(axis=1), dtype=np.float64)
+    # Rounding leaves of a constant block a millionth at most, or less than nothing.
+    return np.where(variances > 1e-6 * squares, variances, 0.0)

@@ -156,6 +156,7 @@ def audio_of(*loudest: int | None) -> list[DecodedAudio]:
         sound = np.zeros(2 * BANDS.window_length, np.float32)
         if place is not None:
             sound += tone(220, 2.0, sample_rate=BANDS.sample_rate)
+            sound[[0, -1]] = 0.1  # where a tone is zero, windows would begin later and end sooner
             sound[place :: BANDS.window_length] = 2
         sounds.append(sound)
     return [DecodedAudio({BANDS.sample_rate: sound}, 2.0) for sound in sounds]
