@@ -1,6 +1,7 @@
 """Decode a media file or an upload to mono waveforms at the sample rates the encoders ask for.
 
 One pass of FFmpeg (through PyAV) over the first audio stream: decode → average the channels → resample to every rate.
+The few files whose channels would cancel each other (:mod:`encoders.media.polarity`) are decoded once more.
 Waveforms are float32 [samples], about [-1, 1].
 
 No torch here: :mod:`encoders.media.decoder_process` runs this in small child processes.
@@ -21,9 +22,10 @@ import numpy as np
 
 from encoders.errors import NoAudioError, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.mixdown import Mixdown
+from encoders.media.polarity import Polarity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -86,11 +88,12 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
     if not sample_rates:
         raise ValueError("decode needs at least one sample rate")
     name = str(source) if isinstance(source, Path) else "upload"
-    mixdown = Mixdown(sample_rates)
+    mixdown, polarity = Mixdown(sample_rates), Polarity()
     try:
-        with av.open(_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
-            stream = _audio_stream(container, name, limits)
-            duration_s = _decode_stream(container, stream, mixdown, name, limits)
+        duration_s = _decode_into((polarity.hear, mixdown.push), source, name, limits)
+        if signs := polarity.signs():
+            mixdown = Mixdown(sample_rates, signs)
+            _decode_into((mixdown.push,), source, name, limits)
         waveforms = mixdown.finish()
     except av.FFmpegError as error:
         raise UnreadableMediaError(name, _ffmpeg_reason(error)) from error
@@ -142,15 +145,18 @@ def _audio_stream(container: InputContainer, name: str, limits: MediaLimits) -> 
     return stream
 
 
-def _decode_stream(
-    container: InputContainer, stream: AudioStream, mixdown: Mixdown, name: str, limits: MediaLimits
+def _decode_into(
+    takers: Sequence[Callable[[av.AudioFrame], None]], source: Path | bytes, name: str, limits: MediaLimits
 ) -> float:
+    """Give every frame of a source to the takers, and return its duration in seconds."""
     duration_s = 0.0
-    for frame in _frames(container, stream, name):
-        duration_s += frame.samples / frame.sample_rate
-        if duration_s > limits.max_duration_s:
-            raise TooLongError(name, f"more than the accepted {limits.max_duration_s:g} s of audio")
-        mixdown.push(frame)
+    with av.open(_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
+        for frame in _frames(container, _audio_stream(container, name, limits), name):
+            duration_s += frame.samples / frame.sample_rate
+            if duration_s > limits.max_duration_s:
+                raise TooLongError(name, f"more than the accepted {limits.max_duration_s:g} s of audio")
+            for take in takers:
+                take(frame)
     return duration_s
 
 

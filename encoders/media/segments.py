@@ -1,8 +1,9 @@
 """Cut a waveform into encoder windows, and pool their embeddings into one vector for the track.
 
-Windows do not overlap. A waveform shorter than one window is repeated until it fills one. What is left after the last
-full window becomes one more window, ending with the waveform, if at least half of that window is new audio; a shorter
-rest is dropped, as it would count the audio before it twice. Silent windows are left out.
+Windows do not overlap; the first begins where the sound does, so that silence before or after it changes nothing. Sound
+shorter than one window is repeated until it fills one. What is left after the last full window becomes one more window,
+ending with the sound, if at least half of that window is new audio; a shorter rest is dropped, as it would count the
+audio before it twice. Silent windows are left out.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from encoders.errors import NonFiniteError, ShapeError, SilentAudioError, ZeroEmbeddingError
-from encoders.media.decode import SILENCE_PEAK
+from encoders.media.loudness import LOUDNESS_DBFS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SILENCE_DB = -50.0
+"""Peak of a window below which it is silent, relative to the loudness of the track: below it lie the noise of a quiet
+16-bit file and the rests of a lossy codec, which are not the same in all copies of a track."""
+SILENCE_PEAK = 10 ** ((LOUDNESS_DBFS + SILENCE_DB) / 20)
+"""The same as an amplitude, in a waveform at :data:`encoders.media.loudness.LOUDNESS_DBFS`."""
+
+_AT_ONCE = 1 << 16  # samples: silence is short, as a rule, and the rest need not be looked at
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
 
     Parameters
     ----------
-    waveform : float32 [samples], mono
+    waveform : float32 [samples], mono, as loud as :mod:`encoders.media.loudness` makes it
     sample_rate : Hz
     window_length : samples
 
@@ -46,10 +55,12 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
     ShapeError
         If the waveform is not one-dimensional.
     SilentAudioError
-        If no window rises above the silence threshold of :mod:`encoders.media.decode`.
+        If no window rises above :data:`SILENCE_PEAK`.
     """
     if waveform.ndim != 1:
         raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
+    silence = _silence_before(waveform)
+    waveform = waveform[silence : waveform.size - _silence_before(waveform[::-1])]
     if 0 < waveform.size < window_length:
         waveform = np.resize(waveform, window_length)
     starts = _window_starts(waveform.size, window_length)
@@ -57,12 +68,22 @@ def segment(waveform: NDArray[np.float32], *, sample_rate: int, window_length: i
         every_window = sliding_window_view(waveform, window_length)
         regular = every_window[::window_length]
         windows = regular if len(regular) == len(starts) else every_window[starts]
-        loud = np.maximum(windows.max(axis=1), -windows.min(axis=1)) >= SILENCE_PEAK
+        # From peak to peak, so that a constant offset in a rest is no sound.
+        loud = windows.max(axis=1) - windows.min(axis=1) >= 2 * SILENCE_PEAK
         if loud.all():
-            return Segments(windows, starts / sample_rate)
+            return Segments(windows, (silence + starts) / sample_rate)
         if loud.any():
-            return Segments(windows[loud], starts[loud] / sample_rate)
+            return Segments(windows[loud], (silence + starts[loud]) / sample_rate)
     raise SilentAudioError("waveform", f"silent in every window of {window_length / sample_rate:.2f} s")
+
+
+def _silence_before(waveform: NDArray[np.float32]) -> int:
+    """How many samples come before the first that is not silent; all, if none is."""
+    for start in range(0, waveform.size, _AT_ONCE):
+        loud = np.abs(waveform[start : start + _AT_ONCE]) >= SILENCE_PEAK
+        if loud.any():
+            return start + int(loud.argmax())
+    return waveform.size
 
 
 def _window_starts(samples: int, window_length: int) -> NDArray[np.int64]:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from encoders.errors import EncoderError, NonFiniteError, ShapeError, SilentAudioError, ZeroEmbeddingError
-from encoders.media.decode import SILENCE_PEAK
-from encoders.media.segments import pool, segment
+from encoders.media.segments import SILENCE_PEAK, pool, segment
 
 RATE = 1000
 WINDOW = 100
@@ -34,7 +33,7 @@ def test_windows_follow_each_other_and_the_last_half_counts(
         np.testing.assert_array_equal(window, waveform[start : start + WINDOW])
 
 
-@pytest.mark.parametrize("samples", [1, 30, 99])
+@pytest.mark.parametrize("samples", [2, 30, 99])
 def test_a_short_waveform_is_repeated(samples: int, rng: np.random.Generator) -> None:
     waveform = rng.uniform(0.1, 1, samples).astype(np.float32)
     segments = segment(waveform, sample_rate=RATE, window_length=WINDOW)
@@ -51,10 +50,26 @@ def test_silent_windows_are_left_out_and_the_others_keep_their_place(rng: np.ran
     np.testing.assert_array_equal(segments.windows[1], waveform[200:300])
 
 
-def test_one_loud_negative_sample_is_enough() -> None:
-    waveform = np.zeros(WINDOW, np.float32)
-    waveform[7] = -2 * SILENCE_PEAK
-    assert len(segment(waveform, sample_rate=RATE, window_length=WINDOW).windows) == 1
+def test_one_loud_negative_sample_is_enough(rng: np.random.Generator) -> None:
+    waveform = rng.uniform(0.1, 1, 3 * WINDOW).astype(np.float32)
+    waveform[WINDOW : 2 * WINDOW] = 0
+    assert len(segment(waveform, sample_rate=RATE, window_length=WINDOW).windows) == 2
+    waveform[WINDOW + 7] = -3 * SILENCE_PEAK
+    assert len(segment(waveform, sample_rate=RATE, window_length=WINDOW).windows) == 3
+
+
+@pytest.mark.parametrize("samples", [30, 250, 500])
+@pytest.mark.parametrize(("before", "after"), [(0, 10), (33, 0), (1000, 70_001), (70_000, 99)])
+def test_silence_around_sound_changes_no_window(
+    samples: int, before: int, after: int, rng: np.random.Generator
+) -> None:
+    sound = rng.uniform(0.1, 1, samples).astype(np.float32)
+    alone = segment(sound, sample_rate=RATE, window_length=WINDOW)
+    around = np.float32(0.5 * SILENCE_PEAK) * rng.uniform(-1, 1, before + samples + after).astype(np.float32)
+    around[before : before + samples] = sound
+    found = segment(around, sample_rate=RATE, window_length=WINDOW)
+    np.testing.assert_array_equal(found.windows, alone.windows)
+    np.testing.assert_allclose(found.starts_s, alone.starts_s + before / RATE)
 
 
 @pytest.mark.parametrize("samples", [0, 10, 350])

@@ -138,38 +138,45 @@ def test_a_file_that_cannot_be_encoded_fails_alone(
 class Counted:
     """An encoder's `encode` that refuses some windows, and counts how often each track came to it."""
 
-    def __init__(self, encoder: Encoder, refused: float) -> None:
-        self.whole, self.refused, self.calls = encoder.encode, refused, list[list[float]]()
+    def __init__(self, encoder: Encoder, refused: int) -> None:
+        self.whole, self.refused, self.calls = encoder.encode, refused, list[list[int]]()
 
     def __call__(self, windows: np.ndarray, *, batch_size: int | None = None) -> Encoding:
-        self.calls.append(sorted(set(windows[:, 0].tolist())))
-        if self.refused in windows[:, 0]:
+        loudest = windows.argmax(axis=1)
+        self.calls.append(sorted(set(loudest.tolist())))
+        if self.refused in loudest:
             raise RuntimeError("out of luck")
         return self.whole(windows, batch_size=batch_size)
 
 
-def audio_of(*levels: float) -> list[DecodedAudio]:
-    """Two windows of a tone each, whose first sample is the level."""
-    sound = tone(220, 2.0, sample_rate=BANDS.sample_rate)
-    sound[:: BANDS.window_length] = 1
-    return [DecodedAudio({BANDS.sample_rate: level * sound}, 2.0) for level in levels]
+def audio_of(*loudest: int | None) -> list[DecodedAudio]:
+    """Two windows of a tone each, and which of their samples is the loudest; or of silence."""
+    sounds = []
+    for place in loudest:
+        sound = np.zeros(2 * BANDS.window_length, np.float32)
+        if place is not None:
+            sound += tone(220, 2.0, sample_rate=BANDS.sample_rate)
+            sound[[0, -1]] = 0.1  # where a tone is zero, windows would begin later and end sooner
+            sound[place :: BANDS.window_length] = 2
+        sounds.append(sound)
+    return [DecodedAudio({BANDS.sample_rate: sound}, 2.0) for sound in sounds]
 
 
 def test_what_fails_together_is_encoded_alone_once(bands: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = Counted(bands, refused=0.5)
+    counted = Counted(bands, refused=5)
     monkeypatch.setattr(bands, "encode", counted)
-    results = EmbeddingStage(bands).run(audio_of(0.25, 0.5, 0.0, 0.75), [{}] * 4)
-    assert counted.calls == [[0.25, 0.5, 0.75], [0.25], [0.5], [0.75]]
+    results = EmbeddingStage(bands).run(audio_of(3, 5, None, 7), [{}] * 4)
+    assert counted.calls == [[3, 5, 7], [3], [5], [7]]
     good, bad, silent, also_good = results
     assert isinstance(good, StageResult), good
     assert isinstance(also_good, StageResult), also_good
     assert (str(bad), str(silent)) == ("encode: RuntimeError: out of luck", "segment: silent in every window of 1.00 s")
-    (alone,) = EmbeddingStage(bands).run(audio_of(0.25), [{}])
+    (alone,) = EmbeddingStage(bands).run(audio_of(3), [{}])
     assert isinstance(alone, StageResult)
     np.testing.assert_array_equal(good.rows[0].track_vector, alone.rows[0].track_vector)
     counted.calls.clear()
-    assert isinstance(EmbeddingStage(bands).run(audio_of(0.5), [{}])[0], StageError)
-    assert counted.calls == [[0.5]]
+    assert isinstance(EmbeddingStage(bands).run(audio_of(5), [{}])[0], StageError)
+    assert counted.calls == [[5]]
 
 
 def test_the_first_encoder_that_tags_gives_the_tags(bands: Encoder, half_bands: Encoder) -> None:
