@@ -69,10 +69,8 @@ class Succession:
         self._revision = revision
 
     def _update(self, connection: Connection) -> None:
-        changed = select(tracks.c.id).where(tracks.c.revision > self._revision)
-        gone = BitMap64(list(connection.execute(changed).scalars()))
-        held = {
-            space: (before - gone) | held_by(connection, space, embeddings.c.track_id.in_(changed))
-            for space, before in self._held.items()
+        changed = list(connection.execute(select(tracks.c.id).where(tracks.c.revision > self._revision)).scalars())
+        gone, of_these = BitMap64(changed), embeddings.c.track_id == func.any(changed)
+        self._held = {
+            space: (before - gone) | held_by(connection, space, of_these) for space, before in self._held.items()
         }
-        self._held = held
