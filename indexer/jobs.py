@@ -49,6 +49,7 @@ def index_folder(
     *,
     limits: MediaLimits,
     decode_threads: int,
+    of_new: Sequence[Encoder] = (),
     key_prefix: str | None = None,
     on_start: OnStart = lambda total: None,
     on_outcome: OnOutcome = lambda outcome: None,
@@ -57,6 +58,7 @@ def index_folder(
 
     Parameters
     ----------
+    of_new : encoders for new tracks, beside the others: older versions, as long as they answer
     on_start : called with the number of files
     on_outcome : called after each file
 
@@ -78,7 +80,7 @@ def index_folder(
         files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: failed(uri, "scan", reason))
         on_start(len(files))
         known_failures = {failure.uri for failure in ledger.failures()}
-        stages = stages_with(encoders)
+        stages = stages_with(encoders, of_new)
         for outcome in ingest(files, stages, search.catalog, limits=limits, decode_threads=decode_threads):
             if outcome.status == "failed":
                 failed(outcome.file.uri, str(outcome.stage), str(outcome.reason))
@@ -103,5 +105,8 @@ def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:
     filled = search.catalog.spaces()
     for encoder in encoders:
         if encoder.spec.name in filled:
-            for granularity in get_args(Granularity):
-                merge_if_due(search.space(encoder.spec.name, granularity))
+            indexes = [search.space(encoder.spec.name, granularity) for granularity in get_args(Granularity)]
+            for index in indexes:
+                merge_if_due(index)
+            if all(index.view().encoder_version == encoder.version for index in indexes):
+                search.catalog.drop_superseded(encoder.spec.name, encoder.version)

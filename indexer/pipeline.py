@@ -168,7 +168,7 @@ def analysis_of(track: DecodedTrack) -> TrackAnalysis:
         duration_s=track.audio.duration_s,
         **asdict(track.tags),
         rows=[row for result in track.results.values() for row in result.rows],
-        stages={stage.name: stage.version for stage in track.stages},
+        stages={stage.name: stage.version for stage in track.stages if stage.beside is None},
     )
 
 

@@ -39,11 +39,18 @@ class Upload:
 
 
 def index_upload(
-    upload: Upload, encoders: Sequence[Encoder], catalog: Catalog, *, uploads_dir: Path, limits: MediaLimits
+    upload: Upload,
+    encoders: Sequence[Encoder],
+    catalog: Catalog,
+    *,
+    uploads_dir: Path,
+    limits: MediaLimits,
+    of_new: Sequence[Encoder] = (),
 ) -> Outcome:
     """Bring one upload into the catalogue; the same content and fields again change nothing.
 
-    What was stored under the key before stays until the new analysis is committed.
+    What was stored under the key before stays until the new analysis is committed. Encoders `of_new` are for a new
+    track, beside the others: older versions, as long as they answer.
     """
     file = _keep(upload, uploads_dir)
     known = catalog.stored_tracks([upload.key]).get(upload.key)
@@ -52,7 +59,7 @@ def index_upload(
         return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
 
     try:
-        stages = stages_with(encoders)
+        stages = stages_with(encoders, of_new)
         (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
         if isinstance(track, StageError):
             raise track

@@ -76,7 +76,7 @@ class RunOptions:
         ------
         EvaluationError, IndexMissingError
         """
-        where = Where(self.space, self.granularity, self.depth, self.exact)
+        where = Where(here.search.space_name(self.space), self.granularity, self.depth, self.exact)
         options = Options(where, self.metrics or DEFAULT, self.unknown, seed=self.seed)
         if self.interactions is not None:
             cut = None if self.cut is None else moment(self.cut)

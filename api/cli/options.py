@@ -18,7 +18,9 @@ from retrieval.search.query import MAX_LIMIT, Diversity, Query, Seed
 FAILED_FILES = 3
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-space_option = click.option("--space", help="The embedding to work in (default: SOUNDALIKE_SPACE, or soundalike).")
+space_option = click.option(
+    "--space", help="The embedding to work in (default: SOUNDALIKE_SPACE, or the newest that holds all tracks)."
+)
 filter_option = click.option(
     "--filter",
     "condition",

@@ -152,6 +152,9 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
     console = Console(soft_wrap=True)
     for name in ("home", "database", "tracks"):
         console.print(f"{name}: {state[name]}", highlight=False)
+    for default in state["defaults"]:
+        answers = ", and answers where no space is named" if default["answers"] else ""
+        console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}", highlight=False)
     if state["spaces"]:
         columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
         by_version = [space["tracks_by_version"].items() for space in state["spaces"]]

@@ -42,11 +42,16 @@ class _Encoded:
 
 
 class EmbeddingStage(Stage):
-    """One encoder: embeddings of a track and of its segments, and tags where no encoder before it has given them."""
+    """One encoder: embeddings of a track and of its segments, and tags where no encoder before it has given them.
 
-    def __init__(self, encoder: Encoder) -> None:
+    One `of_new` tracks alone is an older version that still answers: they would not be found before the newer one does.
+    """
+
+    def __init__(self, encoder: Encoder, *, of_new: bool = False) -> None:
         self._encoder = encoder
         self.name = f"embedding/{encoder.spec.name}"
+        if of_new:
+            self.name, self.beside = f"embedding/{encoder.version}", self.name
         self.version = encoder.version
         self.sample_rates = (encoder.spec.sample_rate,)
         self.batch_s = WINDOWS_TOGETHER * encoder.spec.window_s

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def stages_with(encoders: Sequence[Encoder]) -> list[Stage]:
-    """All that is made of a track, with these encoders; what works track by track comes first."""
+def stages_with(encoders: Sequence[Encoder], of_new: Sequence[Encoder] = ()) -> list[Stage]:
+    """All that is made of a track, with these encoders; what works track by track comes first.
+
+    Parameters
+    ----------
+    of_new : encoders for tracks that are new, beside the others
+    """
     fingerprints = [FingerprintStage()] if fingerprint.is_available() else []
     if not fingerprints:
         logger.info("no fingerprints: pip install 'soundalike[fingerprints]', and libchromaprint from your system")
-    return [*fingerprints, *(EmbeddingStage(encoder) for encoder in encoders)]
+    beside = (EmbeddingStage(encoder, of_new=True) for encoder in of_new)
+    return [*fingerprints, *(EmbeddingStage(encoder) for encoder in encoders), *beside]

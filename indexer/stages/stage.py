@@ -47,6 +47,8 @@ class Stage(ABC):
     sample_rates : Hz, of the waveforms that it takes
     any_rate : whether it takes, instead, what other stages ask for
     needs : names of stages, earlier in the registry, whose rows it takes
+    beside : name of a stage that other versions of it have run; it runs, and is not recorded, for tracks that the stage
+        of that name never ran for, as all others have what it makes already
     batch_s : seconds of audio that it takes together at best; 0 for one that gains nothing by it
     """
 
@@ -55,6 +57,7 @@ class Stage(ABC):
     sample_rates: tuple[int, ...]
     any_rate: bool = False
     needs: tuple[str, ...] = ()
+    beside: str | None = None
     batch_s: float = 0.0
 
     @abstractmethod
@@ -74,7 +77,10 @@ def outdated(stages: Sequence[Stage], versions: Mapping[str, str]) -> list[Stage
     """The stages to run for a track that has these versions: what is missing or old, and what that needs of others."""
     names: set[str] = set()
     for stage in stages:
-        if versions.get(stage.name) != stage.version or not names.isdisjoint(stage.needs):
+        if stage.beside is not None:
+            if stage.beside not in versions:
+                names.add(stage.name)
+        elif versions.get(stage.name) != stage.version or not names.isdisjoint(stage.needs):
             names.add(stage.name)
     for stage in reversed(stages):
         if stage.name in names:

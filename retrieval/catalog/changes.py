@@ -25,9 +25,12 @@ SHARE_DECIMALS = 9
 
 
 def index_changes(
-    engine: Engine, space: str, granularity: Granularity = "track", *, after: int
+    engine: Engine, space: str, granularity: Granularity = "track", *, after: int, version: str | None = None
 ) -> Iterator[IndexChange]:
-    """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors."""
+    """Tracks with a revision beyond `after`, oldest first, each with its rows in `space`: unit vectors.
+
+    The rows are those that this version of the encoder made, or where it made none, those of one other.
+    """
     rows_of_space = whole_track(space) if granularity == "track" else segments(space)
     changed = (
         select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
@@ -45,12 +48,14 @@ def index_changes(
                 if rows is None:
                     yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
                     continue
+                made_by = {row.encoder_version for row in rows}
+                chosen = version if version in made_by else min(made_by)
+                rows = [row for row in rows if row.encoder_version == chosen]
                 vectors = np.stack([np.frombuffer(row.vector, VECTOR_DTYPE) for row in rows])
                 spans_s = np.array([(row.start_s, row.end_s) for row in rows], np.float32)
                 if granularity == "segment":
                     vectors = _unit(vectors)
-                version = rows[0].encoder_version
-                yield IndexChange(track.id, track.revision, track.deleted, vectors, version, spans_s)
+                yield IndexChange(track.id, track.revision, track.deleted, vectors, chosen, spans_s)
 
 
 def whole_track(space: str) -> ColumnElement[bool]:

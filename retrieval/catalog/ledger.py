@@ -76,6 +76,11 @@ class Ledger:
             raise UnknownJobError(f"no job {job_id}")
         return Job(row.id, row.kind, row.state, row.source, row.counts, row.started_at, row.finished_at)
 
+    def sources(self, kind: str) -> list[str]:
+        """What the jobs of a kind were over, each once."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(select(jobs.c.source).where(jobs.c.kind == kind).distinct()).scalars())
+
     def record_failure(self, uri: str, *, stage: str, reason: str, job_id: int | None) -> None:
         """Note why a file is not in the catalogue; a later failure of the same file takes its place."""
         values = {"stage": stage, "reason": reason, "failed_at": func.now(), "job_id": job_id}

@@ -20,9 +20,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
+from retrieval.catalog.holdings import answering_version, folders_without
 from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
-from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_track, store_tracks
+from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 
 ASKED_AT_ONCE = 100_000
@@ -84,6 +85,11 @@ class Catalog:
             raise UnknownTrackError(key, self.nearest_keys(key))
         self._committed(revision)
         return revision
+
+    def drop_superseded(self, space: str, version: str) -> None:
+        """Drop what other versions of the encoder made of the tracks that this one has encoded in a space."""
+        with self.engine.begin() as connection:
+            delete_superseded(connection, space, version)
 
     def _committed(self, revision: int) -> None:
         with self._written_lock:
@@ -192,8 +198,8 @@ class Catalog:
         rows = self._rows(statement)
         return {row.track_id: np.frombuffer(row.words, WORD_DTYPE).astype(np.int32) for row in rows}
 
-    def track_vector(self, track_id: int, space: str) -> NDArray[np.float32]:
-        """The track's embedding, float32 [dim].
+    def track_vector(self, track_id: int, space: str, encoder_version: str | None = None) -> NDArray[np.float32]:
+        """The track's embedding, float32 [dim], of this version where there are several.
 
         Raises
         ------
@@ -201,7 +207,8 @@ class Catalog:
             If the track was never encoded in this space.
         """
         of_track = embeddings.c.track_id == track_id
-        vector = self._value(select(embeddings.c.vector).where(whole_track(space), of_track))
+        first = (embeddings.c.encoder_version == encoder_version).desc()
+        vector = self._value(select(embeddings.c.vector).where(whole_track(space), of_track).order_by(first))
         if vector is None:
             raise MissingEmbeddingError(f"the track has no embedding in space {space!r}: index it with that space")
         return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
@@ -260,16 +267,12 @@ class Catalog:
         return max((row.revision for row in rows), default=after), [row.id for row in rows]
 
     def encoder_version(self, space: str) -> str | None:
-        """The encoder version that wrote to `space` last, or none."""
-        statement = (
-            select(embeddings.c.encoder_version)
-            .join(tracks, tracks.c.id == embeddings.c.track_id)
-            .where(whole_track(space))
-            .order_by(tracks.c.revision.desc())
-            .limit(1)
-        )
-        version: str | None = self._value(statement)
-        return version
+        """The encoder version that answers in `space`, or none: see `retrieval.catalog.holdings`."""
+        return answering_version(self.engine, space)
+
+    def holds(self, space: str) -> bool:
+        """Whether any track was encoded in `space`."""
+        return self._value(select(embeddings.c.track_id).where(whole_track(space)).limit(1)) is not None
 
     def dim(self, space: str, encoder_version: str) -> int:
         """The size of the vectors that this version wrote to `space`; 0 when there is none."""
@@ -292,6 +295,10 @@ class Catalog:
         for row in self._rows(statement):
             counts.setdefault(row.space, {})[row.encoder_version] = row.n
         return counts
+
+    def folders_without(self, encoder_version: str, spaces: Sequence[str]) -> dict[str, int]:
+        """Tracks that some of these spaces hold and this version has not encoded, counted by the folder of the file."""
+        return folders_without(self.engine, encoder_version, spaces)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

@@ -90,7 +90,14 @@ embeddings = Table(
     *_span(),
     Column("vector", LargeBinary, nullable=False, comment="little-endian float16"),
     Column("encoder_version", Text, nullable=False),
-    UniqueConstraint("track_id", "space", "segment_no", postgresql_nulls_not_distinct=True),
+    UniqueConstraint("track_id", "space", "encoder_version", "segment_no", postgresql_nulls_not_distinct=True),
+)
+Index(
+    "ix_embeddings_whole_tracks",
+    embeddings.c.space,
+    embeddings.c.encoder_version,
+    embeddings.c.track_id,
+    postgresql_where=embeddings.c.segment_no.is_(None),
 )
 
 tags = Table(

@@ -1,7 +1,8 @@
 """Writing tracks and their analyses: a few statements a batch, whatever its size.
 
 The caller opens the transaction. Drawing the first revision takes the lock that every writer of revisions takes, so a
-batch reads what is stored and writes over it with nobody between.
+batch reads what is stored and writes over it with nobody between. What another version of an encoder made of the same
+audio stays: it answers until the newer one has all tracks.
 """
 
 import json
@@ -82,9 +83,16 @@ _UPDATE_TRACKS = text(f"""
     FROM {_unnested(_TRACK_TYPES)} WHERE tracks.key = new.key
 """)
 _INSERT_EMBEDDINGS = text(_insert("embeddings", _EMBEDDING_TYPES))
-_DELETE_SPACES = text("""
-    DELETE FROM embeddings USING unnest(CAST(:track_id AS bigint[]), CAST(:space AS text[])) AS old (track_id, space)
-    WHERE embeddings.track_id = old.track_id AND embeddings.space = old.space
+_REPLACED_TYPES = {name: _EMBEDDING_TYPES[name] for name in ("track_id", "space", "encoder_version")}
+_DELETE_REPLACED = text(f"""
+    DELETE FROM embeddings USING {_unnested(_REPLACED_TYPES)}
+    WHERE {" AND ".join(f"embeddings.{name} = new.{name}" for name in _REPLACED_TYPES)}
+""")
+_DELETE_SUPERSEDED = text("""
+    DELETE FROM embeddings USING embeddings AS newer
+    WHERE embeddings.space = :space AND embeddings.encoder_version <> :version
+    AND newer.track_id = embeddings.track_id AND newer.space = :space AND newer.encoder_version = :version
+    AND newer.segment_no IS NULL
 """)
 _INSERT_TAGS = text(_insert("tags", _TAG_TYPES))
 _SET_FINGERPRINTS = text(f"""
@@ -122,6 +130,11 @@ def delete_track(connection: Connection, key: str) -> int | None:
         return None
     _delete_analyses(connection, [track_id])
     return revision
+
+
+def delete_superseded(connection: Connection, space: str, version: str) -> None:
+    """Drop what other versions made of tracks that this one has encoded in the space."""
+    connection.execute(_DELETE_SUPERSEDED, {"space": space, "version": version})
 
 
 def _draw_revisions(connection: Connection, count: int) -> list[int]:
@@ -186,11 +199,11 @@ def _delete_analyses(connection: Connection, track_ids: list[int]) -> None:
 def _replace_embeddings(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     old, new = [], []
     for track_id, analysis in identified:
-        spaces = {embedding.space: embedding for embedding in analysis.of(SpaceEmbedding)}
-        old += [(track_id, space) for space in spaces if track_id in unchanged]
-        for embedding in spaces.values():
+        made = {(embedding.space, embedding.encoder_version): embedding for embedding in analysis.of(SpaceEmbedding)}
+        old += [(track_id, *names) for names in made if track_id in unchanged]
+        for embedding in made.values():
             new += _embedding_rows(track_id, embedding, float(analysis.duration_s))
-    _execute(connection, _DELETE_SPACES, ("track_id", "space"), old)
+    _execute(connection, _DELETE_REPLACED, _REPLACED_TYPES, old)
     _execute(connection, _INSERT_EMBEDDINGS, _EMBEDDING_TYPES, new)
 
 

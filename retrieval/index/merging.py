@@ -20,7 +20,7 @@ from retrieval.catalog.records import IndexChange
 from retrieval.errors import IndexMismatchError, RetrievalError
 from retrieval.index.delta import content_of
 from retrieval.index.snapshots import CURRENT, Manifest, build_snapshot, current_manifest, exclusive
-from retrieval.index.space import newest_encoder_version
+from retrieval.index.space import answering_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _IN_BACKGROUND = threading.Lock()
 
 @dataclass(frozen=True)
 class RebuildReport:
-    """What a rebuild wrote, and the tracks it had to leave out for being encoded by another version."""
+    """What a rebuild wrote, and the tracks it had to leave out for being encoded by other versions alone."""
 
     manifest: Manifest
     other_versions: int
@@ -48,7 +48,8 @@ class RebuildReport:
 def rebuild(index: SpaceIndex) -> RebuildReport:
     """Build an index anew from PostgreSQL alone and switch to it.
 
-    The newest encoder version wins; tracks of others are counted and left out until they are encoded again.
+    The newest encoder version wins that holds every track which an older one holds; tracks of others alone are counted
+    and left out until they are encoded again.
     """
     with exclusive(index.directory):
         return _rebuilt(index)
@@ -118,14 +119,14 @@ def _is_unusable(index: SpaceIndex) -> bool:
     except IndexMismatchError as error:
         logger.warning("%s; it is built anew", error)
         return True
-    return view.snapshot is None or view.encoder_version != newest_encoder_version(index.catalog, index.space)
+    return view.snapshot is None or view.encoder_version != answering_version(index.catalog, index.space)
 
 
 def _rebuilt(index: SpaceIndex) -> RebuildReport:
-    version = newest_encoder_version(index.catalog, index.space)
+    version = answering_version(index.catalog, index.space)
     dim = index.catalog.dim(index.space, version)
     rows, others, revision = list[IndexChange](), 0, 0
-    for change in index_changes(index.catalog.engine, index.space, index.granularity, after=0):
+    for change in index_changes(index.catalog.engine, index.space, index.granularity, after=0, version=version):
         revision = change.revision
         if change.vectors is None:
             continue

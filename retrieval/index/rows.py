@@ -45,7 +45,7 @@ class Rows:
     @cached_property
     def version(self) -> str:
         """Names exactly what is searched: the snapshot and the revision reached by the delta."""
-        return f"{self.snapshot.name if self.snapshot else 'empty'}+{self.revision}"
+        return f"{self.snapshot.name if self.snapshot else f'empty-{self.encoder_version}'}+{self.revision}"
 
     @cached_property
     def count(self) -> int:

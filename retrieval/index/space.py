@@ -82,12 +82,14 @@ class SpaceIndex:
         if view is None or name != (view.snapshot.name if view.snapshot else None):
             view = self._open(name)
         if self.catalog.revision() > view.revision:
-            view = view.updated(index_changes(self.catalog.engine, self.space, self.granularity, after=view.revision))
+            engine, version = self.catalog.engine, view.encoder_version
+            changes = index_changes(engine, self.space, self.granularity, after=view.revision, version=version)
+            view = view.updated(changes)
         return view
 
     def _open(self, name: str | None) -> LocalView:
         if name is None:
-            version = newest_encoder_version(self.catalog, self.space)
+            version = answering_version(self.catalog, self.space)
             return LocalView(version, self.catalog.dim(self.space, version), revision=0)
         old = None if self.last_view is None else self.last_view.snapshot
         if old is not None and old.gpu is not None:
@@ -101,16 +103,26 @@ class SpaceIndex:
         )
 
 
-def newest_encoder_version(catalog: Catalog, space: str) -> str:
-    """The encoder version that wrote to `space` last.
+def answering_version(catalog: Catalog, space: str) -> str:
+    """The encoder version that answers in `space`: the newest, once it holds every track that an older one holds.
 
     Raises
     ------
     IndexMissingError
-        If none did; the spaces that hold tracks are named.
+        If the space holds no track; the spaces that do are named.
     """
     version = catalog.encoder_version(space)
     if version is None:
-        known = ", ".join(sorted(catalog.spaces())) or "none yet"
-        raise IndexMissingError(f"space {space!r} holds no track; spaces that do: {known}")
+        raise _missing(catalog, space)
     return version
+
+
+def check_holds(catalog: Catalog, space: str) -> None:
+    """Refuse a space that holds no track; errors as of `answering_version`."""
+    if not catalog.holds(space):
+        raise _missing(catalog, space)
+
+
+def _missing(catalog: Catalog, space: str) -> IndexMissingError:
+    known = ", ".join(sorted(catalog.spaces())) or "none yet"
+    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {known}")

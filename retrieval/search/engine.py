@@ -10,10 +10,11 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from retrieval.catalog.succession import Succession
 from retrieval.catalog.tracks import TrackCache
 from retrieval.filters.compiled import Selections
 from retrieval.index.ann.tuning import RECALL_TARGET
-from retrieval.index.space import SpaceIndex, newest_encoder_version
+from retrieval.index.space import SpaceIndex, check_holds
 from retrieval.search import cursors, recommend
 from retrieval.search.explain import explanations
 from retrieval.search.picking import PageMaker
@@ -32,27 +33,33 @@ if TYPE_CHECKING:
 
 
 class Search:
-    """Answers queries over every space of one catalogue; safe to share between threads."""
+    """Answers queries over every space of one catalogue; safe to share between threads.
+
+    Attributes
+    ----------
+    defaults : the spaces that answer where none is named: one, or of several the newest that holds all tracks
+    """
 
     def __init__(
         self,
         catalog: Catalog,
         index_root: Path,
         *,
-        default_space: str,
+        default_space: str | Sequence[str],
         renamed: Mapping[str, str] = MappingProxyType({}),
         recall: float = RECALL_TARGET,
     ) -> None:
         self.catalog = catalog
         self.tracks = TrackCache(catalog)
         self.selections = Selections(catalog)
-        self.default_space = default_space
         self._renamed = renamed
+        spaces = [default_space] if isinstance(default_space, str) else default_space
+        self.defaults = Succession(catalog, [renamed.get(space, space) for space in spaces])
         self._index_root, self._recall = index_root, recall
         self._spaces: dict[tuple[str, Granularity], SpaceIndex] = {}
 
     def space(self, name: str | None = None, granularity: Granularity = "track") -> SpaceIndex:
-        """The index of a space, by default of the default space.
+        """The index of a space, by default of the default space that answers.
 
         Raises
         ------
@@ -61,14 +68,14 @@ class Search:
         """
         name = self.space_name(name)
         if (name, granularity) not in self._spaces:
-            newest_encoder_version(self.catalog, name)
+            check_holds(self.catalog, name)
             index = SpaceIndex(self.catalog, self._index_root, name, granularity, recall=self._recall)
             self._spaces.setdefault((name, granularity), index)
         return self._spaces[name, granularity]
 
     def space_name(self, name: str | None = None) -> str:
-        """The default space, or the space of this name, which may be one that it had before."""
-        name = name or self.default_space
+        """The default space that answers, or the space of this name, which may be one that it had before."""
+        name = name or self.defaults.answering()
         return self._renamed.get(name, name)
 
     @property
@@ -76,8 +83,12 @@ class Search:
         """The indexes that were asked for until now."""
         return list(self._spaces.values())
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, *, default_space: str | None = None) -> Answer:
         """Run a query.
+
+        Parameters
+        ----------
+        default_space : where the query names none; given for what belongs together, as the default may change between
 
         Raises
         ------
@@ -87,7 +98,7 @@ class Search:
         """
         laps = _Laps()
         query.check()
-        index = self.space(query.space, query.granularity)
+        index = self.space(query.space or default_space, query.granularity)
         view = index.view()
         version = view.version
         position = cursors.read(query, version)

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,11 +17,16 @@ from sqlalchemy import create_engine, text
 
 from api.http.app import create_app
 from api.settings import Settings
-from api.wiring import Soundalike, open_soundalike
-from retrieval.errors import IndexMissingError
+from api.wiring import LoadedEncoders, Soundalike, open_soundalike
+from encoders.checkpoints.files import save_weights
+from encoders.media.decode import decode
+from encoders.media.segments import pool, segment
+from encoders.registry import encoder_spec
+from retrieval.errors import IndexMismatchError, IndexMissingError
 from retrieval.index.snapshots import open_snapshot
 from retrieval.index.view import LocalView
-from retrieval.search.query import similar
+from retrieval.search.query import Query, similar
+from tests.conftest import tone
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "before_rooms"
 GOLDEN: dict[str, Any] = json.loads(gzip.decompress((KEPT / "answers.json.gz").read_bytes()))
@@ -79,13 +84,47 @@ def test_who_says_clmr_means_timbre(client: FlaskClient, before: Soundalike) -> 
         assert all(old[name] == new[name] for name in old if name != "timing_ms")
     with open_soundalike(replace(before.settings, space="clmr")) as meant:
         assert meant.search.answer(similar(key)).space == "timbre"
-        assert meant.encoder(meant.settings.space).version == before.catalog.encoder_version("timbre")
+        version = before.catalog.encoder_version("timbre")
+        assert meant.encoder(meant.settings.space, version).version == version
         ready = create_app(meant).test_client().get("/readyz").json
         assert ready is not None
         assert ready["space"] == "timbre"
     own = replace(before.settings, encoders={"clmr": "tests.conftest:BANDS"})
     with open_soundalike(own) as theirs, pytest.raises(IndexMissingError, match="space 'clmr' holds no track"):
         theirs.search.space("clmr")
+
+
+def test_audio_is_heard_as_the_catalogue_was(
+    client: FlaskClient, before: Soundalike, tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    """Not at one loudness, as today: two vectors would not be comparable."""
+    heard = 0.05 * tone(330.0, 10.0, sample_rate=22_050)
+    clip = write_wav(tmp_path / "quiet.wav", heard, sample_rate=22_050)
+    with clip.open("rb") as file:
+        answer = client.post("/v1/query/audio", data={"file": file, "body": '{"limit": 3}'})
+    assert answer.status_code == 200, answer.json
+    assert answer.json is not None
+    version = before.catalog.encoder_version("soundalike")
+    assert answer.json["model_version"] == version
+    encoder = before.encoder("soundalike")
+    assert encoder.version != version
+    waveform = decode(clip, sample_rates=[22_050]).waveforms[22_050]
+    windows = segment(waveform, sample_rate=22_050, window_length=encoder.spec.window_length).windows
+    seed = before.seed_of(clip)
+    assert seed.vector is not None
+    np.testing.assert_array_equal(seed.vector, pool(encoder.encode(windows).embeddings))
+    assert seed.vector @ pool(encoder.encode(encoder.segment(waveform).windows).embeddings) < 0.999
+
+
+def test_audio_of_other_weights_is_refused(before: Soundalike, tmp_path: Path, write_wav: Callable[..., Path]) -> None:
+    spec = encoder_spec("timbre")
+    save_weights(spec.weights_in(tmp_path), spec.build().state_dict(), {})
+    other = replace(before, encoder=LoadedEncoders(tmp_path, {}))
+    clip = write_wav(tmp_path / "clip.wav", tone(330.0, 10.0))
+    seed = other.seed_of(clip, "timbre")
+    refused = r"encoded by timbre-\w{12}-l15, the index holds timbre-\w{12}: index the catalogue again"
+    with pytest.raises(IndexMismatchError, match=refused):
+        before.search.answer(Query([seed], space="timbre"))
 
 
 def test_listings_tracks_and_tags_are_as_before(client: FlaskClient) -> None:

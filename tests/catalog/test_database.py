@@ -195,3 +195,20 @@ def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
     refused = connected(None, embedded_dir=tmp_path / "file" / "postgres")
     with pytest.raises(DatabaseUnavailableError, match="did not start"), refused:
         pass
+
+
+def test_one_version_of_a_track_stays_where_there_is_room_for_one(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    migrate(engine)
+    with engine.begin() as connection:
+        for number in (1, 2):
+            connection.execute(text(TRACK), {"key": f"{number}.wav", "revision": number})
+        for track_id, version in ((1, "s-old"), (1, "s-new"), (2, "s-old")):
+            values = {"id": track_id, "space": "s", "version": version, "vector": b""}
+            connection.execute(text(EMBEDDING), values)
+        connection.execute(text("INSERT INTO analyses (track_id, stage, version) VALUES (1, 'embedding/s', 's-new')"))
+        command.downgrade(alembic_config(connection), "0005")
+        held = connection.execute(text("SELECT track_id, encoder_version FROM embeddings ORDER BY track_id"))
+        assert [tuple(row) for row in held] == [(1, "s-new"), (2, "s-old")]
+    migrate(engine)
+    engine.dispose()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from encoders.checkpoints.files import save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
-from encoders.encoder import Encoder
+from encoders.encoder import PREPARATION, Encoder, marked
 from encoders.errors import (
     CheckpointMismatchError,
     DeviceError,
@@ -72,7 +72,7 @@ def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_
         versions.append(load_encoder(f"{__name__}:COMPLETE", weights_dir=tmp_path).version)
     assert versions[0] == versions[1] != versions[2]
     torch.manual_seed(3)
-    assert versions[0] == f"tiny-{sha256_tensors(Tiny().state_dict())[:12]}"
+    assert versions[0] == marked(f"tiny-{sha256_tensors(Tiny().state_dict())[:12]}")
 
 
 def test_ones_own_weights_go_before_those_that_are_shipped(
@@ -84,14 +84,14 @@ def test_ones_own_weights_go_before_those_that_are_shipped(
     assert weights_file(TINY, tmp_path / "none") == tmp_path / "shipped" / "tiny.safetensors"
     assert weights_file(TINY, tiny_weights) == tiny_weights / "tiny.safetensors"
     own, shipped = (load_encoder(NAME, weights_dir=folder).version for folder in (tiny_weights, tmp_path / "none"))
-    assert own == f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}"
-    assert shipped == f"tiny-{sha256_file(tmp_path / 'shipped' / 'tiny.safetensors')[:12]}" != own
+    assert own == marked(f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}")
+    assert shipped == marked(f"tiny-{sha256_file(tmp_path / 'shipped' / 'tiny.safetensors')[:12]}") != own
 
 
 def test_ones_own_weights_may_lie_under_the_name_that_the_encoder_had(tmp_path: Path) -> None:
     former, spec = tmp_path / "clmr.safetensors", encoder_spec("timbre")
     save_weights(former, spec.build().state_dict(), {"encoder": "clmr"})
-    assert load_encoder("timbre", weights_dir=tmp_path).version == f"timbre-{sha256_file(former)[:12]}"
+    assert load_encoder("timbre", weights_dir=tmp_path).version == marked(f"timbre-{sha256_file(former)[:12]}")
     save_weights(spec.weights_in(tmp_path), spec.build().state_dict(), {})
     assert weights_file(spec, tmp_path) == tmp_path / "timbre.safetensors"
 
@@ -128,11 +128,23 @@ def test_missing_weights_say_which_command_gets_them(tmp_path: Path) -> None:
         load_encoder("clmr-samplecnn", weights_dir=tmp_path)
 
 
-def test_the_version_names_the_weights(tiny: Encoder, tiny_weights: Path) -> None:
-    assert tiny.version == f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}"
+def test_the_version_names_the_weights_and_how_sound_is_prepared(tiny: Encoder, tiny_weights: Path) -> None:
+    assert tiny.version == f"tiny-{sha256_file(tiny_weights / 'tiny.safetensors')[:12]}-{PREPARATION}"
     assert tiny.spec is TINY
     save_weights(tiny_weights / "tiny.safetensors", Tiny().state_dict(), {"other": "file"})
     assert load_encoder(NAME, weights_dir=tiny_weights).version != tiny.version
+
+
+def test_an_encoder_hears_as_it_did_where_a_version_says_so(tiny: Encoder) -> None:
+    waveform = np.tile(np.float32([0.01, -0.01]), 8_000)
+    former = tiny.of_version(tiny.version.removesuffix(f"-{PREPARATION}"))
+    assert former.version != tiny.version
+    np.testing.assert_array_equal(former.segment(waveform).windows.ravel(), waveform)
+    assert np.abs(tiny.segment(waveform).windows).max() > 0.1
+    windows = tiny.segment(waveform).windows
+    np.testing.assert_array_equal(former.encode(windows).embeddings, tiny.encode(windows).embeddings)
+    for other in (tiny.version, "tiny-0123456789ab", f"{tiny.version}-l16", ""):
+        assert tiny.of_version(other) is tiny
 
 
 def test_pinned_weights_must_have_their_hash(tiny_weights: Path) -> None:

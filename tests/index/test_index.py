@@ -212,17 +212,42 @@ def test_a_space_follows_the_catalogue_and_equals_its_rebuild(
     np.testing.assert_allclose(before.cosines, after.cosines, atol=1e-6)
 
 
-def test_a_rebuild_takes_the_newest_encoder_and_says_what_it_left_out(
-    engine: Engine, tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+def test_an_older_version_answers_until_the_newer_holds_every_track(
+    engine: Engine, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     catalog = Catalog(engine)
-    space = SpaceIndex(catalog, tmp_path, "e")
+    by_track, by_segment = spaces = [SpaceIndex(catalog, tmp_path, "e", one) for one in ("track", "segment")]  # type: ignore[arg-type]
     for key in "abc":
         catalog.store(analysis(key, rng, version="e-1"))
-    rebuild(space)
-    catalog.store(analysis("a", rng, version="e-2"))
-    assert space.view().encoder_version == "e-1"
-    assert space.view().count == 3  # the old index goes on as it was
-    report = rebuild(space)
-    assert (report.manifest.encoder_version, report.manifest.count, report.other_versions) == ("e-2", 1, 2)
-    assert "2 tracks of another encoder version" in caplog.text
+    for space in spaces:
+        rebuild(space)
+    vectors = by_track.view().vectors(np.arange(3))
+    first = catalog.track("a").id
+    for key in "ab":
+        catalog.store(analysis(key, rng, version="e-2"))
+        assert not merge_if_due(by_track)
+    for report in map(rebuild, spaces):  # from PostgreSQL alone
+        assert (report.manifest.encoder_version, report.manifest.count, report.other_versions) == ("e-1", 3, 0)
+    np.testing.assert_array_equal(by_track.view().vectors(np.arange(3)), vectors)
+    assert len(catalog.segments_of([first], "e", by_segment.view().encoder_version)[first].vectors) == 3
+    assert SpaceIndex(catalog, tmp_path / "no snapshot", "e").view().count == 3
+    catalog.store(analysis("c", rng, version="e-2"))
+    for space in spaces:
+        assert merge_if_due(space)
+        assert (space.view().encoder_version, space.view().count) == ("e-2", 3)
+    assert catalog.spaces() == {"e": {"e-1": 3, "e-2": 3}}
+    catalog.drop_superseded("e", "e-2")
+    assert catalog.spaces() == {"e": {"e-2": 3}}
+    assert catalog.segments_of([first], "e", "e-1") == {}
+
+
+def test_a_rebuild_says_which_tracks_it_left_out(
+    engine: Engine, tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As an earlier version left them: no track has what two encoders made."""
+    catalog = Catalog(engine)
+    for key, version in (("a", "e-1"), ("b", "e-2"), ("c", "e-2")):
+        catalog.store(analysis(key, rng, version=version))
+    report = rebuild(SpaceIndex(catalog, tmp_path, "e"))
+    assert (report.manifest.encoder_version, report.manifest.count, report.other_versions) == ("e-2", 2, 1)
+    assert "1 tracks of another encoder version" in caplog.text

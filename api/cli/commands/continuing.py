@@ -1,7 +1,7 @@
 """Going on where a playlist ends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -40,8 +40,9 @@ class ContinueOptions(SearchOptions):
     def asked(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
         """The query that was asked for."""
         gaps = QueueContext((), self.artist_gap, self.album_gap) if self.artist_gap or self.album_gap else None
-        seeds = [_seed(here, entry, self.space) for entry in tracks]
-        return self.query(seeds, half_life=self.half_life, context=gaps)
+        space = here.search.space_name(self.space)
+        seeds = [_seed(here, entry, space) for entry in tracks]
+        return replace(self, space=space).query(seeds, half_life=self.half_life, context=gaps)
 
 
 @click.command("continue")
@@ -65,7 +66,7 @@ def continue_playlist(**given: Any) -> None:
     show_answer(answer, f"goes on after {tracks[-1].name}", as_json=options.as_json)
 
 
-def _seed(here: Soundalike, entry: Entry, space: str | None) -> Seed:
+def _seed(here: Soundalike, entry: Entry, space: str) -> Seed:
     try:
         return seed_of(here, entry.name, entry.path, space)
     except (UnknownTrackError, MediaError) as error:

@@ -7,11 +7,13 @@ from typing import get_args
 import click
 
 from api.cli import tables
+from api.cli.commands.reencoding import Reencoding
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
 from indexer.packs.fetch import default_pack, fetch_pack
 from indexer.packs.known import PACKS
+from indexer.pipeline import Outcome
 from retrieval.catalog.records import Granularity
 from retrieval.index import merging
 from retrieval.search.query import similar
@@ -35,13 +37,13 @@ def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], key_pref
 @click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
 def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
+    from encoders.loading import fetch_weights
     from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)
-    if spec.fetch is not None:
-        path = spec.weights_in(settings.weights_dir)
-        spec.fetch(path)
+    if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
+        path = fetch_weights(spec, settings.weights_dir)
         click.echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
         pack = None if music else default_pack()
@@ -104,6 +106,10 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
             click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
 
 
+def _note(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _index(
     here: Soundalike,
     path: Path | None,
@@ -118,12 +124,25 @@ def _index(
         click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
-    encoders = [here.encoder(name) for name in spaces or (here.settings.space,)]
+    encoders = here.indexing_encoders(spaces, fetch=True, on_note=_note)
+    again = Reencoding(here, encoders.every[0])
+    again.announce(path)
     with tables.progress("indexing", quiet=as_json) as show:
         shown = tables.IngestProgress(show, quiet=as_json)
+
+        def advance(outcome: Outcome) -> None:
+            shown.advance(outcome)
+            again.advance(outcome)
+
         report = here.index_folder(
-            path, encoders, key_prefix=key_prefix, on_start=shown.start, on_outcome=shown.advance
+            path,
+            encoders.every,
+            of_new=encoders.of_new,
+            key_prefix=key_prefix,
+            on_start=shown.start,
+            on_outcome=advance,
         )
+    again.conclude()
     failures = here.ledger.failures(job_id=report.job_id)
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})

@@ -39,6 +39,7 @@ def status(failures: bool, as_json: bool) -> None:
             "home": str(here.settings.home),
             "database": here.engine.url.render_as_string(hide_password=True),
             "tracks": here.catalog.count(),
+            "defaults": _defaults(here),
             "spaces": [_space_state(here, name, versions) for name, versions in here.catalog.spaces().items()],
             "failures": [asdict(failure) for failure in failed] if failures else len(failed),
         }
@@ -46,6 +47,13 @@ def status(failures: bool, as_json: bool) -> None:
         print_json(state)
     else:
         tables.print_status(state, failed if failures else None)
+
+
+def _defaults(here: Soundalike) -> list[dict[str, Any]]:
+    """The default spaces, newest first, where more than one holds tracks."""
+    answers = here.search.space_name()
+    counts = here.search.defaults.counts()
+    return [{"space": space, "tracks": n, "answers": space == answers} for space, n in counts.items()]
 
 
 def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[str, Any]:

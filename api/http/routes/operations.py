@@ -30,12 +30,13 @@ def health() -> dict[str, str]:
 def ready() -> dict[str, Any] | Response:
     """Database and index can answer queries; if not, why."""
     try:
-        view = soundalike().search.space().view()
+        index = soundalike().search.space()
+        view = index.view()
     except (RetrievalError, EncoderError) as error:
         return response_of(problem(503, "not-ready", "Not ready", str(error)))
     return {
         "status": "ready",
-        "space": soundalike().search.space_name(),
+        "space": index.space,
         "index_version": view.version,
         "tracks": view.count,
     }

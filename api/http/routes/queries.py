@@ -31,7 +31,8 @@ def query(json_data: SearchIn) -> AnswerOut:
 @blueprint.doc(responses=possible(400, 422))
 def query_batch(json_data: BatchIn) -> BatchOut:
     """Several searches, each as in `/v1/query`; an error stays with its search."""
-    return BatchOut(answers=[_answer_or_problem(body) for body in json_data.searches])
+    default_space = soundalike().search.space_name()  # one for all of them
+    return BatchOut(answers=[_answer_or_problem(body, default_space) for body in json_data.searches])
 
 
 @blueprint.post("/query/audio")
@@ -44,18 +45,20 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     with search.naming_fields():
         query = search.query_for([Seed("clip")])
         query.check()  # what is out of range costs no decoding
+        default_space = soundalike().search.space_name()
         with resources().encoding():
-            seed = soundalike().seed_of(form_and_files_data.file.read(), search.space)
-        return answer_out(soundalike().search.answer(replace(query, positive=[seed])))
+            seed = soundalike().seed_of(form_and_files_data.file.read(), search.space or default_space)
+        answer = soundalike().search.answer(replace(query, positive=[seed]), default_space=default_space)
+        return answer_out(answer)
 
 
-def _answered(search: SearchIn) -> AnswerOut:
+def _answered(search: SearchIn, default_space: str | None = None) -> AnswerOut:
     with search.naming_fields():
-        return answer_out(soundalike().search.answer(search.as_query()))
+        return answer_out(soundalike().search.answer(search.as_query(), default_space=default_space))
 
 
-def _answer_or_problem(body: Any) -> AnswerOut | Problem:
+def _answer_or_problem(body: Any, default_space: str) -> AnswerOut | Problem:
     try:
-        return _answered(SearchIn.model_validate(body))
+        return _answered(SearchIn.model_validate(body), default_space)
     except EXPECTED as error:
         return problem_of(error)

@@ -109,8 +109,10 @@ def get_tags(key: str) -> TagsOut:
 @blueprint.doc(responses=possible(404, 409, 422, 503))
 def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
-    space = soundalike().search.space_name(query_data.space)
-    vector = soundalike().catalog.track_vector(soundalike().catalog.track(key).id, space)
+    here = soundalike()
+    track, space = here.catalog.track(key), here.search.space_name(query_data.space)
+    version = here.search.space(space).view().encoder_version if here.catalog.holds(space) else None
+    vector = here.catalog.track_vector(track.id, space, version)
     return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
 
 
@@ -138,11 +140,16 @@ def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
 
 def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     here = soundalike()
-    encoders = [here.encoder(here.settings.space)]
+    encoders = here.indexing_encoders()  # nothing is fetched within a request
     upload = Upload(key, str(file.filename), file.read(), **fields.model_dump())
     with resources().encoding():
         return index_upload(
-            upload, encoders, here.catalog, uploads_dir=here.settings.uploads_dir, limits=here.settings.media_limits
+            upload,
+            encoders.every,
+            here.catalog,
+            uploads_dir=here.settings.uploads_dir,
+            limits=here.settings.media_limits,
+            of_new=encoders.of_new,
         )
 
 
