@@ -34,7 +34,7 @@ REGISTRY: dict[str, str] = {
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
 
-DEFAULTS: tuple[str, ...] = ("soundalike",)
+DEFAULTS: tuple[str, ...] = ("ear", "soundalike")
 """The spaces that are the default one after the other, newest first. A catalogue indexed in an older one answers in it
 until the newer holds all of its tracks; the oldest has weights that are shipped, for where none can be fetched."""
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_RETRIES = 1
+
+
 def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
     """Download one wheel, without what it depends on; nothing is installed.
 
@@ -32,6 +35,7 @@ def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
         If pip is missing, the download fails, or the wheel has another hash.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(into)]
+    command += ["--retries", str(_RETRIES)]  # pip's own five keep a machine without a network waiting for half a minute
     download = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
     if download.returncode != 0:
         lines = download.stderr.strip().splitlines() or ["no message"]

@@ -33,5 +33,5 @@ def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
 
 
 def test_the_space_is_ours_unless_another_is_named() -> None:
-    assert read_settings({}).space == "soundalike"
+    assert read_settings({}).succession == ("ear", "soundalike")
     assert read_settings({"SOUNDALIKE_SPACE": "musicnn"}).space == "musicnn"
