@@ -154,7 +154,7 @@ def train_melcnn(
     """
     spec = melcnn.SPEC
     loaded, _ = load_network(musicnn.SPEC, weights_dir)
-    teacher: Any = loaded.eval().requires_grad_(False)
+    teacher: Any = loaded.to(device).eval().requires_grad_(False)
     torch.manual_seed(settings.seed)
     network = melcnn.MelCNN()
     heard, judged = parted(load_features(corpus.directory, corpus.all, network), corpus)
@@ -172,7 +172,7 @@ def train_melcnn(
 
     untrained = recall()
     some = heard.part(0, min(len(heard), _TRACKS_TO_STANDARDISE))
-    both = halves(lambda crops: taught(crops)[0], some, window_length=length)
+    both = halves(lambda crops: taught(crops.to(device))[0], some, window_length=length)
     if both is None:
         raise TrainingError("no track is as long as two windows of the teacher")
     training = DistillationTraining(

@@ -1,14 +1,15 @@
 """Sheet music made sound: MIDI files played by soundfonts, so that a training hears more instruments than recordings.
 
-A song is given another band each time that it is rendered: a soundfont, an instrument for every voice, drums that keep
-its beat, a transposition and a tempo of its own. Chance comes from the file's name and the seed alone. `fluidsynth`
-(LGPL) plays; MIDI is read and written by `mido` (``pip install 'soundalike[training]'``).
+A song is given another band with every seed: a soundfont, an instrument for every voice, drums that keep its beat, a
+transposition and a tempo of its own. Chance comes from the song's key, which is its path, and the seed alone.
+`fluidsynth` (LGPL) plays; MIDI is read and written by `mido` (``pip install 'soundalike[training]'``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import numpy as np
 from encoders.training.corpus import CorpusError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import ModuleType
 
     import mido
 
@@ -30,6 +32,7 @@ _KICK, _SNARE, _STICK, _CLOSED_HAT, _OPEN_HAT, _RIDE = 36, 38, 37, 42, 46, 51
 _LAST_MELODIC_PROGRAM = 103  # beyond lie sitars and sound effects
 _MAX_TRANSPOSITION = 6
 _TEMPO = (0.8, 1.25)
+_FASTEST, _SLOWEST = 150_000, 6_000_000  # microseconds a beat: what lies beyond is a mistake of the file's
 _WITHOUT_DRUMS = 0.25
 _RATE = 44_100
 
@@ -39,34 +42,81 @@ class Rendering:
     """How much of every song is played, and by what."""
 
     soundfonts: Sequence[Path]
-    seconds: float = 75.0
+    seconds: float = 60.0
     seed: int = 0
 
 
-def render(midi: Path, out: Path, rendering: Rendering) -> None:
-    """Play a stretch of a MIDI file into a FLAC file.
+@dataclass(frozen=True)
+class Rendered:
+    """What became of one MIDI file; a reason when it could not be played."""
+
+    key: str
+    new: bool
+    reason: str | None = None
+
+
+def render_all(songs: Iterable[tuple[str, Path]], out: Path, rendering: Rendering) -> Iterator[Rendered]:
+    """Play MIDI files, given as (key, file), to ``OUT/KEY`` with ``.flac``; one that is there is not played again.
+
+    Raises
+    ------
+    CorpusError
+        If fluidsynth or mido is missing, or a soundfont is none; it is named.
+    OSError
+        If `out` cannot be written; what was finished before stays.
+    """
+    _fluidsynth(), _mido()
+    for soundfont in rendering.soundfonts:
+        _check(soundfont)
+    for key, midi in songs:
+        played = (out / key).with_suffix(".flac")
+        if played.is_file():
+            yield Rendered(key, new=False)
+            continue
+        try:
+            render(midi, key, played, rendering)
+        except CorpusError as error:
+            yield Rendered(key, new=False, reason=str(error).removeprefix(f"{midi}: "))
+        else:
+            yield Rendered(key, new=True)
+
+
+def render(midi: Path, key: str, out: Path, rendering: Rendering) -> None:
+    """Play a stretch of a MIDI file into a FLAC file; a run that is killed leaves none.
 
     Raises
     ------
     CorpusError
         If fluidsynth or mido is missing, or the file cannot be played; it is named.
+    OSError
+        If `out` cannot be written.
     """
-    fluidsynth = shutil.which("fluidsynth")
-    if fluidsynth is None:
-        raise CorpusError("fluidsynth is not on the PATH: it renders MIDI")
-    digest = hashlib.sha256(f"{rendering.seed}/{midi.stem}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    fluidsynth = _fluidsynth()
+    rng = chance(key, rendering.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        arranged, played = Path(scratch) / "arranged.mid", Path(scratch) / "played.flac"
-        arrange(midi, rng, seconds=rendering.seconds).save(arranged)
-        soundfont = rendering.soundfonts[int(rng.integers(len(rendering.soundfonts)))]
-        command = [fluidsynth, "-ni", "-q", "-g", "0.6", "-r", str(_RATE), "-T", "flac", "-F", str(played)]
-        done = subprocess.run([*command, str(soundfont), str(arranged)], capture_output=True, text=True, check=False)
-        if done.returncode != 0 or not played.is_file():
+    beside = out.with_suffix(".part")
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            arranged = Path(scratch) / "arranged.mid"
+            arrange(midi, rng, seconds=rendering.seconds).save(arranged)
+            soundfont = rendering.soundfonts[int(rng.integers(len(rendering.soundfonts)))]
+            command = [fluidsynth, "-ni", "-q", "-g", "0.6", "-r", str(_RATE), "-T", "flac", "-F", str(beside)]
+            done = subprocess.run(
+                [*command, str(soundfont), str(arranged)], capture_output=True, text=True, errors="replace", check=False
+            )
+        # Of a soundfont that it cannot load it only complains, and plays silence.
+        if done.returncode != 0 or "fluidsynth: error:" in done.stderr or not beside.is_file():
             lines = done.stderr.strip().splitlines() or ["no message"]
-            raise CorpusError(f"{midi}: fluidsynth could not play it: {lines[-1]}")
-        shutil.move(played, out)
+            raise CorpusError(f"{midi}: fluidsynth could not play it with {soundfont}: {lines[-1]}")
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def chance(key: str, seed: int) -> np.random.Generator:
+    """All chance that a song is rendered by."""
+    digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
 def arrange(midi: Path, rng: np.random.Generator, *, seconds: float) -> mido.MidiFile:
@@ -75,25 +125,27 @@ def arrange(midi: Path, rng: np.random.Generator, *, seconds: float) -> mido.Mid
     Raises
     ------
     CorpusError
-        If mido is missing, or the file is no MIDI.
+        If mido is missing, or the file is no MIDI, or has no notes.
     """
-    try:
-        import mido
-    except ImportError as error:
-        raise CorpusError("rendering MIDI needs mido: pip install 'soundalike[training]'") from error
+    mido = _mido()
     try:
         song = mido.MidiFile(midi)
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise CorpusError(f"{midi}: not a readable MIDI file ({error})") from error
+    except (OSError, EOFError, ValueError, LookupError, TypeError, struct.error, mido.KeySignatureError) as error:
+        raise CorpusError(f"{midi}: not a readable MIDI file ({str(error) or type(error).__name__})") from error
+    voices = _voices(song)
+    if song.ticks_per_beat < 1:
+        raise CorpusError(f"{midi}: in SMPTE frames, not in beats")
+    if not voices:
+        raise CorpusError(f"{midi}: no notes in it, but for drums")
     shift = int(rng.integers(-_MAX_TRANSPOSITION, _MAX_TRANSPOSITION + 1))
-    tempo = int(_first_tempo(song) / rng.uniform(*_TEMPO))
+    tempo = min(max(int(_first_tempo(song) / rng.uniform(*_TEMPO)), _FASTEST), _SLOWEST)
     length = int(seconds * 1e6 / tempo * song.ticks_per_beat)
     end = max(sum(message.time for message in track) for track in song.tracks)
     start = int(rng.integers(max(1, end - length)))
     start -= start % (4 * song.ticks_per_beat)
     made = mido.MidiFile(ticks_per_beat=song.ticks_per_beat)
     made.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=tempo)]))
-    for channel, notes in enumerate(_voices(song)):
+    for channel, notes in enumerate(voices):
         program = int(rng.integers(_LAST_MELODIC_PROGRAM + 1))
         track = [(0, mido.Message("program_change", channel=channel, program=program))]
         track += [
@@ -109,22 +161,49 @@ def arrange(midi: Path, rng: np.random.Generator, *, seconds: float) -> mido.Mid
     return made
 
 
+def _fluidsynth() -> str:
+    found = shutil.which("fluidsynth")
+    if found is None:
+        raise CorpusError("fluidsynth is not on the PATH: it renders MIDI (Debian and Ubuntu: apt install fluidsynth)")
+    return found
+
+
+def _mido() -> ModuleType:
+    try:
+        import mido
+    except ImportError as error:
+        raise CorpusError("rendering MIDI needs mido: pip install 'soundalike[training]'") from error
+    module: ModuleType = mido
+    return module
+
+
+def _check(soundfont: Path) -> None:
+    try:
+        with soundfont.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise CorpusError(f"{soundfont}: {error.strerror}") from error
+    if not (head.startswith(b"RIFF") and head.endswith(b"sfbk")):
+        # fluidsynth would take its own in its place.
+        raise CorpusError(f"{soundfont}: not a soundfont (accepted: SF2, SF3)")
+
+
 def _first_tempo(song: mido.MidiFile) -> int:
     """Microseconds a beat."""
     return next((message.tempo for track in song.tracks for message in track if message.type == "set_tempo"), 500_000)
 
 
 def _voices(song: mido.MidiFile) -> list[list[tuple[int, mido.Message]]]:
-    """Notes of every track that has any but drums, each with its time in ticks; at most nine of them."""
-    voices = []
+    """Notes of every channel of every track but drums, each with its time in ticks; at most nine of them."""
+    voices: list[list[tuple[int, mido.Message]]] = []
     for track in song.tracks:
-        time, notes = 0, []
+        time = 0
+        by_channel: dict[int, list[tuple[int, mido.Message]]] = {}
         for message in track:
             time += message.time
             if message.type in ("note_on", "note_off") and message.channel != _DRUMS:
-                notes.append((time, message))
-        if notes:
-            voices.append(notes)
+                by_channel.setdefault(message.channel, []).append((time, message))
+        voices += by_channel.values()
     return voices[:_DRUMS]
 
 
@@ -134,7 +213,7 @@ def _drums(rng: np.random.Generator, beat: int, length: int) -> list[tuple[int, 
 
     hat, snare = (int(rng.choice(choices)) for choices in ([_CLOSED_HAT, _OPEN_HAT, _RIDE], [_SNARE, _SNARE, _STICK]))
     every = beat // int(rng.choice([1, 2, 2, 4]))
-    bar = [(at, hat, int(rng.integers(40, 90))) for at in range(0, 4 * beat, every)]
+    bar = [(at, hat, int(rng.integers(40, 90))) for at in range(0, 4 * beat, max(1, every))]
     bar += [(at * beat, snare, int(rng.integers(70, 120))) for at in (1, 3)]
     bar += [(0, _KICK, 110)]
     bar += [(int(at) * beat // 2, _KICK, 100) for at in rng.choice(np.arange(1, 8), int(rng.integers(1, 4)))]

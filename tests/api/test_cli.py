@@ -299,6 +299,18 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     assert loaded(run("status", "--json"))["spaces"][0]["dim"] == 320
 
 
+def test_melcnn_and_ear_are_made_beside_musicnn(run: Run, corpus: Path, tmp_path: Path) -> None:
+    options = ("--corpus", corpus, "--hold-out", "second", "--out")
+    sizes = ("--steps", "2", "--batch-size", "2")
+    report = loaded(run("train", "melcnn", *options, tmp_path / "melcnn", *sizes, "--json"))
+    cache = str(tmp_path / "cache")
+    run("weights", "import", "melcnn", report["weights"], SOUNDALIKE_CACHE=cache)
+    run("index", tmp_path / "sources", "--space", "melcnn", SOUNDALIKE_CACHE=cache)
+    assert len(loaded(run("similar", "sources/first/0.wav", "--space", "melcnn", "--json"))["results"]) == 4
+    shown = run("train", "ear", *options, tmp_path / "ear").stdout
+    assert shown == f"{tmp_path / 'ear' / 'ear-own.safetensors'}\n"
+
+
 def test_packs_are_listed(run: Run) -> None:
     names = [pack["name"] for pack in loaded(run("packs", "--json"))]
     assert "immich" in names

@@ -35,7 +35,7 @@ def plain(requirement: str) -> str:
 
 def test_every_library_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = (project["optional-dependencies"][extra] for extra in ("cpu", "gpu", "fingerprints"))
+    optional = (project["optional-dependencies"][extra] for extra in ("cpu", "gpu", "fingerprints", "training"))
     declared = {plain(one) for one in (*project["dependencies"], *(one for extra in optional for one in extra))}
     modules = {path: set(imported(path)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     libraries = set().union(*modules.values()) - set(PACKAGES) - set(sys.stdlib_module_names)

@@ -1,13 +1,18 @@
 """A corpus: the same twice, prepared once, and what is wrong with one is named."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
+import torch
 
+from encoders.checkpoints.files import read_checkpoint
 from encoders.media.decode import MediaLimits
+from encoders.models.embeddings.timbre import SPEC as TIMBRE
 from encoders.training.corpus import (
     CorpusError,
     load_waveforms,
@@ -15,6 +20,10 @@ from encoders.training.corpus import (
     read_corpus,
     split_by_group,
 )
+from encoders.training.features import Features
+from encoders.training.loop import Schedule
+from encoders.training.pseudo_labels import PseudoLabels
+from encoders.training.split import parted, parted_labels, save, split
 
 RATE = 16_000
 
@@ -102,3 +111,41 @@ def test_bad_corpora_are_named(music: Path, tmp_path: Path) -> None:
     (corpus / tracks[0].file).write_bytes(b"")
     with pytest.raises(CorpusError, match=r"\.opus \(high/tone06\.wav\): file is empty"):
         load_waveforms(corpus, tracks, sample_rate=RATE)
+
+
+def test_a_split_parts_tracks_labels_and_features_alike(music: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    prepared(music, corpus)
+    parts = split(corpus, ["low"])
+    assert [track.key for track in parts.all] == [track.key for track in (*parts.training, *parts.judged)]
+    assert (len(parts.training), len(parts.judged), parts.held_out) == (6, 6, ("low",))
+    owners = np.arange(12).repeat(2)
+    labels = PseudoLabels(owners, np.zeros(24), owners[:, np.newaxis].astype(np.float32))
+    trained, judged = parted_labels(labels, parts)
+    assert trained.scores[:, 0].tolist() == np.arange(6).repeat(2).tolist()
+    assert judged.scores[:, 0].tolist() == np.arange(6, 12).repeat(2).tolist()
+    assert trained.tracks.tolist() == judged.tracks.tolist() == np.arange(6).repeat(2).tolist()
+    features = Features(torch.arange(24.0)[:, None], np.arange(0, 25, 2), 1.0)
+    heard, unheard = parted(features, parts)
+    assert unheard is not None
+    for some, first in ((heard, 0), (unheard, 12)):
+        assert some.crops(np.arange(6), np.zeros(6, np.int64), 2).flatten().tolist() == list(range(first, first + 12))
+    assert parted(features, split(corpus, []))[1] is None
+
+
+def test_weights_say_what_they_were_made_of(music: Path, tmp_path: Path) -> None:
+    prepared(music, tmp_path / "corpus")
+    tensors = {"weight": torch.tensor([1.0, 1e-3]), "steps": torch.tensor(7)}
+    said = {}
+    for name, held_out in (("all", []), ("high", ["low"])):
+        parts = split(tmp_path / "corpus", held_out)
+        path = save(TIMBRE, tensors, parts, Schedule(steps=3), tmp_path / f"{name}.safetensors")
+        with safetensors.safe_open(path, "pt") as file:
+            said[name] = file.metadata()
+        kept = read_checkpoint(path)
+        assert torch.equal(kept["weight"], tensors["weight"].half())
+        assert torch.equal(kept["steps"], tensors["steps"])
+    assert said["high"]["held_out"] == "low"
+    assert said["high"]["encoder"] == "timbre"
+    assert json.loads(said["high"]["settings"])["steps"] == 3
+    assert said["high"]["corpus_sha256"] != said["all"]["corpus_sha256"]

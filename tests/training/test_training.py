@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.training.contrastive import Augment, ContrastiveSettings, ContrastiveTraining, Projector, nt_xent
+from encoders.training.contrastive import (
+    Augment,
+    ContrastiveSettings,
+    ContrastiveTraining,
+    Projector,
+    draw_offsets,
+    draw_tracks,
+    nt_xent,
+)
 from encoders.training.corpus import (
     Waveforms,
 )
@@ -225,6 +233,26 @@ def test_the_second_window_lies_as_near_as_asked(tmp_path: Path, rng: np.random.
         contrast(tracks, settings, tmp_path).loss(rng, torch.Generator())
         first, second = tracks.offsets
         assert np.abs(first - second).max() == distance
+
+
+def test_tracks_are_drawn_as_often_as_they_are_long(rng: np.random.Generator) -> None:
+    drawn = draw_tracks(rng, Recorded([99, 100, 300, 600]), 100, 20_000)
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 20_000, [0, 0.1, 0.3, 0.6], atol=0.02)
+    with pytest.raises(TrainingError, match="no track is as long as a crop of 601"):
+        draw_tracks(rng, Recorded([99, 600]), 601, 1)
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_offsets_lie_anywhere_in_their_track(windows: int, rng: np.random.Generator) -> None:
+    """A track of one window has one place."""
+    settings = ContrastiveSettings(steps=1, windows_a_view=windows, max_distance_s=1e3)
+    chosen = np.array([0, 1]).repeat(5_000)
+    views = draw_offsets(rng, Recorded([100, 500]), chosen, 100, settings)
+    assert [len(view) for view in views] == [windows, windows]
+    offsets = np.stack([offset for view in views for offset in view])
+    assert offsets.shape == (2 * windows, 10_000)
+    assert not offsets[:, :5_000].any()
+    assert (offsets.min(), offsets.max()) == (0, 400)
 
 
 def test_another_seed_is_another_training(start: Start) -> None:

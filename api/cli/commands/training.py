@@ -1,4 +1,4 @@
-"""How our weights are made: `train corpus`, then `train timbre`, `train tagger NAME`, `train soundalike`."""
+"""How our weights are made: `train corpus`, perhaps of what `train render` played, then `train NAME`."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,8 +11,10 @@ import click
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.settings import read_settings
+from indexer.errors import ScanError
 from indexer.packs.archives import music_under
 from indexer.packs.fetch import fetch_pack
+from indexer.scan import find_files
 
 if TYPE_CHECKING:
     from encoders.training.split import TrainingReport
@@ -58,6 +60,50 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
     else:
         click.echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
     return FAILED_FILES if left_out else 0
+
+
+@train.command("render")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
+@click.option(
+    "--soundfont",
+    "soundfonts",
+    required=True,
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What plays (SF2, SF3); of several, chance takes one for each song.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where OUT/NAME_OF_FOLDER goes.")
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How much of every song.")
+@click.option("--seed", default=0, show_default=True, help="Another seed gives every song another band.")
+@json_option
+def render_midi(folder: Path, soundfonts: tuple[Path, ...], out: Path, seconds: float, seed: int, as_json: bool) -> int:
+    """Play the MIDI files in FOLDER, by fluidsynth, to FLAC that `train corpus OUT` takes, FOLDER's name as its group.
+
+    What is there is not played again. Each song gets instruments, drums, a pitch and a tempo by chance.
+    """
+    from encoders.training.rendering import Rendering, render_all
+
+    failed: dict[str, str] = {}
+    files = find_files(folder, {".mid"}, key_prefix=None, on_error=failed.__setitem__)
+    if not files:
+        refused = "".join(f"; {path}: {reason}" for path, reason in list(failed.items())[:1])
+        raise ScanError(f"{folder}: no MIDI file in it (accepted: .mid){refused}")
+    counts = {"rendered": 0, "unchanged": 0}
+    with tables.progress("rendering", quiet=as_json) as done:
+        songs = [(file.key, file.path) for file in files]
+        for number, song in enumerate(render_all(songs, out, Rendering(soundfonts, seconds, seed)), start=1):
+            if song.reason is not None:
+                failed[song.key] = song.reason
+            else:
+                counts["rendered" if song.new else "unchanged"] += 1
+            done(number, len(songs), f"{len(failed)} failed")
+    if as_json:
+        print_json({**counts, "failed": failed})
+    else:
+        for key, reason in failed.items():
+            click.echo(f"{key}: {reason}", err=True)
+        click.echo(f"{out}: {counts['rendered']} rendered, {counts['unchanged']} unchanged, {len(failed)} failed")
+    return FAILED_FILES if failed else 0
 
 
 def _training_options(function: Callable[..., None]) -> Callable[..., None]:
