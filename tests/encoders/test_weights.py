@@ -19,11 +19,13 @@ from encoders.registry import DEFAULTS, REGISTRY, encoder_spec
 from tests.conftest import BANDS, tone
 
 NAMES = ["soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
+ENCODERS = {"ear-own": "ear", **dict(zip(NAMES, NAMES, strict=True))}
+"""File → the encoder that it is of: alone, or beside what is fetched."""
 
 
 def test_exactly_these_are_shipped_each_with_its_card() -> None:
-    assert sorted(path.stem for path in SHIPPED_WEIGHTS.glob("*.safetensors")) == NAMES
-    assert {path.stem for path in SHIPPED_WEIGHTS.glob("*.md")} >= set(NAMES)
+    assert sorted(path.stem for path in SHIPPED_WEIGHTS.glob("*.safetensors")) == sorted(ENCODERS)
+    assert {path.stem for path in SHIPPED_WEIGHTS.glob("*.md")} >= set(ENCODERS)
 
 
 def test_together_they_are_small() -> None:
@@ -31,14 +33,16 @@ def test_together_they_are_small() -> None:
     assert 0 < sum(sizes) <= 25 * 10**6
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_a_file_is_in_half_precision_and_finite_and_says_what_it_was_made_of(name: str) -> None:
     path = SHIPPED_WEIGHTS / f"{name}.safetensors"
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata()
-    assert metadata["encoder"] == {"timbre": "clmr"}.get(name, name)  # its name when it was trained
+    assert metadata["encoder"] == {"timbre": "clmr"}.get(name, ENCODERS[name])  # its name when it was trained
     assert len(metadata["corpus_sha256"]) == 64
-    assert metadata["held_out"]
+    assert bool(metadata["held_out"]) == (
+        name != "ear-own"
+    )  # that one is judged by packages left out, then fitted to all
     for key, tensor in read_checkpoint(path).items():
         assert tensor.dtype == (torch.int64 if key.endswith("num_batches_tracked") else torch.float16), key
         assert bool(tensor.isfinite().all()), key
@@ -46,7 +50,7 @@ def test_a_file_is_in_half_precision_and_finite_and_says_what_it_was_made_of(nam
             assert bool((tensor > 0).all()), key
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_a_file_written_again_keeps_its_bytes(name: str, tmp_path: Path) -> None:
     """They are the version of all embeddings that catalogues hold: another writer must not change them."""
     path = SHIPPED_WEIGHTS / f"{name}.safetensors"
@@ -55,13 +59,13 @@ def test_a_file_written_again_keeps_its_bytes(name: str, tmp_path: Path) -> None
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_a_card_says_what_a_reader_must_know(name: str) -> None:
     card = (SHIPPED_WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
     for word in ("data", "licen", "soundalike train"):
         assert word in card.lower(), word
     assert re.search(r"\b0\.\d{2}", card), "no figure"
-    assert encoder_spec(name).license in card
+    assert encoder_spec(ENCODERS[name]).license in card
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +140,22 @@ def test_the_default_encoder_holds_the_parts_that_are_shipped_alone() -> None:
         alone = read_checkpoint(SHIPPED_WEIGHTS / f"{name}.safetensors")
         state = part.network.state_dict()
         assert all(torch.equal(state[key], tensor.float()) for key, tensor in alone.items() if "num_batches" not in key)
+
+
+def test_the_default_is_what_is_shipped_and_what_is_fetched(weights_dir: Path, tmp_path: Path) -> None:
+    spec = encoder_spec("ear")
+    path = fetch_weights(spec, tmp_path)
+    fetched, own = read_checkpoint(path), read_checkpoint(SHIPPED_WEIGHTS / "ear-own.safetensors")
+    published = read_checkpoint(weights_dir / "musicnn.safetensors")
+    assert fetched.keys() == own.keys() | {f"musicnn.{key}" for key in published}
+    assert all(torch.equal(fetched[key], tensor) for key, tensor in own.items())
+    assert all(torch.equal(fetched[f"musicnn.{key}"], tensor) for key, tensor in published.items())
+    with safetensors.safe_open(path, "pt") as file:
+        assert "Permission to use" in file.metadata()["license"]
+    sounds = np.stack([tone(hz, 10.0, sample_rate=22_050) for hz in (220.0, 221.0, 1_500.0)])
+    encoding = load_encoder("ear", weights_dir=tmp_path, device="cpu").encode(sounds)
+    near, far = (encoding.embeddings[0] @ encoding.embeddings[other] for other in (1, 2))
+    assert near > far
 
 
 def test_those_that_are_not_ours_are_not_shipped(tmp_path: Path) -> None:
