@@ -31,7 +31,7 @@ SAMPLE_RATE = timbre.SAMPLE_RATE
 WINDOW_LENGTH = timbre.WINDOW_LENGTH
 TIMBRE_DIM = 192
 DIM = TIMBRE_DIM + musicnn.DIM
-MUSICNN_SHARE = 0.5
+MUSICNN_SHARE = 0.45
 OWN = "ear-own.safetensors"
 _MUSICNN = "musicnn."
 
@@ -97,7 +97,7 @@ SPEC = EncoderSpec(
     reference="Pons & Serra, musicnn, ISMIR 2019 LBD, https://arxiv.org/abs/1909.06654; timbre is ours",
     license="ISC (MusiCNN), Apache-2.0 (ours)",
     tags=TAGS,
-    sha256="4d83fc9a6ad8ea331d0208ca6b2b43bec73d26dd38d4d6bc1ced1e29237c469f",
+    sha256="26d2a6fc3dc9e5a3bf9cf5d9a68d039b895303e886828dc66ebba26972a08c5f",
     fetch=_fetch,
     package=musicnn.PACKAGE,
     cpu_batch_size=4,
