@@ -1,0 +1,1 @@
+"""What the benchmarks do to their figures."""
