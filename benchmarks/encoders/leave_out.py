@@ -260,6 +260,13 @@ def main() -> None:
     against = [("ear, share chosen on the other folds", "musicnn"), (as_shipped, "musicnn")]
     show(title, rows, [*against, (as_shipped, "timbre, fitted anew")])
 
+    together = {
+        as_shipped: [maps[0].ear(track, ear.MUSICNN_SHARE) for track in tracks],
+        "musicnn": [track["musicnn"] for track in tracks],
+    }
+    hubs = (f"{name} {Judged([measure(heard, labels)]).hub:.3f}" for name, heard in together.items())
+    print(f"\nlargest hub where all {len(tracks)} tracks are one catalogue: {', '.join(hubs)}")
+
     fold = np.isin(packages, UNTRAINED)
     one = fitted_without(set(UNTRAINED))
     rows = {"ear, fitted anew": Judged([judged_in(fold, [one.ear(t, ear.MUSICNN_SHARE) for t in tracks], labels)])}
