@@ -211,7 +211,10 @@ def main() -> None:
     parser.add_argument("--without-last", action="store_true", help="do not touch the last two packages")
     arguments = parser.parse_args()
     settings = read_settings()
-    names = ["musicnn", *(arguments.spaces or ["soundalike", "timbre", "tagging", "tagging-student", "spectnt"])]
+    names = [
+        "musicnn",
+        *(arguments.spaces or ["melcnn", "soundalike", "timbre", "tagging", "tagging-student", "spectnt"]),
+    ]
     own = listeners(settings)
     encoders = [load_encoder(name, weights_dir=settings.weights_dir) for name in names]
     packs = [pack for pack in PACKS if pack not in (*LAST, *GENERATED)]

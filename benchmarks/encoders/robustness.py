@@ -41,7 +41,7 @@ from encoders.media.decode import MediaLimits, decode
 from encoders.media.segments import pool
 
 PACKS = ("sampler", "supertux-data")
-SPACES = ("ear", "soundalike", "timbre", "tagging", "tagging-student", "spectnt", "musicnn")
+SPACES = ("ear", "melcnn", "soundalike", "timbre", "tagging", "tagging-student", "spectnt", "musicnn")
 NEIGHBORS = 10
 ORIGINAL = "original"
 

@@ -18,7 +18,7 @@ from encoders.models.embeddings.soundalike import Soundalike
 from encoders.registry import DEFAULTS, REGISTRY, encoder_spec
 from tests.conftest import BANDS, tone
 
-NAMES = ["soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
+NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
 ENCODERS = {"ear-own": "ear", **dict(zip(NAMES, NAMES, strict=True))}
 """File → the encoder that it is of: alone, or beside what is fetched."""
 
