@@ -113,7 +113,7 @@ def test_ear_is_joined_and_finds_tracks_and_tags_them(corpus: Path, weights_dir:
     ours = read_checkpoint(path)
     assert ours.keys() == ear.own(ear.Ear().state_dict()).keys()
     assert all(bool(tensor.isfinite().all()) for tensor in ours.values())
-    assert float(ours["share"]) == ear.MUSICNN_SHARE
+    assert float(ours["share"]) == pytest.approx(ear.MUSICNN_SHARE, abs=1e-3)  # in half precision
 
     msd, _ = load_network(musicnn.SPEC, weights_dir)
     network = ear.Ear()
