@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from encoders.training.loop import OnStep
 
 _MEL_NOISE = SpectralNoise(gain_db=1.5, equaliser_db=2.0, lowpass_p=0.3, band_share=0.15, frame_share=0.15)
+_RECALL = "half-track recall@1"
 _TRACKS_TO_STANDARDISE = 400
 
 
@@ -82,12 +83,8 @@ def train_samplecnn(
     untrained = recall()
     training.resume()
     training.run(on_step=on_step)
-    return TrainingReport(
-        save(spec, network.state_dict(), corpus, settings, spec.weights_in(out)),
-        "half-track recall@1",
-        recall(),
-        untrained,
-    )
+    weights = save(spec, network.state_dict(), corpus, settings, spec.weights_in(out))
+    return TrainingReport(weights, _RECALL, recall(), untrained)
 
 
 def train_timbre(
@@ -126,12 +123,8 @@ def train_timbre(
     )
     training.resume()
     training.run(on_step=on_step)
-    return TrainingReport(
-        save(spec, network.state_dict(), corpus, settings, spec.weights_in(out)),
-        "half-track recall@1",
-        recall(),
-        untrained,
-    )
+    weights = save(spec, network.state_dict(), corpus, settings, spec.weights_in(out))
+    return TrainingReport(weights, _RECALL, recall(), untrained)
 
 
 def train_melcnn(
@@ -190,12 +183,8 @@ def train_melcnn(
     )
     training.resume()
     training.run(on_step=on_step)
-    return TrainingReport(
-        save(spec, network.state_dict(), corpus, settings, spec.weights_in(out)),
-        "half-track recall@1",
-        recall(),
-        untrained,
-    )
+    weights = save(spec, network.state_dict(), corpus, settings, spec.weights_in(out))
+    return TrainingReport(weights, _RECALL, recall(), untrained)
 
 
 def train_tagger(
