@@ -32,7 +32,7 @@ from encoders.checkpoints.sha256 import sha256_tensors
 from encoders.encoder import Encoder
 from encoders.loading import load_encoder, load_network
 from encoders.models.embeddings import ear, musicnn, timbre
-from encoders.training.joining import NOISE, fit_map, offset_of
+from encoders.training.joining import NOISE, fit_map, offset_of, with_musicnn
 from indexer.packs.known import PACKS
 from retrieval.evaluation.measures.significance import Interval, bootstrap, holm_corrected, paired
 from retrieval.evaluation.space import SpaceMeasures
@@ -135,8 +135,7 @@ def each_half(function: Callable[..., NDArray[np.float32]], *tracks: Halves) -> 
 def listeners(settings: Settings) -> list[Encoder]:
     """What is kept of a track, to fit `ear` anew: encoders of no space."""
     cpu = torch.device("cpu")
-    network = ear.Ear()
-    network.musicnn.load_state_dict(load_network(musicnn.SPEC, settings.weights_dir)[0].state_dict())
+    network = with_musicnn(settings.weights_dir)
     whole = replace(timbre.SPEC, dim=timbre.N_STATISTICS, cpu_batch_size=4)
     made = [
         (STATISTICS, whole, Statistics(noisy=False)),

@@ -25,10 +25,12 @@ from encoders.training.split import embedding_of, parted, save
 from encoders.training.validation import halves
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
+    from encoders.training.corpus import CorpusTrack
     from encoders.training.features import Features
     from encoders.training.pseudo_labels import PseudoLabels
     from encoders.training.split import Split
@@ -116,24 +118,41 @@ def join_ear(corpus: Split, out: Path, *, seed: int, weights_dir: Path) -> Path:
     CorpusError, TrainingError
         If the corpus is damaged, or no track is as long as two windows.
     """
-    network = ear.Ear().eval()
-    loaded, _ = load_network(musicnn.SPEC, weights_dir)
-    load_into(network.musicnn, loaded.state_dict())
+    network = with_musicnn(weights_dir)
     heard = load_features(corpus.directory, corpus.training, network.timbre)
     discriminate(network.timbre, heard, 1 + ear.WINDOW_LENGTH // network.timbre.hop_length, seed)
     msd, mtt = (load_encoder(teacher, weights_dir=weights_dir, device="cpu") for teacher in TEACHERS)
     labels = label(corpus.directory, corpus.training, msd, mtt)
-    kinds = _kinds(network, corpus, labels)
+    kinds = kinds_of(network, corpus.directory, corpus.training, labels)
     load_into(network, {**network.state_dict(), "offset": offset_of(kinds, network.musicnn)})
-    _fit_tags(network.tags, kinds, labels)
+    fit_tags(network.tags, kinds, labels)
     return save(ear.SPEC, ear.own(network.state_dict()), corpus, None, out / ear.OWN)
 
 
-def _kinds(network: ear.Ear, corpus: Split, labels: PseudoLabels) -> Tensor:
-    """MusiCNN's embedding of the window about every labelled stretch: float32 [n, 200]."""
+def with_musicnn(weights_dir: Path) -> ear.Ear:
+    """An `ear` that has MusiCNN's weights, and nothing of its own yet.
+
+    Raises
+    ------
+    MissingWeightsError
+        If MusiCNN has not been fetched.
+    """
+    network = ear.Ear().eval()
+    load_into(network.musicnn, load_network(musicnn.SPEC, weights_dir)[0].state_dict())
+    return network
+
+
+def kinds_of(network: ear.Ear, directory: Path, tracks: Sequence[CorpusTrack], labels: PseudoLabels) -> Tensor:
+    """MusiCNN's embedding of the window about every labelled stretch of these tracks: float32 [n, 200].
+
+    Raises
+    ------
+    CorpusError
+        If a prepared file is missing or damaged; it is named.
+    """
     found = []
-    for row, track in enumerate(corpus.training):
-        waveform = torch.from_numpy(decoded(corpus.directory, track, sample_rate=ear.SAMPLE_RATE))
+    for row, track in enumerate(tracks):
+        waveform = torch.from_numpy(decoded(directory, track, sample_rate=ear.SAMPLE_RATE))
         waveform = F.pad(waveform, (0, max(0, ear.WINDOW_LENGTH - len(waveform))))
         starts = (torch.from_numpy(labels.offsets_s[labels.tracks == row]) * ear.SAMPLE_RATE).long()
         starts = starts.clamp(max=len(waveform) - ear.WINDOW_LENGTH)
@@ -143,7 +162,7 @@ def _kinds(network: ear.Ear, corpus: Split, labels: PseudoLabels) -> Tensor:
     return torch.cat(found).clone()
 
 
-def _fit_tags(layer: nn.Linear, kinds: Tensor, labels: PseudoLabels) -> None:
+def fit_tags(layer: nn.Linear, kinds: Tensor, labels: PseudoLabels) -> None:
     """Logistic regression on soft labels, calibrated so that 0.5 is the threshold of a tag that is given.
 
     The labels' MSD part is itself linear in these embeddings; what is learnt is to name what only the other model can.

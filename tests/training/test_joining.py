@@ -18,7 +18,7 @@ from encoders.media.decode import MediaLimits
 from encoders.models.embeddings import ear, musicnn, timbre
 from encoders.tag_vocabulary import TAGS
 from encoders.training.corpus import decoded, prepare, read_corpus
-from encoders.training.joining import _fit_tags, fit_map, join_ear, offset_of
+from encoders.training.joining import fit_map, fit_tags, join_ear, offset_of
 from encoders.training.loop import TrainingError
 from encoders.training.noisy_student import thresholds
 from encoders.training.pseudo_labels import PseudoLabels
@@ -79,7 +79,7 @@ def test_tags_that_are_linear_in_the_embedding_rank_windows_as_the_labels_do(rng
     scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
     labels = PseudoLabels(np.arange(number), np.zeros(number), scores)
     layer = nn.Linear(dim, len(TAGS))
-    _fit_tags(layer, torch.from_numpy(kinds).float(), labels)
+    fit_tags(layer, torch.from_numpy(kinds).float(), labels)
     with torch.inference_mode():
         said = layer(torch.from_numpy(kinds).float()).numpy()
     given = scores >= thresholds(scores)
