@@ -17,7 +17,6 @@ code of `encoders.media`: only new encoders, new music and new ways of hearing i
 import argparse
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from rich.progress import track as progress
 
 import encoders.media
 from api.settings import Settings, read_settings
-from benchmarks.encoders.spaces import files_of
+from benchmarks.encoders.spaces import files_of, write_arrays
 from benchmarks.machine import machine
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
@@ -188,7 +187,7 @@ def track_in_spaces(
                     print(f"left out: {path.name}, {label}: {error.reason}", file=sys.stderr)
                 file.unlink()
         for one in missing:
-            _write(cache / one.version / name, found[one.spec.name])
+            write_arrays(cache / one.version / name, found[one.spec.name])
     return {one.spec.name: _read(cache / one.version / name) for one in listeners}
 
 
@@ -203,15 +202,6 @@ def media_version() -> str:
 def _read(path: Path) -> Heard:
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
-
-
-def _write(path: Path, arrays: Heard) -> None:
-    """Write beside the place and move there in one step: a run may be cut short."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{threading.get_ident()}.part")
-    with beside.open("wb") as file:
-        np.savez(file, **dict(arrays))
-    beside.replace(path)
 
 
 def measure(tracks: Sequence[Heard], variant: str) -> Figures:

@@ -128,7 +128,8 @@ def halves_in_spaces(path: Path, encoders: Sequence[Encoder], *, cache: Path, li
     if missing:
         audio = decode(path, sample_rates=sorted({encoder.spec.sample_rate for encoder in missing}), limits=limits)
         for encoder in missing:
-            _write(cache / encoder.version / name, encode_halves(audio.waveforms[encoder.spec.sample_rate], encoder))
+            halves = encode_halves(audio.waveforms[encoder.spec.sample_rate], encoder)
+            write_arrays(cache / encoder.version / name, {"first": halves.first, "second": halves.second})
     return {encoder.spec.name: _read(cache / encoder.version / name) for encoder in encoders}
 
 
@@ -137,12 +138,12 @@ def _read(path: Path) -> Halves:
         return Halves(arrays["first"], arrays["second"])
 
 
-def _write(path: Path, halves: Halves) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     """Write beside the place and move there in one step: a run may be cut short, and two files be the same music."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{threading.get_ident()}.part")
     with beside.open("wb") as file:
-        np.savez(file, first=halves.first, second=halves.second)
+        np.savez(file, **dict(arrays))
     beside.replace(path)
 
 

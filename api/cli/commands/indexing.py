@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from api.cli import tables
-from api.cli.commands.reencoding import Reencoding
+from api.cli.commands.reencoding import Reencoding, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
@@ -106,10 +106,6 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
             click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
 
 
-def _note(line: str) -> None:
-    click.echo(line, err=True)
-
-
 def _index(
     here: Soundalike,
     path: Path | None,
@@ -124,7 +120,7 @@ def _index(
         click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
-    encoders = here.indexing_encoders(spaces, fetch=True, on_note=_note)
+    encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)
     again = Reencoding(here, encoders.every[0])
     again.announce(path)
     with tables.progress("indexing", quiet=as_json) as show:

@@ -38,9 +38,7 @@ class Reencoding:
         if self._left:
             new, old = self._names()
             until = f"; {old} answers until then" if old != new else ""
-            _say(
-                f"{_tracks(self._left)} to be heard again by {new}{until}. Stop at any time, the same command goes on."
-            )
+            say(f"{_tracks(self._left)} to be heard again by {new}{until}. Stop at any time, the same command goes on.")
 
     def advance(self, outcome: Outcome) -> None:
         """One file is done; when enough are to measure by, say how long the others will take."""
@@ -54,7 +52,7 @@ class Reencoding:
             left = self._left - self._heard
             minutes = max(1, round(left * spent_s / self._heard / 60))
             if left > 0:
-                _say(f"about {minutes} min for the {left:,} that are left, at {self._heard / spent_s:.1f} tracks/s")
+                say(f"about {minutes} min for the {left:,} that are left, at {self._heard / spent_s:.1f} tracks/s")
             self._left = 0  # once is enough
 
     def conclude(self) -> None:
@@ -65,7 +63,7 @@ class Reencoding:
         new, old = self._names()
         n = sum(folders.values())
         state = f"{old} answers until then" if old != new else "it answers without them"
-        _say(
+        say(
             f"{_tracks(n)} still to be heard by {new}, {state}: index the folders that they came from: "
             f"{', '.join(self._roots(folders))}"
         )
@@ -98,5 +96,6 @@ def _tracks(n: int) -> str:
     return f"{n:,} tracks are" if n > 1 else "1 track is"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """A line for who indexes, beside the answer."""
     click.echo(line, err=True)

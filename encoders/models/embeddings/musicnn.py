@@ -68,11 +68,8 @@ class FrontBlock(nn.Module):
         negative, against it, so max may go inside: there as min, which is -max of the negated filter. Exact, and it
         spares two passes over an array as large as the mel axis.
         """
-        bias = self.conv.get_parameter("bias")
         response = self.largest(features.to(product_type(features.device))).float() * self._sign
-        every = bias[:, None].expand(len(response), len(bias), response.shape[2]).index_add(1, self._heard, response)
-        activated: Tensor = self.norm(F.relu(every))
-        return activated
+        return _activated(response, self._heard, self.conv, self.norm)
 
     def largest(self, features: Tensor) -> Tensor:
         """Largest response over mels [batch, filters that hear anything, frames], of filters turned by their sign."""
@@ -96,6 +93,14 @@ class FrontBlock(nn.Module):
 
 def _hearing(weight: Tensor) -> Tensor:
     return (weight.detach().flatten(1).abs().amax(dim=1) > _DEAF).nonzero()[:, 0]
+
+
+def _activated(response: Tensor, heard: Tensor, conv: nn.Conv1d | nn.Conv2d, norm: nn.BatchNorm1d) -> Tensor:
+    """Responses [batch, filters that hear anything, frames] → [batch, channels, frames]; of the deaf, a constant."""
+    bias = conv.get_parameter("bias")
+    every = bias[:, None].expand(len(response), len(bias), response.shape[2]).index_add(1, heard, response)
+    activated: Tensor = norm(F.relu(every))
+    return activated
 
 
 class TimbralBlock(FrontBlock):
@@ -172,10 +177,7 @@ class ResidualBlock(nn.Module):
         heard, weight = self._heard
         fast = product_type(features.device)
         response = F.conv1d(features.to(fast), weight.to(fast), padding=3).float()
-        bias = self.conv.get_parameter("bias")
-        every = bias[:, None].expand(len(response), len(bias), response.shape[2]).index_add(1, heard, response)
-        activated: Tensor = self.norm(F.relu(every))
-        return activated
+        return _activated(response, heard, self.conv, self.norm)
 
     @cached_property
     def _heard(self) -> tuple[Tensor, Tensor]:
