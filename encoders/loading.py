@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from encoders.spec import EncoderSpec
+    from encoders.spec import EncoderSpec, NetworkSpec
 
 
 def load_encoder(
@@ -45,8 +45,8 @@ def load_encoder(
     return Encoder(spec, network, version=marked(version), device=torch_device(device))
 
 
-def load_network(spec: EncoderSpec, weights_dir: Path) -> tuple[nn.Module, str]:
-    """An encoder's network with its weights, and the name of these.
+def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:
+    """A network with its weights, and the name of these.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def load_network(spec: EncoderSpec, weights_dir: Path) -> tuple[nn.Module, str]:
     return network, f"{spec.name}-{sha256[:12]}"
 
 
-def weights_file(spec: EncoderSpec, weights_dir: Path) -> Path | None:
+def weights_file(spec: NetworkSpec, weights_dir: Path) -> Path | None:
     """The user's weights of an encoder, else those that are shipped; none where there are neither.
 
     The user's may still lie there by a name that the encoder had before.
@@ -80,13 +80,13 @@ def weights_file(spec: EncoderSpec, weights_dir: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def has_weights(spec: EncoderSpec, weights_dir: Path) -> bool:
+def has_weights(spec: NetworkSpec, weights_dir: Path) -> bool:
     """Whether an encoder can be loaded: its weights are here, and where only some are right, these."""
     path = weights_file(spec, weights_dir)
     return spec.complete or (path is not None and spec.sha256 in (None, sha256_file(path)))
 
 
-def fetch_weights(spec: EncoderSpec, weights_dir: Path) -> Path:
+def fetch_weights(spec: NetworkSpec, weights_dir: Path) -> Path:
     """Fetch an encoder's published weights, unless they are here, and return where they lie.
 
     They take their place in one step and when they are known to be right: a fetch that fails or is interrupted leaves

