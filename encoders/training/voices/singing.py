@@ -60,6 +60,14 @@ class Singer:
 
 
 @dataclass(frozen=True)
+class Words:
+    """An utterance taken apart, and its syllables, at least one."""
+
+    voice: Voice
+    syllables: list[Syllable]
+
+
+@dataclass(frozen=True)
 class Sung:
     """Singing: waveform float32 [samples] at 16 kHz, and the notes in it as (start_s, end_s, MIDI number)."""
 
@@ -100,11 +108,13 @@ def sing(
     CorpusError
         If pyworld is missing, the utterance is shorter than 0.1 s, no syllable is heard in it, or there are no notes.
     """
-    return take(*prepare(waveform), melody, rng, singer=singer)
+    singer = singer or draw_singer(rng)
+    words = understood(waveform)
+    return perform(words, arranged(words, melody, singer, rng), singer, rng)
 
 
-def prepare(waveform: NDArray[np.float32]) -> tuple[Voice, list[Syllable]]:
-    """The costly half of :func:`sing`, which several takes of the same words can share.
+def understood(waveform: NDArray[np.float32]) -> Words:
+    """The costly half of :func:`sing`, which several voices can share.
 
     Raises
     ------
@@ -115,25 +125,26 @@ def prepare(waveform: NDArray[np.float32]) -> tuple[Voice, list[Syllable]]:
     syllables = find_syllables(voice)
     if not syllables:
         raise CorpusError("no syllable is heard in the utterance: nothing in it is voiced")
-    return voice, syllables
+    return Words(voice, syllables)
 
 
-def take(
-    voice: Voice,
-    syllables: Sequence[Syllable],
-    melody: Sequence[Note],
-    rng: np.random.Generator,
-    *,
-    singer: Singer | None = None,
-) -> Sung:
-    """Sing prepared words once; see :func:`sing`."""
+def arranged(words: Words, melody: Sequence[Note], singer: Singer, rng: np.random.Generator) -> Timing:
+    """Words on the notes of a melody, which several voices can sing at once.
+
+    Raises
+    ------
+    CorpusError
+        If there are no notes.
+    """
     if not melody:
         raise CorpusError("a melody without notes")
-    singer = singer or draw_singer(rng)
-    timing = lay(syllables, _in_range(melody, voice, singer), rng, melismas=singer.melismas)
-    sung = _sung_voice(voice, syllables, timing, singer, rng)
+    return lay(words.syllables, _in_range(melody, words.voice, singer), rng, melismas=singer.melismas)
+
+
+def perform(words: Words, timing: Timing, singer: Singer, rng: np.random.Generator) -> Sung:
+    """Sing words as they were arranged; see :func:`sing`."""
     notes = [(note.start * FRAME_S, note.end * FRAME_S, note.pitch) for note in timing.notes]
-    return Sung(synthesise(sung), notes)
+    return Sung(synthesise(_sung_voice(words, timing, singer, rng)), notes)
 
 
 def _in_range(melody: Sequence[Note], voice: Voice, singer: Singer) -> list[Note]:
@@ -152,9 +163,8 @@ def _folded(pitch: float) -> float:
     return float(pitch)
 
 
-def _sung_voice(
-    voice: Voice, syllables: Sequence[Syllable], timing: Timing, singer: Singer, rng: np.random.Generator
-) -> Voice:
+def _sung_voice(words: Words, timing: Timing, singer: Singer, rng: np.random.Generator) -> Voice:
+    voice, syllables = words.voice, words.syllables
     places = np.clip(timing.spoken_frames(), 0, len(voice.pitch_hz) - 1)
     vowels = np.zeros(len(voice.pitch_hz), bool)
     for syllable in syllables:
