@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LOWEST, _HIGHEST = 38.0, 84.0  # MIDI: what the envelope of a speaking voice can bear
 _PER_DB = np.log(10) / 10  # of the log of power
 _MOST_LEVELLING_DB = 10.0
+_HEADROOM_DB = 2.0
 _FADE = 8  # frames at either end: a cut would click
 
 
@@ -79,7 +80,7 @@ def draw_singer(rng: np.random.Generator) -> Singer:
     """A singer by chance; every fourth has other formants than the speaker."""
     return Singer(
         intonation=draw_intonation(rng),
-        note_s=rng.uniform(0.25, 0.5),
+        note_s=rng.uniform(0.3, 0.65),
         above_speech=rng.normal(5, 2),
         levelling=rng.uniform(0.4, 0.9),
         formant_db=rng.uniform(2, 10) if rng.random() < 0.5 else 0.0,
@@ -180,6 +181,7 @@ def _sung_voice(words: Words, timing: Timing, singer: Singer, rng: np.random.Gen
     from_end = np.minimum(np.arange(1, timing.frames + 1), np.arange(timing.frames, 0, -1))
     level_db += 20 * np.log10(np.minimum(from_end / _FADE, 1))
     envelope += _PER_DB * (level_db[:, np.newaxis] + voiced[:, np.newaxis] * _colour(singer))
+    envelope -= _excess(envelope, voiced)[:, np.newaxis]
     aperiodicity = _between(_voiced_aperiodicity(voice, vowels), places)
     aperiodicity[voiced] **= singer.clearness
     return Voice(np.where(voiced, 440 * 2 ** ((pitch - 69) / 12), 0.0), envelope, np.clip(aperiodicity, 1e-3, 1 - 1e-3))
@@ -203,6 +205,14 @@ def _levelling(
     loudness = loudness_db(voice)[nuclei]
     gain = singer.levelling * (np.percentile(loudness, 75) - loudness)
     return nuclei.astype(np.float64), np.clip(gain, -_MOST_LEVELLING_DB, _MOST_LEVELLING_DB)
+
+
+def _excess(envelope: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """By how much a frame's log power lies above the loud vowels': a burst that was raised with its syllable."""
+    power = np.log(np.exp(envelope).sum(axis=1))
+    highest = np.percentile(power[voiced], 90) + _PER_DB * _HEADROOM_DB if voiced.any() else power.max()
+    excess: NDArray[np.float64] = np.maximum(power - highest, 0)
+    return excess
 
 
 def _colour(singer: Singer) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from encoders.training.voices.world import Voice
 
 _BAND_HZ = (300, 4000)
+_DARK_HZ, _BRIGHT_HZ = (80, 1800), (2500, 8000)
 _SMOOTHING = 0.02 / FRAME_S
 _BANDS = 24
 _DIP_DB = 1.5
@@ -52,16 +53,16 @@ class Syllable:
 
 def loudness_db(voice: Voice) -> NDArray[np.float64]:
     """Loudness of every frame in dB, float64 [frames], smoothed over 20 ms."""
-    low, high = (round(hz * FFT_LENGTH / SAMPLE_RATE) for hz in _BAND_HZ)
-    power = np.exp(voice.log_envelope[:, low:high]).sum(axis=1)
-    smoothed: NDArray[np.float64] = gaussian_filter1d(10 * np.log10(power + 1e-12), _SMOOTHING)
+    smoothed: NDArray[np.float64] = gaussian_filter1d(_band_db(voice, *_BAND_HZ), _SMOOTHING)
     return smoothed
 
 
 def find_syllables(voice: Voice) -> list[Syllable]:
     """Syllables of an utterance in order; none where nothing is voiced."""
     loudness = loudness_db(voice)
-    voiced = gaussian_filter1d((voice.pitch_hz > 0).astype(np.float64), _SMOOTHING) > 0.5
+    # A fricative is taken for voiced now and then, but is bright.
+    sounding = (voice.pitch_hz > 0) & (_band_db(voice, *_DARK_HZ) > _band_db(voice, *_BRIGHT_HZ))
+    voiced = gaussian_filter1d(sounding.astype(np.float64), _SMOOTHING) > 0.5
     score = np.where(voiced, loudness - _change_db(voice), loudness.min() - 1)
     if not voiced.any():
         return []
@@ -80,6 +81,12 @@ def find_syllables(voice: Voice) -> list[Syllable]:
         _syllable(min(start, nucleus), nucleus, max(end, nucleus + 1), loudness, voiced)
         for nucleus, ((_, start), (end, _)) in zip(nuclei, pairwise(bounds), strict=True)
     ]
+
+
+def _band_db(voice: Voice, low_hz: int, high_hz: int) -> NDArray[np.float64]:
+    low, high = (round(hz * FFT_LENGTH / SAMPLE_RATE) for hz in (low_hz, high_hz))
+    power: NDArray[np.float64] = np.exp(voice.log_envelope[:, low:high]).sum(axis=1)
+    return 10 * np.log10(power + 1e-12)
 
 
 def _change_db(voice: Voice) -> NDArray[np.float64]:

@@ -2,13 +2,14 @@
 
 A vowel begins where its note begins; the consonants before it come out of the note before. A syllable takes as many
 notes as it needs for its consonants and a short vowel (the longest of them is sung), and sometimes two or three on
-purpose, which are all sung. Where the utterance pauses, the melody goes on to its next rest.
+purpose, which are all sung. Singing pauses where the speaker paused, but only for breath: words between which there was
+a pause are bound otherwise.
 Frames are 5 ms; those of the utterance are *spoken*, those of the singing *sung*.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,8 @@ _SHORTEST_VOWEL_S = 0.09
 _LONGEST_NOTE_S = 2.5
 _BREATH_S = (0.15, 1.2)
 _LEAD_IN_S = 0.05
+_BETWEEN_BREATHS_S = (2.0, 5.0)
+_LONGEST_ONSET_S, _LONGEST_CODA_S = 0.2, 0.15
 _EDGE = 0.3
 """Share of a spoken vowel at either end that passes as fast as it was spoken: there the mouth moves."""
 
@@ -48,7 +51,7 @@ class Timing:
     @property
     def frames(self) -> int:
         """Length of the singing."""
-        return int(self.sung[-1])
+        return int(np.ceil(self.sung[-1]))
 
     def spoken_frames(self) -> NDArray[np.float64]:
         """Spoken frame, with a fraction, of every sung frame; float64 [frames]."""
@@ -66,36 +69,43 @@ def lay(
     melismas : share of the syllables that are given two notes or three
     """
     notes = _without_end(melody)
-    first = syllables[0]
-    now = _LEAD_IN_S / FRAME_S + (first.vowel - first.start)
-    spoken, sung = [float(first.start)], [_LEAD_IN_S / FRAME_S]
+    syllables = [_trimmed(syllable) for syllable in syllables]
+    now = _LEAD_IN_S / FRAME_S
+    knots = [(float(syllables[0].start), now)]
+    now += syllables[0].vowel - syllables[0].start
     sung_notes: list[SungNote] = []
     breaths: list[tuple[int, int]] = []
+    breathed, breath = now, rng.uniform(*_BETWEEN_BREATHS_S) / FRAME_S
     for index, syllable in enumerate(syllables):
         following = syllables[index + 1] if index + 1 < len(syllables) else None
-        pause = following is None or following.start > syllable.end
-        coda = syllable.end - syllable.coda
-        consonants = coda + (following.vowel - following.start if following else 0)
+        pause = following is None or (following.start > syllable.end and now - breathed > breath)
+        coda, onset = syllable.end - syllable.coda, following.vowel - following.start if following else 0
         wanted = int(rng.choice([2, 2, 3])) if rng.random() < melismas else 1
-        taken, rest = _take(notes, consonants + _SHORTEST_VOWEL_S / FRAME_S, wanted=wanted, to_rest=pause, rng=rng)
-        length = sum(frames for _, frames in taken)
-        vowel = max(_SHORTEST_VOWEL_S / FRAME_S, length - consonants)
-        for at, frame in _vowel(syllable, now, vowel):
-            spoken.append(at)
-            sung.append(frame)
+        least = coda + onset + _SHORTEST_VOWEL_S / FRAME_S
+        taken, rest = _take(notes, least, wanted=wanted, to_rest=pause, rng=rng)
+        vowel = sum(frames for _, frames in taken) - coda - onset
+        knots += _vowel(syllable, now, vowel)
         sung_notes += _sung(taken, now, now + vowel)
         now += vowel + coda
-        spoken.append(float(syllable.end))
-        sung.append(now)
-        if following is not None and pause:
-            breaths.append((round(now), round(now + rest)))
-            now += rest
-            spoken.append(float(following.start))
-            sung.append(now)
+        knots.append((float(syllable.end), now))
         if following is not None:
-            now += following.vowel - following.start
-    sung[-1] = np.ceil(sung[-1])
-    return Timing(np.array(spoken), np.array(sung), sung_notes, breaths)
+            if pause:
+                breaths.append((round(now), round(now + rest)))
+                now += rest
+                breathed, breath = now, rng.uniform(*_BETWEEN_BREATHS_S) / FRAME_S
+            knots.append((float(following.start), now))
+            now += onset
+    spoken, sung = np.array(knots).T
+    return Timing(spoken, sung, sung_notes, breaths)
+
+
+def _trimmed(syllable: Syllable) -> Syllable:
+    """A syllable without what is no consonant any more at its ends: breath, and the room."""
+    return replace(
+        syllable,
+        start=max(syllable.start, syllable.vowel - round(_LONGEST_ONSET_S / FRAME_S)),
+        end=min(syllable.end, syllable.coda + round(_LONGEST_CODA_S / FRAME_S)),
+    )
 
 
 def _take(
