@@ -1,0 +1,109 @@
+"""Where somebody sings or speaks in a track, and for how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from encoders.analysis.smoothing import most_likely, runs
+from encoders.errors import ShapeError
+from encoders.media.loudness import normalised
+from encoders.models.vocals import KINDS, SAMPLE_RATE, STEP_S
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from encoders.models.vocals import VocalNet
+
+_BLOCK_S, _CONTEXT_S = 20.0, 3.0
+_MEAN_STAY_S = (6.0, 3.0, 3.0)
+"""How long nobody, a speaker or a singer goes on: pauses between words belong to what is sung or said."""
+
+
+@dataclass(frozen=True)
+class VocalSpan:
+    """Seconds [start, end) of one kind, ``speech`` or ``singing``, and the mean probability that it is so."""
+
+    start_s: float
+    end_s: float
+    kind: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Vocals:
+    """Voices in a track.
+
+    Attributes
+    ----------
+    spans : in their order, apart from each other
+    vocal_ratio, speech_ratio : share of the track in which somebody sings or speaks; in which somebody speaks
+    confidence : mean probability, over the track, of what is said of each moment
+    """
+
+    spans: tuple[VocalSpan, ...]
+    vocal_ratio: float
+    speech_ratio: float
+    confidence: float
+
+
+class VocalDetector:
+    """A :class:`~encoders.models.vocals.VocalNet` at work; safe to share between threads."""
+
+    def __init__(self, network: VocalNet, *, version: str) -> None:
+        self.version = version
+        self._network = network.eval()
+
+    def detect(self, waveform: NDArray[np.float32]) -> Vocals:
+        """Find the voices in a track, float32 [samples] at 16 kHz.
+
+        Raises
+        ------
+        ShapeError
+            If it is not mono, or empty.
+        """
+        if waveform.ndim != 1 or not len(waveform):
+            raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
+        log_probabilities = self.steps(waveform)
+        kinds = most_likely(log_probabilities, _transitions())
+        probabilities = np.exp(log_probabilities)
+        duration_s = len(waveform) / SAMPLE_RATE
+        spans = tuple(
+            VocalSpan(
+                round(start * STEP_S, 1),
+                min(round(end * STEP_S, 1), duration_s),
+                KINDS[kind],
+                float(probabilities[start:end, kind].mean()),
+            )
+            for start, end, kind in runs(kinds)
+            if kind
+        )
+        speech = float((kinds == KINDS.index("speech")).mean())
+        confidence = float(probabilities[np.arange(len(kinds)), kinds].mean())
+        return Vocals(spans, float((kinds > 0).mean()), speech, confidence)
+
+    def steps(self, waveform: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log-probabilities float64 [steps of 0.1 s, 3], as :data:`~encoders.models.vocals.KINDS`."""
+        waveform = normalised(waveform, SAMPLE_RATE)
+        block, context = (round(seconds / STEP_S) for seconds in (_BLOCK_S, _CONTEXT_S))
+        step = round(STEP_S * SAMPLE_RATE)
+        parts = []
+        # Block by block, with some of what is around: what a block needs then stays in a core's cache.
+        with torch.inference_mode():
+            for start in range(0, max(1, round(len(waveform) / step)), block):
+                first = max(0, start - context)
+                piece = waveform[first * step : (start + block + context) * step]
+                heard = self._network(torch.from_numpy(np.ascontiguousarray(piece)))
+                parts.append(heard[start - first : start - first + block])
+        return torch.cat(parts).double().numpy()
+
+
+def _transitions() -> NDArray[np.float64]:
+    """Log-probabilities [3, 3] of going on and of changing, a step."""
+    leave = STEP_S / np.array(_MEAN_STAY_S)
+    transitions = np.repeat(leave[:, None] / (len(KINDS) - 1), len(KINDS), axis=1)
+    np.fill_diagonal(transitions, 1 - leave)
+    return np.log(transitions)

@@ -1,0 +1,116 @@
+"""The head of :mod:`encoders.models.vocals`: scenes of voices over music, heard once by the detector, learnt from.
+
+In a scene of 20 s nobody is heard, or somebody sings or speaks for a tenth to nine tenths of it, at -12 to +12 dB, over
+music in which nobody sings or over nothing; then it is mastered and encoded as music is. The truth is by steps of 0.1 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from encoders.media.loudness import normalised
+from encoders.models.vocals import KINDS, STEP_S, Head
+from encoders.training.loop import Schedule, Training
+from encoders.training.rendering import chance
+from encoders.training.voices.mastering import master
+from encoders.training.voices.mixes import Mix, Placed, Vocal, mix, place
+from encoders.training.voices.world import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from encoders.models.vocals import VocalNet
+    from encoders.training.voices.parts import Beds, Voices
+
+SCENE_S = 20.0
+_WITHOUT_VOICE, _WITHOUT_MUSIC, _SUNG, _ANOTHER = 0.3, 0.08, 0.6, 0.2
+_LEAST_SHARE, _LARGEST_SHARE = 0.1, 0.9
+_SNR_DB = 12.0
+_VOICES_AFTER_ALL = 0.3  # share of a scene of music alone that the published detector takes for voices: it may be right
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Scenes as the detector hears them: features float16 [n, steps, 259], kinds int64 [n, steps] as `KINDS`."""
+
+    features: Tensor
+    kinds: Tensor
+
+
+def scene(voices: Voices, beds: Beds, rng: np.random.Generator) -> Mix:
+    """A scene of chance, before it is mastered."""
+    music = beds.cut(SCENE_S, rng)
+    if rng.random() < _WITHOUT_VOICE:
+        return mix(music, [], SCENE_S, snr_db=0.0)
+    if rng.random() < _WITHOUT_MUSIC:
+        music = np.zeros_like(music)
+    return mix(music, _placed(voices, rng), SCENE_S, snr_db=rng.uniform(-_SNR_DB, _SNR_DB))
+
+
+def _placed(voices: Voices, rng: np.random.Generator) -> list[Placed]:
+    """Clips that fill a share of the scene: mostly of one voice, mostly sung."""
+    chosen: list[Vocal] = []
+    left = round(SCENE_S * rng.uniform(_LEAST_SHARE, _LARGEST_SHARE) * SAMPLE_RATE)
+    while left > SAMPLE_RATE // 2:
+        if not chosen or rng.random() < _ANOTHER:
+            groups = list((voices.sung if rng.random() < _SUNG else voices.spoken).values())
+            clips = groups[int(rng.integers(len(groups)))]
+        vocal = voices.vocal(clips[int(rng.integers(len(clips)))])
+        chosen.append(replace(vocal, waveform=vocal.waveform[:left]))
+        left -= len(vocal.waveform)
+    return place(chosen, SCENE_S, rng)
+
+
+def kinds_of(made: Mix) -> NDArray[np.int64]:
+    """What a mix is in every step, int64 [steps] as `KINDS`; singing goes before speech."""
+    kinds = np.zeros(round(len(made.waveform) / SAMPLE_RATE / STEP_S), np.int64)
+    for span in made.spans:
+        steps = slice(round(span.start_s / STEP_S), round(span.end_s / STEP_S))
+        kinds[steps] = np.maximum(kinds[steps], KINDS.index(span.activity))
+    return kinds
+
+
+def hear_scenes(
+    network: VocalNet, voices: Voices, beds: Beds, count: int, *, seed: int, on_scene: Callable[[int], None]
+) -> Heard:
+    """Make scenes and let the detector hear them; each depends on the seed and its number alone."""
+    features, kinds = [], []
+    with torch.inference_mode():
+        for number in range(count):
+            rng = chance(f"scene {number}", seed)
+            made = scene(voices, beds, rng)
+            waveform = normalised(master(made.waveform, rng), SAMPLE_RATE)
+            heard = network.hear(torch.from_numpy(waveform))
+            on_scene(number + 1)
+            if made.spans or float((heard[:, -3:-1] > 0).any(1).float().mean()) < _VOICES_AFTER_ALL:
+                features.append(heard.half())
+                kinds.append(torch.from_numpy(kinds_of(made)))
+    return Heard(torch.stack(features), torch.stack(kinds))
+
+
+class HeadTraining(Training):
+    """Cross-entropy over the steps of scenes that were heard before."""
+
+    def __init__(self, head: Head, heard: Heard, settings: Schedule, directory: Path) -> None:
+        flat = heard.features.flatten(0, 1).float()
+        head.offset.copy_(flat.mean(0))
+        head.scale.copy_(1 / flat.std(0).clamp(min=1e-3))
+        super().__init__(head, settings, directory, device=torch.device("cpu"))
+        self._heard = heard
+        self._batch_size = settings.batch_size
+
+    def loss(self, rng: np.random.Generator, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scenes of chance."""
+        some = torch.from_numpy(rng.integers(len(self._heard.kinds), size=self._batch_size))
+        features, kinds = self._heard.features[some].float(), self._heard.kinds[some]
+        log_probabilities = self.model(features)
+        return F.nll_loss(log_probabilities.flatten(0, 1), kinds.flatten()), {"scenes": some}
