@@ -1,1 +1,1 @@
-"""In which language somebody sings or speaks, by ear and by what is written of a track."""
+"""Which language is sung: what the voice says, what the words say, and the list of languages that both speak of."""

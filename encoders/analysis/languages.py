@@ -1,0 +1,248 @@
+"""In which languages a track is sung or spoken, as shares of the time in which there is a voice.
+
+Vocal time is cut into windows; some of them are listened to (:mod:`encoders.models.language.whisper`), spread over the
+track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are the
+languages; how common a state is comes from what is written of the track (:mod:`encoders.models.language.text`). So either
+may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are.
+
+What the model is not sure of is no language's: it counts as ``unknown``. The constants were chosen on validation voices
+over validation music (benchmarks/RESULTS.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from encoders.analysis.smoothing import posteriors
+from encoders.media.loudness import normalised
+from encoders.models.language.codes import CODES, INDEX, PRIOR, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from encoders.analysis.vocals import Vocals
+    from encoders.models.language.text import TextLanguage
+    from encoders.models.language.whisper import Whisper
+
+SAMPLE_RATE = 16_000
+WINDOW_S = 8.0
+LEAST_VOCAL_S = 1.0
+"""Of a window, and of a track: less is not enough to know a language by."""
+FEWEST_LOOKS, MOST_LOOKS = 3, 8
+_AGREED = 0.95
+_MEAN_STAY_S = 40.0
+_TEMPERATURE = 1.5
+_PRIOR_POWER = 0.5
+_SURE = 0.7
+_LEAST_SHARE = 0.04
+_SAID_SHARE = 0.01
+_TIMED_WEIGHT = 0.8
+
+
+class Ear(Protocol):
+    """What hears languages."""
+
+    version: str
+
+    def listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log-probabilities float64 [languages + 1] of a window float32 [samples]; the last: that nobody speaks."""
+
+
+class WhisperEar:
+    """:class:`~encoders.models.language.whisper.Whisper` at work; safe to share between threads."""
+
+    def __init__(self, network: Whisper, *, version: str) -> None:
+        self.version = version
+        self._network = network.eval()
+
+    def listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
+        """As :class:`Ear`."""
+        with torch.inference_mode():
+            return self._network(torch.from_numpy(window)[None])[0].double().numpy()
+
+
+@dataclass(frozen=True)
+class LanguageSpan:
+    """Seconds [start, end) with voices in one language, and how sure that is."""
+
+    start_s: float
+    end_s: float
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Languages:
+    """The languages of a track.
+
+    Attributes
+    ----------
+    ratios : share of the vocal time by code, `unknown` among them, adding up to 1; empty without voices
+    confidence : mean probability, over the vocal time, of the likeliest language
+    spans : what `ratios` add up from, but for `unknown`
+    evidence : what each source alone would say: ``audio``, ``text``
+    """
+
+    ratios: Mapping[str, float]
+    confidence: float
+    spans: tuple[LanguageSpan, ...]
+    evidence: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Seconds [start, end), of which somebody sings or speaks for `vocal_s`."""
+
+    start_s: float
+    end_s: float
+    vocal_s: float
+
+
+class LanguageIdentifier:
+    """Finds the languages of a track by ear and by what is written of it.
+
+    Parameters
+    ----------
+    ear : none where its weights are not here: then only words count
+    """
+
+    def __init__(self, ear: Ear | None) -> None:
+        self._ear = ear
+        self.version = "1-" + (ear.version if ear else "text")
+
+    def identify(self, waveform: NDArray[np.float32], vocals: Vocals, said: TextLanguage) -> Languages:
+        """Find the languages of a track, float32 [samples] at 16 kHz, where it has voices."""
+        windows = _windows(vocals)
+        if not windows:
+            return Languages({}, vocals.confidence, (), {})
+        waveform = normalised(waveform, SAMPLE_RATE)
+        heard = self._listen(waveform, windows, said)
+        together = _joined(windows, heard, said)
+        evidence = {}
+        if self._ear is not None:
+            evidence["audio"] = _ratios(windows, _joined(windows, heard, None))
+        if said.sources:
+            likely = np.exp(said.log_probabilities)
+            evidence["text"] = {CODES[i]: round(float(likely[i]), 4) for i in np.flatnonzero(likely >= _SAID_SHARE)}
+        vocal_s = np.array([window.vocal_s for window in windows])
+        confidence = float(together.max(axis=1) @ vocal_s / vocal_s.sum())
+        return Languages(_ratios(windows, together), confidence, _spans(windows, together), evidence)
+
+    def _listen(
+        self, waveform: NDArray[np.float32], windows: Sequence[_Window], said: TextLanguage
+    ) -> NDArray[np.float64]:
+        """Likelihoods [windows, languages]; flat of windows that were not listened to."""
+        heard = np.ones((len(windows), len(CODES)))
+        if self._ear is None:
+            return heard
+        looked: list[int] = []
+        for number in _spread(windows)[:MOST_LOOKS]:
+            window = windows[number]
+            samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))
+            heard[number] = likelihoods(self._ear.listen(waveform[samples]))
+            looked.append(number)
+            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard, said)[looked]):
+                break
+        return heard
+
+
+def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What an :class:`Ear` says, as likelihoods float64 [languages] for the model; flat as far as nobody speaks."""
+    of_languages = np.exp((log_probabilities[:-1] - log_probabilities[:-1].max()) / _TEMPERATURE)
+    nobody = float(np.exp(log_probabilities[-1]))
+    return (1 - nobody) * of_languages / of_languages.sum() + nobody / len(CODES)
+
+
+def _agree(probabilities: NDArray[np.float64]) -> bool:
+    """Whether all windows are sure of one language."""
+    return bool((probabilities.max(axis=1) >= _AGREED).all() and len(set(probabilities.argmax(axis=1).tolist())) == 1)
+
+
+def _windows(vocals: Vocals) -> list[_Window]:
+    """Vocal time in windows, each from where a voice begins or goes on."""
+    windows: list[_Window] = []
+    for span in vocals.spans:
+        start_s = span.start_s
+        if windows and start_s < windows[-1].start_s + WINDOW_S:
+            last = windows.pop()
+            end_s = min(span.end_s, last.start_s + WINDOW_S)
+            windows.append(_Window(last.start_s, end_s, last.vocal_s + max(0.0, end_s - start_s)))
+            start_s = end_s
+        while start_s < span.end_s:
+            end_s = min(span.end_s, start_s + WINDOW_S)
+            windows.append(_Window(start_s, end_s, end_s - start_s))
+            start_s = end_s
+    enough = [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
+    return enough
+
+
+def _spread(windows: Sequence[_Window]) -> list[int]:
+    """Windows in the order in which to listen to them: each as far from those before it as can be, the fuller first."""
+    full = np.array([window.vocal_s for window in windows])
+    places = np.arange(len(windows), dtype=float)
+    order = [int(np.argmax(full - 1e-3 * np.abs(places - len(windows) / 3)))]
+    while len(order) < len(windows):
+        distance = np.abs(places[:, None] - places[order]).min(axis=1)
+        order.append(int(np.argmax(distance * np.sqrt(full))))
+    return order
+
+
+def _joined(
+    windows: Sequence[_Window], heard: NDArray[np.float64], said: TextLanguage | None
+) -> NDArray[np.float64]:
+    """Probabilities [windows, languages] by all that was heard and, where it is given, said."""
+    prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
+    if said is not None:
+        prior = prior * np.exp(said.log_likelihoods.astype(np.float64))
+        heard = heard * _timed(windows, said)
+    middles_s = np.array([(window.start_s + window.end_s) / 2 for window in windows])
+    return posteriors(heard, np.diff(middles_s), _MEAN_STAY_S, prior / prior.sum())
+
+
+def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
+    """Likelihoods [windows, languages] of what lyrics with times say of each window."""
+    by_window = np.ones((len(windows), len(CODES)))
+    for number, window in enumerate(windows):
+        shares = np.zeros(len(CODES))
+        for span in said.lyrics.spans if said.lyrics else ():
+            overlap_s = min(span.end_s, window.end_s) - max(span.start_s, window.start_s)
+            if overlap_s > 0 and span.language in INDEX:
+                shares[INDEX[span.language]] += overlap_s * span.probability
+        if shares.sum() > 0:
+            by_window[number] = _TIMED_WEIGHT * shares / shares.sum() + (1 - _TIMED_WEIGHT) / len(CODES)
+    return by_window
+
+
+def _claims(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of the probabilities [windows, languages] is claimed: nothing of a window where none is likely enough."""
+    sure = probabilities.max(axis=1, keepdims=True) >= _SURE
+    return np.where(sure, probabilities, 0.0)
+
+
+def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    """Shares of vocal time, largest first; what is claimed of less than a few per cent of it is unknown too."""
+    vocal_s = np.array([window.vocal_s for window in windows])
+    shares = vocal_s @ _claims(probabilities) / vocal_s.sum()
+    ratios = {CODES[i]: round(float(shares[i]), 4) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE}
+    return {**ratios, UNKNOWN: round(max(0.0, 1 - sum(ratios.values())), 4)}
+
+
+def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tuple[LanguageSpan, ...]:
+    """Neighbouring windows that are sure of one language, as one span."""
+    spans: list[LanguageSpan] = []
+    for window, row in zip(windows, probabilities, strict=True):
+        best, confidence = CODES[int(row.argmax())], float(row.max())
+        if confidence < _SURE:
+            continue
+        if spans and spans[-1].language == best and window.start_s - spans[-1].end_s < WINDOW_S:
+            last = spans.pop()
+            spans.append(LanguageSpan(last.start_s, window.end_s, best, min(last.confidence, confidence)))
+        else:
+            spans.append(LanguageSpan(window.start_s, window.end_s, best, confidence))
+    return tuple(spans)
