@@ -45,7 +45,67 @@ class Fingerprint:
     words: NDArray[np.int32]
 
 
-StageRows = SpaceEmbedding | TagScores | Fingerprint
+UNKNOWN_LANGUAGE = "unknown"
+"""Stands among languages for the share of the vocal time whose language is not known."""
+
+
+@dataclass(frozen=True)
+class VocalSpan:
+    """A time of a track in which somebody sings or speaks; confidence in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    kind: Literal["singing", "speech"]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class VocalActivity:
+    """How much of a track is voice.
+
+    Attributes
+    ----------
+    vocal_ratio : share of the track's duration in which somebody sings or speaks, in [0, 1]
+    speech_ratio : share of the track's duration in which somebody speaks, at most the vocal ratio
+    confidence : in [0, 1]
+    spans : in order of time
+    """
+
+    vocal_ratio: float
+    speech_ratio: float
+    confidence: float
+    spans: Sequence[VocalSpan] = ()
+
+
+@dataclass(frozen=True)
+class LanguageSpan:
+    """A time of a track in one language, or in one that is not known; confidence in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LanguageRatios:
+    """In which languages a track is sung and spoken.
+
+    Attributes
+    ----------
+    ratios : shares of the vocal time by ISO 639-1 code and ``unknown``, adding up to 1; none without vocals
+    confidence : in [0, 1]
+    spans : in order of time
+    evidence : what each source alone says, by its name (``audio``, ``text``, ``whisper``): shares by language
+    """
+
+    ratios: Mapping[str, float]
+    confidence: float
+    spans: Sequence[LanguageSpan] = ()
+    evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+StageRows = SpaceEmbedding | TagScores | Fingerprint | VocalActivity | LanguageRatios
 """What a stage writes of one track."""
 
 Rows = TypeVar("Rows")
