@@ -45,10 +45,6 @@ class Fingerprint:
     words: NDArray[np.int32]
 
 
-UNKNOWN_LANGUAGE = "unknown"
-"""Stands among languages for the share of the vocal time whose language is not known."""
-
-
 @dataclass(frozen=True)
 class VocalSpan:
     """A time of a track in which somebody sings or speaks; confidence in [0, 1]."""
@@ -93,7 +89,8 @@ class LanguageRatios:
 
     Attributes
     ----------
-    ratios : shares of the vocal time by ISO 639-1 code and ``unknown``, adding up to 1; none without vocals
+    ratios : shares of the vocal time by code (:mod:`retrieval.catalog.languages`) and ``unknown``, adding up to 1;
+        none without vocals
     confidence : in [0, 1]
     spans : in order of time
     evidence : what each source alone says, by its name (``audio``, ``text``, ``whisper``): shares by language
@@ -155,7 +152,13 @@ class StoredTrack:
 
 @dataclass(frozen=True)
 class Track:
-    """A track as callers see it."""
+    """A track as callers see it: what a curator corrected stands in the place of what was heard or read.
+
+    Attributes
+    ----------
+    vocal_ratio, speech_ratio : shares of its duration in which somebody sings or speaks; none where it is not known
+    languages : shares of the vocal time by code, and of what is ``unknown``; none without vocals, or not known
+    """
 
     id: int
     key: str
@@ -169,6 +172,35 @@ class Track:
     content_hash: str
     metadata: Mapping[str, Any]
     indexed_at: datetime
+    vocal_ratio: float | None
+    speech_ratio: float | None
+    languages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a curator says of one field of a track.
+
+    Attributes
+    ----------
+    value : as the track has it
+    instead_of : what would stand without it; of languages and ratios none where nobody listened yet
+    corrected_at : when it was said last
+    """
+
+    field: str
+    value: Any
+    instead_of: Any
+    corrected_at: datetime
+
+
+@dataclass(frozen=True)
+class HeardVoice:
+    """What the stages heard of the voice in a track, none where they have not run, and by which version of each."""
+
+    vocals: VocalActivity | None
+    languages: LanguageRatios | None
+    versions: Mapping[str, str]
 
 
 class Labels(NamedTuple):
