@@ -3,9 +3,9 @@
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import mutagen
 
@@ -30,6 +30,11 @@ class FileTags:
     album: str | None = None
     genre: str | None = None
     year: int | None = None
+
+    def or_else(self, others: Self) -> Self:
+        """These; what they leave open is taken from the others."""
+        taken = asdict(others)
+        return type(self)(**{name: taken[name] if value is None else value for name, value in asdict(self).items()})
 
 
 def read_file_tags(path: Path) -> FileTags:

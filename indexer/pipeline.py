@@ -22,13 +22,13 @@ from encoders.checkpoints.sha256 import sha256_file
 from encoders.media.decode import DecodedAudio, MediaLimits
 from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
+from indexer.file_tags import FileTags
 from indexer.scan import ScannedFile
 from indexer.sidecars import read_track_tags
-from indexer.stages.stage import Stage, StageResult, outdated, step
+from indexer.stages.stage import Stage, StageResult, TrackInput, outdated, step
 from retrieval.catalog.records import StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
-    from indexer.file_tags import FileTags
     from retrieval.catalog.reading import Catalog
 
 KEYS_AT_ONCE = 1_000
@@ -74,6 +74,11 @@ class DecodedTrack:
         """The stages that are still to run."""
         return [stage for stage in self.stages if stage.name not in self.results]
 
+    @property
+    def as_input(self) -> TrackInput:
+        """The track as the next stage gets it."""
+        return TrackInput(self.audio, self.results, self.tags, self.file.path)
+
 
 def ingest(
     files: Iterable[ScannedFile], stages: Sequence[Stage], catalog: Catalog, *, limits: MediaLimits, decode_threads: int
@@ -110,9 +115,18 @@ def ingest(
 
 
 def prepare(
-    file: ScannedFile, stages: Sequence[Stage], decoder: Decoder, *, known: StoredTrack | None = None
+    file: ScannedFile,
+    stages: Sequence[Stage],
+    decoder: Decoder,
+    *,
+    known: StoredTrack | None = None,
+    said: FileTags | None = None,
 ) -> DecodedTrack:
     """Hash and decode one file for the stages that it still needs, and run those that need no other track beside it.
+
+    Parameters
+    ----------
+    said : tags that stand above those of the file
 
     Raises
     ------
@@ -122,7 +136,7 @@ def prepare(
     seconds: dict[str, float] = {}
     with step("scan", seconds):
         content_hash = sha256_file(file.path)
-        tags = read_track_tags(file.path)
+        tags = (said or FileTags()).or_else(read_track_tags(file.path))
     same = known if known is not None and known.content_hash == content_hash else None
     needed = outdated(stages, same.analyses if same else {})
     if same is not None and not needed:
@@ -147,7 +161,7 @@ def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[
         }
         if not waiting:
             continue
-        ran = stage.run([track.audio for track in waiting.values()], [track.results for track in waiting.values()])
+        ran = stage.run([track.as_input for track in waiting.values()])
         for (number, track), result in zip(waiting.items(), ran, strict=True):
             if isinstance(result, StageError):
                 results[number] = result

@@ -13,7 +13,6 @@ import json
 import logging
 from configparser import ConfigParser
 from configparser import Error as IniError
-from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -38,10 +37,7 @@ def read_track_tags(path: Path) -> FileTags:
     except OSError as error:
         logger.debug("%s: cannot be listed: %s", path.parent, error)
         return file_tags
-    sidecar_tags = asdict(named.get(path.name) or named.get(_EVERY_FILE) or FileTags())
-    return FileTags(
-        **{name: sidecar_tags[name] if value is None else value for name, value in asdict(file_tags).items()}
-    )
+    return file_tags.or_else(named.get(path.name) or named.get(_EVERY_FILE) or FileTags())
 
 
 def sidecars_in(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from encoders.media.decoder_process import decode_untrusted
 from indexer.errors import StageError
+from indexer.file_tags import FileTags
 from indexer.pipeline import Outcome, analysis_of, prepare, run_stages, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
 from indexer.stages.registry import stages_with
@@ -60,15 +61,11 @@ def index_upload(
 
     try:
         stages = stages_with(encoders, of_new)
-        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
+        said = FileTags(upload.title, upload.artist, upload.album, upload.genre, upload.year)
+        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known, said=said)])
         if isinstance(track, StageError):
             raise track
-        fields = {name: getattr(upload, name) for name in ("title", "artist", "album", "genre", "year")}
-        analysis = replace(
-            analysis_of(track),
-            metadata=upload.metadata or {},
-            **{name: value for name, value in fields.items() if value is not None},
-        )
+        analysis = replace(analysis_of(track), metadata=upload.metadata or {})
         if not track.stages and _same_fields(analysis, catalog):
             return Outcome(file, "unchanged", duration_s=analysis.duration_s)
         outcome = store(analysis, catalog, track)

@@ -85,5 +85,13 @@ class FilterError(QueryError):
     """A filter that names an unknown key or is malformed."""
 
 
+class CorrectionError(QueryError):
+    """A correction that names a field that cannot be corrected, or a value that it cannot have."""
+
+
+class NotAnalysedError(RetrievalError):
+    """A track that the stage which was asked for has not heard."""
+
+
 class MissingLibraryError(RetrievalError, ImportError):
     """A library that no requirement brings: it must be chosen at installation."""

@@ -1,5 +1,6 @@
 """Tracks and answers as JSON, over HTTP and with `--json`: built from the dataclasses of `retrieval`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,9 @@ class TrackOut(BaseModel):
     content_hash: str
     indexed_at: str
     metadata: dict[str, Any]
+    vocal_ratio: float | None
+    speech_ratio: float | None
+    languages: dict[str, float]
 
 
 class SpanOut(BaseModel):
@@ -40,9 +44,11 @@ class SegmentMatchOut(BaseModel):
 
 
 class ExplanationOut(BaseModel):
-    """Why a result is one; a tempo delta is the result's less that of the example that drove it, in beats a minute."""
+    """Why a result is one; deltas are the result's vocal ratio and tempo less those of the example that drove it."""
 
     shared_tags: list[str]
+    shared_languages: list[str]
+    vocal_delta: float | None
     tempo_delta: float | None
     best_segments: list[SegmentMatchOut]
     driven_by: str
@@ -85,7 +91,7 @@ class AnswerOut(BaseModel):
 def track_out(track: Track) -> TrackOut:
     """A track for callers: its key as `track`, no internal id and no path."""
     shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in ("track", "indexed_at")}
-    shown["duration_s"] = round(track.duration_s, 3)
+    shown |= {"duration_s": round(track.duration_s, 3), "languages": highest_first(track.languages)}
     return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), **shown)
 
 
@@ -105,7 +111,13 @@ def answer_out(answer: Answer) -> AnswerOut:
 def shown_metadata(track: Track) -> dict[str, Any]:
     """What stands beside a track in an answer; the caller's own JSON under `meta`."""
     shown = {name: getattr(track, name) for name in ("title", "artist", "album", "genre", "year")}
-    return shown | {"duration_s": round(track.duration_s, 3), "meta": dict(track.metadata)}
+    voice = {"vocal_ratio": track.vocal_ratio, "languages": highest_first(track.languages)}
+    return shown | {"duration_s": round(track.duration_s, 3), **voice, "meta": dict(track.metadata)}
+
+
+def highest_first(shares: Mapping[str, float]) -> dict[str, float]:
+    """Shares by name, the largest first."""
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _result_out(result: Result) -> ResultOut:
@@ -128,13 +140,18 @@ def _explanation_out(explanation: Explanation) -> ExplanationOut:
         )
         for match in explanation.best_segments
     ]
-    delta = None if explanation.tempo_delta is None else round(explanation.tempo_delta, 3)
     return ExplanationOut(
         shared_tags=list(explanation.shared_tags),
-        tempo_delta=delta,
+        shared_languages=list(explanation.shared_languages),
+        vocal_delta=_rounded(explanation.vocal_delta),
+        tempo_delta=_rounded(explanation.tempo_delta),
         best_segments=matches,
         driven_by=explanation.driven_by,
     )
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)
 
 
 def _span_out(span_s: tuple[float, float]) -> SpanOut:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from encoders.media.segments import pool
 from indexer.errors import StageError
-from indexer.stages.stage import Stage, StageResult, each, step
+from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
 from retrieval.catalog.records import SpaceEmbedding, StageRows, TagScores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from encoders.encoder import Encoder, Encoding
-    from encoders.media.decode import DecodedAudio
     from encoders.media.segments import Segments
 
 logger = logging.getLogger(__name__)
@@ -56,17 +55,15 @@ class EmbeddingStage(Stage):
         self.sample_rates = (encoder.spec.sample_rate,)
         self.batch_s = WINDOWS_TOGETHER * encoder.spec.window_s
 
-    def run(
-        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
-    ) -> list[StageResult | StageError]:
+    def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
         """Encode the windows of all tracks as if they were of one."""
-        encoded = self._encode(each(self._segment, audio))
-        return each(self._pool, encoded, audio, earlier)
+        encoded = self._encode(each(self._segment, tracks))
+        return each(self._pool, encoded, tracks)
 
-    def _segment(self, audio: DecodedAudio) -> _Segmented:
+    def _segment(self, track: TrackInput) -> _Segmented:
         seconds: dict[str, float] = {}
         with step("segment", seconds):
-            segments = self._encoder.segment(audio.waveforms[self._encoder.spec.sample_rate])
+            segments = self._encoder.segment(track.audio.waveforms[self._encoder.spec.sample_rate])
         return _Segmented(segments, seconds)
 
     def _encode(self, segmented: Sequence[_Segmented | StageError]) -> list[_Encoded | StageError]:
@@ -91,16 +88,16 @@ class EmbeddingStage(Stage):
             for track, encoding in zip(tracks, encodings, strict=True)
         ]
 
-    def _pool(self, encoded: _Encoded, audio: DecodedAudio, earlier: Mapping[str, StageResult]) -> StageResult:
+    def _pool(self, encoded: _Encoded, track: TrackInput) -> StageResult:
         spec, encoding, segments = self._encoder.spec, encoded.encoding, encoded.segments
         seconds = dict(encoded.seconds)
         with step("pool", seconds):
             track_vector = pool(encoding.embeddings)
-            ends_s = (segments.starts_s + spec.window_s).clip(max=audio.duration_s)
+            ends_s = (segments.starts_s + spec.window_s).clip(max=track.audio.duration_s)
             rows: list[StageRows] = [
                 SpaceEmbedding(spec.name, self.version, track_vector, encoding.embeddings, segments.starts_s, ends_s)
             ]
-            tagged = any(isinstance(row, TagScores) for result in earlier.values() for row in result.rows)
+            tagged = any(isinstance(row, TagScores) for result in track.earlier.values() for row in result.rows)
             if spec.tags and not tagged:
                 scores = self._encoder.tags(encoding)
                 rows.append(TagScores({tag: score for tag, score in scores.items() if score >= TAG_FLOOR}))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from encoders.media import fingerprint
-from indexer.stages.stage import Stage, StageResult, each, step
+from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
 from retrieval.catalog.records import Fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from encoders.media.decode import DecodedAudio
     from indexer.errors import StageError
 
 
@@ -23,15 +22,14 @@ class FingerprintStage(Stage):
     sample_rates = (fingerprint.SAMPLE_RATE,)
     any_rate = True
 
-    def run(
-        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
-    ) -> list[StageResult | StageError]:
+    def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
         """Fingerprint each track."""
-        return each(self._analyse, audio)
+        return each(self._analyse, tracks)
 
-    def _analyse(self, audio: DecodedAudio) -> StageResult:
+    def _analyse(self, track: TrackInput) -> StageResult:
         seconds: dict[str, float] = {}
         with step(self.name, seconds):
-            rate = min(audio.waveforms)
-            words = fingerprint.fingerprint(audio.waveforms[rate], rate)
+            waveforms = track.audio.waveforms
+            rate = min(waveforms)
+            words = fingerprint.fingerprint(waveforms[rate], rate)
         return StageResult([Fingerprint(words)], seconds)

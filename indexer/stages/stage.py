@@ -1,7 +1,7 @@
-"""A stage: one analysis of a track's audio, with a version of its own and rows of its own in the catalogue.
+"""A stage: one analysis of a track, with a version of its own and rows of its own in the catalogue.
 
 A new stage is a module beside this one, a line in `indexer.stages.registry`, a table, and a kind of rows with its
-writer in `retrieval.catalog`. The `run` of one that works track by track is ``return each(self._analyse, audio)``.
+writer in `retrieval.catalog`. The `run` of one that works track by track is ``return each(self._analyse, tracks)``.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from encoders.errors import MediaError
 from indexer.errors import StageError
+from indexer.file_tags import FileTags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from encoders.media.decode import DecodedAudio
     from retrieval.catalog.records import StageRows
@@ -37,8 +39,26 @@ class StageResult:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class TrackInput:
+    """One track as a stage gets it.
+
+    Attributes
+    ----------
+    audio : at every sample rate that the stages to run take, maybe at others as well
+    earlier : what the stages that ran before made of it, by name; for sure those that the stage `needs`
+    tags : of its file and of what lies beside it, or as whoever sent it has them
+    path : its file, and beside it what belongs to it; none where there is no file
+    """
+
+    audio: DecodedAudio
+    earlier: Mapping[str, StageResult] = field(default_factory=dict)
+    tags: FileTags = field(default_factory=FileTags)
+    path: Path | None = None
+
+
 class Stage(ABC):
-    """One analysis of a track's audio.
+    """One analysis of a track.
 
     Attributes
     ----------
@@ -61,16 +81,8 @@ class Stage(ABC):
     batch_s: float = 0.0
 
     @abstractmethod
-    def run(
-        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
-    ) -> list[StageResult | StageError]:
-        """Analyse some tracks; for each, what came of it, or the error that is its own.
-
-        Parameters
-        ----------
-        audio : of each track
-        earlier : for each track, what the stages that ran before made of it, by name
-        """
+    def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
+        """Analyse some tracks; for each, what came of it, or the error that is its own."""
 
 
 def outdated(stages: Sequence[Stage], versions: Mapping[str, str]) -> list[Stage]:

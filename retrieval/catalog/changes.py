@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, 
 
 from retrieval.catalog.records import Granularity, IndexChange
 from retrieval.catalog.tables import chords, embeddings, languages, rhythm, sections, tags, tracks
-from retrieval.catalog.writing import VECTOR_DTYPE
+from retrieval.catalog.writing.tracks import VECTOR_DTYPE
 
 ROWS_A_FETCH = 5_000
 SHARE_DECIMALS = 9
@@ -93,9 +93,9 @@ def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
 
 def track_changes(*, connection: Connection, after: int) -> Iterator[Row[Any]]:
     """The catalogue's own columns of tracks with a revision beyond `after`, oldest first; deleted ones are flagged."""
-    names = ("id", "revision", "key", "title", "artist", "album", "genre", "year", "duration_s", "vocal_ratio")
+    names = ("id", "revision", "key", "title", "artist", "album", "genre", "year", "duration_s")
     statement = (
-        select(*(tracks.c[name] for name in names), tracks.c.metadata)
+        select(*(tracks.c[name] for name in names), tracks.c.vocal_ratio, tracks.c.speech_ratio, tracks.c.metadata)
         .add_columns(tracks.c.deleted_at.is_not(None).label("deleted"))
         .where(tracks.c.revision > after)
         .order_by(tracks.c.revision)

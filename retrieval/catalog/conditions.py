@@ -6,11 +6,12 @@ equal, and true and false are words. The keys:
 ==================================  ==============================================================================
 `track`                             the caller's own id
 `title` `artist` `album` `genre`    text
-`year` `duration_s` `vocal_ratio`   numbers
+`year` `duration_s`                 numbers
+`vocal_ratio` `speech_ratio`        share of the track's time in which somebody sings or speaks, or speaks
 `tempo`                             beats a minute
 `key` `mode`                        of the music, text
 `tags.<name>`                       score in [0, 1]
-`language.<code>`                   share of the vocal time
+`language.<code>`                   share of the vocal time; `language.unknown` of what nobody could tell
 `chords.<label>`                    share of the track's time with this chord
 `sections.<label>`                  share of the track's time in sections of this label
 `meta.<path>`                       numbers, texts, and true and false, of the caller's own JSON: the steps through its
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 
 # Keys by the column that holds them. The caller's id is `track` everywhere outside the tables.
 TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
-NUMBER_KEYS = ("year", "duration_s", "vocal_ratio")
+NUMBER_KEYS = ("year", "duration_s", "vocal_ratio", "speech_ratio")
 RHYTHM_TEXT_KEYS = ("key", "mode")
 FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, "tempo", *RHYTHM_TEXT_KEYS)
 

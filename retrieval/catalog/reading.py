@@ -6,7 +6,7 @@ What is written together commits in one transaction (`retrieval.catalog.writing`
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -20,10 +20,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
+from retrieval.catalog.corrections import checked
 from retrieval.catalog.holdings import answering_version, folders_without
 from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
-from retrieval.catalog.writing import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
+from retrieval.catalog.voices import LANGUAGES_OF_TRACK
+from retrieval.catalog.writing.corrections import correct_track
+from retrieval.catalog.writing.tracks import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 
 ASKED_AT_ONCE = 100_000
@@ -33,7 +36,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TRACK_FIELDS = tuple(Track.__annotations__)
-_LIVE = select(*(tracks.c[name] for name in TRACK_FIELDS)).where(tracks.c.deleted_at.is_(None))
+_COLUMNS = (LANGUAGES_OF_TRACK if name == "languages" else tracks.c[name] for name in TRACK_FIELDS)
+_LIVE = select(*_COLUMNS).where(tracks.c.deleted_at.is_(None))
 
 
 class Catalog:
@@ -81,6 +85,22 @@ class Catalog:
         """
         with self.engine.begin() as connection:
             revision = delete_track(connection, key)
+        if revision is None:
+            raise UnknownTrackError(key, self.nearest_keys(key))
+        self._committed(revision)
+        return revision
+
+    def correct(self, key: str, said: Mapping[str, Any]) -> int:
+        """Say what fields of a track are, or with none take that back, and return the track's new revision.
+
+        Raises
+        ------
+        CorrectionError, UnknownTrackError
+            For what cannot be said (:mod:`retrieval.catalog.corrections`); if there is no such track.
+        """
+        values = checked(said)
+        with self.engine.begin() as connection:
+            revision = correct_track(connection, key, values)
         if revision is None:
             raise UnknownTrackError(key, self.nearest_keys(key))
         self._committed(revision)

@@ -45,7 +45,64 @@ class Fingerprint:
     words: NDArray[np.int32]
 
 
-StageRows = SpaceEmbedding | TagScores | Fingerprint
+@dataclass(frozen=True)
+class VocalSpan:
+    """A time of a track in which somebody sings or speaks; confidence in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    kind: Literal["singing", "speech"]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class VocalActivity:
+    """How much of a track is voice.
+
+    Attributes
+    ----------
+    vocal_ratio : share of the track's duration in which somebody sings or speaks, in [0, 1]
+    speech_ratio : share of the track's duration in which somebody speaks, at most the vocal ratio
+    confidence : in [0, 1]
+    spans : in order of time
+    """
+
+    vocal_ratio: float
+    speech_ratio: float
+    confidence: float
+    spans: Sequence[VocalSpan] = ()
+
+
+@dataclass(frozen=True)
+class LanguageSpan:
+    """A time of a track in one language, or in one that is not known; confidence in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LanguageRatios:
+    """In which languages a track is sung and spoken.
+
+    Attributes
+    ----------
+    ratios : shares of the vocal time by code (:mod:`retrieval.catalog.languages`) and ``unknown``, adding up to 1;
+        none without vocals
+    confidence : in [0, 1]
+    spans : in order of time
+    evidence : what each source alone says, by its name (``audio``, ``text``, ``whisper``): shares by language
+    """
+
+    ratios: Mapping[str, float]
+    confidence: float
+    spans: Sequence[LanguageSpan] = ()
+    evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+StageRows = SpaceEmbedding | TagScores | Fingerprint | VocalActivity | LanguageRatios
 """What a stage writes of one track."""
 
 Rows = TypeVar("Rows")
@@ -95,7 +152,13 @@ class StoredTrack:
 
 @dataclass(frozen=True)
 class Track:
-    """A track as callers see it."""
+    """A track as callers see it: what a curator corrected stands in the place of what was heard or read.
+
+    Attributes
+    ----------
+    vocal_ratio, speech_ratio : shares of its duration in which somebody sings or speaks; none where it is not known
+    languages : shares of the vocal time by code, and of what is ``unknown``; none without vocals, or not known
+    """
 
     id: int
     key: str
@@ -109,6 +172,35 @@ class Track:
     content_hash: str
     metadata: Mapping[str, Any]
     indexed_at: datetime
+    vocal_ratio: float | None
+    speech_ratio: float | None
+    languages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a curator says of one field of a track.
+
+    Attributes
+    ----------
+    value : as the track has it
+    instead_of : what would stand without it; of languages and ratios none where nobody listened yet
+    corrected_at : when it was said last
+    """
+
+    field: str
+    value: Any
+    instead_of: Any
+    corrected_at: datetime
+
+
+@dataclass(frozen=True)
+class HeardVoice:
+    """What the stages heard of the voice in a track, none where they have not run, and by which version of each."""
+
+    vocals: VocalActivity | None
+    languages: LanguageRatios | None
+    versions: Mapping[str, str]
 
 
 class Labels(NamedTuple):

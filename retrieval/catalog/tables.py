@@ -60,7 +60,8 @@ tracks = Table(
     Column("genre", Text),
     Column("year", Integer),
     Column("duration_s", Double, nullable=False),
-    Column("vocal_ratio", Double),
+    Column("vocal_ratio", Double, comment="as heard, or as corrected"),
+    Column("speech_ratio", Double, comment="at most the vocal ratio"),
     Column("uri", Text, nullable=False, comment="where the audio lies"),
     Column("content_hash", Text, nullable=False, comment="sha256 of the file, hexadecimal"),
     Column("size_bytes", BigInteger, nullable=False),
@@ -113,8 +114,61 @@ languages = Table(
     "languages",
     metadata,
     _track_id(),
-    Column("language", Text, primary_key=True, comment="ISO 639 code"),
-    Column("ratio", Double, nullable=False, comment="share of the vocal time"),
+    Column("language", Text, primary_key=True, comment="ISO 639 code, or unknown"),
+    Column("ratio", Double, nullable=False, comment="share of the vocal time, as heard, or as corrected"),
+)
+
+heard_vocals = Table(
+    "heard_vocals",
+    metadata,
+    _track_id(),
+    Column("vocal_ratio", Double, nullable=False, comment="share of the duration"),
+    Column("speech_ratio", Double, nullable=False, comment="share of the duration"),
+    Column("confidence", Double, nullable=False),
+    CheckConstraint("vocal_ratio BETWEEN 0 AND 1", name="vocal_ratio_range"),
+    CheckConstraint("speech_ratio BETWEEN 0 AND vocal_ratio", name="speech_ratio_range"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
+)
+
+vocal_spans = Table(
+    "vocal_spans",
+    metadata,
+    _track_id(),
+    Column("span_no", Integer, primary_key=True, autoincrement=False),
+    *_span(),
+    Column("kind", Text, nullable=False),
+    Column("confidence", Double, nullable=False),
+    CheckConstraint("kind IN ('singing', 'speech')", name="kind_known"),
+)
+
+heard_languages = Table(
+    "heard_languages",
+    metadata,
+    _track_id(),
+    Column("ratios", JSONB, nullable=False, comment="shares of the vocal time by language"),
+    Column("confidence", Double, nullable=False),
+    Column("evidence", JSONB, nullable=False, comment="by source: shares by language"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
+)
+
+language_spans = Table(
+    "language_spans",
+    metadata,
+    _track_id(),
+    Column("span_no", Integer, primary_key=True, autoincrement=False),
+    *_span(),
+    Column("language", Text, nullable=False),
+    Column("confidence", Double, nullable=False),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    _track_id(),
+    Column("field", Text, primary_key=True, comment="languages, vocal_ratio, or a column of tracks"),
+    Column("value", JSONB, nullable=False),
+    Column("read", JSONB, comment="what stands in a column of tracks without it"),
+    Column("corrected_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
 sections = Table(

@@ -16,6 +16,7 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import changes
 from retrieval.catalog.conditions import FIXED_KEYS, NUMBER_KEYS, RHYTHM_TEXT_KEYS, TEXT_KEYS
+from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.columns import Column, SortedValues, TrackIds, TrackVersions, as_track_ids, bitmap
 
@@ -35,7 +36,9 @@ class Attributes:
         self.lock = threading.RLock()
         self.revision = 0
         self._versions = TrackVersions()
-        self._columns: dict[str, Column] = {key: Column(self._versions) for key in FIXED_KEYS}
+        # Whether a filter by a language is valid does not depend on whether a track is sung in it.
+        fixed = (*FIXED_KEYS, *(f"language.{code}" for code in (*LANGUAGES, UNKNOWN_LANGUAGE)))
+        self._columns: dict[str, Column] = {key: Column(self._versions) for key in fixed}
         self._live = BitMap64()
 
     def refresh(self) -> None:
@@ -61,6 +64,14 @@ class Attributes:
     def column(self, key: str) -> Column | None:
         """The column of a key, or none when the key is unknown."""
         return self._columns.get(key)
+
+    def fixed(self, key: str) -> Column:
+        """The column of a key that every catalogue has."""
+        return self._columns[key]
+
+    def family(self, name: str) -> dict[str, Column]:
+        """Columns of the keys that begin with a name and a dot, by what follows."""
+        return {key[len(name) + 1 :]: column for key, column in self._columns.items() if key.startswith(f"{name}.")}
 
     @property
     def live(self) -> BitMap64:

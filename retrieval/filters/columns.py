@@ -92,10 +92,14 @@ class SortedValues:
 
     def between(self, low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> BitMap64:
         """Tracks with a value in the interval."""
+        return bitmap(self.tracks_between(low, high, low_open=low_open, high_open=high_open))
+
+    def tracks_between(self, low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> TrackIds:
+        """Their ids, uint32, in order of the values, one for each value."""
         self._fold()
         start = np.searchsorted(self._values, low, side="right" if low_open else "left")
         stop = np.searchsorted(self._values, high, side="left" if high_open else "right")
-        return bitmap(self._track_ids[start:stop])
+        return self._track_ids[start:stop]
 
     def any_of(self, values: NDArray[np.float64 | np.uint32]) -> BitMap64:
         """Tracks with a value that equals any of these [m], in O(m log n)."""

@@ -41,6 +41,11 @@ class Selections:
         self._kept: LRUCache[tuple[str, str, int, str], Selection] = LRUCache(KEPT)
         self._lock = threading.Lock()
 
+    def followed(self) -> Attributes:
+        """The columns, brought up to date."""
+        self._follow()
+        return self.attributes
+
     def condition(self, filter_: Filter) -> Condition:
         """What a filter stands for.
 
@@ -49,8 +54,7 @@ class Selections:
         FilterError
             For a key that no track has, or a filter that is malformed.
         """
-        self._follow()
-        return condition_of(filter_, self.attributes)
+        return condition_of(filter_, self.followed())
 
     def matching(self, filter_: Filter) -> Matching:
         """The live tracks that match a filter.

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf, Present, Test
+from retrieval.catalog.languages import language_name, nearest_languages
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 
@@ -153,8 +154,7 @@ def _test(condition: Condition, attributes: Attributes, path: str) -> Test | Not
     key = condition.key
     column = attributes.column(key)
     if column is None:
-        near = ", ".join(_nearest(key, attributes.keys()))
-        raise FilterError(f"{path}.key", f"unknown key {key!r}", near)
+        raise FilterError(f"{path}.key", *_unknown(key, attributes.keys()))
     if condition.range is not None:
         if not len(column.numbers) and len(column.texts):
             raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
@@ -169,6 +169,15 @@ def _between(key: str, bounds: Range) -> Between:
     low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
     high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)
     return Between(key, low, high, low_open=bounds.gt is not None, high_open=bounds.lt is not None)
+
+
+def _unknown(key: str, known: list[str]) -> tuple[str, str]:
+    """What is wrong with a key that is not known, and what would be accepted."""
+    family, _, code = key.partition(".")
+    if family == "language":
+        near = [f"language.{near} ({language_name(near)})" for near in nearest_languages(code)]
+        return f"unknown key {key!r}: {code!r} is not an ISO 639 code of a language", ", ".join(near)
+    return f"unknown key {key!r}", ", ".join(_nearest(key, known))
 
 
 def _nearest(key: str, known: list[str]) -> list[str]:

@@ -130,7 +130,7 @@ class Search:
     def _results(self, plan: Plan, page: Page, *, first_rank: int) -> list[Result]:
         query, shown = plan.query, page.shown
         spans = plan.view.spans_s(shown.vector_ids).tolist() if query.granularity == "segment" else [None] * len(shown)
-        reasons = explanations(plan, shown, self.catalog) if query.explain else [None] * len(shown)
+        reasons = explanations(plan, shown, page.tracks, self.catalog) if query.explain else [None] * len(shown)
         return [
             Result(page.tracks[track_id], score, rank, None if span is None else (span[0], span[1]), reason)
             for rank, (track_id, score, span, reason) in enumerate(

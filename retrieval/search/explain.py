@@ -1,4 +1,4 @@
-"""Why a result is one: which example drove it, which tags they share, how tempi differ, which parts sound alike.
+"""Why a result is one: which example drove it, what tags and languages they share, how they differ, what sounds alike.
 
 Segments come from PostgreSQL, for the results of the page alone: to open the index of all segments takes as long as it
 is large, and a query by whole tracks does not need it.
@@ -11,34 +11,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.catalog.languages import UNKNOWN_LANGUAGE
 from retrieval.search.query import Explanation, SegmentMatch
 from retrieval.search.recommend import driven_by, score_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from retrieval.catalog.reading import Catalog
-    from retrieval.catalog.records import TrackSegments
+    from retrieval.catalog.records import Track, TrackSegments
     from retrieval.search.picking import Candidates
     from retrieval.search.plan import Plan
 
 SHARED_TAG_SCORE = 0.1
 SHARED_TAGS = 5
+SHARED_LANGUAGE_RATIO = 0.1
 BEST_SEGMENTS = 3
 
 
-def explanations(plan: Plan, page: Candidates, catalog: Catalog) -> list[Explanation]:
-    """One explanation for every result of a page."""
+def explanations(plan: Plan, page: Candidates, tracks: Mapping[int, Track], catalog: Catalog) -> list[Explanation]:
+    """One explanation for every result of a page, whose tracks are given by id."""
     if not len(page):
         return []
     drivers = driven_by(plan.view.vectors(page.vector_ids), plan.positive, plan.query.strategy).tolist()
     facts = _Facts.of(plan, page, catalog)
     example_tags = _example_tags(plan, facts)
+    example_languages = _surest([plan.seeds[key].languages for key in _liked(plan)])
     return [
         Explanation(
             shared_tags(example_tags, facts.tags.get(track_id, {})),
+            shared_languages(example_languages, tracks[track_id].languages),
+            _vocal_delta(plan, driver, tracks[track_id]),
             _tempo_delta(plan, driver, track_id, facts),
             _best_segments(plan, driver, track_id, facts),
             plan.positive[driver].name,
@@ -49,9 +54,18 @@ def explanations(plan: Plan, page: Candidates, catalog: Catalog) -> list[Explana
 
 def shared_tags(ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
     """The tags that both have, the surest first."""
-    strength = {tag: min(score, theirs.get(tag, 0.0)) for tag, score in ours.items()}
-    shared = [tag for tag, score in strength.items() if score >= SHARED_TAG_SCORE]
-    return sorted(shared, key=lambda tag: (-strength[tag], tag))[:SHARED_TAGS]
+    return _shared(ours, theirs, SHARED_TAG_SCORE)[:SHARED_TAGS]
+
+
+def shared_languages(ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
+    """The languages that both are sung in, by the largest share that both have first; one not known is none."""
+    return [code for code in _shared(ours, theirs, SHARED_LANGUAGE_RATIO) if code != UNKNOWN_LANGUAGE]
+
+
+def _shared(ours: Mapping[str, float], theirs: Mapping[str, float], least: float) -> list[str]:
+    strength = {name: min(number, theirs.get(name, 0.0)) for name, number in ours.items()}
+    shared = [name for name, number in strength.items() if number >= least]
+    return sorted(shared, key=lambda name: (-strength[name], name))
 
 
 def best_pairs(ours: NDArray[np.float32], theirs: NDArray[np.float32], *, each_once: bool) -> list[tuple[int, int]]:
@@ -93,10 +107,24 @@ class _Facts:
 
 def _example_tags(plan: Plan, facts: _Facts) -> dict[str, float]:
     """The tags of all that the results shall be like, each by its surest score."""
-    tracks = {seed.track for seed in plan.query.positive if seed.track is not None}
-    liked = [facts.tags.get(plan.seeds[key].id, {}) for key in tracks]
-    liked += [seed.tags for seed in plan.query.positive if seed.tags]
-    return {tag: max(scores.get(tag, 0.0) for scores in liked) for scores in liked for tag in scores}
+    liked = [facts.tags.get(plan.seeds[key].id, {}) for key in _liked(plan)]
+    return _surest([*liked, *(seed.tags for seed in plan.query.positive if seed.tags)])
+
+
+def _liked(plan: Plan) -> set[str]:
+    """Keys of the tracks that the results shall be like."""
+    return {seed.track for seed in plan.query.positive if seed.track is not None}
+
+
+def _surest(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The largest number of each name."""
+    return {name: max(numbers.get(name, 0.0) for numbers in several) for numbers in several for name in numbers}
+
+
+def _vocal_delta(plan: Plan, driver: int, track: Track) -> float | None:
+    key = plan.query.positive[driver].track
+    example = None if key is None else plan.seeds[key].vocal_ratio
+    return None if example is None or track.vocal_ratio is None else track.vocal_ratio - example
 
 
 def _tempo_delta(plan: Plan, driver: int, track_id: int, facts: _Facts) -> float | None:

@@ -211,6 +211,8 @@ class Explanation:
     Attributes
     ----------
     shared_tags : with the positives, the surest first
+    shared_languages : that the result and the positives are sung in, by the largest share that both have first
+    vocal_delta : the result's vocal ratio less that of the example that drove it; none where one is not known
     tempo_delta : the result's tempo less that of the example that drove it, in beats a minute; none where one is not
         known
     best_segments : the parts of both that are most alike, best first, none used twice
@@ -218,6 +220,8 @@ class Explanation:
     """
 
     shared_tags: Sequence[str]
+    shared_languages: Sequence[str]
+    vocal_delta: float | None
     tempo_delta: float | None
     best_segments: Sequence[SegmentMatch]
     driven_by: str

@@ -14,17 +14,19 @@ from sqlalchemy.engine import make_url
 
 from retrieval.catalog.conditions import FIXED_KEYS, All, AtLeast, Between, Condition, Not, OneOf, Present
 from retrieval.catalog.reading import Catalog
+from retrieval.catalog.records import LanguageRatios, VocalActivity
 from retrieval.catalog.tables import tracks
 from retrieval.errors import RetrievalError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
 from tests.catalog.test_catalog import analysis
-from tests.catalog.test_filters import ARTISTS, CHORDS, DURATION_S, LANGUAGES, SECTIONS, TAGS, Known, store
+from tests.catalog.test_filters import ARTISTS, CHORDS, DURATION_S, SECTIONS, TAGS, Known, store
 from tests.conftest import _database
 
 N_TRACKS = 6
 NUMBERS = [0, 1, -1, 3, 7.5, 0.25, 0.5, 1.0, 90.0, 1990, 2**53, 2**53 + 1, 1e308, 5e-324, 10**400, -(10**400), 2**1024]
 TEXTS = ["", "a", "3", "7.5", "true", "Ç", "null", '"', "a.b", "t1", *ARTISTS]
+LANGUAGES = ["ja", "en", "unknown"]
 NAMES = ["a", "b", "a.b", "b.a", "", ".", "0", "a.", "ß"]
 NEVER_STORED = ["\0", "\ud800", "nobody"]
 FAMILIES = {"tags": TAGS, "language": LANGUAGES, "chords": CHORDS, "sections": SECTIONS}
@@ -44,9 +46,21 @@ catalogues = st.lists(
             "artist": st.sampled_from([None, "", *ARTISTS]),
             "year": st.sampled_from([None, 1990, 3]),
             "duration_s": st.sampled_from([DURATION_S, 3.0, 0.0]),
-            "vocal_ratio": st.sampled_from([None, 0.5, float("nan"), float("inf")]),
             "tags": st.dictionaries(st.sampled_from(TAGS), shares, max_size=2),
-            "languages": st.dictionaries(st.sampled_from(LANGUAGES), shares, max_size=2),
+            "voice": st.none() | st.builds(VocalActivity, shares, shares, st.just(1.0)),
+            "languages": st.none() | st.dictionaries(st.sampled_from(LANGUAGES), shares, max_size=2),
+            "said": st.fixed_dictionaries(
+                {},
+                optional={
+                    "languages": st.dictionaries(
+                        st.sampled_from(LANGUAGES), st.sampled_from([0, 0.25, 0.5]), max_size=2
+                    ),
+                    "vocal_ratio": st.sampled_from([0, 0.25, 1]),
+                    "artist": st.sampled_from(["3", *ARTISTS]),
+                    "year": st.sampled_from([3, 1990]),
+                    "metadata": st.dictionaries(st.sampled_from(NAMES), values, max_size=2),
+                },
+            ),
             "chords": st.lists(st.sampled_from(CHORDS), max_size=5),
             "sections": st.lists(st.sampled_from(SECTIONS), max_size=5),
             "tempo": st.sampled_from([None, 90.0, 120.5, float("nan")]),
@@ -74,18 +88,17 @@ def write(catalog: Catalog, number: int, track: dict[str, Any]) -> None:
     heard = {"tempo": track["tempo"], "key": track["key"], "mode": "major"}
     rng = np.random.default_rng(number)
     own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s")}
-    stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track), tags=track["tags"])
+    stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track, default=str), tags=track["tags"])
+    rows = [*stored.rows, *([track["voice"]] if track["voice"] else [])]
+    rows += [] if track["languages"] is None else [LanguageRatios(track["languages"], 1.0)]
     known = Known(
-        replace(stored, **own),
-        track["languages"],
+        replace(stored, rows=rows, **own),
         track["chords"],
         track["sections"],
         heard if number % 3 else None,
+        track["said"],
     )
     store(catalog, known)
-    with catalog.engine.begin() as connection:
-        statement = update(tracks).where(tracks.c.key == f"t{number}")
-        connection.execute(statement.values(vocal_ratio=track["vocal_ratio"]))
 
 
 def conditions(keys: list[str]) -> st.SearchStrategy[Condition]:

@@ -13,8 +13,9 @@ from sqlalchemy import Engine, create_engine, delete, insert
 from sqlalchemy.engine import make_url
 
 from retrieval.catalog import tables as models
+from retrieval.catalog.corrections import FIELDS
 from retrieval.catalog.reading import Catalog
-from retrieval.catalog.records import TagScores, TrackAnalysis
+from retrieval.catalog.records import LanguageRatios, TagScores, TrackAnalysis, VocalActivity
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
@@ -24,7 +25,6 @@ from tests.conftest import _database
 
 ARTISTS = ["A", "B", "Ç"]
 TAGS = ["rock", "female vocalists"]
-LANGUAGES = ["ja", "en"]
 CHORDS = ["C:maj", "F#:min/b3", "N"]
 SECTIONS = ["verse", "chorus"]
 MOODS = ["calm", "3", 3, 7.5, True, None]
@@ -33,13 +33,13 @@ DURATION_S = 4.0  # four spans of a second: every share is a quarter, exactly
 
 @dataclass(frozen=True)
 class Known:
-    """All that is known of one track: its analysis, and what else was heard in it, by table."""
+    """All that is known of one track: its analysis, what else was heard in it, by table, and what a curator said."""
 
     analysis: TrackAnalysis
-    languages: dict[str, float]
     chords: list[str]  # one a second
     sections: list[str]  # one a second
     rhythm: dict[str, Any] | None
+    said: dict[str, Any]
 
 
 def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Known:
@@ -63,24 +63,32 @@ def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Know
         "key": ["C", "F#", None][rng.integers(3)],
         "mode": ["major", "minor"][rng.integers(2)],
     }
+    voice = VocalActivity(float(rng.integers(1, 5)) / 4, 0.25, 1.0)
+    ratios = [{"ja": 0.25, "en": 0.75}, {"ja": 0.5, "unknown": 0.5}, {"en": 1.0}, {}][rng.integers(4)]
+    heard_voice = [voice, LanguageRatios(ratios, 1.0)] if rng.random() < 0.8 else []
+    may_be_said = {
+        "vocal_ratio": [0.0, 0.5][rng.integers(2)],
+        "languages": [{"ja": 1.0}, {"en": 0.25, "unknown": 0.75}, {}][rng.integers(3)],
+        "artist": ARTISTS[rng.integers(3)],
+        "year": 1996,
+    }
     return Known(
-        own_analysis,
-        {language: float(rng.integers(1, 5)) / 4 for language in LANGUAGES if rng.random() < 0.6},
+        replace(own_analysis, rows=[*own_analysis.rows, *heard_voice]),
         [CHORDS[n] for n in rng.integers(3, size=rng.integers(5))],
         [SECTIONS[n] for n in rng.integers(2, size=rng.integers(5))],
         heard if rng.random() < 0.8 else None,
+        {field: value for field, value in may_be_said.items() if rng.random() < 0.3},
     )
 
 
 def store(catalog: Catalog, known: Known) -> None:
-    """Store the analysis, and beside it what no analysis writes yet."""
+    """Store the analysis, and beside it what no analysis writes yet; say what was said, and nothing else."""
     catalog.store(known.analysis)
+    catalog.correct(known.analysis.key, dict.fromkeys(FIELDS) | known.said)
     track_id = catalog.track(known.analysis.key).id
     with catalog.engine.begin() as connection:
-        for table in (models.languages, models.chords, models.sections, models.rhythm):
+        for table in (models.chords, models.sections, models.rhythm):
             connection.execute(delete(table).where(table.c.track_id == track_id))
-        for language, ratio in known.languages.items():
-            connection.execute(insert(models.languages).values(track_id=track_id, language=language, ratio=ratio))
         for table, number, labels in (
             (models.chords, "chord_no", known.chords),
             (models.sections, "section_no", known.sections),
@@ -93,17 +101,22 @@ def store(catalog: Catalog, known: Known) -> None:
 
 
 def values_of(known: Known) -> dict[str, list[Any]]:
-    track = known.analysis
+    track, said = known.analysis, known.said
+    voice = next(iter(track.of(VocalActivity)), None)
+    vocal_ratio = said.get("vocal_ratio", voice and voice.vocal_ratio)
+    languages = next((row.ratios for row in track.of(LanguageRatios) if said.get("vocal_ratio") != 0), {})
     one_each = {
         "track": track.key,
-        "artist": track.artist,
-        "year": track.year,
+        "artist": said.get("artist", track.artist),
+        "year": said.get("year", track.year),
+        "vocal_ratio": vocal_ratio,
+        "speech_ratio": voice and min(voice.speech_ratio, vocal_ratio),
         "meta.plays": track.metadata["plays"],
         "meta.shop.live": str(track.metadata["shop"]["live"]).lower(),
         "meta.note": track.metadata["note"],
         **(known.rhythm or {}),
         **{f"tags.{tag}": score for tag, score in track.of(TagScores)[0].scores.items()},
-        **{f"language.{language}": ratio for language, ratio in known.languages.items()},
+        **{f"language.{language}": ratio for language, ratio in said.get("languages", languages).items()},
         **{f"chords.{label}": known.chords.count(label) / DURATION_S for label in known.chords},
         **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},
     }
@@ -163,6 +176,9 @@ CONDITIONS = st.one_of(
     number_condition("meta.plays", st.integers(-1, 5)),
     number_condition("tempo", st.sampled_from([90, 100, 120.5])),
     number_condition("language.ja", QUARTERS),
+    number_condition("language.unknown", QUARTERS),
+    number_condition("vocal_ratio", QUARTERS),
+    number_condition("speech_ratio", QUARTERS),
     number_condition("chords.C:maj", QUARTERS),
     number_condition("chords.F#:min/b3", QUARTERS),
     number_condition("sections.chorus", QUARTERS),
@@ -178,7 +194,20 @@ CONDITIONS = st.one_of(
     match_condition("meta.note", ["x", 3, "3"]),
     st.builds(
         lambda key, empty: {"key": key, "is_empty": empty},
-        st.sampled_from(["artist", "year", "tempo", "key", "tags.rock", "language.ja", "chords.N", "meta.moods"]),
+        st.sampled_from(
+            [
+                "artist",
+                "year",
+                "tempo",
+                "key",
+                "tags.rock",
+                "chords.N",
+                "language.ja",
+                "speech_ratio",
+                "language.xh",
+                "meta.moods",
+            ]
+        ),
         st.booleans(),
     ),
 )
@@ -257,7 +286,16 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
             {"must": [{"key": "tags.xyz", "is_empty": True}]},
             r"unknown key 'tags.xyz'; accepted: tags\.\w+.*, tags\.\w+",
         ),
-        ({"must": [{"key": "xyz", "is_empty": True}]}, "accepted: album, artist, duration_s, genre, key, mode, tempo"),
+        (
+            {"must": [{"key": "xyz", "is_empty": True}]},
+            "accepted: album, artist, duration_s, genre, key, mode, speech_ratio, tempo",
+        ),
+        (
+            {"must": [{"key": "language.jp", "range": {"gte": 0.6}}]},
+            r"'language.jp': 'jp' is not an ISO 639 code of a language; accepted: language\.ja \(Japanese\), ",
+        ),
+        ({"must": [{"key": "language.Spanish", "is_empty": True}]}, r"accepted: language\.es \(Spanish\)$"),
+        ({"must": [{"key": "language.unkown", "is_empty": True}]}, r"accepted: language\.unknown"),
         ({"must": [{"key": "tag.rock", "is_empty": True}]}, r"accepted: tags\.rock"),
         ({"should": [{"must": [{"key": "tags.rok", "range": {"gt": 0}}]}]}, r"should\[0\]\.must\[0\]\.key.*tags\.rock"),
         ({"must": [{"key": "artist", "range": {"gt": 0}}]}, "'artist' holds text; accepted: match, is_empty"),

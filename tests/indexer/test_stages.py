@@ -16,9 +16,11 @@ from encoders.media import fingerprint
 from encoders.media.decode import DecodedAudio, decode
 from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
-from indexer.pipeline import DecodedTrack, run_stages
+from indexer.file_tags import FileTags
+from indexer.pipeline import DecodedTrack, prepare, run_stages
+from indexer.scan import ScannedFile
 from indexer.stages.embedding import EmbeddingStage
-from indexer.stages.stage import Stage, StageResult, each, outdated
+from indexer.stages.stage import Stage, StageResult, TrackInput, each, outdated
 from retrieval.catalog.records import SpaceEmbedding, TagScores
 from retrieval.catalog.tables import analyses, tracks
 from tests.conftest import BANDS, Bands, tone
@@ -149,7 +151,7 @@ class Counted:
         return self.whole(windows, batch_size=batch_size)
 
 
-def audio_of(*loudest: int | None) -> list[DecodedAudio]:
+def inputs_of(*loudest: int | None) -> list[TrackInput]:
     """Two windows of a tone each, and which of their samples is the loudest; or of silence."""
     sounds = []
     for place in loudest:
@@ -159,23 +161,23 @@ def audio_of(*loudest: int | None) -> list[DecodedAudio]:
             sound[[0, -1]] = 0.1  # where a tone is zero, windows would begin later and end sooner
             sound[place :: BANDS.window_length] = 2
         sounds.append(sound)
-    return [DecodedAudio({BANDS.sample_rate: sound}, 2.0) for sound in sounds]
+    return [TrackInput(DecodedAudio({BANDS.sample_rate: sound}, 2.0)) for sound in sounds]
 
 
 def test_what_fails_together_is_encoded_alone_once(bands: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted(bands, refused=5)
     monkeypatch.setattr(bands, "encode", counted)
-    results = EmbeddingStage(bands).run(audio_of(3, 5, None, 7), [{}] * 4)
+    results = EmbeddingStage(bands).run(inputs_of(3, 5, None, 7))
     assert counted.calls == [[3, 5, 7], [3], [5], [7]]
     good, bad, silent, also_good = results
     assert isinstance(good, StageResult), good
     assert isinstance(also_good, StageResult), also_good
     assert (str(bad), str(silent)) == ("encode: RuntimeError: out of luck", "segment: silent in every window of 1.00 s")
-    (alone,) = EmbeddingStage(bands).run(audio_of(3), [{}])
+    (alone,) = EmbeddingStage(bands).run(inputs_of(3))
     assert isinstance(alone, StageResult)
     np.testing.assert_array_equal(good.rows[0].track_vector, alone.rows[0].track_vector)
     counted.calls.clear()
-    assert isinstance(EmbeddingStage(bands).run(audio_of(5), [{}])[0], StageError)
+    assert isinstance(EmbeddingStage(bands).run(inputs_of(5))[0], StageError)
     assert counted.calls == [[5]]
 
 
@@ -195,21 +197,43 @@ class Step(Stage):
     def __init__(self, name: str, *needs: str, version: str = "1") -> None:
         self.name, self.needs, self.version = name, needs, version
         self.given: list[list[str]] = []
+        self.titles: list[str | None] = []
+        self.paths: list[Path | None] = []
 
-    def run(
-        self, audio: Sequence[DecodedAudio], earlier: Sequence[Mapping[str, StageResult]]
-    ) -> list[StageResult | StageError]:
-        return each(self._analyse, audio, earlier)
+    def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
+        return each(self._analyse, tracks)
 
-    def _analyse(self, audio: DecodedAudio, earlier: Mapping[str, StageResult]) -> StageResult:
-        self.given.append(sorted(earlier))
-        if audio.duration_s == 1:
+    def _analyse(self, track: TrackInput) -> StageResult:
+        self.given.append(sorted(track.earlier))
+        self.titles.append(track.tags.title)
+        self.paths.append(track.path)
+        if track.audio.duration_s == 1:
             raise StageError(self.name, "too short")
         return StageResult([], {self.name: 1.0})
 
 
 def track_of(audio: DecodedAudio, stages: Sequence[Stage]) -> DecodedTrack:
-    return DecodedTrack(None, "", None, audio, stages, {})
+    file = ScannedFile(Path("/music/one.wav"), "music/one.wav", 0, 0)
+    return DecodedTrack(file, "", FileTags(title="One"), audio, stages, {})
+
+
+def test_a_stage_sees_the_tags_of_the_file_below_those_that_were_said(music: Path) -> None:
+    path = music / "low" / "tone00.wav"
+    (music / "low" / "album.json").write_text(
+        '{"title": "Album", "tracks": [{"filename": "tone00.wav", "title": "T"}]}'
+    )
+    stage = Step("rhythm")
+    file = ScannedFile(path, "k", path.stat().st_size, path.stat().st_mtime_ns)
+    said = FileTags(title="Sent", year=1999)
+
+    def decoder(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
+        return decode(file.path, sample_rates=sample_rates, limits=LIMITS)
+
+    (given,) = run_stages([stage], [prepare(file, [stage], decoder, said=said)])
+    assert isinstance(given, DecodedTrack)
+    assert given.tags == FileTags(title="Sent", album="Album", year=1999)
+    prepare(file, [stage], decoder)
+    assert (stage.titles, stage.paths) == (["Sent", "T"], [path, path])
 
 
 def test_what_a_stage_needs_runs_before_it_and_with_it() -> None:
@@ -233,4 +257,5 @@ def test_a_track_that_fails_in_a_stage_goes_no_further() -> None:
     one, failed, other = run_stages(stages, waiting)
     assert str(failed) == "first: too short"
     assert (first.given, second.given) == ([[], []], [["first"], []])
+    assert (second.titles, second.paths) == (["One", "One"], [Path("/music/one.wav")] * 2)
     assert [list(track.results) for track in (one, other)] == [["first", "second"], ["second"]]
