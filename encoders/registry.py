@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from encoders.errors import UnknownEncoderError
-from encoders.spec import EncoderSpec
+from encoders.spec import EncoderSpec, NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,12 @@ until the newer holds all of its tracks; the oldest has weights that are shipped
 
 RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
+
+LISTENERS: dict[str, str] = {
+    "vocals": "encoders.models.vocals:SPEC",
+    "whisper-base": "encoders.models.language.whisper:SPEC",
+}
+"""Networks that make no space: name → ``module:attribute`` of its :class:`NetworkSpec`."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -75,3 +81,18 @@ def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
         cause = f"{module_name}:{attribute} {made} {type(spec).__name__}, not EncoderSpec"
         raise UnknownEncoderError(name, encoder_names(also), cause)
     return replace(spec, name=name) if name in also else spec
+
+
+def network_spec(name: str, also: Mapping[str, str] = _NONE) -> NetworkSpec:
+    """Find the spec of a network, be it an encoder's, as :func:`encoder_spec` does, or a listener's.
+
+    Raises
+    ------
+    UnknownEncoderError
+        If the name is of neither.
+    """
+    if name not in LISTENERS or name in also:
+        return encoder_spec(name, also)
+    module_name, _, attribute = LISTENERS[name].partition(":")
+    spec: NetworkSpec = getattr(importlib.import_module(module_name), attribute)
+    return spec

@@ -16,6 +16,7 @@ from retrieval.index.merging import merge_if_due
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from encoders.media.decode import MediaLimits
     from retrieval.catalog.ledger import Ledger
@@ -50,6 +51,7 @@ def index_folder(
     limits: MediaLimits,
     decode_threads: int,
     of_new: Sequence[Encoder] = (),
+    voices: VoiceAnalysis | None = None,
     key_prefix: str | None = None,
     on_start: OnStart = lambda total: None,
     on_outcome: OnOutcome = lambda outcome: None,
@@ -59,6 +61,7 @@ def index_folder(
     Parameters
     ----------
     of_new : encoders for new tracks, beside the others: older versions, as long as they answer
+    voices : what finds voices and their languages
     on_start : called with the number of files
     on_outcome : called after each file
 
@@ -80,7 +83,7 @@ def index_folder(
         files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: failed(uri, "scan", reason))
         on_start(len(files))
         known_failures = {failure.uri for failure in ledger.failures()}
-        stages = stages_with(encoders, of_new)
+        stages = stages_with(encoders, of_new, voices)
         for outcome in ingest(files, stages, search.catalog, limits=limits, decode_threads=decode_threads):
             if outcome.status == "failed":
                 failed(outcome.file.uri, str(outcome.stage), str(outcome.reason))

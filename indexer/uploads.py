@@ -18,6 +18,7 @@ from indexer.stages.registry import stages_with
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from encoders.media.decode import DecodedAudio, MediaLimits
     from retrieval.catalog.reading import Catalog
@@ -47,6 +48,7 @@ def index_upload(
     uploads_dir: Path,
     limits: MediaLimits,
     of_new: Sequence[Encoder] = (),
+    voices: VoiceAnalysis | None = None,
 ) -> Outcome:
     """Bring one upload into the catalogue; the same content and fields again change nothing.
 
@@ -60,7 +62,7 @@ def index_upload(
         return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
 
     try:
-        stages = stages_with(encoders, of_new)
+        stages = stages_with(encoders, of_new, voices)
         said = FileTags(upload.title, upload.artist, upload.album, upload.genre, upload.year)
         (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known, said=said)])
         if isinstance(track, StageError):

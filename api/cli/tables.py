@@ -180,7 +180,8 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = []
     for row in rows:
         state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
-        cells.append((row["name"], state, row["dim"], f"{row['window_s']} s", row["tags"], row["license"]))
+        space = (row["dim"], f"{row['window_s']} s", row["tags"]) if row["dim"] else ("–", "–", "–")
+        cells.append((row["name"], state, *space, row["license"]))
     console = Console(soft_wrap=True, highlight=False)
     console.print(_table(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")

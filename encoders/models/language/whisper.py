@@ -41,6 +41,8 @@ SAMPLE_RATE = 16_000
 MAX_S = 30.0
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
 _DIM, _HEADS, _BLOCKS, _POSITIONS = 512, 8, 6, 1500
+ADAPTED_FROM = 4
+"""The first block of the encoder that is adapted, with all after it."""
 _HEARD_RANGE = 8.0  # powers of ten below the loudest
 
 # fmt: off
@@ -77,7 +79,25 @@ class Whisper(nn.Module):
 
         They are those of the languages of `CODES`, and at last that of nobody speaking.
         """
-        heard = self.listen(waveform)
+        return self.understand(self.hear(waveform))
+
+    def hear(self, waveform: Tensor) -> Tensor:
+        """Waveforms [batch, samples] → states [batch, frames of 20 ms, 512] below what is adapted."""
+        dtype = product_type(waveform.device)
+        features = self.log_mel(waveform).to(dtype)
+        with self._precision(waveform):
+            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
+            states = (states + self.positions[: states.shape[1]]).to(dtype)
+            for block in self.encoder[:ADAPTED_FROM]:
+                states = block(states)
+        return states
+
+    def understand(self, states: Tensor) -> Tensor:
+        """States [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
+        with self._precision(states):
+            for block in self.encoder[ADAPTED_FROM:]:
+                states = block(states)
+        heard = self.encoder_norm(states.float())
         token = self.start.expand(len(heard), 1, _DIM)
         for step in self.decoder:
             token = step(token, heard)
@@ -86,16 +106,9 @@ class Whisper(nn.Module):
         among_ours.index_add_(1, torch.tensor(_INDEX, device=heard.device), probabilities)
         return among_ours.clamp(min=_LEAST).log()
 
-    def listen(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → encoder's states float32 [batch, frames of 20 ms, 512]."""
-        dtype = product_type(waveform.device)
-        features = self.log_mel(waveform).to(dtype)
-        with torch.autocast(waveform.device.type, dtype, enabled=dtype == torch.bfloat16):
-            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
-            states = (states + self.positions[: states.shape[1]]).to(dtype)
-            for block in self.encoder:
-                states = block(states)
-        return self.encoder_norm(states.float())
+    def _precision(self, tensor: Tensor) -> torch.autocast:
+        dtype = product_type(tensor.device)
+        return torch.autocast(tensor.device.type, dtype, enabled=dtype == torch.bfloat16)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → [batch, 80, samples // 160], as they were in training."""

@@ -1,0 +1,40 @@
+"""Where somebody sings or speaks in a track."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from encoders.models.vocals import SAMPLE_RATE
+from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
+from retrieval.catalog.records import VocalActivity, VocalSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from encoders.analysis.vocals import VocalDetector
+    from indexer.errors import StageError
+
+
+class VocalsStage(Stage):
+    """Spans of singing and of speech, and their share of the track."""
+
+    name = "vocals"
+    sample_rates = (SAMPLE_RATE,)
+
+    def __init__(self, detector: VocalDetector) -> None:
+        self._detector = detector
+        self.version = detector.version
+
+    def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
+        """Listen to each track."""
+        return each(self._analyse, tracks)
+
+    def _analyse(self, track: TrackInput) -> StageResult:
+        seconds: dict[str, float] = {}
+        with step(self.name, seconds):
+            vocals = self._detector.detect(track.audio.waveforms[SAMPLE_RATE])
+            spans = [VocalSpan(**asdict(span)) for span in vocals.spans]
+        return StageResult(
+            [VocalActivity(vocals.vocal_ratio, vocals.speech_ratio, vocals.confidence, spans)], seconds
+        )
