@@ -1,5 +1,6 @@
 """What the command line shows: tables, and the progress of an ingest."""
 
+import json
 import shlex
 import sys
 import time
@@ -151,7 +152,10 @@ def print_language(heard: LanguageOut) -> None:
 
 def print_corrections(track: CorrectedTrackOut) -> None:
     """What a curator said of a track."""
-    rows = [(field, one.value, one.instead_of, one.at) for field, one in track.corrected.items()]
+    rows = [
+        (field, _shown(one.value), _shown(one.instead_of), one.at.partition(".")[0])
+        for field, one in track.corrected.items()
+    ]
     if rows:
         Console().print(_table(("field", "corrected", "instead of", "at"), rows, title=track.track))
     else:
@@ -229,6 +233,10 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _span_row(span: VocalSpanOut | LanguageSpanOut, what: str) -> tuple[str, str, str, str]:
     return _clock(span.start_s), _clock(span.end_s), what, f"{span.confidence:.2f}"
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _language(code: str) -> str:

@@ -192,6 +192,7 @@ def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) 
     assert (track["languages"], track["vocal_ratio"]) == ({"ja": 0.8, "unknown": 0.2}, 0.4)
     assert set(track["corrected"]) == {"artist", "languages", "vocal_ratio"}
     assert loaded(run("correct", "t0", "--json")) == track
+    assert '{"ja": 0.8, "unknown": 0.2}' in run("correct", "t0").stdout
     assert "voice: 40 % of the track, speech 10 % (corrected)" in run("language", "t0").stdout
     run("correct", "t0", "--reset", "languages", "--no-language")
     assert client.get("/v1/tracks/t0").json["languages"] == {}
