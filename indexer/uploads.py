@@ -14,6 +14,7 @@ from indexer.file_tags import FileTags
 from indexer.pipeline import Outcome, analysis_of, prepare, run_stages, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
 from indexer.stages.registry import stages_with
+from retrieval.catalog.corrections import corrections_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,6 +101,9 @@ def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
 
 
 def _same_fields(analysis: TrackAnalysis, catalog: Catalog) -> bool:
+    """Whether the track was stored with these fields, whatever a curator has said of them since."""
     track = catalog.track(analysis.key)
+    corrected = corrections_of(catalog.engine, track.id)
     names = ("uri", "title", "artist", "album", "genre", "year", "metadata")
-    return all(getattr(track, name) == getattr(analysis, name) for name in names)
+    stored = {name: corrected[name].instead_of if name in corrected else getattr(track, name) for name in names}
+    return all(value == getattr(analysis, name) for name, value in stored.items())

@@ -15,7 +15,7 @@ from indexer.errors import IndexerError
 from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 
 try:
-    from api.cli.commands import continuing, evaluation, exporting, indexing, listing, searching, serving
+    from api.cli.commands import continuing, curating, evaluation, exporting, indexing, listing, searching, serving
     from api.cli.commands.training import train
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
@@ -39,7 +39,15 @@ def soundalike(verbose: bool) -> None:
 for command in (
     *(indexing.demo, indexing.index, searching.similar, searching.query, continuing.continue_playlist),
     *(searching.path, serving.serve),
-    *(listing.status, listing.tracks, exporting.export_neighbors, evaluation.evaluate),
+    *(
+        listing.status,
+        listing.tracks,
+        listing.facets,
+        curating.language,
+        curating.correct,
+        exporting.export_neighbors,
+        evaluation.evaluate,
+    ),
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)

@@ -1,5 +1,6 @@
 """What the command line shows: tables, and the progress of an ingest."""
 
+import json
 import shlex
 import sys
 import time
@@ -14,9 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from api.documents.voice import CorrectedTrackOut, FacetsOut, LanguageOut, LanguageSpanOut, VocalSpanOut
 from indexer.jobs import IngestReport
 from indexer.packs.known import Pack
 from indexer.pipeline import Outcome
+from retrieval.catalog.languages import LANGUAGES, language_name
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
 from retrieval.search.playlists import Playlist
@@ -132,6 +135,48 @@ def print_tracks(tracks: Sequence[Track]) -> None:
     Console().print(_table(("key", "title", "artist", "length"), rows))
 
 
+def print_language(heard: LanguageOut) -> None:
+    """Who sings in a track, when, and in which language."""
+    console = Console(soft_wrap=True, highlight=False)
+    corrected, said = heard.corrected, " (corrected)"
+    by_ratio = said if corrected and corrected.vocal_ratio is not None else _sure(heard.confidence.vocals)
+    by_language = said if corrected and corrected.languages is not None else _sure(heard.confidence.languages)
+    console.print(f"voice: {_percent(heard.vocal_ratio)} of the track, speech {_percent(heard.speech_ratio)}{by_ratio}")
+    shares = ", ".join(f"{_language(share.language)} {_percent(share.ratio)}" for share in heard.languages)
+    console.print(f"languages: {shares or 'none'}{by_language}", markup=False)
+    rows = [_span_row(span, span.kind) for span in heard.spans.vocals]
+    rows += [_span_row(span, language_name(span.language)) for span in heard.spans.languages]
+    if rows:
+        console.print(_table(("from", "to", "what", "confidence"), rows))
+
+
+def print_corrections(track: CorrectedTrackOut) -> None:
+    """What a curator said of a track."""
+    rows = [
+        (field, _shown(one.value), _shown(one.instead_of), one.at.partition(".")[0])
+        for field, one in track.corrected.items()
+    ]
+    if rows:
+        Console().print(_table(("field", "corrected", "instead of", "at"), rows, title=track.track))
+    else:
+        Console(soft_wrap=True).print(f"{track.track}: no corrections", highlight=False, markup=False)
+
+
+def print_facets(counted: FacetsOut) -> None:
+    """How many tracks have what."""
+    console, voice = Console(), counted.vocals
+    console.print(
+        f"{counted.matching} tracks: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
+        f"{voice.mostly} mostly vocal, {voice.unknown} not listened to",
+        highlight=False,
+    )
+    if counted.languages:
+        rows = [(_language(one.language), one.some, one.mostly) for one in counted.languages]
+        console.print(_table(("language", "sung in it", "mostly"), rows))
+    if counted.tags:
+        console.print(_table(("tag", "tracks"), list(counted.tags.items())))
+
+
 def print_next_steps(home: Path, seed: str) -> None:
     """How to go on after the demo."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
@@ -185,6 +230,26 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(_table(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
+
+
+def _span_row(span: VocalSpanOut | LanguageSpanOut, what: str) -> tuple[str, str, str, str]:
+    return _clock(span.start_s), _clock(span.end_s), what, f"{span.confidence:.2f}"
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _language(code: str) -> str:
+    return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code
+
+
+def _percent(ratio: float | None) -> str:
+    return "not known" if ratio is None else f"{100 * ratio:.0f} %"
+
+
+def _sure(confidence: float | None) -> str:
+    return "" if confidence is None else f" (confidence {confidence:.2f})"
 
 
 def _clock(seconds: float) -> str:

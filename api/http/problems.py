@@ -20,10 +20,12 @@ from encoders.errors import (
 )
 from retrieval.catalog.ledger import UnknownJobError
 from retrieval.errors import (
+    CorrectionError,
     DatabaseUnavailableError,
     IndexMismatchError,
     IndexMissingError,
     MissingEmbeddingError,
+    NotAnalysedError,
     OutOfRangeError,
     QueryError,
     RetrievalError,
@@ -64,6 +66,8 @@ class BusyError(Exception):
 TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UnknownTrackError, 404, "unknown-track", "No such track"),
     (UnknownJobError, 404, "unknown-job", "No such job"),
+    (NotAnalysedError, 404, "not-analysed", "Nobody has listened to the track for this"),
+    (CorrectionError, 422, "invalid-correction", "The correction cannot be"),
     (OutOfRangeError, 422, "invalid-request", "The request is not valid"),
     (QueryError, 422, "invalid-query", "The query cannot be run as asked"),
     (StaleCursorError, 410, "stale-cursor", "The index has changed since the page before"),
@@ -90,7 +94,7 @@ EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), Document
 
 _DESCRIPTIONS = {
     400: "The body is not JSON, or not multipart",
-    404: "No such track, space or job",
+    404: "No such track, space or job, or the track was not analysed for this",
     409: "The track is not encoded in this space",
     410: "The index has changed since the page before, or the audio file is gone",
     413: "The body or the audio is too long",

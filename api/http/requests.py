@@ -60,6 +60,12 @@ class ListArguments(Strict):
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
 
 
+class FacetArguments(Strict):
+    """The tracks to count."""
+
+    filter: str | None = Field(default=None, description="a filter as JSON")
+
+
 class SimilarArguments(Strict):
     """Neighbours of one track."""
 

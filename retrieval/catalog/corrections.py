@@ -74,8 +74,8 @@ def _checked(field: str, value: Any) -> Any:
             raise CorrectionError(field, f"is {value!r}", "a year from 0 to 9999")
         return value
     if field == "metadata":
-        if not isinstance(value, Mapping):
-            raise CorrectionError(field, f"is {value!r}", "an object")
+        if not isinstance(value, Mapping) or not _is_json(value):
+            raise CorrectionError(field, f"is {value!r}", "an object of JSON, without NUL")
         return dict(value)
     raise CorrectionError(field, "cannot be corrected", ", ".join(FIELDS))
 
@@ -104,6 +104,17 @@ def _share(field: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise CorrectionError(field, f"is {value!r}", "a number from 0 to 1")
     return float(value)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether PostgreSQL can hold a value as JSON."""
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_storable(name) and _is_json(one) for name, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, str):
+        return _is_storable(value)
+    return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _is_storable(text: str) -> bool:

@@ -194,6 +194,22 @@ def test_a_track_put_twice_changes_nothing(client: FlaskClient, here: Soundalike
     assert not [path for path in here.settings.uploads_dir.rglob("*") if path.is_file()]
 
 
+def test_a_track_put_again_keeps_what_was_said_of_it(client: FlaskClient, here: Soundalike, music: Path) -> None:
+    song, other = ((music / "low" / f"tone0{n}.wav").read_bytes() for n in (3, 5))
+    put(client, "mine/1", song, artist="A", metadata={"plays": 7})
+    said = {"artist": "Said", "languages": {"ja": 1}, "vocal_ratio": 0.5, "metadata": {"plays": 8}}
+    assert client.patch("/v1/tracks/mine/1", json=said).status_code == 200
+    revision = here.catalog.revision()
+    assert put(client, "mine/1", song, artist="A", metadata={"plays": 7}).json["status"] == "unchanged"
+    assert here.catalog.revision() == revision
+    assert put(client, "mine/1", other, artist="B").json["status"] == "indexed"
+    track = client.get("/v1/tracks/mine/1").json
+    assert {field: track[field] for field in said} == said
+    client.patch("/v1/tracks/mine/1", json={"artist": None, "metadata": None})
+    track = client.get("/v1/tracks/mine/1").json
+    assert (track["artist"], track["metadata"], track["languages"]) == ("B", {}, {"ja": 1})
+
+
 def test_a_refused_upload_leaves_the_old_track(client: FlaskClient, here: Soundalike, music: Path) -> None:
     song = (music / "low" / "tone03.wav").read_bytes()
     put(client, "mine/1", song)

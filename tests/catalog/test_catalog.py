@@ -8,13 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import IntegrityError
 
-from retrieval.catalog.changes import index_changes, track_changes
+from retrieval.catalog.changes import index_changes
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Fingerprint, SpaceEmbedding, TagScores, TrackAnalysis
-from retrieval.catalog.tables import analyses, embeddings, fingerprints, languages, tags, tracks
+from retrieval.catalog.tables import analyses, embeddings, fingerprints, tags, tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
 
 DIM = 8
@@ -173,24 +173,6 @@ def test_storing_again_uses_up_no_ids(catalog: Catalog, rng: np.random.Generator
         catalog.store(analysis("a", rng))
     catalog.store(analysis("b", rng))
     assert catalog.track("b").id == catalog.track("a").id + 1
-
-
-def test_changed_audio_and_deletion_forget_the_voice(catalog: Catalog, rng: np.random.Generator) -> None:
-    def vocal_ratio() -> float | None:
-        with catalog.snapshot() as connection:
-            (row,) = track_changes(connection=connection, after=0)
-        return row.vocal_ratio  # type: ignore[no-any-return]
-
-    catalog.store(analysis("a", rng))
-    for forget in (lambda: catalog.store(analysis("a", rng, content="b")), lambda: catalog.delete("a")):
-        with catalog.engine.begin() as connection:
-            connection.execute(update(tracks).values(vocal_ratio=0.5))
-            one_track = select(tracks.c.id).scalar_subquery()
-            connection.execute(insert(languages).values(track_id=one_track, language="ja", ratio=1.0))
-        catalog.store(analysis("a", rng, content=catalog.track("a").content_hash))
-        assert (vocal_ratio(), rows(catalog, languages)) == (0.5, 1)
-        forget()
-        assert (vocal_ratio(), rows(catalog, languages)) == (None, 0)
 
 
 def fingerprinted(key: str, rng: np.random.Generator, words: NDArray[np.int32], *, content: str = "a") -> TrackAnalysis:

@@ -74,8 +74,16 @@ bounds = st.sampled_from([-np.inf, np.inf, *(float(number) for number in NUMBERS
 equals = st.sampled_from([*(float(number) for number in NUMBERS if abs(number) < 2**1023), *TEXTS, *NEVER_STORED])
 
 
+@pytest.fixture
+def catalog(shared: Catalog) -> Catalog:
+    """Without tracks of the test before, nor what was said of them."""
+    for track in shared.list_tracks(after_id=0, limit=N_TRACKS):
+        shared.delete(track.key)
+    return shared
+
+
 @pytest.fixture(scope="module")
-def catalog(server: Engine) -> Iterator[Catalog]:
+def shared(server: Engine) -> Iterator[Catalog]:
     """One catalogue for all examples, written over by each."""
     source = _database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))

@@ -65,7 +65,8 @@ def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Know
     }
     voice = VocalActivity(float(rng.integers(1, 5)) / 4, 0.25, 1.0)
     ratios = [{"ja": 0.25, "en": 0.75}, {"ja": 0.5, "unknown": 0.5}, {"en": 1.0}, {}][rng.integers(4)]
-    heard_voice = [voice, LanguageRatios(ratios, 1.0)] if rng.random() < 0.8 else []
+    # What was heard of the same audio would stay where this is none.
+    heard_voice = [voice, LanguageRatios(ratios, 1.0)] if content == "a" or rng.random() < 0.6 else []
     may_be_said = {
         "vocal_ratio": [0.0, 0.5][rng.integers(2)],
         "languages": [{"ja": 1.0}, {"en": 0.25, "unknown": 0.75}, {}][rng.integers(3)],

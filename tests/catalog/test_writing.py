@@ -12,8 +12,18 @@ from sqlalchemy.exc import IntegrityError
 
 from retrieval.catalog.changes import index_changes
 from retrieval.catalog.reading import Catalog
-from retrieval.catalog.records import SpaceEmbedding, TagScores, TrackAnalysis
+from retrieval.catalog.records import (
+    LanguageRatios,
+    LanguageSpan,
+    SpaceEmbedding,
+    StageRows,
+    TagScores,
+    TrackAnalysis,
+    VocalActivity,
+    VocalSpan,
+)
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
+from retrieval.catalog.voices import heard_voice
 from tests.catalog.test_catalog import ROCK, analysis, rows
 from tests.conftest import _database
 
@@ -41,7 +51,7 @@ def any_analysis(rng: np.random.Generator) -> TrackAnalysis:
     title, year = (None, int(rng.integers(1990, 1995)))[:: rng.choice([-1, 1])]
     return replace(
         base,
-        rows=[*spaces, *([TagScores(scores)] if rng.random() < 0.7 else [])],
+        rows=[*spaces, *([TagScores(scores)] if rng.random() < 0.7 else []), *any_voice(rng)],
         stages={f"embedding/{embedding.space}": str(rng.integers(3)) for embedding in spaces},
         title=title and str(title),
         year=year,
@@ -50,13 +60,22 @@ def any_analysis(rng: np.random.Generator) -> TrackAnalysis:
     )
 
 
+def any_voice(rng: np.random.Generator) -> list[StageRows]:
+    """Vocal activity, languages, both or neither, with up to two spans."""
+    spans = [(float(start), start + 0.5) for start in range(rng.integers(3))]
+    vocals = VocalActivity(0.5, 0.25, float(rng.random()), tuple(VocalSpan(*span, "speech", 1.0) for span in spans))
+    sung = tuple(LanguageSpan(*span, "ja", 0.5) for span in spans)
+    ratios = LanguageRatios({"ja": 0.75, "unknown": 0.25}, float(rng.random()), sung, {"text": {"ja": 1.0}})
+    return [row for row in (vocals, ratios) if rng.random() < 0.5]
+
+
 def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
     """What a catalogue holds after storing one analysis after the other, said plainly."""
     held: dict[str, Any] = {}
     for one in analyses:
         old = held.get(one.key, {})
         if old.get("content") != one.content_hash:
-            old = {"spaces": {}, "tags": {}, "stages": {}}
+            old = {"spaces": {}, "tags": {}, "stages": {}, "voice": {}}
         of_track = (one.title, one.year, one.duration_s, dict(one.metadata))
         vectors = {
             embedding.space: [
@@ -70,6 +89,7 @@ def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
             "spaces": old["spaces"] | vectors,
             "tags": next((dict(row.scores) for row in one.of(TagScores)), old["tags"]),
             "stages": old["stages"] | one.stages,
+            "voice": old["voice"] | {type(row): row for row in (*one.of(VocalActivity), *one.of(LanguageRatios))},
         }
     return held
 
@@ -88,6 +108,12 @@ def contents(catalog: Catalog) -> dict[str, Any]:
             held[row.key]["tags"][row.tag] = row.score
         for row in connection.execute(select(tracks.c.key, analyses).join(tracks, tracks.c.id == analyses.c.track_id)):
             held[row.key]["stages"][row.stage] = row.version
+    for key, of_track in held.items():
+        track = catalog.track(key)
+        voice = heard_voice(catalog.engine, track.id)
+        of_track["voice"] = {type(row): row for row in (voice.vocals, voice.languages) if row is not None}
+        assert track.vocal_ratio == (voice.vocals and 0.5)
+        assert track.languages == (voice.languages.ratios if voice.languages else {})
     return held
 
 
@@ -144,5 +170,5 @@ def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator
         catalog.store_many([replace(one, content_hash=content) for one in batch])
         event.remove(catalog.engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts == [7, 9, 16]
+    assert counts == [7, 10, 24]
     assert rows(catalog, embeddings) == 400

@@ -1,4 +1,4 @@
-"""What is there: `tracks`, `status`."""
+"""What is there: `tracks`, `facets`, `status`."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +8,9 @@ import click
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json
 from api.documents.answer import track_out
+from api.documents.voice import facets_out
 from api.wiring import Soundalike
+from retrieval.filters.facets import facets as count_facets
 from retrieval.filters.language import Filter
 from retrieval.index.snapshots import current_name
 
@@ -26,6 +28,19 @@ def tracks(limit: int, condition: Filter | None, as_json: bool) -> None:
         print_json([track_out(track).model_dump() for track in listed])
     else:
         tables.print_tracks(listed)
+
+
+@click.command()
+@filter_option
+@json_option
+def facets(condition: Filter | None, as_json: bool) -> None:
+    """Count tracks by tag, by language and by how much voice is in them."""
+    with opened() as here:
+        counted = facets_out(count_facets(here.search.selections, condition))
+    if as_json:
+        print_json(counted.model_dump())
+    else:
+        tables.print_facets(counted)
 
 
 @click.command()

@@ -8,22 +8,46 @@ import numpy as np
 from apiflask import APIBlueprint
 from flask import Response, send_file
 
-from api.documents.answer import AnswerOut, TrackOut, answer_out, track_out
+from api.documents.answer import AnswerOut, answer_out, track_out
 from api.documents.search import MAX_KEY_LENGTH, MediaSearch
+from api.documents.voice import (
+    CorrectedTrackOut,
+    CorrectionIn,
+    FacetsOut,
+    LanguageOut,
+    corrected_track_out,
+    facets_out,
+    language_out,
+)
 from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
 from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
-from api.http.requests import BulkForm, ListArguments, SimilarArguments, SpaceArguments, TrackFields, TrackForm
+from api.http.requests import (
+    BulkForm,
+    FacetArguments,
+    ListArguments,
+    SimilarArguments,
+    SpaceArguments,
+    TrackFields,
+    TrackForm,
+)
 from indexer.pipeline import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
-from retrieval.filters.language import parse_filter
+from retrieval.filters.facets import facets
+from retrieval.filters.language import Filter, parse_filter
 from retrieval.index.merging import merge_soon
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
-PARTS = ("tags", "embedding", "audio", "similar")  # a key that ended in one of them could not be told from the part
+PARTS = (
+    "tags",
+    "language",
+    "embedding",
+    "audio",
+    "similar",
+)  # a key that ended in one of them could not be told from the part
 
 
 @blueprint.get("/tracks")
@@ -34,7 +58,7 @@ def list_tracks(query_data: ListArguments) -> TrackPage:
     """The catalogue, page by page, under a filter."""
     here, condition = soundalike(), None
     if query_data.filter is not None:
-        condition = here.search.selections.condition(parse_filter(_json(query_data.filter, "filter")))
+        condition = here.search.selections.condition(_filter(query_data.filter))
     after_id = _after(query_data.cursor)
     tracks = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
     page = tracks[: query_data.limit]
@@ -42,12 +66,35 @@ def list_tracks(query_data: ListArguments) -> TrackPage:
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
 
 
+@blueprint.get("/facets")
+@blueprint.input(FacetArguments, location="query")
+@blueprint.output(FacetsOut)
+@blueprint.doc(responses=possible(422, 503))
+def get_facets(query_data: FacetArguments) -> FacetsOut:
+    """How many tracks have which tags and languages, and how much voice, under a filter."""
+    only = None if query_data.filter is None else _filter(query_data.filter)
+    return facets_out(facets(soundalike().search.selections, only))
+
+
 @blueprint.get("/tracks/<path:key>")
-@blueprint.output(TrackOut)
+@blueprint.output(CorrectedTrackOut)
 @blueprint.doc(responses=possible(404, 503))
-def get_track(key: str) -> TrackOut:
-    """One track."""
-    return track_out(soundalike().catalog.track(key))
+def get_track(key: str) -> CorrectedTrackOut:
+    """One track, and what a curator said of it."""
+    catalog = soundalike().catalog
+    return corrected_track_out(catalog, catalog.track(key))
+
+
+@blueprint.patch("/tracks/<path:key>")
+@blueprint.input(CorrectionIn)
+@blueprint.output(CorrectedTrackOut)
+@blueprint.doc(responses=possible(400, 404, 422, 503))
+def correct_track(key: str, json_data: CorrectionIn) -> CorrectedTrackOut:
+    """Correct a track: what is said stands, whatever is heard or read later, until null takes it back."""
+    catalog = soundalike().catalog
+    catalog.correct(key, json_data.said())
+    merge_soon(soundalike().search.opened)
+    return corrected_track_out(catalog, catalog.track(key))
 
 
 @blueprint.put("/tracks/<path:key>")
@@ -101,6 +148,15 @@ def get_tags(key: str) -> TagsOut:
     """What the tagger heard."""
     track = soundalike().catalog.track(key)
     return TagsOut(track=key, tags=soundalike().catalog.tags_of([track.id])[track.id])
+
+
+@blueprint.get("/tracks/<path:key>/language")
+@blueprint.output(LanguageOut)
+@blueprint.doc(responses=possible(404, 503))
+def get_language(key: str) -> LanguageOut:
+    """Who sings how much, when, and in which language."""
+    catalog = soundalike().catalog
+    return language_out(catalog, catalog.track(key))
 
 
 @blueprint.get("/tracks/<path:key>/embedding")
@@ -173,8 +229,8 @@ def _after(cursor: str | None) -> int:
     return int(cursor)
 
 
-def _json(raw: str, field: str) -> Any:
+def _filter(raw: str) -> Filter:
     try:
-        return json.loads(raw)
+        return parse_filter(json.loads(raw))
     except ValueError as error:
-        raise QueryError(field, f"is not JSON ({error})", "a filter object, URL-encoded") from error
+        raise QueryError("filter", f"is not JSON ({error})", "a filter object, URL-encoded") from error

@@ -1,0 +1,87 @@
+"""What a track is said to be: `language`, `correct`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from api.cli import tables
+from api.cli.options import json_option, opened, print_json
+from api.documents.voice import corrected_track_out, language_out
+from retrieval.catalog.corrections import FIELDS
+
+
+@click.command()
+@click.argument("key")
+@json_option
+def language(key: str, as_json: bool) -> None:
+    """Say who sings how much in a track, when, and in which language."""
+    with opened() as here:
+        heard = language_out(here.catalog, here.catalog.track(key))
+    if as_json:
+        print_json(heard.model_dump())
+    else:
+        tables.print_language(heard)
+
+
+@click.command()
+@click.argument("key")
+@click.option(
+    "--language",
+    "languages",
+    metavar="CODE=SHARE",
+    multiple=True,
+    callback=lambda context, option, given: shares_of(given),
+    help="Share of the vocal time in a language, ja=0.8; may be repeated. What is left of 1 is unknown.",
+)
+@click.option("--no-language", is_flag=True, help="It is sung in no language at all.")
+@click.option("--vocal-ratio", type=float, help="Share of the track in which somebody sings or speaks: 0 to 1.")
+@click.option("--title", help="As the file's tags should have it, like the options that follow.")
+@click.option("--artist")
+@click.option("--album")
+@click.option("--genre")
+@click.option("--year", type=int)
+@click.option(
+    "--reset",
+    metavar="FIELD",
+    type=click.Choice(("all", *FIELDS)),
+    multiple=True,
+    help=f"Take a correction back: all, {', '.join(FIELDS)}. May be repeated.",
+)
+@json_option
+def correct(
+    key: str,
+    languages: dict[str, float],
+    no_language: bool,
+    vocal_ratio: float | None,
+    year: int | None,
+    reset: Sequence[str],
+    as_json: bool,
+    **texts: str | None,
+) -> None:
+    """Say what a track is, whatever is heard of it or read in its file; without options show what was said."""
+    if languages and no_language:
+        raise click.UsageError("--language and --no-language exclude each other")
+    said: dict[str, Any] = dict.fromkeys(FIELDS if "all" in reset else reset)
+    given = {"languages": languages if languages or no_language else None, "vocal_ratio": vocal_ratio, "year": year}
+    said |= {field: value for field, value in (given | texts).items() if value is not None}
+    with opened() as here:
+        if said:
+            here.catalog.correct(key, said)
+        track = corrected_track_out(here.catalog, here.catalog.track(key))
+    if as_json:
+        print_json(track.model_dump())
+    else:
+        tables.print_corrections(track)
+
+
+def shares_of(given: Sequence[str]) -> dict[str, float]:
+    """The shares of `--language`, by code."""
+    shares = {}
+    for raw in given:
+        code, _, share = raw.partition("=")
+        try:
+            shares[code] = float(share)
+        except ValueError as error:
+            raise click.BadParameter(f"{raw!r} is not CODE=SHARE, such as ja=0.8") from error
+    return shares
