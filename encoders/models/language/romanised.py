@@ -45,7 +45,7 @@ _WEIGHTS: Final = {
     )
     for mora in morae.split()
 }
-_CHINESE: Final = re.compile(r"zh|x[iu]|q[iu]|ang|eng|ong|ian|iao|uo|ui")
+_CHINESE: Final = re.compile(r"zh|[xq][iu]|[aeo]ng|[iu]an|ao|u[eoi]|iu")
 
 _LONG: Final = "\u0304\u0302"
 _TONES: Final = "\u0304\u0301\u030c\u0300\u0308"
