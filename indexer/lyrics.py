@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mutagen
@@ -27,6 +26,7 @@ from encoders.models.language.lines import Lyrics, LyricsLine, sung_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,10 @@ _TEXT_KEYS: Final = (
 )  # fmt: skip
 _LANGUAGE_KEYS: Final = ("language", "tlan", "wm/language", "----:com.apple.itunes:language", "txxx:language")
 _CODEPAGES: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "cp949", "gb18030", "big5", "euc_jp"]
-_LIKE_WESTERN: Final = {"cp1250": "pl cs sk hu ro hr bs sr sl sq".split(), "cp1254": "tr az ku".split()}
+_LIKE_WESTERN: Final = {
+    "cp1250": ["pl", "cs", "sk", "hu", "ro", "hr", "bs", "sr", "sl", "sq"],
+    "cp1254": ["tr", "az", "ku"],
+}
 
 _STAMP: Final = r"(?:(\d{1,2}):)?(\d{1,3}):(\d{1,2})(?:[.:,](\d{1,3}))?"
 _STAMPS: Final = re.compile(rf"\s*\[{_STAMP}\]")

@@ -168,9 +168,9 @@ def normal_code(spelling: str) -> str | None:
 
 # Where nothing is known of a song: rough shares of recorded music, flattened, since a collection may be of any country.
 _COMMON: Final = {
-    "en": 0.28,
-    **dict.fromkeys(("es", "ja", "fr", "de", "pt", "zh"), 0.05),
-    **dict.fromkeys(("it", "ko", "ru"), 0.035),
+    "en": 0.16,
+    **dict.fromkeys(("es", "ja", "fr", "de", "pt", "zh"), 0.04),
+    **dict.fromkeys(("it", "ko", "ru"), 0.028),
     **dict.fromkeys(("hi", "ar", "tr", "pl", "sv", "nl", "fi", "id", "vi", "th", "el", "uk"), 0.013),
 }
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_LETTERS: Final = 4000
-_SHARPNESS: Final = 1.1
+_SHARPNESS: Final = 1.5
 # No letters rule a language out: words are quoted, misspelt, or spelt otherwise.
 _FLOOR: Final = 1e-5
 # Chinese and Japanese share their signs, and without kana Japanese is rare in texts but common in titles.
 _HAN_SHARPNESS: Final = 0.25
+# What the identifier does not know looks to it like a relative; where the script does not tell, it stays open.
+_RELATIVES: Final = {"yi": ("he", 1.0), "sd": ("ur", 1.0), "su": ("jv", 0.5)}
 
 
 def identify(text: str) -> NDArray[np.float32]:
@@ -41,7 +43,8 @@ def identify(text: str) -> NDArray[np.float32]:
         sequences = sequences**_HAN_SHARPNESS
     written = sequences * script_likelihoods(text)
     written = with_romanised(text, written / written.sum()) + _FLOOR
-    return np.log(written / written.sum()).astype(np.float32)
+    log_probabilities: NDArray[np.float32] = np.log(written / written.sum()).astype(np.float32)
+    return log_probabilities
 
 
 def _by_sequences(text: str) -> NDArray[np.float64]:
@@ -51,6 +54,8 @@ def _by_sequences(text: str) -> NDArray[np.float64]:
         code = normal_code(spelling)
         if code:
             probabilities[INDEX[code]] += probability**_SHARPNESS
+    for code, (relative, share) in _RELATIVES.items():
+        probabilities[INDEX[code]] = share * probabilities[INDEX[relative]]
     total = probabilities.sum()
     return (probabilities / total if total else probabilities) + _FLOOR
 

@@ -54,7 +54,8 @@ _CREDIT: Final = re.compile(
 )
 _BRACKETED: Final = re.compile(r"\[[^\]]*\]|【[^】]*】|<[^>]*>|\{[^}]*\}|\*[^*]*\*|♪|♫")
 _INSTRUMENTAL: Final = re.compile(
-    r"[\W_]*(?:(?:this (?:song|track|piece) is (?:an? )?)?instrumental(?: (?:track|version|only|piece|song))?|no (?:lyrics|vocals)"
+    r"[\W_]*(?:(?:this (?:song|track|piece) is (?:an? )?)?instrumental(?: (?:track|version|only|piece|song))?"
+    r"|no (?:lyrics|vocals)"
     r"|strumentale|instrumentale?|инструментал(?:ьная композиция)?|纯音乐(?:[,，]?请欣赏)?|純音樂(?:[,，]?請欣賞)?"
     r"|此歌曲为没有填词的纯音乐.*|インスト(?:ゥルメンタル)?|연주곡)[\W_]*",
     re.IGNORECASE,
@@ -63,13 +64,14 @@ _INSTRUMENTAL: Final = re.compile(
 _SOUND: Final = re.compile(
     r"(?:l+[aáàâ]+h*|n+a+h*|d+[aou]+h*|d+[ou]+m+|t+r+a+|p+a+|b+a+h*|s+h+a+|r+a+h*|w+h?o+a*h*|wo+w+|o+h*|a+h*|e+h*|u+h*"
     r"|h+[aeiou]+h*|h*m+|y+e+a*h*|y+[aou]+h*|y+o+|ay+|a*ye+|hey+|doo+|woo+|ooh+|aah+|uuh+|mh+m+|shoo+|do+p|bop|shubi|doobie?"
-    r"|dooby|dum|d[io]ng|b[io]ng|bim|bam|bum|tra|tralala|lalala\w*|nanana\w*|ok|okay|ха+|ла+|на+|о+|а+|эй|ой|хей|ラ+|ら+|ナ+|ア+ー*|オ+ー*|ウ+ー*|ah?|啦+|啊+|噢+|哦+|라+|나+|아+|오+)",
+    r"|dooby|dum|d[io]ng|b[io]ng|bim|bam|bum|tra|tralala|lalala\w*|nanana\w*|ok|okay|ха+|ла+|на+|о+|а+|эй|ой|хей"
+    r"|ラ+|ら+|ナ+|ア+ー*|オ+ー*|ウ+ー*|ah?|啦+|啊+|噢+|哦+|라+|나+|아+|오+)",
     re.IGNORECASE,
 )
 _REPEATED: Final = re.compile(r"(\w{1,3}?)\1{2,}")
 # Sounds that are words somewhere: sounds only where they are repeated, or where nothing else is sung.
-_ALSO_WORDS: Final = frozenset(
-    "a à o ó e é la là lá na da do ha he hi ho hu ay ah ye yo pa ba sha ra па на а о да".split()
+_ALSO_WORD: Final = re.compile(
+    r"[aàoóeéаоà]|l[aàá]|n[aà]|d[ao]|h[aeiou]|a[yh]|y[eo]|pa|ba|sha|ra|[пнд]а", re.IGNORECASE
 )
 _BREAKS: Final = re.compile(r"[\s\-–—~.,;:!?…\"“”„«»()（）/、。，！？]+")
 
@@ -88,7 +90,7 @@ def sung_words(line: str) -> str:
     return " ".join(
         word
         for index, (word, sound) in enumerate(zip(words, sounds, strict=True), start=1)
-        if not sound or (folded[index] in _ALSO_WORDS and folded[index] not in (folded[index - 1], folded[index + 1]))
+        if not sound or (_ALSO_WORD.fullmatch(word) and folded[index] not in (folded[index - 1], folded[index + 1]))
     )
 
 

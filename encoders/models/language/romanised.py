@@ -26,10 +26,10 @@ _ROMAJI: Final = re.compile(rf"(?:{_MORA})+")
 _SYLLABLE: Final = re.compile(_MORA)
 _INITIAL: Final = r"(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?"
 _FINAL: Final = (
-    r"(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|a|e|i|o|u|v|ü)"
+    r"(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|a|e|i|o|u|v)"
 )
 _PINYIN: Final = re.compile(rf"(?:{_INITIAL}{_FINAL}){{1,3}}")
-_PARTICLES: Final = frozenset("no wa wo ga ni wo mo to ka na de kara made desu kimi boku watashi ai".split())
+_PARTICLE: Final = re.compile(r"no|w[ao]|ga|n[ia]|mo|to|ka(?:ra)?|de(?:su)?|made|kimi|boku|watashi|ai")
 # Log-odds of each syllable in words of Japanese against words of two dozen other languages that are spelt likewise.
 _WEIGHTS: Final = {
     mora: weight
@@ -45,7 +45,7 @@ _WEIGHTS: Final = {
     )
     for mora in morae.split()
 }
-_CHINESE: Final = re.compile(r"zh|x[iu]|q[iu]|ang|eng|ong|ian|iao|uo|ui")
+_CHINESE: Final = re.compile(r"zh|[xq][iu]|[aeo]ng|[iu]an|ao|u[eoi]|iu")
 
 _LONG: Final = "\u0304\u0302"
 _TONES: Final = "\u0304\u0301\u030c\u0300\u0308"
@@ -59,7 +59,8 @@ def with_romanised(text: str, written: NDArray[np.float64]) -> NDArray[np.float6
     moved = written * (1 - japanese) * (1 - chinese)
     moved[INDEX["ja"]] += japanese * (1 - chinese)
     moved[INDEX["zh"]] += chinese
-    return moved / moved.sum()
+    result: NDArray[np.float64] = moved / moved.sum()
+    return result
 
 
 def romaji(text: str) -> float:
@@ -70,7 +71,7 @@ def romaji(text: str) -> float:
     spelt = sum(len(word) for word in words if _ROMAJI.fullmatch(word)) / sum(map(len, words))
     if spelt < 0.8:
         return 0.0
-    particles = sum(word in _PARTICLES for word in words[1:])
+    particles = sum(bool(_PARTICLE.fullmatch(word)) for word in words[1:])
     weights = sum(_WEIGHTS.get(mora, 0.0) for word in words for mora in _SYLLABLE.findall(word))
     return _probability(-1.5 + 10 * (spelt - 1) + 0.5 * min(particles, 4) + 0.6 * weights)
 
@@ -81,7 +82,7 @@ def pinyin(text: str) -> float:
     if len(words) < 2 or not all(_PINYIN.fullmatch(word) for word in words):
         return 0.0
     signs = sum(len(_CHINESE.findall(word)) for word in words)
-    return _probability(-3.0 + min(signs, 5))
+    return _probability(-3.5 + min(signs, 5))
 
 
 def _probability(log_odds: float) -> float:
@@ -91,6 +92,6 @@ def _probability(log_odds: float) -> float:
 def _words(text: str, marks: str) -> list[str]:
     """Lower-case words of Latin letters without these marks; none where other marks or letters stand among them."""
     plain = "".join(x for x in unicodedata.normalize("NFD", text.lower()) if x not in marks)
-    if any(x.isalpha() and not x.isascii() or unicodedata.category(x) == "Mn" for x in plain):
+    if any((x.isalpha() and not x.isascii()) or unicodedata.category(x) == "Mn" for x in plain):
         return []
     return re.findall(r"[a-z']*[a-z][a-z']*", plain)

@@ -61,9 +61,10 @@ _ALPHABETS: Final = {
     "bo": {"bo": ""},
 }  # fmt: skip
 _NOT_LATIN: Final = (
-    "ar as am ba be bg bn bo el fa gu he hi hy ja ka kk km kn ko ky lo mk ml mn mr my ne or pa ps ru sa sd si ta te tg th"
-    " tt ug uk ur yi zh"
-).split()
+    "ar", "as", "am", "ba", "be", "bg", "bn", "bo", "el", "fa", "gu", "he", "hi", "hy", "ja", "ka", "kk", "km", "kn",
+    "ko", "ky", "lo", "mk", "ml", "mn", "mr", "my", "ne", "or", "pa", "ps", "ru", "sa", "sd", "si", "ta", "te", "tg",
+    "th", "tt", "ug", "uk", "ur", "yi", "zh",
+)  # fmt: skip
 # A letter that a language does not have, at least in its own words.
 _FOREIGN_LETTER: Final = 0.05
 # Written so once, or by a few.
@@ -75,7 +76,7 @@ _LETTERS_A_SIGN: Final = 3
 
 
 def count_scripts(text: str) -> Counter[str]:
-    """Letters by script, or by language where it has a script of its own; a han, kana or hangul sign counts as three."""
+    """Letters by script, or by language where it has its own script; a sign of han, kana or hangul counts as three."""
     counts: Counter[str] = Counter()
     for letter in text:
         if letter.isalpha() or letter == "々" or unicodedata.category(letter) in {"Mn", "Mc"}:
@@ -106,10 +107,9 @@ def script_likelihoods(text: str) -> NDArray[np.float32]:
     if script == "kana":
         likelihoods[INDEX["ja"]] = 1
     elif script in _ALPHABETS:
-        letters = set(text.lower())
+        letters = {letter for letter in text.lower() if letter.isalpha() and _script_of(letter) == script}
         for code, alphabet in _ALPHABETS[script].items():
-            foreign = [x for x in letters if alphabet and _script_of(x) == script and x.isalpha() and x not in alphabet]
-            likelihoods[INDEX[code]] = _FOREIGN_LETTER ** min(len(foreign), 3)
+            likelihoods[INDEX[code]] = _FOREIGN_LETTER ** min(len(letters - set(alphabet or letters)), 3)
         likelihoods[[INDEX[code] for code in _SELDOM.get(script, ())]] *= _SELDOM_SO
         _tell_apart(script, text, likelihoods)
     else:
@@ -131,7 +131,7 @@ def _tell_apart(script: str, text: str, likelihoods: NDArray[np.float32]) -> Non
             likelihoods[INDEX["zh"]] = _FOREIGN_LETTER
     elif script == "hebrew":
         yiddish = bool(re.search(r"[װױײ]|אָ|אַ|\b(?:איז|און|דער|נישט|מיט)\b", text))
-        likelihoods[INDEX["he" if yiddish else "yi"]] = _FOREIGN_LETTER
+        likelihoods[INDEX["he" if yiddish else "yi"]] = _FOREIGN_LETTER**2
     elif script == "bengali":
         likelihoods[INDEX["bn" if re.search(r"[ৰৱ]", text) else "as"]] = _FOREIGN_LETTER
 

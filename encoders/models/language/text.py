@@ -74,27 +74,30 @@ class _Kind:
 _TITLE: Final = _Kind(own=0.6, cap=4.0)
 _ALBUM: Final = _Kind(own=0.4, cap=2.5)
 _ARTIST: Final = _Kind(own=0.25, cap=2.0)
-_LYRICS: Final = _Kind(own=0.95, cap=6.5)
+_LYRICS: Final = _Kind(own=0.95, cap=7.5)
 _STATED: Final = _Kind(own=0.9, cap=5.0)
 _STATED_IN_LYRICS: Final = _Kind(own=0.5, cap=2.0)
 # Title, album and artist are of one hand and err together.
 _NAMES_CAP: Final = 4.5
+# A voice that is sure enough stands against all that is written.
+_CAP: Final = 8.5
 # The language of a text that is not the one that is sung.
 _ENGLISH: Final = 0.6
 _TELLS_SOMETHING: Final = 0.2
 
-_VERSION: Final = re.compile(
-    rf"\b({'|'.join(sorted(name.lower() for name in LANGUAGES.values()))}|mandarin|cantonese)\s+(?:version|ver\b|lyrics|vocals?)"
-)
+_NAMES: Final = "|".join(sorted(name.lower() for name in (*LANGUAGES.values(), "Mandarin", "Cantonese")))
+_VERSION: Final = re.compile(rf"\b({_NAMES})\s+(?:version|ver\b|lyrics|vocals?)")
 # Words that are in the names of songs of every language.
 _ADDED: Final = re.compile(
-    r"\b(?:feat|ft|featuring|prod|vs)\b.*|\b(?:remix(?:ed)?|remaster(?:ed)?|live|radio edit|edit|extended|version|ver|mix"
-    r"|demo|acoustic|bonus|track|disc|cd|vol|volume|pt|part|op|no|nr|original|soundtrack|ost|intro|outro|theme|unplugged"
-    r"|instrumental|karaoke|single|album|ep|lp|deluxe|edition|various artists|unknown artist|unknown)\b\.?\s*\d*|\d+",
+    r"\b(?:feat|ft|featuring|prod|vs)\b.*|\b(?:remix(?:ed)?|remaster(?:ed)?|live|radio edit|edit|extended|version|ver"
+    r"|mix|demo|acoustic|bonus|track|disc|cd|vol|volume|pt|part|op|no|nr|original|soundtrack|ost|intro|outro|theme"
+    r"|unplugged|instrumental|karaoke|single|album|ep|lp|deluxe|edition"
+    r"|various artists|unknown artist|unknown)\b\.?\s*\d*|\d+",
     re.IGNORECASE,
 )
 _INSTRUMENTAL_TITLE: Final = re.compile(
-    r"[(\[\-–]\s*(?:instrumental|karaoke|off[ -]vocal|no vocals?|インスト\w*|伴奏|纯音乐)(?:\s+(?:version|ver\.?|mix))?\s*[)\]]?\s*$",
+    r"[(\[\-–]\s*(?:instrumental|karaoke|off[ -]vocal|no vocals?|インスト\w*|伴奏|纯音乐)"
+    r"(?:\s+(?:version|ver\.?|mix))?\s*[)\]]?\s*$",
     re.IGNORECASE,
 )
 
@@ -106,10 +109,11 @@ def read_text(text: TrackText) -> TextLanguage:
     names = dict(_names(text))
     told = dict(_stated(text))
     if shares:
-        told["lyrics"] = _likelihoods(shares.probabilities, _LYRICS)
+        told["lyrics"] = _likelihoods(shares.written, _LYRICS)
     log_likelihoods = np.zeros(len(CODES))
     for likelihoods in (_capped(sum(names.values(), np.zeros(len(CODES))), _NAMES_CAP), *told.values()):
         log_likelihoods = log_likelihoods + likelihoods
+    log_likelihoods = _capped(log_likelihoods, _CAP)
     normalised = _normalised(log_likelihoods)
     return TextLanguage(
         log_likelihoods=normalised,
@@ -163,11 +167,13 @@ def _likelihoods(written: NDArray[np.floating], kind: _Kind) -> NDArray[np.float
 
 
 def _capped(log_likelihoods: NDArray[np.float64], cap: float) -> NDArray[np.float64]:
-    return np.maximum(log_likelihoods - log_likelihoods.max(), -cap)
+    capped: NDArray[np.float64] = np.maximum(log_likelihoods - log_likelihoods.max(), -cap)
+    return capped
 
 
 def _normalised(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (log_likelihoods - np.logaddexp.reduce(log_likelihoods)).astype(np.float32)
+    normalised: NDArray[np.float32] = (log_likelihoods - np.logaddexp.reduce(log_likelihoods)).astype(np.float32)
+    return normalised
 
 
 def _says_instrumental(text: TrackText) -> bool:
