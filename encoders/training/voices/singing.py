@@ -216,7 +216,7 @@ def _excess(envelope: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArray
 
 
 def _colour(singer: Singer) -> NDArray[np.float64]:
-    """Gain in dB of every bin, float64 [513]."""
+    """Gain in dB of every bin, float64 [257]."""
     hz = np.arange(FFT_LENGTH // 2 + 1) * SAMPLE_RATE / FFT_LENGTH
     formant = singer.formant_db * np.exp(-0.5 * ((hz - singer.formant_hz) / 350) ** 2)
     gain: NDArray[np.float64] = formant + singer.tilt_db * np.log2(np.maximum(hz, 1000) / 1000)

@@ -84,7 +84,8 @@ def sing_corpus(corpus: SungCorpus, *, seconds: float) -> Iterator[Clip | Corpus
             try:
                 clip = _sing_one(corpus, phrases[number % len(phrases)], number)
             except CorpusError as error:
-                yield error
+                name = phrases[number % len(phrases)][0][0].path
+                yield error if name in str(error) else CorpusError(f"{name}: {error}")
             else:
                 append_clip(corpus.sung, clip)
                 done[speaker] = done.get(speaker, 0.0) + clip.seconds

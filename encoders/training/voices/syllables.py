@@ -91,7 +91,7 @@ def _band_db(voice: Voice, low_hz: int, high_hz: int) -> NDArray[np.float64]:
 
 def _change_db(voice: Voice) -> NDArray[np.float64]:
     """How fast the spectrum's shape changes, in dB per 40 ms."""
-    edges = np.unique(np.geomspace(8, FFT_LENGTH // 2, _BANDS + 1).astype(int))
+    edges = np.unique(np.geomspace(4, FFT_LENGTH // 2, _BANDS + 1).astype(int))
     bands = np.add.reduceat(voice.log_envelope, edges[:-1], axis=1) / np.diff(edges)
     bands = 10 / np.log(10) * gaussian_filter1d(bands, _SMOOTHING, axis=0)
     bands -= bands.mean(axis=1, keepdims=True)
