@@ -42,8 +42,8 @@ RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
 LISTENERS: dict[str, str] = {
+    "language": "encoders.models.language.whisper:SPEC",
     "vocals": "encoders.models.vocals:SPEC",
-    "whisper-base": "encoders.models.language.whisper:SPEC",
 }
 """Networks that make no space: name → ``module:attribute`` of its :class:`NetworkSpec`."""
 

@@ -1,8 +1,8 @@
 """What an encoder is, and a network in general.
 
-An encoder's network takes waveform windows float32 [batch, window_length] and returns ``(embedding [batch, dim], tag_logits
-[batch, n_tags])``; n_tags may be 0. An encoder's version names the bytes of its weights and how the sound was prepared
-for it, so two embeddings with one version are comparable.
+An encoder's network takes waveform windows float32 [batch, window_length] and returns ``(embedding [batch, dim],
+tag_logits [batch, n_tags])``; n_tags may be 0. Its version names the bytes of its weights and how the sound was
+prepared for it, so two embeddings with one version are comparable.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """In which languages a track is sung or spoken, as shares of the time in which there is a voice.
 
 Vocal time is cut into windows; some of them are listened to (:mod:`encoders.models.language.whisper`), spread over the
-track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are the
-languages; how common a state is comes from what is written of the track (:mod:`encoders.models.language.text`). So either
-may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are.
+track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are
+the languages; how common a state is comes from what is written of the track (:mod:`encoders.models.language.text`). So
+either may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are.
 
 What the model is not sure of is no language's: it counts as ``unknown``. The constants were chosen on validation voices
 over validation music (benchmarks/RESULTS.md).
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from encoders.analysis.vocals import Vocals
     from encoders.models.language.text import TextLanguage
@@ -64,7 +65,8 @@ class WhisperEar:
     def listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         """As :class:`Ear`."""
         with torch.inference_mode():
-            return self._network(torch.from_numpy(window)[None])[0].double().numpy()
+            said: Tensor = self._network(torch.from_numpy(window)[None])[0]
+        return said.double().numpy()
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """What an :class:`Ear` says, as likelihoods float64 [languages] for the model; flat as far as nobody speaks."""
     of_languages = np.exp((log_probabilities[:-1] - log_probabilities[:-1].max()) / _TEMPERATURE)
     nobody = float(np.exp(log_probabilities[-1]))
-    return (1 - nobody) * of_languages / of_languages.sum() + nobody / len(CODES)
+    heard: NDArray[np.float64] = (1 - nobody) * of_languages / of_languages.sum() + nobody / len(CODES)
+    return heard
 
 
 def _agree(probabilities: NDArray[np.float64]) -> bool:
@@ -178,8 +181,7 @@ def _windows(vocals: Vocals) -> list[_Window]:
             end_s = min(span.end_s, start_s + WINDOW_S)
             windows.append(_Window(start_s, end_s, end_s - start_s))
             start_s = end_s
-    enough = [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
-    return enough
+    return [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
 
 
 def _spread(windows: Sequence[_Window]) -> list[int]:
@@ -193,9 +195,7 @@ def _spread(windows: Sequence[_Window]) -> list[int]:
     return order
 
 
-def _joined(
-    windows: Sequence[_Window], heard: NDArray[np.float64], said: TextLanguage | None
-) -> NDArray[np.float64]:
+def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], said: TextLanguage | None) -> NDArray[np.float64]:
     """Probabilities [windows, languages] by all that was heard and, where it is given, said."""
     prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
     if said is not None:

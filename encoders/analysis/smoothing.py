@@ -6,6 +6,7 @@ selected applications in speech recognition", Proc. IEEE 1989, sections III.A (f
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,8 @@ def posteriors(
             state = kept[moment - 1] * state + (1 - kept[moment - 1]) * (prior @ state)
             state = state / state.sum()
     both = forward * backward
-    return both / both.sum(axis=1, keepdims=True)
+    both /= both.sum(axis=1, keepdims=True)
+    return both
 
 
 def most_likely(log_likelihoods: NDArray[np.float64], log_transitions: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -78,4 +80,4 @@ def most_likely(log_likelihoods: NDArray[np.float64], log_transitions: NDArray[n
 def runs(states: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     """Stretches of one state, as (start, end, state)."""
     borders = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
-    return [(start, end, int(states[start])) for start, end in zip(borders[:-1], borders[1:], strict=True) if end > start]
+    return [(start, end, int(states[start])) for start, end in pairwise(borders) if end > start]

@@ -8,11 +8,14 @@ bytes, all little-endian; at last, aliases: further names of variables. Format: 
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from encoders.errors import WeightsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BINARY_VERSION = 6
 _DTYPES = ("<f4", "<i1", "<i2", "<i4", "<f2")

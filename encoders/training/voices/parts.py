@@ -69,7 +69,7 @@ def part_of_music(package: str) -> Part:
 
 @dataclass(frozen=True)
 class Voices:
-    """Clips of one part, by (language, source, speaker), what is spoken and what is sung, and the folder they lie in."""
+    """Clips of one part by (language, source, speaker), spoken and sung, and the folder that they lie in."""
 
     folder: Path
     spoken: dict[tuple[str, str, str], list[Clip]]

@@ -1,13 +1,14 @@
-"""The head of :mod:`encoders.models.vocals`: scenes of voices over music, heard once by the detector, learnt from.
+"""How :mod:`encoders.models.vocals` learns: from scenes of voices over music.
 
 In a scene of 20 s nobody is heard, or somebody sings or speaks for a tenth to nine tenths of it, at -12 to +12 dB, over
-music in which nobody sings or over nothing; then it is mastered and encoded as music is. The truth is by steps of 0.1 s.
+music in which nobody sings or over nothing; then it is mastered and encoded as music is. The truth is by steps of 0.1
+s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from encoders.media.loudness import normalised
-from encoders.models.vocals import KINDS, STEP_S, Head
+from encoders.models.vocals import KINDS, STEP_S
 from encoders.training.loop import Schedule, Training
 from encoders.training.rendering import chance
 from encoders.training.voices.mastering import master
@@ -111,9 +112,12 @@ class VocalTraining(Training):
 
     def __init__(self, network: VocalNet, heard: Heard, settings: Schedule, directory: Path) -> None:
         super().__init__(network, settings, directory, device=torch.device("cpu"))
-        slow = list(network.detector.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": list(network.head.parameters())},
+            {"params": list(network.detector.parameters()), "share": DETECTOR_RATE},
+        ]
         self._optimizer = torch.optim.AdamW(
-            [{"params": list(network.head.parameters())}, {"params": slow, "share": DETECTOR_RATE}],
+            groups,
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )

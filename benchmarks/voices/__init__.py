@@ -1,0 +1,1 @@
+"""How well voices and their languages are heard."""
