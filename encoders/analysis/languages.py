@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from encoders.analysis.smoothing import posteriors
-from encoders.media.loudness import normalised
+from encoders.media.loudness import gain_of
 from encoders.models.language.codes import CODES, INDEX, PRIOR, UNKNOWN
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _SURE = 0.7
 _LEAST_SHARE = 0.04
 _SAID_SHARE = 0.01
 _TIMED_WEIGHT = 0.8
+_PARTS = 10_000
+"""Ratios are whole parts of this, so that they add up to 1."""
 
 
 class Ear(Protocol):
@@ -123,33 +125,38 @@ class LanguageIdentifier:
         windows = _windows(vocals)
         if not windows:
             return Languages({}, vocals.confidence, (), {})
-        waveform = normalised(waveform, SAMPLE_RATE)
-        heard = self._listen(waveform, windows, said)
-        together = _joined(windows, heard, said)
+        timed, prior = _timed(windows, said), _prior(said)
+        heard = self._listen(waveform, windows, timed, prior)
+        together = _joined(windows, heard * timed, prior)
         evidence = {}
         if self._ear is not None:
-            evidence["audio"] = _ratios(windows, _joined(windows, heard, None))
+            evidence["audio"] = _ratios(windows, _joined(windows, heard, _prior(None)))
         if said.sources:
             likely = np.exp(said.log_probabilities)
             evidence["text"] = {CODES[i]: round(float(likely[i]), 4) for i in np.flatnonzero(likely >= _SAID_SHARE)}
         vocal_s = np.array([window.vocal_s for window in windows])
-        confidence = float(together.max(axis=1) @ vocal_s / vocal_s.sum())
+        confidence = min(1.0, float(together.max(axis=1) @ vocal_s / vocal_s.sum()))  # rounding may go beyond
         return Languages(_ratios(windows, together), confidence, _spans(windows, together), evidence)
 
     def _listen(
-        self, waveform: NDArray[np.float32], windows: Sequence[_Window], said: TextLanguage
+        self,
+        waveform: NDArray[np.float32],
+        windows: Sequence[_Window],
+        timed: NDArray[np.float64],
+        prior: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Likelihoods [windows, languages]; flat of windows that were not listened to."""
         heard = np.ones((len(windows), len(CODES)))
         if self._ear is None:
             return heard
+        gain = gain_of(waveform, SAMPLE_RATE)
         looked: list[int] = []
-        for number in _spread(windows)[:MOST_LOOKS]:
+        for number in _spread(windows, MOST_LOOKS):
             window = windows[number]
             samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))
-            heard[number] = likelihoods(self._ear.listen(waveform[samples]))
+            heard[number] = likelihoods(self._ear.listen(waveform[samples] * gain))
             looked.append(number)
-            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard, said)[looked]):
+            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard * timed, prior)[looked]):
                 break
         return heard
 
@@ -184,25 +191,30 @@ def _windows(vocals: Vocals) -> list[_Window]:
     return [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
 
 
-def _spread(windows: Sequence[_Window]) -> list[int]:
-    """Windows in the order in which to listen to them: each as far from those before it as can be, the fuller first."""
+def _spread(windows: Sequence[_Window], most: int) -> list[int]:
+    """At most so many windows, in the order in which to listen to them: far from those before it, the fuller first."""
     full = np.array([window.vocal_s for window in windows])
     places = np.arange(len(windows), dtype=float)
     order = [int(np.argmax(full - 1e-3 * np.abs(places - len(windows) / 3)))]
-    while len(order) < len(windows):
+    while len(order) < min(most, len(windows)):
         distance = np.abs(places[:, None] - places[order]).min(axis=1)
         order.append(int(np.argmax(distance * np.sqrt(full))))
     return order
 
 
-def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], said: TextLanguage | None) -> NDArray[np.float64]:
-    """Probabilities [windows, languages] by all that was heard and, where it is given, said."""
+def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
+    """Probabilities [languages] before anything is heard: by what was said, where that is given."""
     prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
     if said is not None:
         prior = prior * np.exp(said.log_likelihoods.astype(np.float64))
-        heard = heard * _timed(windows, said)
+    normalised: NDArray[np.float64] = prior / prior.sum()
+    return normalised
+
+
+def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities [windows, languages] by likelihoods of the same shape."""
     middles_s = np.array([(window.start_s + window.end_s) / 2 for window in windows])
-    return posteriors(heard, np.diff(middles_s), _MEAN_STAY_S, prior / prior.sum())
+    return posteriors(heard, np.diff(middles_s), _MEAN_STAY_S, prior)
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
@@ -229,8 +241,17 @@ def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> d
     """Shares of vocal time, largest first; what is claimed of less than a few per cent of it is unknown too."""
     vocal_s = np.array([window.vocal_s for window in windows])
     shares = vocal_s @ _claims(probabilities) / vocal_s.sum()
-    ratios = {CODES[i]: round(float(shares[i]), 4) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE}
-    return {**ratios, UNKNOWN: round(max(0.0, 1 - sum(ratios.values())), 4)}
+    named = [int(i) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE]
+    parts = _whole_parts(np.append(shares[named], max(0.0, 1 - shares[named].sum())))
+    return dict(zip([*(CODES[i] for i in named), UNKNOWN], (parts / _PARTS).tolist(), strict=True))
+
+
+def _whole_parts(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Shares as parts that add up to :data:`_PARTS`: what rounding down leaves goes to where most was cut."""
+    exact = shares / shares.sum() * _PARTS
+    parts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    parts[np.argsort(parts - exact, kind="stable")[: _PARTS - parts.sum()]] += 1
+    return parts
 
 
 def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tuple[LanguageSpan, ...]:
