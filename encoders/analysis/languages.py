@@ -3,7 +3,8 @@
 Vocal time is cut into windows; some of them are listened to (:mod:`encoders.models.language.whisper`), spread over the
 track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are
 the languages; how common a state is comes from what is written of the track (:mod:`encoders.models.language.text`). So
-either may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are.
+either may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are,
+or where those are far, as the rest of the track is.
 
 What the model is not sure of is no language's: it counts as ``unknown``. The constants were chosen on validation voices
 over validation music (benchmarks/RESULTS.md).
@@ -38,6 +39,8 @@ LEAST_VOCAL_S = 1.0
 FEWEST_LOOKS, MOST_LOOKS = 3, 8
 _AGREED = 0.95
 _MEAN_STAY_S = 40.0
+_DOUBT = 0.5
+"""For how many windows the prior counts beside those that were listened to, where the others are told by these."""
 _TEMPERATURE = 1.5
 _PRIOR_POWER = 0.5
 _SURE = 0.7
@@ -122,7 +125,7 @@ class LanguageIdentifier:
 
     def identify(self, waveform: NDArray[np.float32], vocals: Vocals, said: TextLanguage) -> Languages:
         """Find the languages of a track, float32 [samples] at 16 kHz, where it has voices."""
-        windows = _windows(vocals)
+        windows = _windows(vocals, len(waveform) / SAMPLE_RATE)
         if not windows:
             return Languages({}, vocals.confidence, (), {})
         timed, prior = _timed(windows, said), _prior(said)
@@ -174,18 +177,18 @@ def _agree(probabilities: NDArray[np.float64]) -> bool:
     return bool((probabilities.max(axis=1) >= _AGREED).all() and len(set(probabilities.argmax(axis=1).tolist())) == 1)
 
 
-def _windows(vocals: Vocals) -> list[_Window]:
-    """Vocal time in windows, each from where a voice begins or goes on."""
+def _windows(vocals: Vocals, duration_s: float) -> list[_Window]:
+    """Vocal time in windows, each from where a voice begins or goes on; none is beyond the track's end."""
     windows: list[_Window] = []
     for span in vocals.spans:
-        start_s = span.start_s
-        if windows and start_s < windows[-1].start_s + WINDOW_S:
+        start_s, last_s = span.start_s, min(span.end_s, duration_s)
+        if start_s < last_s and windows and start_s < windows[-1].start_s + WINDOW_S:
             last = windows.pop()
-            end_s = min(span.end_s, last.start_s + WINDOW_S)
+            end_s = min(last_s, last.start_s + WINDOW_S)
             windows.append(_Window(last.start_s, end_s, last.vocal_s + max(0.0, end_s - start_s)))
             start_s = end_s
-        while start_s < span.end_s:
-            end_s = min(span.end_s, start_s + WINDOW_S)
+        while start_s < last_s:
+            end_s = min(last_s, start_s + WINDOW_S)
             windows.append(_Window(start_s, end_s, end_s - start_s))
             start_s = end_s
     return [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
@@ -212,9 +215,17 @@ def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
 
 
 def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities [windows, languages] by likelihoods of the same shape."""
-    middles_s = np.array([(window.start_s + window.end_s) / 2 for window in windows])
-    return posteriors(heard, np.diff(middles_s), _MEAN_STAY_S, prior)
+    """Probabilities [windows, languages] by likelihoods of the same shape.
+
+    A window of which nothing is known is as its neighbours are, and far from those, as the rest of the track is.
+    """
+    gaps_s = np.diff([(window.start_s + window.end_s) / 2 for window in windows])
+    joined = posteriors(heard, gaps_s, _MEAN_STAY_S, prior)
+    told = np.ptp(heard, axis=1) > 0
+    if told.any():
+        of_track = (joined[told].sum(axis=0) + _DOUBT * prior) / (told.sum() + _DOUBT)
+        joined[~told] = posteriors(heard, gaps_s, _MEAN_STAY_S, of_track)[~told]
+    return joined
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
