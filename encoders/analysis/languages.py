@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import posteriors
 from encoders.media.loudness import normalised
 from encoders.models.language.codes import CODES, INDEX, PRIOR, UNKNOWN
@@ -58,15 +59,21 @@ class Ear(Protocol):
 class WhisperEar:
     """:class:`~encoders.models.language.whisper.Whisper` at work; safe to share between threads."""
 
-    def __init__(self, network: Whisper, *, version: str) -> None:
+    def __init__(self, network: Whisper, *, version: str, device: torch.device) -> None:
         self.version = version
-        self._network = network.eval()
+        self._network = network.eval().to(device)
+        self._device = device
+        if device.type == "cpu":
+            keep_freed_memory()
 
     def listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         """As :class:`Ear`."""
+        return one_core_each().submit(self._listen, window).result()
+
+    def _listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         with torch.inference_mode():
-            said: Tensor = self._network(torch.from_numpy(window)[None])[0]
-        return said.double().numpy()
+            said: Tensor = self._network(torch.from_numpy(window)[None].to(self._device))[0]
+        return said.double().cpu().numpy()
 
 
 @dataclass(frozen=True)
