@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import torch
@@ -42,6 +44,16 @@ def product_type(device: torch.device) -> torch.dtype:
     """The type in which matrix products are fastest: bfloat16 as for :func:`half_precision`, else float32."""
     supported = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     return torch.bfloat16 if supported else torch.float32
+
+
+@cache
+def one_core_each() -> ThreadPoolExecutor:
+    """Threads for networks that hear a track at a time: one a core, in which torch has no others.
+
+    A CPU is used best so: torch's own threads wait for each other, and collapse as soon as something else (the decoder)
+    wants a core too.
+    """
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "listen", initializer=torch.set_num_threads, initargs=(1,))
 
 
 @cache

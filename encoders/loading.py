@@ -57,7 +57,7 @@ def load_vocal_detector(weights_dir: Path) -> VocalDetector:
     MissingWeightsError, CheckpointMismatchError
     """
     network, version = load_network(network_spec("vocals"), weights_dir)
-    return VocalDetector(cast("VocalNet", network), version=version)
+    return VocalDetector(cast("VocalNet", network), version=version, device=torch_device("auto"))
 
 
 def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
@@ -71,7 +71,7 @@ def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
     if not has_weights(spec, weights_dir):
         return LanguageIdentifier(None)
     network, version = load_network(spec, weights_dir)
-    return LanguageIdentifier(WhisperEar(cast("Whisper", network), version=version))
+    return LanguageIdentifier(WhisperEar(cast("Whisper", network), version=version, device=torch_device("auto")))
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

@@ -20,7 +20,7 @@ from benchmarks.voices.cached import CachedEar
 from benchmarks.voices.tracks import TRACK_S, Judged, Words, of_two, single
 from encoders.analysis.languages import LanguageIdentifier, Languages, WhisperEar
 from encoders.analysis.vocals import VocalDetector, Vocals
-from encoders.loading import load_network, load_vocal_detector
+from encoders.loading import load_network, load_vocal_detector, torch_device
 from encoders.models.language.codes import UNKNOWN, normal_code
 from encoders.models.language.text import TrackText, read_text
 from encoders.registry import network_spec
@@ -208,7 +208,7 @@ def main() -> None:
     beds = read_beds(arguments.music, arguments.part)
     detector = load_vocal_detector(arguments.weights)
     network, version = load_network(network_spec("language"), arguments.weights)
-    identifier = LanguageIdentifier(CachedEar(WhisperEar(network, version=version)))  # type: ignore[arg-type]
+    identifier = LanguageIdentifier(CachedEar(WhisperEar(network, version=version, device=torch_device("auto"))))  # type: ignore[arg-type]
     identifiers = {"ear": identifier, "words": LanguageIdentifier(None)}
     run(detector, identifiers, voices, beds, arguments)
 
@@ -243,7 +243,7 @@ def run(
         print("\n| without clear words | tracks | vocal ratio | claimed | rightly |\n|---|---|---|---|---|")
         judge_wordless(identifier, detector, heard[:: max(1, len(heard) // 20)], beds)
     print("\n| two languages | error of a share | to others | unknown |\n|---|---|---|---|")
-    two = [(t, detector.detect(t.waveform)) for t in of_two(voices, beds, ("recorded", "sung"), 60)]
+    two = [(t, detector.detect(t.waveform)) for t in of_two(voices, beds, ("recorded",), 60)]
     judge_two(identifier, two)
 
 

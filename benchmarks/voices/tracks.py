@@ -1,6 +1,6 @@
 """Tracks with a known truth: unseen voices over unseen music, by the parts of `encoders.training.voices.parts`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +12,15 @@ from encoders.models.language.text import TrackText
 from encoders.training.rendering import chance
 from encoders.training.voices.clips import Clip
 from encoders.training.voices.mastering import master
-from encoders.training.voices.mixes import Mix, Vocal, mix, place, place_by_shares
+from encoders.training.voices.mixes import Mix, Vocal, mix, place
 from encoders.training.voices.parts import Beds, Voices
 from encoders.training.voices.world import SAMPLE_RATE
 
 TRACK_S = 40.0
 VOCAL_S = 24.0
 LEAST_SPEAKER_S = 15.0  # of a speaker's clips; less is too little to judge a language by
+WITHOUT_LANGUAGE = ("klettres-data", "gcin-voice")
+"""Sources of letters and syllables, which are in no language to speak of."""
 
 Speaker = tuple[str, str, str]
 
@@ -39,7 +41,9 @@ def speakers_of(voices: Voices, kind: str) -> dict[Speaker, list[Clip]]:
     return {
         speaker: clips
         for speaker, clips in groups.items()
-        if sum(clip.seconds for clip in clips) >= LEAST_SPEAKER_S and (kind == "sung" or clips[0].kind == kind)
+        if sum(clip.seconds for clip in clips) >= LEAST_SPEAKER_S
+        and (kind == "sung" or clips[0].kind == kind)
+        and clips[0].source not in WITHOUT_LANGUAGE
     }
 
 
@@ -69,22 +73,28 @@ def single(
 
 
 def of_two(voices: Voices, beds: Beds, kinds: Sequence[str], count: int) -> Iterator[Judged]:
-    """Tracks of 60 s in two languages, a sixth to five sixths of the voice in the first, at 0 to 6 dB."""
+    """Tracks of 60 s in two languages at 0 to 6 dB: one after the other, or in turn, a sixth to five sixths in one."""
     by_language: dict[str, list[list[Clip]]] = {}
     for kind in kinds:
         for (language, _, _), clips in speakers_of(voices, kind).items():
             by_language.setdefault(language, []).append(clips)
     for number in range(count):
         rng = chance(f"two {number}", 1)
-        first, second = rng.choice(sorted(by_language), size=2, replace=False)
+        languages = rng.choice(sorted(by_language), size=2, replace=False)
         share = rng.uniform(1 / 6, 5 / 6)
-        pools: Mapping[str, Sequence[Vocal]] = {}
-        for language in (first, second):
+        turns = int(rng.integers(1, 3))
+        stretches: list[list[Vocal]] = []
+        for language, part in zip(languages, (share, 1 - share), strict=True):
             clips = by_language[language][int(rng.integers(len(by_language[language])))]
-            pools = {**pools, language: [voices.vocal(clip) for clip in clips[:8]]}
-        placed = place_by_shares(pools, {first: 36 * share, second: 36 * (1 - share)}, 60.0, rng)
-        made = mix(beds.cut(60.0, rng), placed, 60.0, snr_db=rng.uniform(0, 6))
-        yield Judged(master(made.waveform, rng), made, (first, "", second), "two")
+            stretches += [vocals_of(voices, clips, 36 * part / turns, rng) for _ in range(turns)]
+        order = [stretches[turn + turns * which] for turn in range(turns) for which in (0, 1)]
+        made = mix(
+            beds.cut(60.0, rng),
+            place([vocal for stretch in order for vocal in stretch], 60.0, rng),
+            60.0,
+            snr_db=rng.uniform(0, 6),
+        )
+        yield Judged(master(made.waveform, rng), made, (languages[0], "", languages[1]), "two")
 
 
 class Words:

@@ -2,12 +2,14 @@
 
 Vocal time is cut into windows; some of them are listened to (:mod:`encoders.models.language.whisper`), spread over the
 track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are
-the languages; how common a state is comes from what is written of the track (:mod:`encoders.models.language.text`). So
-either may be missing, a word weighs less than a voice, and a window that nobody listened to is as its neighbours are,
-or where those are far, as the rest of the track is.
+the languages, and one in which no words are understood; how common a state is comes from what is written of the track
+(:mod:`encoders.models.language.text`). So either may be missing, a word weighs less than a voice, and a window that
+nobody listened to is as its neighbours are.
 
-What the model is not sure of is no language's: it counts as ``unknown``. The constants were chosen on validation voices
-over validation music (benchmarks/RESULTS.md).
+A network that must name a language names some rather than others for a voice without clear words (Whisper: Latin,
+Japanese, Javanese, English). That is what is heard in the state without words, so that those languages need better
+evidence, and what is not sure is ``unknown``. The constants were chosen on voices and music that judge nothing
+(`encoders.training.voices.parts`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import posteriors
 from encoders.media.loudness import gain_of
 from encoders.models.language.codes import CODES, INDEX, PRIOR, UNKNOWN
@@ -33,17 +36,22 @@ if TYPE_CHECKING:
     from encoders.models.language.whisper import Whisper
 
 SAMPLE_RATE = 16_000
-WINDOW_S = 8.0
+WINDOW_S = 6.0
 LEAST_VOCAL_S = 1.0
 """Of a window, and of a track: less is not enough to know a language by."""
-FEWEST_LOOKS, MOST_LOOKS = 3, 8
+FEWEST_LOOKS, MOST_LOOKS = 4, 10
 _AGREED = 0.95
-_MEAN_STAY_S = 40.0
-_DOUBT = 0.5
-"""For how many windows the prior counts beside those that were listened to, where the others are told by these."""
-_TEMPERATURE = 1.5
-_PRIOR_POWER = 0.5
+_MEAN_STAY_S = 20.0
+"""Of a state, in a track of as many windows as are listened to at most."""
+_PRIOR_POWER = 1.0
+_WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
+"""How common it is that no words are understood, beside all languages together, and where there are lyrics."""
+_RIGHT = 0.9
+"""How often an ear that understands the words names their language."""
+_NAMED_WITHOUT_WORDS = {"la": 0.15, "ja": 0.11, "jv": 0.07, "en": 0.07, "fr": 0.03, "ko": 0.03, "de": 0.03}
 _SURE = 0.7
+_MOST_WRITTEN = 4.5
+"""How much more likely words can make a language than others are, in nats: they may be of another than is sung."""
 _LEAST_SHARE = 0.04
 _SAID_SHARE = 0.01
 _TIMED_WEIGHT = 0.8
@@ -63,15 +71,21 @@ class Ear(Protocol):
 class WhisperEar:
     """:class:`~encoders.models.language.whisper.Whisper` at work; safe to share between threads."""
 
-    def __init__(self, network: Whisper, *, version: str) -> None:
+    def __init__(self, network: Whisper, *, version: str, device: torch.device) -> None:
         self.version = version
-        self._network = network.eval()
+        self._network = network.eval().to(device)
+        self._device = device
+        if device.type == "cpu":
+            keep_freed_memory()
 
     def listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         """As :class:`Ear`."""
+        return one_core_each().submit(self._listen, window).result()
+
+    def _listen(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         with torch.inference_mode():
-            said: Tensor = self._network(torch.from_numpy(window)[None])[0]
-        return said.double().numpy()
+            said: Tensor = self._network(torch.from_numpy(window)[None].to(self._device))[0]
+        return said.double().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ class Languages:
     Attributes
     ----------
     ratios : share of the vocal time by code, `unknown` among them, adding up to 1; empty without voices
-    confidence : mean probability, over the vocal time, of the likeliest language
+    confidence : mean probability, over the vocal time, of the likeliest language, or of no words
     spans : what `ratios` add up from, but for `unknown`
     evidence : what each source alone would say: ``audio``, ``text``
     """
@@ -148,8 +162,8 @@ class LanguageIdentifier:
         timed: NDArray[np.float64],
         prior: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Likelihoods [windows, languages]; flat of windows that were not listened to."""
-        heard = np.ones((len(windows), len(CODES)))
+        """Likelihoods [windows, languages + 1]; flat of windows that were not listened to."""
+        heard = np.ones((len(windows), len(CODES) + 1))
         if self._ear is None:
             return heard
         gain = gain_of(waveform, SAMPLE_RATE)
@@ -165,16 +179,29 @@ class LanguageIdentifier:
 
 
 def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What an :class:`Ear` says, as likelihoods float64 [languages] for the model; flat as far as nobody speaks."""
-    of_languages = np.exp((log_probabilities[:-1] - log_probabilities[:-1].max()) / _TEMPERATURE)
-    nobody = float(np.exp(log_probabilities[-1]))
-    heard: NDArray[np.float64] = (1 - nobody) * of_languages / of_languages.sum() + nobody / len(CODES)
-    return heard
+    """What an :class:`Ear` says, as likelihoods float64 [languages + 1] of the states; the last: no words.
+
+    That it says nobody speaks is left out: it says so of voices under music as often as not.
+    """
+    named = np.exp(log_probabilities[:-1] - log_probabilities[:-1].max())
+    named /= named.sum()
+    without_words = float(named @ WITHOUT_WORDS)
+    return np.append(_RIGHT * named + (1 - _RIGHT) * without_words, without_words)
+
+
+def _without_words() -> NDArray[np.float64]:
+    """What an ear names for a voice without clear words: probabilities [languages]."""
+    rest = (1 - sum(_NAMED_WITHOUT_WORDS.values())) / (len(CODES) - len(_NAMED_WITHOUT_WORDS))
+    return np.array([_NAMED_WITHOUT_WORDS.get(code, rest) for code in CODES])
+
+
+WITHOUT_WORDS = _without_words()
 
 
 def _agree(probabilities: NDArray[np.float64]) -> bool:
     """Whether all windows are sure of one language."""
-    return bool((probabilities.max(axis=1) >= _AGREED).all() and len(set(probabilities.argmax(axis=1).tolist())) == 1)
+    states = set(probabilities.argmax(axis=1).tolist())
+    return len(states) == 1 and bool((probabilities.max(axis=1) >= _AGREED).all())
 
 
 def _windows(vocals: Vocals, duration_s: float) -> list[_Window]:
@@ -206,33 +233,33 @@ def _spread(windows: Sequence[_Window], most: int) -> list[int]:
 
 
 def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
-    """Probabilities [languages] before anything is heard: by what was said, where that is given."""
+    """Probabilities [languages + 1] before anything is heard: by what was said, where that is given."""
     prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
+    prior /= prior.sum()
     if said is not None:
-        prior = prior * np.exp(said.log_likelihoods.astype(np.float64))
+        written = said.log_likelihoods.astype(np.float64) + np.log(len(CODES))  # flat: nothing more likely than before
+        prior *= np.exp(np.clip(written, written.max() - _MOST_WRITTEN, _MOST_WRITTEN))
+    prior = np.append(prior, _WORDLESS_LYRICS if said is not None and said.lyrics else _WORDLESS)
     normalised: NDArray[np.float64] = prior / prior.sum()
     return normalised
 
 
 def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities [windows, languages] by likelihoods of the same shape.
+    """Probabilities [windows, languages + 1] by likelihoods of the same shape; the last: no words.
 
-    A window of which nothing is known is as its neighbours are, and far from those, as the rest of the track is.
+    A long track does not change its language more often than a song does, and is listened to as often: there, states
+    last longer, or windows far from those that were listened to would be as if nothing had been heard.
     """
     gaps_s = np.diff([(window.start_s + window.end_s) / 2 for window in windows])
-    joined = posteriors(heard, gaps_s, _MEAN_STAY_S, prior)
-    told = np.ptp(heard, axis=1) > 0
-    if told.any():
-        of_track = (joined[told].sum(axis=0) + _DOUBT * prior) / (told.sum() + _DOUBT)
-        joined[~told] = posteriors(heard, gaps_s, _MEAN_STAY_S, of_track)[~told]
-    return joined
+    stay_s = _MEAN_STAY_S * max(1.0, len(windows) / MOST_LOOKS)
+    return posteriors(heard, gaps_s, stay_s, prior)
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
-    """Likelihoods [windows, languages] of what lyrics with times say of each window."""
-    by_window = np.ones((len(windows), len(CODES)))
+    """Likelihoods [windows, languages + 1] of what lyrics with times say of each window."""
+    by_window = np.ones((len(windows), len(CODES) + 1))
     for number, window in enumerate(windows):
-        shares = np.zeros(len(CODES))
+        shares = np.zeros(len(CODES) + 1)
         for span in said.lyrics.spans if said.lyrics else ():
             overlap_s = min(span.end_s, window.end_s) - max(span.start_s, window.start_s)
             if overlap_s > 0 and span.language in INDEX:
@@ -243,9 +270,10 @@ def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64
 
 
 def _claims(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What of the probabilities [windows, languages] is claimed: nothing of a window where none is likely enough."""
-    sure = probabilities.max(axis=1, keepdims=True) >= _SURE
-    return np.where(sure, probabilities, 0.0)
+    """What is claimed [windows, languages] of probabilities [windows, languages + 1]: nothing where none is likely."""
+    of_languages = probabilities[:, :-1]
+    sure = of_languages.max(axis=1, keepdims=True) >= _SURE
+    return np.where(sure, of_languages, 0.0)
 
 
 def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> dict[str, float]:
@@ -269,7 +297,7 @@ def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tu
     """Neighbouring windows that are sure of one language, as one span."""
     spans: list[LanguageSpan] = []
     for window, row in zip(windows, probabilities, strict=True):
-        best, confidence = CODES[int(row.argmax())], float(row.max())
+        best, confidence = CODES[int(row[:-1].argmax())], float(row[:-1].max())
         if confidence < _SURE:
             continue
         if spans and spans[-1].language == best and window.start_s - spans[-1].end_s < WINDOW_S:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import most_likely, runs
 from encoders.errors import NonFiniteError, ShapeError
 from encoders.media.loudness import gain_of
@@ -53,9 +54,12 @@ class Vocals:
 class VocalDetector:
     """A :class:`~encoders.models.vocals.VocalNet` at work; safe to share between threads."""
 
-    def __init__(self, network: VocalNet, *, version: str) -> None:
+    def __init__(self, network: VocalNet, *, version: str, device: torch.device) -> None:
         self.version = version
-        self._network = network.eval()
+        self._network = network.eval().to(device)
+        self._device = device
+        if device.type == "cpu":
+            keep_freed_memory()
 
     def detect(self, waveform: NDArray[np.float32]) -> Vocals:
         """Find the voices in a track, float32 [samples] at 16 kHz.
@@ -91,6 +95,9 @@ class VocalDetector:
 
     def steps(self, waveform: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-probabilities float64 [steps of 0.1 s, 3], as :data:`~encoders.models.vocals.KINDS`."""
+        return one_core_each().submit(self._steps, waveform).result()
+
+    def _steps(self, waveform: NDArray[np.float32]) -> NDArray[np.float64]:
         gain = gain_of(waveform, SAMPLE_RATE)
         block, context = (round(seconds / STEP_S) for seconds in (_BLOCK_S, _CONTEXT_S))
         step = round(STEP_S * SAMPLE_RATE)
@@ -100,8 +107,8 @@ class VocalDetector:
             for start in range(0, max(1, round(len(waveform) / step)), block):
                 first = max(0, start - context)
                 piece = waveform[first * step : (start + block + context) * step]
-                heard = self._network(torch.from_numpy(piece * gain))
-                parts.append(heard[start - first : start - first + block])
+                heard = self._network(torch.from_numpy(piece * gain).to(self._device))
+                parts.append(heard[start - first : start - first + block].cpu())
         return torch.cat(parts).double().numpy()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from api.wiring import Soundalike
 from encoders.analysis.languages import SAMPLE_RATE, LanguageIdentifier
@@ -42,7 +43,7 @@ class SingsInSpanish(Pitch):
 
 @pytest.fixture
 def voices() -> VoiceAnalysis:
-    detector = VocalDetector(Pitched(), version="vocals-1")
+    detector = VocalDetector(Pitched(), version="vocals-1", device=torch.device("cpu"))
     return VoiceAnalysis(detector, LanguageIdentifier(SingsInSpanish()))
 
 
@@ -89,9 +90,7 @@ def test_a_track_without_voices_has_no_languages(stages: tuple[VocalsStage, Lang
     assert (languages.ratios, languages.spans, languages.evidence) == ({}, [], {})
 
 
-def test_tags_and_lyrics_beside_the_file_are_read(
-    stages: tuple[VocalsStage, LanguageStage], tmp_path: Path
-) -> None:
+def test_tags_and_lyrics_beside_the_file_are_read(stages: tuple[VocalsStage, LanguageStage], tmp_path: Path) -> None:
     waveform = sound(*SINGS_ES)
     (tmp_path / "song.lrc").write_text(SONGS["es"], encoding="utf-8")
     path = tmp_path / "song.wav"

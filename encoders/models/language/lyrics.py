@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from encoders.models.language.codes import CODES, UNKNOWN
+from encoders.models.language.codes import CODES, INDEX, UNKNOWN
 from encoders.models.language.identifier import identify
 from encoders.models.language.lines import sung_words
-from encoders.models.language.scripts import count_scripts
+from encoders.models.language.scripts import count_scripts, main_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,16 @@ MAX_LINES: Final = 400
 _STAY: Final = 0.7
 _ROUNDS: Final = 2
 _EVIDENCE: Final = 0.8
+# Mean probability of a language in single lines: nearly all lyrics that are in it reach the second.
+_NO_SUPPORT: Final = 0.35
+_SUPPORT: Final = 0.55
+_USUAL_SUPPORT: Final = 0.7
+_USUAL_LINES: Final = 3
+# Languages whose lines are taken for each other's.
+_SIBLINGS: Final = tuple(
+    [INDEX[code] for code in group]
+    for group in (("bs", "hr", "sr"), ("id", "ms"), ("cs", "sk"), ("da", "no", "sv"), ("es", "gl", "ca"), ("xh", "zu"))
+)
 _SURE: Final = 0.6
 # A line without a successor, or before a solo, does not last until the next.
 _MAX_LINE_S: Final = 8.0
@@ -64,17 +74,40 @@ def share_lyrics(lines: Sequence[LyricsLine]) -> LyricsShares | None:
     worded = [(line, words) for line in lines[:MAX_LINES] if (words := sung_words(line.text))]
     if not worded:
         return None
-    posteriors = smoothed(np.stack([identify(words) for _, words in worded]))
+    alone = np.stack([identify(words) for _, words in worded])
+    latin = np.array([main_script(words) == "latin" for _, words in worded])
+    posteriors, trust = _trusted(smoothed(alone), np.exp(alone), latin)
     letters = np.array([max(count_scripts(words).total(), 1) for _, words in worded], np.float64)
+    weights = letters / letters.sum()
     ends = _ends([line.start_s for line, _ in worded], [line.start_s for line in lines[:MAX_LINES]], letters)
-    probabilities = (posteriors * letters[:, None]).sum(axis=0) / letters.sum()
+    probabilities = weights @ posteriors
     as_one = np.exp(identify("\n".join(words for _, words in worded)))
+    as_one = (weights @ trust) * as_one + (1 - weights @ trust) / len(CODES)
     return LyricsShares(
         probabilities,
         (probabilities + as_one) / 2,
-        _shares(posteriors, letters),
+        _shares(posteriors, weights),
         _spans([line for line, _ in worded], ends, posteriors),
     )
+
+
+def _trusted(
+    posteriors: NDArray[np.float64], alone: NDArray[np.floating], latin: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Flatten lines that bear each other out without any being sure alone; posteriors, and the trust in each [lines].
+
+    So look languages that are spelt in Latin letters but have another script, and those that the identifier has not
+    learnt: one answer for all of it, with next to nothing for it in a single line.
+    """
+    trust = np.ones(len(posteriors))
+    best = posteriors.argmax(axis=1)
+    for language in np.unique(best[latin]):
+        lines = latin & (best == language)
+        alike = next((group for group in _SIBLINGS if language in group), [language])
+        # A few lines may be short ones by chance.
+        support = (alone[lines][:, alike].sum() + _USUAL_SUPPORT * _USUAL_LINES) / (lines.sum() + _USUAL_LINES)
+        trust[lines] = np.clip((support - _NO_SUPPORT) / (_SUPPORT - _NO_SUPPORT), 0, 1)
+    return trust[:, None] * posteriors + (1 - trust[:, None]) / posteriors.shape[1], trust
 
 
 def smoothed(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -105,9 +138,9 @@ def _forward_backward(evidence: NDArray[np.float64], shares: NDArray[np.float64]
     return result
 
 
-def _shares(posteriors: NDArray[np.float64], letters: NDArray[np.float64]) -> dict[str, float]:
+def _shares(posteriors: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:
     shares: dict[str, float] = {}
-    for posterior, weight in zip(posteriors, letters / letters.sum(), strict=True):
+    for posterior, weight in zip(posteriors, weights, strict=True):
         language = _named(posterior)[0]
         shares[language] = shares.get(language, 0.0) + float(weight)
     return dict(sorted(shares.items(), key=lambda item: -item[1]))

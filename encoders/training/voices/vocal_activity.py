@@ -37,6 +37,7 @@ _WITHOUT_VOICE, _WITHOUT_MUSIC, _SUNG, _ANOTHER = 0.3, 0.08, 0.6, 0.2
 _LEAST_SHARE, _LARGEST_SHARE = 0.1, 0.9
 _SNR_DB = 12.0
 DETECTOR_RATE = 0.3
+_PART_S = 10.0
 _VOICES_AFTER_ALL = 0.3  # share of a scene of music alone that the published detector takes for voices: it may be right
 
 
@@ -127,5 +128,11 @@ class VocalTraining(Training):
     def loss(self, rng: np.random.Generator, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Scenes of chance."""
         some = torch.from_numpy(rng.integers(len(self._heard.kinds), size=self._batch_size))
-        log_probabilities = self.model.answer(self._heard.energies[some].float())  # type: ignore[operator]
-        return F.nll_loss(log_probabilities.flatten(0, 1), self._heard.kinds[some].flatten()), {"scenes": some}
+        # A part of each: as much to learn from, and twice as many scenes a minute.
+        steps = round(_PART_S / STEP_S)
+        first = int(rng.integers(self._heard.kinds.shape[1] - steps + 1))
+        frames = self._heard.energies.shape[1] // self._heard.kinds.shape[1]
+        energies = self._heard.energies[some, first * frames : (first + steps) * frames].float()
+        log_probabilities = self.model.answer(energies)  # type: ignore[operator]
+        kinds = self._heard.kinds[some, first : first + steps]
+        return F.nll_loss(log_probabilities.flatten(0, 1), kinds.flatten()), {"scenes": some}

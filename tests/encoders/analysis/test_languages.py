@@ -13,6 +13,7 @@ from encoders.analysis.languages import (
     MOST_LOOKS,
     SAMPLE_RATE,
     WINDOW_S,
+    WITHOUT_WORDS,
     LanguageIdentifier,
     Languages,
     likelihoods,
@@ -26,7 +27,8 @@ from indexer.lyrics import parse_lrc
 from tests.encoders.models.language.songs import SONGS
 
 Waveform = NDArray[np.float32]
-PITCHES_HZ = {"en": 200, "ja": 400, "es": 800, "de": 1600}
+# Languages that no ear names for a voice without words.
+PITCHES_HZ = {"pl": 200, "fi": 400, "es": 800, "nl": 1600}
 NOTHING = read_text(TrackText())
 
 
@@ -87,21 +89,21 @@ def check(found: Languages) -> None:
     assert all(one.end_s <= other.start_s for one, other in pairwise(found.spans))
 
 
-@pytest.mark.parametrize(("seconds", "least"), [(24, 0.99), (60, 0.98), (240, 0.92), (900, 0.92), (3600, 0.85)])
+@pytest.mark.parametrize(("seconds", "least"), [(24, 0.99), (60, 0.98), (240, 0.98), (900, 0.98), (3600, 0.98)])
 def test_one_language_is_all_of_it_however_long_it_is(seconds: int, least: float) -> None:
     """Also where most windows lie far from those that were listened to."""
-    found = identified(Pitch(), sung(("ja", seconds)), [(0.0, float(seconds))])
-    assert found.ratios["ja"] > least
+    found = identified(Pitch(), sung(("es", seconds)), [(0.0, float(seconds))])
+    assert found.ratios["es"] > least
     assert found.confidence > least
     (span,) = found.spans
-    assert (span.start_s, span.end_s, span.language) == (0.0, seconds, "ja")
+    assert (span.start_s, span.end_s, span.language) == (0.0, seconds, "es")
     assert set(found.evidence) == {"audio"}
 
 
-@pytest.mark.parametrize(("first", "share"), [("ja", 0.25), ("es", 0.5), ("en", 0.75)])
+@pytest.mark.parametrize(("first", "share"), [("fi", 0.2), ("es", 0.5), ("pl", 0.8)])
 def test_shares_that_are_known_come_out(first: str, share: float) -> None:
     whole = MOST_LOOKS * WINDOW_S  # each window is listened to
-    second = "de"
+    second = "nl"
     found = identified(Pitch(), sung((first, share * whole), (second, (1 - share) * whole)), [(0.0, whole)])
     assert found.ratios == {first: pytest.approx(share, abs=0.02), second: pytest.approx(1 - share, abs=0.02),
                             UNKNOWN: pytest.approx(0, abs=0.03)}  # fmt: skip
@@ -109,41 +111,35 @@ def test_shares_that_are_known_come_out(first: str, share: float) -> None:
 
 
 def test_shares_are_of_the_time_with_a_voice() -> None:
-    waveform = sung(("ja", 16), ("", 80), ("es", 16), ("", 40))
-    found = identified(Pitch(), waveform, [(0.0, 16.0), (96.0, 112.0)])
-    assert found.ratios["ja"] == pytest.approx(0.5, abs=0.02)
+    waveform = sung(("fi", 18), ("", 80), ("es", 18), ("", 40))
+    found = identified(Pitch(), waveform, [(0.0, 18.0), (98.0, 116.0)])
+    assert found.ratios["fi"] == pytest.approx(0.5, abs=0.02)
     assert found.ratios["es"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_what_was_not_listened_to_is_as_its_neighbours_are() -> None:
     ear = Pitch()
-    found = identified(ear, sung(("ja", 150), ("es", 150)), [(0.0, 300.0)])
+    found = identified(ear, sung(("fi", 150), ("es", 150)), [(0.0, 300.0)])
     assert len(ear.heard) == MOST_LOOKS
-    assert found.ratios["ja"] == pytest.approx(0.5, abs=0.15)
+    assert found.ratios["fi"] == pytest.approx(0.5, abs=0.15)
     assert found.ratios["es"] == pytest.approx(0.5, abs=0.15)
-    assert [span.language for span in found.spans] == ["ja", "es"]
-
-
-def test_between_two_languages_far_from_what_was_heard_nothing_is_claimed() -> None:
-    found = identified(Pitch(), sung(("ja", 1500), ("es", 1500)), [(0.0, 3000.0)])
-    assert found.ratios[UNKNOWN] > 0.3
-    assert set(found.ratios) == {"ja", "es", UNKNOWN}
+    assert [span.language for span in found.spans] == ["fi", "es"]
 
 
 def test_it_listens_no_more_once_all_agree() -> None:
     ear = Pitch()
-    identified(ear, sung(("ja", 120)), [(0.0, 120.0)])
+    identified(ear, sung(("fi", 120)), [(0.0, 120.0)])
     assert len(ear.heard) == FEWEST_LOOKS
 
 
 def test_it_listens_to_each_window_once_and_to_no_more_than_there_are() -> None:
     ear = Pitch(0.5)
-    identified(ear, sung(("ja", 20)), [(0.0, 20.0)])
-    assert sorted(len(window) for window in ear.heard) == [4 * SAMPLE_RATE, 8 * SAMPLE_RATE, 8 * SAMPLE_RATE]
+    identified(ear, sung(("fi", 20)), [(0.0, 20.0)])
+    assert sorted(len(window) for window in ear.heard) == [2 * SAMPLE_RATE, *[6 * SAMPLE_RATE] * 3]
 
 
 def test_unknown_grows_as_the_ear_gets_less_sure() -> None:
-    waveform = sung(("ja", 24), ("es", 24))
+    waveform = sung(("fi", 24), ("es", 24))
     unknown = [
         identified(Pitch(certainty), waveform, [(0.0, 48.0)]).ratios[UNKNOWN] for certainty in (0.99, 0.3, 0.02, 0.0)
     ]
@@ -161,29 +157,29 @@ def test_a_voice_that_says_nothing_has_no_language() -> None:
 @pytest.mark.parametrize("spans", [[], [(0.0, 0.9)], [(0.0, 0.5), (20.0, 20.4)]])
 def test_without_enough_of_a_voice_there_is_nothing_to_say(spans: list[tuple[float, float]]) -> None:
     ear = Pitch()
-    found = identified(ear, sung(("ja", 30)), spans)
+    found = identified(ear, sung(("fi", 30)), spans)
     assert (found.ratios, found.spans, found.evidence, ear.heard) == ({}, (), {}, [])
 
 
 def test_spans_close_to_each_other_share_a_window() -> None:
     ear = Pitch()
-    identified(ear, sung(("ja", 30)), [(1.0, 1.5), (2.0, 2.5), (3.0, 3.5)])
+    identified(ear, sung(("fi", 30)), [(1.0, 1.5), (2.0, 2.5), (3.0, 3.5)])
     (window,) = ear.heard
     assert len(window) == 2.5 * SAMPLE_RATE
 
 
 def test_spans_beyond_the_end_are_heard_as_far_as_they_go() -> None:
     ear = Pitch()
-    found = identified(ear, sung(("ja", 10)), [(0.0, 10.3), (30.0, 35.0)])
-    assert found.ratios["ja"] > 0.6
-    assert max(len(window) for window in ear.heard) == 8 * SAMPLE_RATE
+    found = identified(ear, sung(("fi", 10)), [(0.0, 10.3), (30.0, 35.0)])
+    assert found.ratios["fi"] > 0.6
+    assert max(len(window) for window in ear.heard) == 6 * SAMPLE_RATE
 
 
 def test_a_window_is_as_loud_as_the_whole_track_made_it() -> None:
     ear = Pitch()
-    waveform = sung(("ja", 10)) * np.float32(0.01)
+    waveform = sung(("fi", 10)) * np.float32(0.01)
     identified(ear, waveform, [(2.0, 10.0)])
-    np.testing.assert_array_equal(ear.heard[0], normalised(waveform, SAMPLE_RATE)[2 * SAMPLE_RATE :])
+    np.testing.assert_array_equal(ear.heard[0], normalised(waveform, SAMPLE_RATE)[2 * SAMPLE_RATE : 8 * SAMPLE_RATE])
 
 
 def test_no_answer_goes_beyond_one_by_rounding(rng: np.random.Generator) -> None:
@@ -191,7 +187,7 @@ def test_no_answer_goes_beyond_one_by_rounding(rng: np.random.Generator) -> None
         lengths = rng.uniform(1.0, 7.9, 3)
         starts = np.cumsum([0.0, *(lengths[:-1] + 9)])
         spans = [(float(start), float(start + length)) for start, length in zip(starts, lengths, strict=True)]
-        parts = [part for code, length in zip(("ja", "es", "en"), lengths, strict=True)
+        parts = [part for code, length in zip(("fi", "es", "pl"), lengths, strict=True)
                  for part in ((code, float(length)), ("", 9.0))]  # fmt: skip
         identified(Pitch(1.0), sung(*parts), spans)
 
@@ -220,23 +216,23 @@ def song(code: str) -> TrackText:
 def test_words_alone_tell_a_language() -> None:
     identifier = LanguageIdentifier(None)
     assert identifier.version == "1-text"
-    found = identified(None, sung(("ja", 30)), [(0.0, 30.0)], read_text(song("es")))
-    assert found.ratios["es"] > 0.9
+    found = identified(None, sung(("fi", 30)), [(0.0, 30.0)], read_text(song("es")))
+    assert found.ratios["es"] > 0.7
     assert set(found.evidence) == {"text"}
     assert found.evidence["text"]["es"] > 0.9
 
 
 def test_without_ear_and_words_it_is_unknown() -> None:
-    found = identified(None, sung(("ja", 30)), [(0.0, 30.0)])
+    found = identified(None, sung(("fi", 30)), [(0.0, 30.0)])
     assert found.ratios == {UNKNOWN: 1.0}
     assert found.evidence == {}
 
 
 def test_a_sure_ear_stands_against_words_that_lie() -> None:
-    found = identified(Pitch(), sung(("ja", 60)), [(0.0, 60.0)], read_text(song("es")))
-    assert found.ratios["ja"] > 0.9
+    found = identified(Pitch(), sung(("fi", 60)), [(0.0, 60.0)], read_text(song("es")))
+    assert found.ratios["fi"] > 0.8
     assert found.evidence["text"]["es"] > 0.9
-    assert found.evidence["audio"]["ja"] > 0.9
+    assert found.evidence["audio"]["fi"] > 0.9
 
 
 def test_words_decide_where_the_ear_is_in_doubt() -> None:
@@ -249,21 +245,28 @@ def test_words_decide_where_the_ear_is_in_doubt() -> None:
 def test_lyrics_with_times_tell_when_each_language_is_sung() -> None:
     timed = [
         f"[0{minute}:{6 * number:02}.00]{SONGS[code].splitlines()[number % 3]}"
-        for minute, code in enumerate(("es", "de"))
+        for minute, code in enumerate(("es", "nl"))
         for number in range(8)
     ]
     said = read_text(TrackText(lyrics=parse_lrc("\n".join(timed))))
-    found = identified(Pitch(0.0), sung(("ja", 108)), [(0.0, 48.0), (60.0, 108.0)], said)
-    assert [span.language for span in found.spans] == ["es", "de"]
+    found = identified(Pitch(0.0), sung(("fi", 108)), [(0.0, 48.0), (60.0, 108.0)], said)
+    assert [span.language for span in found.spans] == ["es", "nl"]
     assert found.ratios["es"] == pytest.approx(0.5, abs=0.2)
-    assert found.ratios["de"] == pytest.approx(0.5, abs=0.2)
+    assert found.ratios["nl"] == pytest.approx(0.5, abs=0.2)
 
 
-def test_likelihoods_are_flat_as_far_as_nobody_speaks() -> None:
-    said = np.full(len(CODES) + 1, 1e-9)
-    said[INDEX["ja"]], said[-1] = 0.5, 0.5
-    heard = likelihoods(np.log(said))
-    assert heard.sum() == pytest.approx(1)
-    assert heard[INDEX["ja"]] == pytest.approx(0.5 + 0.5 / len(CODES), abs=1e-3)
-    said[INDEX["ja"]], said[-1] = 1e-9, 1.0
-    np.testing.assert_allclose(likelihoods(np.log(said)), 1 / len(CODES))
+def test_likelihoods_say_what_an_ear_would_name_without_words() -> None:
+    said = np.log(np.append(WITHOUT_WORDS, 0.5))
+    heard = likelihoods(said)
+    assert len(heard) == len(CODES) + 1
+    assert WITHOUT_WORDS.sum() == pytest.approx(1)
+    sure = np.full(len(CODES) + 1, 1e-9)
+    for code in ("es", "la"):
+        sure[:] = 1e-9
+        sure[INDEX[code]] = 1
+        of = likelihoods(np.log(sure))
+        assert of[-1] == pytest.approx(WITHOUT_WORDS[INDEX[code]], rel=1e-3)
+        assert of[INDEX[code]] == pytest.approx(0.9 + 0.1 * of[-1], rel=1e-3)
+        assert of[INDEX["sw"]] == pytest.approx(0.1 * of[-1], rel=1e-3)
+    # A language that is named without words as well needs more than one that is not.
+    assert likelihoods(np.log(sure))[-1] > 10 * WITHOUT_WORDS[INDEX["es"]]

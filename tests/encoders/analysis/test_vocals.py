@@ -36,7 +36,7 @@ class Pitched(VocalNet):
 
 @pytest.fixture
 def pitched() -> VocalDetector:
-    return VocalDetector(Pitched(), version="pitched")
+    return VocalDetector(Pitched(), version="pitched", device=torch.device("cpu"))
 
 
 def sound(*parts: tuple[str, float]) -> Waveform:
@@ -66,14 +66,16 @@ def test_a_pause_between_words_belongs_to_them(pitched: VocalDetector) -> None:
 
 def test_blocks_put_together_are_the_whole(untrained: VocalNet, rng: np.random.Generator) -> None:
     """Over three of their borders; what a block hears of its neighbours is enough."""
-    detector = VocalDetector(untrained, version="untrained")
+    detector = VocalDetector(untrained, version="untrained", device=torch.device("cpu"))
     waveform = (tone(220, 70.07) * np.abs(np.sin(np.arange(70.07 * SAMPLE_RATE) / 3_000))).astype(np.float32)
     waveform += rng.normal(0, 0.01, len(waveform)).astype(np.float32)
+    with torch.no_grad():
+        untrained.head.layers[-1].weight.mul_(60)  # or all answers would be nearly alike
     with torch.inference_mode():
         whole = untrained(torch.from_numpy(normalised(waveform, SAMPLE_RATE))).numpy()
     steps = detector.steps(waveform)
     assert steps.shape == whole.shape == (701, 3)
-    assert whole.std(axis=0).max() > 0.05
+    assert np.exp(whole).std(axis=0).max() > 0.02
     np.testing.assert_allclose(np.exp(steps), np.exp(whole), atol=0.03)
 
 
@@ -92,14 +94,14 @@ def test_no_span_leaves_a_track_of_any_length(pitched: VocalDetector, seconds: f
     "waveform", [np.zeros(160, np.float32), np.zeros(30 * SAMPLE_RATE, np.float32), tone(440, 25.0), tone(440, 0.01)]
 )
 def test_silence_tones_and_ten_milliseconds_get_an_answer(untrained: VocalNet, waveform: Waveform) -> None:
-    vocals = VocalDetector(untrained, version="untrained").detect(waveform)
+    vocals = VocalDetector(untrained, version="untrained", device=torch.device("cpu")).detect(waveform)
     said = json.loads(json.dumps(asdict(vocals), allow_nan=False))
     assert said == {**asdict(vocals), "spans": [asdict(span) for span in vocals.spans]}
     assert 0 < vocals.confidence <= 1
 
 
 def test_a_level_changes_nothing(untrained: VocalNet) -> None:
-    detector = VocalDetector(untrained, version="untrained")
+    detector = VocalDetector(untrained, version="untrained", device=torch.device("cpu"))
     loud, quiet = (detector.steps(tone(330, 3.0) * np.float32(level)) for level in (1, 0.01))
     np.testing.assert_allclose(np.exp(loud), np.exp(quiet), atol=0.02)
 

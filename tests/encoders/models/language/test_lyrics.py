@@ -56,3 +56,13 @@ def test_a_line_that_is_no_language_stays_unknown() -> None:
     shares = share_lyrics(Lyrics.from_text("xq").lines)
     assert shares is not None
     assert shares.shares == {UNKNOWN: 1.0}
+
+
+def test_another_script_in_latin_letters_stays_unknown() -> None:
+    text = (
+        "raghupati raghava rajaram\npatita pavana sitaram\nsitaram sitaram\nbhaj pyare tu sitaram\n"
+        "ishwar allah tero naam\nsabko sanmati de bhagavan"
+    )
+    shares = share_lyrics(Lyrics.from_text(text).lines)
+    assert shares is not None
+    assert shares.shares.get(UNKNOWN, 0) > 0.6
