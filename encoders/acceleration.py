@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -53,7 +54,21 @@ def one_core_each() -> ThreadPoolExecutor:
     A CPU is used best so: torch's own threads wait for each other, and collapse as soon as something else (the decoder)
     wants a core too.
     """
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "listen", initializer=torch.set_num_threads, initargs=(1,))
+    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    pool = ThreadPoolExecutor(cores, "listen", initializer=_without_others)
+    # What one thread sets, torch takes for all that come to it later, an encoder's too: all of these are started first,
+    # and then another sets what was.
+    together = threading.Barrier(cores)
+    list(pool.map(lambda _: together.wait(), range(cores)))
+    last = threading.Thread(target=torch.set_num_threads, args=(threads,))
+    last.start()
+    last.join()
+    return pool
+
+
+def _without_others() -> None:
+    torch.get_num_threads()  # only now is what this thread sets its own
+    torch.set_num_threads(1)
 
 
 @cache

@@ -1,6 +1,8 @@
-"""Batch norms are folded where they follow a convolution, and left where they follow something else."""
+"""Batch norms are folded where they follow a convolution, and left where they do not; cores are shared out."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,3 +45,22 @@ def test_folding_changes_no_output(network: nn.Module, length: int, left: int, r
         expected, found = plain(windows)[0], folded(windows)[0]
     cosine = torch.nn.functional.cosine_similarity(expected.double(), found.double())
     assert cosine.min() > 0.9999
+
+
+def test_listening_takes_a_core_a_track_and_leaves_all_of_them_to_others() -> None:
+    """In a process of its own: torch asks for the number of threads once."""
+    code = """
+import threading, torch
+torch.set_num_threads(3)
+from encoders.acceleration import one_core_each
+given = []
+def listen(): given.append(one_core_each().submit(torch.get_num_threads).result())
+def encode(): given.append(torch.get_num_threads())
+for work in (listen, encode, listen):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(*given, torch.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "3", "1", "3"]
