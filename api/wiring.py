@@ -15,7 +15,7 @@ from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import LISTENERS, RENAMED, network_spec
+from encoders.registry import RENAMED, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
@@ -42,7 +42,7 @@ LISTENERS_ARE_FOR = {
     "vocals": "voices and languages are not analysed",
     "language": "languages are told by words alone",
 }
-"""What is missing without a listener's weights."""
+"""What is missing without a listener's weights; each is of use where those before it are here."""
 
 
 class LoadedEncoders:
@@ -155,9 +155,9 @@ class Soundalike:
 
     def _voices(self, fetch: bool, on_note: OnNote) -> VoiceAnalysis | None:
         """What listens to voices, if its weights are here or can be fetched."""
-        missing = [name for name in LISTENERS if not self.encoder.are_here(name)]
-        for name in missing if fetch else ():
-            self._is_fetched(name, LISTENERS_ARE_FOR[name], on_note)
+        for name, otherwise in LISTENERS_ARE_FOR.items() if fetch else ():
+            if not self.encoder.are_here(name) and not self._is_fetched(name, otherwise, on_note):
+                break
         return self.encoder.voices() if self.encoder.are_here("vocals") else None
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:

@@ -223,9 +223,8 @@ def run(
     """Everything, one table after the other."""
     each, identifier = arguments.each, identifiers["ear"]
     print(f"{machine()}; part: {arguments.part}, {len(beds.waveforms)} tracks of music\n")
-    print(
-        "| voices, -12 to +12 dB | tracks | balanced accuracy, seconds | error of the ratio | kind right |\n|---|---|---|---|---|"
-    )
+    print("| voices, -12 to +12 dB | tracks | balanced accuracy, seconds | error of the ratio | kind right |")
+    print("|---|---|---|---|---|")
     judge_vocals(
         detector, (t for kind in ("recorded", "sung") for t in single(voices, beds, kind, each=each, snr_db=None))
     )
@@ -235,9 +234,8 @@ def run(
         heard = [(t, detector.detect(t.waveform)) for t in single(voices, beds, kind, each=each, snr_db=0.0)]
         if not heard:
             continue
-        print(
-            f"\n| {kind}, {TRACK_S:.0f} s at 0 dB | tracks | languages | accuracy | macro-F1 | claimed | claimed wrongly |"
-        )
+        title = f"{kind}, {TRACK_S:.0f} s at 0 dB"
+        print(f"\n| {title} | tracks | languages | accuracy | macro-F1 | claimed | claimed wrongly |")
         print("|---|---|---|---|---|---|---|")
         judge_languages(identifiers, heard, Words(arguments.words))
         print("| confidence | spans | mean | right |\n|---|---|---|---|")

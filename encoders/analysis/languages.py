@@ -4,7 +4,7 @@ Vocal time is cut into windows; some of them are listened to (:mod:`encoders.mod
 track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are
 the languages, and one in which no words are understood; how common a state is comes from what is written of the track
 (:mod:`encoders.models.language.text`). So either may be missing, a word weighs less than a voice, and a window that
-nobody listened to is as its neighbours are.
+nobody listened to is as its neighbours are, or where those are far, as the rest of the track is.
 
 A network that must name a language names some rather than others for a voice without clear words (Whisper: Latin,
 Japanese, Javanese, English). That is what is heard in the state without words, so that those languages need better
@@ -22,7 +22,7 @@ import torch
 
 from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import posteriors
-from encoders.media.loudness import normalised
+from encoders.media.loudness import gain_of
 from encoders.models.language.codes import CODES, INDEX, PRIOR, UNKNOWN
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ LEAST_VOCAL_S = 1.0
 FEWEST_LOOKS, MOST_LOOKS = 4, 10
 _AGREED = 0.95
 _MEAN_STAY_S = 20.0
-_PRIOR_POWER = 1.0
+_DOUBT = 0.5
+"""For how many windows the prior counts beside those that were listened to, where the others are told by these."""
 _WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
 """How common it is that no words are understood, beside all languages together, and where there are lyrics."""
 _RIGHT = 0.9
@@ -54,6 +55,8 @@ _MOST_WRITTEN = 4.5
 _LEAST_SHARE = 0.04
 _SAID_SHARE = 0.01
 _TIMED_WEIGHT = 0.8
+_PARTS = 10_000
+"""Ratios are whole parts of this, so that they add up to 1."""
 
 
 class Ear(Protocol):
@@ -136,38 +139,52 @@ class LanguageIdentifier:
 
     def identify(self, waveform: NDArray[np.float32], vocals: Vocals, said: TextLanguage) -> Languages:
         """Find the languages of a track, float32 [samples] at 16 kHz, where it has voices."""
-        windows = _windows(vocals)
+        windows = _windows(vocals, len(waveform) / SAMPLE_RATE)
         if not windows:
             return Languages({}, vocals.confidence, (), {})
-        waveform = normalised(waveform, SAMPLE_RATE)
-        heard = self._listen(waveform, windows, said)
-        together = _joined(windows, heard, said)
+        timed, prior = _timed(windows, said), _prior(said)
+        heard = self._listen(waveform, windows, timed, prior)
+        together = _joined(windows, heard * timed, prior)
         evidence = {}
         if self._ear is not None:
-            evidence["audio"] = _ratios(windows, _joined(windows, heard, None))
+            evidence["audio"] = _ratios(windows, _joined(windows, heard, _prior(None)))
         if said.sources:
             likely = np.exp(said.log_probabilities)
             evidence["text"] = {CODES[i]: round(float(likely[i]), 4) for i in np.flatnonzero(likely >= _SAID_SHARE)}
         vocal_s = np.array([window.vocal_s for window in windows])
-        confidence = float(together.max(axis=1) @ vocal_s / vocal_s.sum())
+        confidence = min(1.0, float(together.max(axis=1) @ vocal_s / vocal_s.sum()))  # rounding may go beyond
         return Languages(_ratios(windows, together), confidence, _spans(windows, together), evidence)
 
     def _listen(
-        self, waveform: NDArray[np.float32], windows: Sequence[_Window], said: TextLanguage
+        self,
+        waveform: NDArray[np.float32],
+        windows: Sequence[_Window],
+        timed: NDArray[np.float64],
+        prior: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Likelihoods [windows, languages + 1]; flat of windows that were not listened to."""
         heard = np.ones((len(windows), len(CODES) + 1))
         if self._ear is None:
             return heard
+        gain = gain_of(waveform, SAMPLE_RATE)
         looked: list[int] = []
-        for number in _spread(windows)[:MOST_LOOKS]:
+        for number in _spread(windows, MOST_LOOKS):
             window = windows[number]
             samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))
-            heard[number] = likelihoods(self._ear.listen(waveform[samples]))
+            heard[number] = likelihoods(self._ear.listen(waveform[samples] * gain))
             looked.append(number)
-            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard, said)[looked]):
+            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard * timed, prior)[looked]):
                 break
         return heard
+
+
+def _without_words() -> NDArray[np.float64]:
+    """What an ear names for a voice without clear words: probabilities [languages]."""
+    rest = (1 - sum(_NAMED_WITHOUT_WORDS.values())) / (len(CODES) - len(_NAMED_WITHOUT_WORDS))
+    return np.array([_NAMED_WITHOUT_WORDS.get(code, rest) for code in CODES])
+
+
+WITHOUT_WORDS = _without_words()
 
 
 def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,60 +198,67 @@ def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append(_RIGHT * named + (1 - _RIGHT) * without_words, without_words)
 
 
-def _without_words() -> NDArray[np.float64]:
-    """What an ear names for a voice without clear words: probabilities [languages]."""
-    rest = (1 - sum(_NAMED_WITHOUT_WORDS.values())) / (len(CODES) - len(_NAMED_WITHOUT_WORDS))
-    return np.array([_NAMED_WITHOUT_WORDS.get(code, rest) for code in CODES])
-
-
-WITHOUT_WORDS = _without_words()
-
-
 def _agree(probabilities: NDArray[np.float64]) -> bool:
     """Whether all windows are sure of one language."""
     states = set(probabilities.argmax(axis=1).tolist())
     return len(states) == 1 and bool((probabilities.max(axis=1) >= _AGREED).all())
 
 
-def _windows(vocals: Vocals) -> list[_Window]:
-    """Vocal time in windows, each from where a voice begins or goes on."""
+def _windows(vocals: Vocals, duration_s: float) -> list[_Window]:
+    """Vocal time in windows, each from where a voice begins or goes on; none is beyond the track's end."""
     windows: list[_Window] = []
     for span in vocals.spans:
-        start_s = span.start_s
-        if windows and start_s < windows[-1].start_s + WINDOW_S:
+        start_s, last_s = span.start_s, min(span.end_s, duration_s)
+        if start_s < last_s and windows and start_s < windows[-1].start_s + WINDOW_S:
             last = windows.pop()
-            end_s = min(span.end_s, last.start_s + WINDOW_S)
+            end_s = min(last_s, last.start_s + WINDOW_S)
             windows.append(_Window(last.start_s, end_s, last.vocal_s + max(0.0, end_s - start_s)))
             start_s = end_s
-        while start_s < span.end_s:
-            end_s = min(span.end_s, start_s + WINDOW_S)
+        while start_s < last_s:
+            end_s = min(last_s, start_s + WINDOW_S)
             windows.append(_Window(start_s, end_s, end_s - start_s))
             start_s = end_s
     return [window for window in windows if window.vocal_s >= LEAST_VOCAL_S]
 
 
-def _spread(windows: Sequence[_Window]) -> list[int]:
-    """Windows in the order in which to listen to them: each as far from those before it as can be, the fuller first."""
+def _spread(windows: Sequence[_Window], most: int) -> list[int]:
+    """At most so many windows, in the order in which to listen to them: far from those before it, the fuller first."""
     full = np.array([window.vocal_s for window in windows])
     places = np.arange(len(windows), dtype=float)
     order = [int(np.argmax(full - 1e-3 * np.abs(places - len(windows) / 3)))]
-    while len(order) < len(windows):
+    while len(order) < min(most, len(windows)):
         distance = np.abs(places[:, None] - places[order]).min(axis=1)
         order.append(int(np.argmax(distance * np.sqrt(full))))
     return order
 
 
-def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], said: TextLanguage | None) -> NDArray[np.float64]:
-    """Probabilities [windows, languages + 1] by all that was heard and, where it is given, said; the last: no words."""
-    prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
-    prior /= prior.sum()
+def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
+    """Probabilities [languages + 1] before anything is heard: by what was said, where that is given."""
+    prior = PRIOR.astype(np.float64)
+    wordless = _WORDLESS
     if said is not None:
-        written = said.log_likelihoods.astype(np.float64) + np.log(len(CODES))  # flat: nothing more likely than before
-        prior *= np.exp(np.clip(written, written.max() - _MOST_WRITTEN, _MOST_WRITTEN))
-        heard = heard * _timed(windows, said)
-    prior = np.append(prior, _WORDLESS_LYRICS if said is not None and said.lyrics else _WORDLESS)
-    middles_s = np.array([(window.start_s + window.end_s) / 2 for window in windows])
-    return posteriors(heard, np.diff(middles_s), _MEAN_STAY_S, prior / prior.sum())
+        written = said.log_likelihoods.astype(np.float64) + np.log(
+            len(CODES)
+        )  # 0 of a language that is no likelier now
+        prior = prior * np.exp(np.maximum(written, written.max() - _MOST_WRITTEN))
+        wordless = _WORDLESS_LYRICS if said.lyrics else _WORDLESS
+    prior = np.append(prior, wordless)
+    normalised: NDArray[np.float64] = prior / prior.sum()
+    return normalised
+
+
+def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities [windows, languages + 1] by likelihoods of the same shape; the last: no words are understood.
+
+    A window of which nothing is known is as its neighbours are, and far from those, as the rest of the track is.
+    """
+    gaps_s = np.diff([(window.start_s + window.end_s) / 2 for window in windows])
+    joined = posteriors(heard, gaps_s, _MEAN_STAY_S, prior)
+    told = np.ptp(heard, axis=1) > 0
+    if told.any():
+        of_track = (joined[told].sum(axis=0) + _DOUBT * prior) / (told.sum() + _DOUBT)
+        joined[~told] = posteriors(heard, gaps_s, _MEAN_STAY_S, of_track)[~told]
+    return joined
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
@@ -252,7 +276,7 @@ def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64
 
 
 def _claims(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is claimed, [windows, languages], of probabilities [windows, languages + 1]: nothing where none is likely."""
+    """What is claimed, [windows, languages], of probabilities [windows, languages + 1]: none where none is likely."""
     of_languages = probabilities[:, :-1]
     sure = of_languages.max(axis=1, keepdims=True) >= _SURE
     return np.where(sure, of_languages, 0.0)
@@ -262,15 +286,25 @@ def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> d
     """Shares of vocal time, largest first; what is claimed of less than a few per cent of it is unknown too."""
     vocal_s = np.array([window.vocal_s for window in windows])
     shares = vocal_s @ _claims(probabilities) / vocal_s.sum()
-    ratios = {CODES[i]: round(float(shares[i]), 4) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE}
-    return {**ratios, UNKNOWN: round(max(0.0, 1 - sum(ratios.values())), 4)}
+    named = [int(i) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE]
+    parts = _whole_parts(np.append(shares[named], max(0.0, 1 - shares[named].sum())))
+    return dict(zip([*(CODES[i] for i in named), UNKNOWN], (parts / _PARTS).tolist(), strict=True))
+
+
+def _whole_parts(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Shares as parts that add up to :data:`_PARTS`: what rounding down leaves goes to where most was cut."""
+    exact = shares / shares.sum() * _PARTS
+    parts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    parts[np.argsort(parts - exact, kind="stable")[: _PARTS - parts.sum()]] += 1
+    return parts
 
 
 def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tuple[LanguageSpan, ...]:
     """Neighbouring windows that are sure of one language, as one span."""
     spans: list[LanguageSpan] = []
     for window, row in zip(windows, probabilities, strict=True):
-        best, confidence = CODES[int(row[:-1].argmax())], float(row[:-1].max())
+        language = int(row[:-1].argmax())
+        best, confidence = CODES[language], float(row[language])
         if confidence < _SURE:
             continue
         if spans and spans[-1].language == best and window.start_s - spans[-1].end_s < WINDOW_S:

@@ -10,8 +10,8 @@ import torch
 
 from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import most_likely, runs
-from encoders.errors import ShapeError
-from encoders.media.loudness import normalised
+from encoders.errors import NonFiniteError, ShapeError
+from encoders.media.loudness import gain_of
 from encoders.models.vocals import KINDS, SAMPLE_RATE, STEP_S
 
 if TYPE_CHECKING:
@@ -68,9 +68,13 @@ class VocalDetector:
         ------
         ShapeError
             If it is not mono, or empty.
+        NonFiniteError
+            If it holds NaN or infinity.
         """
         if waveform.ndim != 1 or not len(waveform):
             raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
+        if not np.isfinite([waveform.min(), waveform.max()]).all():
+            raise NonFiniteError("the waveform holds NaN or infinity")
         log_probabilities = self.steps(waveform)
         kinds = most_likely(log_probabilities, _transitions())
         probabilities = np.exp(log_probabilities)
@@ -94,7 +98,7 @@ class VocalDetector:
         return one_core_each().submit(self._steps, waveform).result()
 
     def _steps(self, waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-        waveform = normalised(waveform, SAMPLE_RATE)
+        gain = gain_of(waveform, SAMPLE_RATE)
         block, context = (round(seconds / STEP_S) for seconds in (_BLOCK_S, _CONTEXT_S))
         step = round(STEP_S * SAMPLE_RATE)
         parts = []
@@ -103,7 +107,7 @@ class VocalDetector:
             for start in range(0, max(1, round(len(waveform) / step)), block):
                 first = max(0, start - context)
                 piece = waveform[first * step : (start + block + context) * step]
-                heard = self._network(torch.from_numpy(np.ascontiguousarray(piece)).to(self._device))
+                heard = self._network(torch.from_numpy(piece * gain).to(self._device))
                 parts.append(heard[start - first : start - first + block].cpu())
         return torch.cat(parts).double().numpy()
 

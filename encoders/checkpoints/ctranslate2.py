@@ -7,6 +7,7 @@ bytes, all little-endian; at last, aliases: further names of variables. Format: 
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def read_ctranslate2(content: bytes, specification: str) -> dict[str, NDArray[np
     Raises
     ------
     WeightsError
-        If it is truncated, of another version or specification, or holds another type.
+        If it is truncated, of another version or specification, or holds another type, or something is left over.
     """
     reader = _Reader(content)
     try:
@@ -52,6 +53,8 @@ def read_ctranslate2(content: bytes, specification: str) -> dict[str, NDArray[np
             variables[alias] = variables[reader.text()]
     except (struct.error, ValueError, KeyError, IndexError) as error:
         raise WeightsError(f"damaged CTranslate2 model: {error}") from error
+    if not reader.ended:
+        raise WeightsError("damaged CTranslate2 model: bytes are left over")
     return variables
 
 
@@ -61,6 +64,10 @@ class _Reader:
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._at = 0
+
+    @property
+    def ended(self) -> bool:
+        return self._at == len(self._content)
 
     def number(self, kind: str) -> int:
         (value,) = struct.unpack_from(f"<{kind}", self._content, self._at)
@@ -77,6 +84,8 @@ class _Reader:
         name = self.text()
         shape = [self.number("I") for _ in range(self.number("B"))]
         dtype, size = np.dtype(_DTYPES[self.number("B")]), self.number("I")
-        array = np.frombuffer(self._content, dtype, size // dtype.itemsize, self._at).reshape(shape)
+        if size != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{name} has {size} bytes for {shape} of {dtype.name}")
+        array = np.frombuffer(self._content, dtype, math.prod(shape), self._at).reshape(shape)
         self._at += size
         return name, array

@@ -31,13 +31,22 @@ def normalised(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.fl
     ShapeError
         If the waveform is not one-dimensional.
     """
+    gain = gain_of(waveform, sample_rate)
+    return waveform if gain == 1 else waveform * gain
+
+
+def gain_of(waveform: NDArray[np.float32], sample_rate: int) -> np.float32:
+    """What brings a waveform float32 [samples] to :data:`LOUDNESS_DBFS`, part by part as well; 1 for silence.
+
+    Raises
+    ------
+    ShapeError
+        If the waveform is not one-dimensional.
+    """
     if waveform.ndim != 1:
         raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
     power = loud_power(waveform, sample_rate)
-    if power == 0:
-        return waveform
-    gain = 10 ** (LOUDNESS_DBFS / 20) / np.sqrt(power)
-    return waveform * np.float32(gain)
+    return np.float32(10 ** (LOUDNESS_DBFS / 20) / np.sqrt(power) if power else 1)
 
 
 def loud_power(waveform: NDArray[np.float32], sample_rate: int) -> float:

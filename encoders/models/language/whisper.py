@@ -117,7 +117,9 @@ class Whisper(nn.Module):
         return torch.autocast(tensor.device.type, dtype, enabled=dtype == torch.bfloat16)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → [batch, 80, samples // 160], as they were in training."""
+        """Waveforms [batch, samples] → [batch, 80, samples // 160, 2 at least], as in training."""
+        # Nothing can be reflected of what is shorter than half a frame: silence comes behind it first.
+        waveform = F.pad(waveform, (0, max(0, _N_FFT - waveform.shape[1])))
         padded = F.pad(waveform[:, None], (_N_FFT // 2, _N_FFT // 2), mode="reflect")[:, 0]
         power = self.mel(padded).mT[..., : waveform.shape[1] // _HOP_LENGTH]
         log_power = power.clamp(min=1e-10).log10()
