@@ -3,7 +3,8 @@
     python -m benchmarks.encoders.ingest [FOLDER] [--rounds 3] [--voices]
 
 Speed is in three-minute tracks a second: seconds of audio / 180 / seconds of wall time. Without FOLDER the free music
-of `make demo` is taken. Every round ingests into a new catalogue on the embedded PostgreSQL; with --voices once more, listening to voices too.
+of `make demo` is taken. Every round ingests into a new catalogue on the embedded PostgreSQL, and with --voices once
+more, listening to voices too.
 """
 
 import argparse
