@@ -17,6 +17,7 @@ from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 try:
     from api.cli.commands import continuing, curating, evaluation, exporting, indexing, listing, searching, serving
     from api.cli.commands.training import train
+    from api.cli.commands.voices import gather_voices
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
     from api.documents.search import DocumentError
@@ -51,6 +52,8 @@ for command in (
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)
+
+train.add_command(gather_voices)
 
 
 def main(arguments: list[str] | None = None) -> None:

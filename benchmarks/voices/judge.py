@@ -2,7 +2,7 @@
 
     python -m benchmarks.voices.judge --voices FOLDER --music CORPUS --words FOLDER [--part test] [--weights DIR]
 
-FOLDER holds `spoken.tsv` and `sung.tsv` (`soundalike train voices`), CORPUS packages of music (`soundalike train
+FOLDER holds `spoken.tsv` and `sung.tsv` (`soundalike train voices`, `train sing`), CORPUS packages of music (`train
 corpus`), the folder of words a text a language. Parts are those of `encoders.training.voices.parts`: constants were
 chosen on `validation`, and `test` is for the last look.
 """
@@ -26,9 +26,9 @@ from encoders.models.language.text import TrackText, read_text
 from encoders.registry import network_spec
 from encoders.training.corpus import decoded, read_corpus
 from encoders.training.rendering import chance
+from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.effects import choir, hum, vocoder
 from encoders.training.voices.parts import Beds, Part, Voices, part_of_music, read_beds, read_voices
-from encoders.training.voices.world import SAMPLE_RATE
 
 INSTRUMENTAL = 0.1
 """A vocal ratio below it is called instrumental."""
@@ -224,7 +224,8 @@ def run(
     each, identifier = arguments.each, identifiers["ear"]
     print(f"{machine()}; part: {arguments.part}, {len(beds.waveforms)} tracks of music\n")
     print(
-        "| voices, -12 to +12 dB | tracks | balanced accuracy, seconds | error of the ratio | kind right |\n|---|---|---|---|---|"
+        "| voices, -12 to +12 dB | tracks | balanced accuracy, seconds | error of the ratio | kind right |\n"
+        "|---|---|---|---|---|"
     )
     judge_vocals(
         detector, (t for kind in ("recorded", "sung") for t in single(voices, beds, kind, each=each, snr_db=None))
@@ -236,7 +237,8 @@ def run(
         if not heard:
             continue
         print(
-            f"\n| {kind}, {TRACK_S:.0f} s at 0 dB | tracks | languages | accuracy | macro-F1 | claimed | claimed wrongly |"
+            f"\n| {kind}, {TRACK_S:.0f} s at 0 dB | tracks | languages | accuracy | macro-F1 | claimed "
+            "| claimed wrongly |"
         )
         print("|---|---|---|---|---|---|---|")
         judge_languages(identifiers, heard, Words(arguments.words))
