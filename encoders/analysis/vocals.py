@@ -72,7 +72,7 @@ class VocalDetector:
         if waveform.ndim != 1 or not len(waveform):
             raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
         log_probabilities = self.steps(waveform)
-        kinds = most_likely(log_probabilities, _transitions())
+        kinds = settled(log_probabilities)
         probabilities = np.exp(log_probabilities)
         duration_s = len(waveform) / SAMPLE_RATE
         spans = tuple(
@@ -106,6 +106,11 @@ class VocalDetector:
                 heard = self._network(torch.from_numpy(np.ascontiguousarray(piece)).to(self._device))
                 parts.append(heard[start - first : start - first + block].cpu())
         return torch.cat(parts).double().numpy()
+
+
+def settled(log_probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Kinds int64 [steps] that log-probabilities [steps, 3] amount to: voices and pauses go on for a while."""
+    return most_likely(log_probabilities, _transitions())
 
 
 def _transitions() -> NDArray[np.float64]:
