@@ -10,6 +10,7 @@ from encoders.training.corpus import CorpusError
 from encoders.training.singing.melodies import JUDGING_SONGS, TRAINING_SONGS
 from encoders.training.singing.sung_corpus import SungCorpus, is_held_out, sing_corpus
 from encoders.training.voices.clips import SPOKEN, Clip, append_clips, read_clip, read_clips, write_clip
+from tests.conftest import Run, loaded
 from tests.training.conftest import SAMPLE_RATE
 
 SPEAKERS = [f"speaker{number}" for number in range(30)]
@@ -84,3 +85,12 @@ def test_a_clip_in_which_nobody_is_heard_is_passed_over(corpus: SungCorpus, tmp_
 def test_songs_that_are_missing_are_said_once(corpus: SungCorpus, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"none/001/tempo\.txt: No such file"):
         next(sing_corpus(SungCorpus(tmp_path, tmp_path / "none"), seconds=1.0))
+
+
+def test_the_command_sings_what_was_spoken(corpus: SungCorpus, run: Run) -> None:
+    done = run("train", "sing", corpus.voices, "--songs", corpus.songs, "--seconds", "1")
+    assert "by 2 of 2 speakers" in done.stdout
+    assert {clip.speaker for clip in read_clips(corpus.sung)} == {KEPT, HELD_OUT}
+    assert loaded(run("train", "sing", corpus.voices, "--songs", corpus.songs, "--seconds", "1", "--json")) == {
+        **{"minutes": 0.0, "singers": 0, "failed": []},
+    }
