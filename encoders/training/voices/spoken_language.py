@@ -22,10 +22,10 @@ from encoders.models.language.codes import CODES, INDEX, normal_code
 from encoders.models.language.whisper import ADAPTED_FROM, Whisper
 from encoders.training.loop import Schedule, Training
 from encoders.training.rendering import chance
+from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.effects import hum
 from encoders.training.voices.mastering import master
 from encoders.training.voices.mixes import mix, place
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from encoders.media.loudness import normalised
 from encoders.models.vocals import KINDS, STEP_S
 from encoders.training.loop import Schedule, Training
 from encoders.training.rendering import chance
+from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.mastering import master
 from encoders.training.voices.mixes import Mix, Placed, Vocal, mix, place
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
