@@ -4,7 +4,7 @@ Vocal time is cut into windows; some of them are listened to (:mod:`encoders.mod
 track, and more where those do not agree. What was heard is joined over time by a hidden Markov model whose states are
 the languages, and one in which no words are understood; how common a state is comes from what is written of the track
 (:mod:`encoders.models.language.text`). So either may be missing, a word weighs less than a voice, and a window that
-nobody listened to is as its neighbours are, or where those are far, as the rest of the track is.
+nobody listened to is as its neighbours are.
 
 A network that must name a language names some rather than others for a voice without clear words (Whisper: Latin,
 Japanese, Javanese, English). That is what is heard in the state without words, so that those languages need better
@@ -42,8 +42,7 @@ LEAST_VOCAL_S = 1.0
 FEWEST_LOOKS, MOST_LOOKS = 4, 10
 _AGREED = 0.95
 _MEAN_STAY_S = 20.0
-_DOUBT = 0.5
-"""For how many windows the prior counts beside those that were listened to, where the others are told by these."""
+"""Of a state, in a track of as many windows as are listened to at most."""
 _WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
 """How common it is that no words are understood, beside all languages together, and where there are lyrics."""
 _RIGHT = 0.9
@@ -105,7 +104,7 @@ class Languages:
     Attributes
     ----------
     ratios : share of the vocal time by code, `unknown` among them, adding up to 1; empty without voices
-    confidence : mean probability, over the vocal time, of the likeliest language
+    confidence : mean probability, over the vocal time, of the likeliest language, or of no words
     spans : what `ratios` add up from, but for `unknown`
     evidence : what each source alone would say: ``audio``, ``text``
     """
@@ -178,15 +177,6 @@ class LanguageIdentifier:
         return heard
 
 
-def _without_words() -> NDArray[np.float64]:
-    """What an ear names for a voice without clear words: probabilities [languages]."""
-    rest = (1 - sum(_NAMED_WITHOUT_WORDS.values())) / (len(CODES) - len(_NAMED_WITHOUT_WORDS))
-    return np.array([_NAMED_WITHOUT_WORDS.get(code, rest) for code in CODES])
-
-
-WITHOUT_WORDS = _without_words()
-
-
 def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """What an :class:`Ear` says, as likelihoods float64 [languages + 1] of the states; the last: no words.
 
@@ -196,6 +186,15 @@ def likelihoods(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     named /= named.sum()
     without_words = float(named @ WITHOUT_WORDS)
     return np.append(_RIGHT * named + (1 - _RIGHT) * without_words, without_words)
+
+
+def _without_words() -> NDArray[np.float64]:
+    """What an ear names for a voice without clear words: probabilities [languages]."""
+    rest = (1 - sum(_NAMED_WITHOUT_WORDS.values())) / (len(CODES) - len(_NAMED_WITHOUT_WORDS))
+    return np.array([_NAMED_WITHOUT_WORDS.get(code, rest) for code in CODES])
+
+
+WITHOUT_WORDS = _without_words()
 
 
 def _agree(probabilities: NDArray[np.float64]) -> bool:
@@ -237,9 +236,8 @@ def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
     prior = PRIOR.astype(np.float64)
     wordless = _WORDLESS
     if said is not None:
-        written = said.log_likelihoods.astype(np.float64) + np.log(
-            len(CODES)
-        )  # 0 of a language that is no likelier now
+        # 0 of a language that is as likely as before: with flat words, of all.
+        written = said.log_likelihoods.astype(np.float64) + np.log(len(CODES))
         prior = prior * np.exp(np.maximum(written, written.max() - _MOST_WRITTEN))
         wordless = _WORDLESS_LYRICS if said.lyrics else _WORDLESS
     prior = np.append(prior, wordless)
@@ -248,17 +246,14 @@ def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
 
 
 def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities [windows, languages + 1] by likelihoods of the same shape; the last: no words are understood.
+    """Probabilities [windows, languages + 1] by likelihoods of the same shape; the last: no words.
 
-    A window of which nothing is known is as its neighbours are, and far from those, as the rest of the track is.
+    A long track does not change its language more often than a song does, and is listened to as often: there, states
+    last longer, or windows far from those that were listened to would be as if nothing had been heard.
     """
     gaps_s = np.diff([(window.start_s + window.end_s) / 2 for window in windows])
-    joined = posteriors(heard, gaps_s, _MEAN_STAY_S, prior)
-    told = np.ptp(heard, axis=1) > 0
-    if told.any():
-        of_track = (joined[told].sum(axis=0) + _DOUBT * prior) / (told.sum() + _DOUBT)
-        joined[~told] = posteriors(heard, gaps_s, _MEAN_STAY_S, of_track)[~told]
-    return joined
+    stay_s = _MEAN_STAY_S * max(1.0, len(windows) / MOST_LOOKS)
+    return posteriors(heard, gaps_s, stay_s, prior)
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
@@ -276,7 +271,7 @@ def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64
 
 
 def _claims(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is claimed, [windows, languages], of probabilities [windows, languages + 1]: none where none is likely."""
+    """What is claimed [windows, languages] of probabilities [windows, languages + 1]: nothing where none is likely."""
     of_languages = probabilities[:, :-1]
     sure = of_languages.max(axis=1, keepdims=True) >= _SURE
     return np.where(sure, of_languages, 0.0)
@@ -303,8 +298,7 @@ def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tu
     """Neighbouring windows that are sure of one language, as one span."""
     spans: list[LanguageSpan] = []
     for window, row in zip(windows, probabilities, strict=True):
-        language = int(row[:-1].argmax())
-        best, confidence = CODES[language], float(row[language])
+        best, confidence = CODES[int(row[:-1].argmax())], float(row[:-1].max())
         if confidence < _SURE:
             continue
         if spans and spans[-1].language == best and window.start_s - spans[-1].end_s < WINDOW_S:

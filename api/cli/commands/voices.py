@@ -4,10 +4,8 @@
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,10 +14,6 @@ from api.cli.options import FAILED_FILES, json_option, print_json
 from api.settings import read_settings
 from indexer.packs.known_voices import VOICE_PACKS
 from indexer.packs.voices import Recording, fetch_texts, fetch_voices
-
-if TYPE_CHECKING:
-    from encoders.training.loop import Schedule
-    from encoders.training.voices.recipes import Sources, Task, VoiceReport
 
 
 @click.command("voices")
@@ -160,26 +154,17 @@ def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: b
     return FAILED_FILES if failed else 0
 
 
-def _training_options(function: Callable[..., None]) -> Callable[..., None]:
-    """What both trainings take."""
-    for option in (
-        json_option,
-        click.option("--seed", default=0, show_default=True),
-        click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights."),
-        click.option("--music", required=True, type=click.Path(path_type=Path), help="A corpus in which nobody sings."),
-        click.argument("voices", type=click.Path(exists=True, file_okay=False, path_type=Path)),
-    ):
-        function = option(function)
-    return function
-
-
 @click.command("vocals")
-@_training_options
-@click.option("--scenes", type=click.IntRange(1), default=2600, show_default=True, help="Of 20 s, to learn from.")
-@click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
+@click.argument("voices", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--music", required=True, type=click.Path(path_type=Path), help="A corpus in which nobody sings.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
+@click.option("--scenes", type=click.IntRange(1), default=4500, show_default=True, help="Of 20 s, to learn from.")
+@click.option("--steps", type=click.IntRange(1), default=2400, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Scenes in a step.")
+@click.option("--seed", default=0, show_default=True)
+@json_option
 def train_vocals(
-    voices: Path, music: Path, out: Path, seed: int, scenes: int, steps: int, batch_size: int, as_json: bool
+    voices: Path, music: Path, out: Path, scenes: int, steps: int, batch_size: int, seed: int, as_json: bool
 ) -> None:
     """Train what is ours of `vocals` on the voices in VOICES over music; goes on where it was stopped."""
     from encoders.training.loop import Schedule
@@ -188,47 +173,14 @@ def train_vocals(
     settings = Schedule(
         steps=steps, batch_size=batch_size, learning_rate=1e-3, warmup_steps=100, weight_decay=1e-2, seed=seed
     )
-    _train(recipes.train_vocals, recipes.Sources(voices, music), out, settings, scenes, as_json=as_json)
-
-
-@click.command("language")
-@_training_options
-@click.option("--windows", type=click.IntRange(1), default=5000, show_default=True, help="Of 6 s, to learn from.")
-@click.option("--steps", type=click.IntRange(1), default=600, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Windows in a step.")
-def train_language(
-    voices: Path, music: Path, out: Path, seed: int, windows: int, steps: int, batch_size: int, as_json: bool
-) -> None:
-    """Train what is ours of `language` on the voices in VOICES over music; goes on where it was stopped."""
-    from encoders.training.loop import Schedule
-    from encoders.training.voices import recipes
-
-    settings = Schedule(
-        steps=steps, batch_size=batch_size, learning_rate=4e-4, warmup_steps=50, weight_decay=1e-2, seed=seed
-    )
-    _train(recipes.train_language, recipes.Sources(voices, music), out, settings, windows, as_json=as_json)
-
-
-def _train(
-    recipe: "Callable[[Sources, Path, Schedule, Task], VoiceReport]",
-    sources: "Sources",
-    out: Path,
-    settings: "Schedule",
-    count: int,
-    *,
-    as_json: bool,
-) -> None:
-    """Hear, then train, with a bar for either; then say what came of it."""
-    from encoders.training.voices.recipes import Task
-
     with tables.progress("training", quiet=as_json) as done:
-        task = Task(
-            count,
+        task = recipes.Task(
+            scenes,
             read_settings().weights_dir,
             on_heard=lambda number, whole: done(number, whole, "heard to learn from or to judge by"),
-            on_step=lambda step, loss: done(step, settings.steps, f"loss {loss:.3f}"),
+            on_step=lambda step, loss: done(step, steps, f"loss {loss:.3f}"),
         )
-        report = recipe(sources, out, settings, task)
+        report = recipes.train_vocals(recipes.Sources(voices, music), out, settings, task)
     if as_json:
         print_json(asdict(report))
     else:

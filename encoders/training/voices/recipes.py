@@ -1,4 +1,4 @@
-"""One function a model of voices: voices and music → what is ours of its weights.
+"""The recipe of `vocals`: voices and music → what is ours of its weights.
 
     <out>                            the weights
     <out, without its suffix>/       what a training goes on from: what the published network heard, a checkpoint
@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import balanced_accuracy_score
 
 from encoders.analysis.vocals import settled
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.models import vocals
-from encoders.models.language import whisper
 from encoders.models.language.codes import normal_code
 from encoders.training.corpus import CorpusError, read_corpus
 from encoders.training.loop import TrainingError
@@ -30,7 +29,6 @@ from encoders.training.split import Origin, save_halved
 from encoders.training.validation import roc_auc
 from encoders.training.voices.clips import SPOKEN, SUNG, read_clips
 from encoders.training.voices.parts import Part, part_of_music, part_of_voice, read_beds, read_voices
-from encoders.training.voices.spoken_language import NOBODY, LanguageTraining, Windows, adapt, changes, hear_windows
 from encoders.training.voices.vocal_activity import Heard, VocalTraining, hear_scenes
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from encoders.training.loop import OnStep, Schedule
     from encoders.training.voices.parts import Beds, Voices
 
-_JUDGE = 4  # a quarter as many scenes or windows judge as are learnt from
+_JUDGE = 4  # a quarter as many scenes judge as are learnt from
 _STANDARDISED_BY = 200  # scenes
 _BATCH = 8
 
@@ -68,7 +66,7 @@ class Task:
 
     Attributes
     ----------
-    count : scenes or windows to learn from; a quarter as many judge
+    count : scenes to learn from; a quarter as many judge
     weights_dir : holds the published network, or gets it
     on_heard : called with (how many were heard, of how many)
     on_step : called with (step, loss)
@@ -100,7 +98,7 @@ def train_vocals(sources: Sources, out: Path, settings: Schedule, task: Task) ->
         If voices or music are damaged or there are none to learn from, beside `out` lies another training, or the
         detector cannot be downloaded.
     """
-    origin = _origin(sources, "vocals", settings, task, sung=True)
+    origin = _origin(sources, settings, task)
     published = _published(task.weights_dir / "vocals-released.safetensors", vocals.released)
     torch.manual_seed(settings.seed)
     network = vocals.VocalNet()
@@ -131,41 +129,6 @@ def train_vocals(sources: Sources, out: Path, settings: Schedule, task: Task) ->
     return VoiceReport(out, before, _activity(judging, answered))
 
 
-def train_language(sources: Sources, out: Path, settings: Schedule, task: Task) -> VoiceReport:
-    """Train what is ours of `language`: changes of low rank to Whisper's upper layers.
-
-    Figures are of windows of 6 s in which there is a voice; those before are Whisper's as it was published.
-
-    Raises
-    ------
-    CorpusError, TrainingError, WeightsError
-        As for :func:`train_vocals`.
-    """
-    origin = _origin(sources, "language", settings, task, sung=False)
-    published = _published(task.weights_dir / "language-released.safetensors", whisper.released)
-    network = whisper.Whisper()
-    load_into(network, published)
-    network.eval()
-
-    def hear(voices: Voices, beds: Beds, count: int) -> dict[str, Tensor]:
-        def heard(number: int) -> None:
-            task.on_heard(number, count)
-
-        made = hear_windows(network, voices, beds, count, seed=settings.seed, on_window=heard)
-        return {"states": made.states, "before": made.before, "languages": made.languages}
-
-    learnt, judging = (Windows(**one) if one else None for one in _heard(sources, out, origin, task.count, hear))
-    assert learnt is not None
-    before = _languages(judging, network)
-    torch.manual_seed(settings.seed)
-    adapt(network)
-    training = LanguageTraining(network, learnt, settings, _beside(out))
-    training.resume()
-    training.run(on_step=task.on_step)
-    save_halved(out, changes(network), origin)
-    return VoiceReport(out, before, _languages(judging, network.eval()))
-
-
 def _beside(out: Path) -> Path:
     return out.with_suffix("")
 
@@ -178,7 +141,7 @@ def _published(path: Path, released: Callable[[], tuple[dict[str, Tensor], str]]
     return read_checkpoint(path)
 
 
-def _origin(sources: Sources, encoder: str, settings: Schedule, task: Task, *, sung: bool) -> Origin:
+def _origin(sources: Sources, settings: Schedule, task: Task) -> Origin:
     """What is learnt from, by its contents; the sources that nothing is learnt from.
 
     Raises
@@ -195,7 +158,7 @@ def _origin(sources: Sources, encoder: str, settings: Schedule, task: Task, *, s
     music = [track for track in tracks if part_of_music(track.group) == Part.TRAINING]
     if not any(clip.kind != "sung" for clip in learnt):
         raise CorpusError(f"{sources.voices / SPOKEN}: no voice to learn from; `soundalike train voices` gathers them")
-    if sung and not any(clip.kind == "sung" for clip in learnt):
+    if not any(clip.kind == "sung" for clip in learnt):
         raise CorpusError(f"{sources.voices}: nobody sings; `soundalike train sing {sources.voices}` makes them")
     if not music:
         raise CorpusError(f"{sources.music}: no music to learn from, all of its packages are kept to judge by")
@@ -206,7 +169,7 @@ def _origin(sources: Sources, encoder: str, settings: Schedule, task: Task, *, s
         digest.update(track.source_sha256.encode())
     everything = {clip.source for clip in clips} | {track.group for track in tracks}
     held_out = sorted(everything - {clip.source for clip in learnt} - {track.group for track in music})
-    return Origin(encoder, {**asdict(settings), "heard": task.count}, held_out, digest.hexdigest())
+    return Origin("vocals", {**asdict(settings), "heard": task.count}, held_out, digest.hexdigest())
 
 
 def _heard(
@@ -218,7 +181,7 @@ def _heard(
     for part, how_many in ((Part.TRAINING, count), (Part.VALIDATION, max(1, count // _JUDGE))):
         voices = read_voices(sources.lists, part)
         some_music = any(part_of_music(track.group) == part for track in read_corpus(sources.music))
-        if not (voices.spoken and some_music and (voices.sung or origin.encoder == "language")):
+        if not (voices.spoken and voices.sung and some_music):
             heard.append(None)
             continue
         path = _beside(out) / f"{part}.safetensors"
@@ -274,19 +237,3 @@ def _activity(judging: Heard | None, answer: Callable[[Tensor], tuple[Tensor, ND
     if np.isnan(area):  # too few steps with a voice, or without
         return {}
     return {"AUC": area, "balanced accuracy": float(balanced_accuracy_score(truth, decided))}
-
-
-def _languages(judging: Windows | None, network: whisper.Whisper) -> dict[str, float]:
-    """Figures of windows with a voice."""
-    if judging is None:
-        return {}
-    with torch.inference_mode():
-        said = torch.cat([network.understand(states) for states in torch.split(judging.states, _BATCH)])
-    voiced = judging.languages != NOBODY
-    if not voiced.any():
-        return {}
-    truth, best = judging.languages[voiced].numpy(), said[voiced, :-1].argmax(dim=1).numpy()
-    return {
-        "accuracy": float((truth == best).mean()),
-        "macro-F1": float(f1_score(truth, best, labels=np.unique(truth), average="macro", zero_division=0)),
-    }
