@@ -1,6 +1,6 @@
-"""From voices to what is ours of the networks that hear them.
+"""From voices to what is ours of the network that hears them.
 
-`train voices` (spoken) → `train sing` (the same, sung) → `train vocals`, `train language`
+`train voices` (spoken) → `train sing` (the same, sung) → `train vocals`
 """
 
 from collections import defaultdict

