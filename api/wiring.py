@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LISTENERS_ARE_FOR = {
     "vocals": "voices and languages are not analysed",
-    "language": "languages are told by words alone",
+    "whisper-base": "languages are told by words alone",
 }
 """What is missing without a listener's weights; each is of use where those before it are here."""
 

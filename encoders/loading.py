@@ -67,7 +67,7 @@ def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
     ------
     CheckpointMismatchError
     """
-    spec = network_spec("language")
+    spec = network_spec("whisper-base")
     if not has_weights(spec, weights_dir):
         return LanguageIdentifier(None)
     network, version = load_network(spec, weights_dir)

@@ -42,7 +42,7 @@ RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
 LISTENERS: dict[str, str] = {
-    "language": "encoders.models.language.whisper:SPEC",
+    "whisper-base": "encoders.models.language.whisper:SPEC",
     "vocals": "encoders.models.vocals:SPEC",
 }
 """Networks that make no space: name → ``module:attribute`` of its :class:`NetworkSpec`."""

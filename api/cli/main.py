@@ -17,6 +17,7 @@ from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 try:
     from api.cli.commands import continuing, curating, evaluation, exporting, indexing, listing, searching, serving
     from api.cli.commands.training import train
+    from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
     from api.documents.search import DocumentError
@@ -51,6 +52,9 @@ for command in (
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)
+
+for command in (gather_voices, sing_voices, train_vocals):
+    train.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,9 +1,10 @@
 """Ingest speed against decoding alone, over the same files in the same run, in turn.
 
-    python -m benchmarks.encoders.ingest [FOLDER] [--rounds 3]
+    python -m benchmarks.encoders.ingest [FOLDER] [--rounds 3] [--voices]
 
 Speed is in three-minute tracks a second: seconds of audio / 180 / seconds of wall time. Without FOLDER the free music
-of `make demo` is taken. Every round ingests into a new catalogue on the embedded PostgreSQL.
+of `make demo` is taken. Every round ingests into a new catalogue on the embedded PostgreSQL, and with --voices once
+more, listening to voices too.
 """
 
 import argparse
@@ -39,14 +40,15 @@ def decode_alone(files: list[ScannedFile], spec: EncoderSpec, settings: Settings
     return time.perf_counter() - start, audio_s
 
 
-def ingest(folder: Path, settings: Settings) -> tuple[float, IngestReport]:
+def ingest(folder: Path, settings: Settings, *, voices: bool = False) -> tuple[float, IngestReport]:
     """Wall seconds of a whole ingest, the index included, and its report."""
     with tempfile.TemporaryDirectory(prefix="soundalike-bench-") as home:
         alone = replace(settings, home=Path(home), database_url=None)
         with open_soundalike(alone) as here:
             encoder = here.encoder(settings.space)
+            listening = here.encoder.voices() if voices else None
             start = time.perf_counter()
-            report = here.index_folder(folder, [encoder])
+            report = here.index_folder(folder, [encoder], voices=listening)
             return time.perf_counter() - start, report
 
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--voices", action="store_true")
     arguments = parser.parse_args()
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)
@@ -76,6 +79,14 @@ def main() -> None:
             f"ingest {report.audio_s / TRACK_S / ingest_s:.2f} tracks/s ({report.counts}), "
             + ", ".join(f"{stage} {part:.1%}" for stage, part in share.items())
         )
+        if arguments.voices:
+            listening_s, listened = ingest(folder, settings, voices=True)
+            core_s = {stage: listened.seconds[stage] for stage in ("vocals", "language")}
+            tracks = listened.audio_s / TRACK_S
+            print(
+                f"  with voices {tracks / listening_s:.2f} tracks/s; "
+                + ", ".join(f"{stage} {seconds / tracks:.3f} s a track" for stage, seconds in core_s.items())
+            )
     median_share = {stage: statistics.median(share[stage] for share in shares) for stage in shares[0]}
     print(f"ingest / decode alone, median: {statistics.median(ratios):.3f}")
     print("share of the work: " + ", ".join(f"{stage} {part:.1%}" for stage, part in median_share.items()))

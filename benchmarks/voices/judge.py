@@ -207,7 +207,7 @@ def main() -> None:
     voices = read_voices([arguments.voices / "spoken.tsv", arguments.voices / "sung.tsv"], arguments.part)
     beds = read_beds(arguments.music, arguments.part)
     detector = load_vocal_detector(arguments.weights)
-    network, version = load_network(network_spec("language"), arguments.weights)
+    network, version = load_network(network_spec("whisper-base"), arguments.weights)
     identifier = LanguageIdentifier(CachedEar(WhisperEar(network, version=version, device=torch_device("auto"))))  # type: ignore[arg-type]
     identifiers = {"ear": identifier, "words": LanguageIdentifier(None)}
     run(detector, identifiers, voices, beds, arguments)

@@ -10,11 +10,10 @@ from encoders.models.language.codes import normal_code
 from encoders.models.language.lines import Lyrics
 from encoders.models.language.text import TrackText
 from encoders.training.rendering import chance
-from encoders.training.voices.clips import Clip
+from encoders.training.voices.clips import SAMPLE_RATE, Clip
 from encoders.training.voices.mastering import master
 from encoders.training.voices.mixes import Mix, Vocal, mix, place
 from encoders.training.voices.parts import Beds, Voices
-from encoders.training.voices.world import SAMPLE_RATE
 
 TRACK_S = 40.0
 VOCAL_S = 24.0

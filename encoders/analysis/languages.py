@@ -43,7 +43,6 @@ FEWEST_LOOKS, MOST_LOOKS = 4, 10
 _AGREED = 0.95
 _MEAN_STAY_S = 20.0
 """Of a state, in a track of as many windows as are listened to at most."""
-_PRIOR_POWER = 1.0
 _WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
 """How common it is that no words are understood, beside all languages together, and where there are lyrics."""
 _RIGHT = 0.9
@@ -234,12 +233,14 @@ def _spread(windows: Sequence[_Window], most: int) -> list[int]:
 
 def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
     """Probabilities [languages + 1] before anything is heard: by what was said, where that is given."""
-    prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
-    prior /= prior.sum()
+    prior = PRIOR.astype(np.float64)
+    wordless = _WORDLESS
     if said is not None:
-        written = said.log_likelihoods.astype(np.float64) + np.log(len(CODES))  # flat: nothing more likely than before
-        prior *= np.exp(np.clip(written, written.max() - _MOST_WRITTEN, _MOST_WRITTEN))
-    prior = np.append(prior, _WORDLESS_LYRICS if said is not None and said.lyrics else _WORDLESS)
+        # 0 of a language that is as likely as before: with flat words, of all.
+        written = said.log_likelihoods.astype(np.float64) + np.log(len(CODES))
+        prior = prior * np.exp(np.maximum(written, written.max() - _MOST_WRITTEN))
+        wordless = _WORDLESS_LYRICS if said.lyrics else _WORDLESS
+    prior = np.append(prior, wordless)
     normalised: NDArray[np.float64] = prior / prior.sum()
     return normalised
 

@@ -76,7 +76,7 @@ class VocalDetector:
         if not np.isfinite([waveform.min(), waveform.max()]).all():
             raise NonFiniteError("the waveform holds NaN or infinity")
         log_probabilities = self.steps(waveform)
-        kinds = most_likely(log_probabilities, _transitions())
+        kinds = settled(log_probabilities)
         probabilities = np.exp(log_probabilities)
         duration_s = len(waveform) / SAMPLE_RATE
         spans = tuple(
@@ -110,6 +110,11 @@ class VocalDetector:
                 heard = self._network(torch.from_numpy(piece * gain).to(self._device))
                 parts.append(heard[start - first : start - first + block].cpu())
         return torch.cat(parts).double().numpy()
+
+
+def settled(log_probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Kinds int64 [steps] that log-probabilities [steps, 3] amount to: voices and pauses go on for a while."""
+    return most_likely(log_probabilities, _transitions())
 
 
 def _transitions() -> NDArray[np.float64]:

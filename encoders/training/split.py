@@ -90,12 +90,27 @@ def save(
 ) -> Path:
     """Write the weights in half precision, with what they were made of."""
     digest = hashlib.sha256("".join(track.source_sha256 for track in corpus.training).encode()).hexdigest()
-    metadata: Mapping[str, str] = {
-        "encoder": spec.name,
-        "settings": json.dumps(asdict(settings) if settings else {}),
-        "held_out": ",".join(corpus.held_out),
-        "corpus_sha256": digest,
+    save_halved(path, tensors, Origin(spec.name, asdict(settings) if settings else {}, corpus.held_out, digest))
+    return path
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What weights were made of: by which settings, without which groups or sources, and the digest of the corpus."""
+
+    encoder: str
+    settings: Mapping[str, Any]
+    held_out: Sequence[str]
+    corpus_sha256: str
+
+
+def save_halved(path: Path, tensors: Mapping[str, Tensor], origin: Origin) -> None:
+    """Write weights in half precision, with their origin."""
+    metadata = {
+        "encoder": origin.encoder,
+        "settings": json.dumps(dict(origin.settings)),
+        "held_out": ",".join(origin.held_out),
+        "corpus_sha256": origin.corpus_sha256,
     }
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     save_weights(path, halved, metadata)
-    return path

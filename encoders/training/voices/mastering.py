@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, sosfilt
 
 from encoders.media.decode import MediaLimits, decode
+from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.effects import room
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.clips import active, at_level
-from encoders.training.voices.world import SAMPLE_RATE
+from encoders.training.voices.clips import SAMPLE_RATE, active, at_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

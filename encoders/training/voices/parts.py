@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.training.corpus import Waveforms, load_waveforms, read_corpus
-from encoders.training.voices.clips import Clip, read_clip, read_clips
+from encoders.training.voices.clips import SAMPLE_RATE, Clip, read_clip, read_clips
 from encoders.training.voices.mixes import Activity, Vocal
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

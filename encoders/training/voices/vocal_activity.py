@@ -19,9 +19,9 @@ from encoders.media.loudness import normalised
 from encoders.models.vocals import KINDS, STEP_S
 from encoders.training.loop import Schedule, Training
 from encoders.training.rendering import chance
+from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.mastering import master
 from encoders.training.voices.mixes import Mix, Placed, Vocal, mix, place
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from encoders.training.voices.parts import Beds, Voices
 
 SCENE_S = 20.0
-_WITHOUT_VOICE, _WITHOUT_MUSIC, _SUNG, _ANOTHER = 0.3, 0.08, 0.6, 0.2
+_WITHOUT_VOICE, _WITHOUT_MUSIC, _SUNG, _ANOTHER = 0.5, 0.08, 0.6, 0.2
 _LEAST_SHARE, _LARGEST_SHARE = 0.1, 0.9
 _SNR_DB = 12.0
 DETECTOR_RATE = 0.3

@@ -7,17 +7,35 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.clips import Clip, active, append_clip, at_level, read_clip, read_clips, write_clip
+from encoders.training.voices.clips import (
+    SPOKEN,
+    Clip,
+    active,
+    append_clips,
+    at_level,
+    read_clip,
+    read_clips,
+    write_clip,
+)
 
-SPOKEN = Clip("recorded/fr/a.flac", "fr", "june", "prompts", "recorded", 3.5, "CC BY-SA 3.0")
+SAID = Clip("recorded/fr/a.flac", "fr", "june", "prompts", "recorded", 3.5, "CC BY-SA 3.0")
 SUNG = Clip("sung/fr/a.flac", "fr", "june", "prompts", "sung", 7.25, "CC BY-SA 3.0", 412)
 
 
 def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.tsv"
-    for clip in (SPOKEN, SUNG):
-        append_clip(manifest, clip)
-    assert read_clips(manifest) == [SPOKEN, SUNG]
+    append_clips(manifest, [SAID])
+    append_clips(manifest, [SUNG, SUNG])
+    assert read_clips(manifest) == [SAID, SUNG, SUNG]
+    assert manifest.read_text(encoding="utf-8").startswith("path\tlanguage\tspeaker\tsource\tkind\tseconds\tlicence")
+
+
+def test_a_line_that_was_cut_short_goes_when_another_is_added(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.tsv"
+    append_clips(manifest, [SAID, SUNG])
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    append_clips(manifest, [SUNG])
+    assert read_clips(manifest) == [SAID, SUNG]
 
 
 def test_a_heading_and_a_line_that_was_cut_short_are_left_out(tmp_path: Path) -> None:
@@ -33,6 +51,7 @@ def test_a_heading_and_a_line_that_was_cut_short_are_left_out(tmp_path: Path) ->
     [
         ("a.flac\tfr\tjune", "line 1: path, language"),
         ("a.flac\tfr\tjune\tprompts\trecorded\tlong\tMIT", "line 1: path, language"),
+        ("a.flac\tfr\tjune\tprompts\tsung\t3\tMIT\t4\t5", "line 1: path, language"),
         ("a.flac\tfr\tjune\tprompts\tshouted\t3\tMIT", r"kind 'shouted' \(accepted: recorded, synthesised, sung\)"),
     ],
 )
@@ -43,8 +62,13 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, line: str, message: str) -
 
 
 def test_a_list_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"none\.tsv: No such file"):
+    with pytest.raises(CorpusError, match=r"none\.tsv: No such file or directory$"):
         read_clips(tmp_path / "none.tsv")
+    with pytest.raises(CorpusError, match=r"spoken\.tsv: No such file or directory; `soundalike train voices`"):
+        read_clips(tmp_path / SPOKEN)
+    (tmp_path / SPOKEN).write_bytes(b"\xff\n")
+    with pytest.raises(CorpusError, match=r"spoken\.tsv: .*utf-8"):
+        read_clips(tmp_path / SPOKEN)
 
 
 def test_a_clip_is_read_as_it_was_written(tmp_path: Path, utterance: NDArray[np.float32]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.training.voices.effects import choir, echo, hum, reverb, room, studio, vocoder
-from tests.training.voices.conftest import HZ, SAMPLE_RATE
+from tests.training.conftest import HZ, SAMPLE_RATE
 
 Effect = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 

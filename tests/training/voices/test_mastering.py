@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.training.voices.mastering import BIT_RATES, Codec, compress, equalise, master, through_codec, to_rms
-from tests.training.voices.conftest import SAMPLE_RATE
+from tests.training.conftest import SAMPLE_RATE
 
 
 def rms_db(waveform: NDArray[np.float32]) -> float:

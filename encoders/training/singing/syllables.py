@@ -2,7 +2,7 @@
 
 No text and no language is known: a syllable's nucleus is a peak of loudness (300–4000 Hz) among voiced frames where the
 spectrum stands still; its vowel is what is voiced, loud and steady around it. Frames are those of
-:mod:`encoders.training.voices.world`.
+:mod:`encoders.training.singing.world`.
 
 Mermelstein, "Automatic segmentation of speech into syllabic units", JASA 58, 1975 (loudness and its dips).
 """
@@ -17,12 +17,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from encoders.training.voices.world import FFT_LENGTH, FRAME_S, SAMPLE_RATE
+from encoders.training.singing.world import FFT_LENGTH, FRAME_S
+from encoders.training.voices.clips import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from encoders.training.voices.world import Voice
+    from encoders.training.singing.world import Voice
 
 _BAND_HZ = (300, 4000)
 _DARK_HZ, _BRIGHT_HZ = (80, 1800), (2500, 8000)

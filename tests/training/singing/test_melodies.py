@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.melodies import Note, at_pace, from_a_phrase, read_melody
+from encoders.training.singing.melodies import Note, at_pace, from_a_phrase, read_melody
 
 
 def song(folder: Path, melody: str, tempo: str = "60") -> Path:

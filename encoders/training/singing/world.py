@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.training.corpus import CorpusError
+from encoders.training.voices.clips import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
 FRAME_S = 0.005
 FFT_LENGTH = 512
 _ANALYSIS_LENGTH = 1024  # which three periods of the lowest voice need
@@ -57,7 +57,7 @@ def analyse(waveform: NDArray[np.float32]) -> Voice:
     CorpusError
         If pyworld is missing, or the waveform is shorter than 0.1 s or not finite.
     """
-    world = _world()
+    world = library()
     if len(waveform) < SHORTEST_S * SAMPLE_RATE or not np.isfinite(waveform).all():
         raise CorpusError(f"a voice of {len(waveform)} samples: at least {SHORTEST_S} s of finite samples are accepted")
     noise = np.random.default_rng(0).standard_normal(len(waveform))
@@ -79,7 +79,7 @@ def synthesise(voice: Voice) -> NDArray[np.float32]:
     CorpusError
         If pyworld is missing.
     """
-    samples = _world().synthesize(
+    samples = library().synthesize(
         np.ascontiguousarray(voice.pitch_hz),
         np.ascontiguousarray(np.exp(voice.log_envelope)),
         np.ascontiguousarray(voice.aperiodicity),
@@ -90,7 +90,14 @@ def synthesise(voice: Voice) -> NDArray[np.float32]:
     return waveform
 
 
-def _world() -> ModuleType:
+def library() -> ModuleType:
+    """`pyworld`.
+
+    Raises
+    ------
+    CorpusError
+        If it is missing.
+    """
     try:
         import pyworld
     except ImportError as error:

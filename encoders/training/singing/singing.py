@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.intonation import Intonation, draw_intonation, pitch_curve
-from encoders.training.voices.melodies import Note, at_pace
-from encoders.training.voices.syllables import find_syllables, loudness_db
-from encoders.training.voices.timing import Timing, lay
-from encoders.training.voices.world import FFT_LENGTH, FRAME_S, SAMPLE_RATE, Voice, analyse, synthesise
+from encoders.training.singing.intonation import Intonation, draw_intonation, pitch_curve
+from encoders.training.singing.melodies import Note, at_pace
+from encoders.training.singing.syllables import find_syllables, loudness_db
+from encoders.training.singing.timing import Timing, lay
+from encoders.training.singing.world import FFT_LENGTH, FRAME_S, Voice, analyse, synthesise
+from encoders.training.voices.clips import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from encoders.training.voices.syllables import Syllable
+    from encoders.training.singing.syllables import Syllable
 
 _LOWEST, _HIGHEST = 38.0, 84.0  # MIDI: what the envelope of a speaking voice can bear
 _PER_DB = np.log(10) / 10  # of the log of power

@@ -16,12 +16,22 @@ import numpy as np
 
 from encoders.training.corpus import CorpusError
 from encoders.training.rendering import chance
-from encoders.training.voices.clips import Clip, append_clip, at_level, read_clip, read_clips, write_clip
+from encoders.training.singing.intonation import draw_intonation
+from encoders.training.singing.melodies import JUDGING_SONGS, TRAINING_SONGS, from_a_phrase, read_melody
+from encoders.training.singing.singing import arranged, draw_singer, perform, understood
+from encoders.training.singing.world import library
+from encoders.training.voices.clips import (
+    SAMPLE_RATE,
+    SPOKEN,
+    SUNG,
+    Clip,
+    append_clips,
+    at_level,
+    read_clip,
+    read_clips,
+    write_clip,
+)
 from encoders.training.voices.effects import choir, studio
-from encoders.training.voices.intonation import draw_intonation
-from encoders.training.voices.melodies import JUDGING_SONGS, TRAINING_SONGS, from_a_phrase, read_melody
-from encoders.training.voices.singing import arranged, draw_singer, perform, understood
-from encoders.training.voices.world import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from encoders.training.voices.melodies import Note
+    from encoders.training.singing.melodies import Note
 
 _PHRASE_S = 8.0
 _LONGEST_PHRASE_S = 16.0
@@ -40,12 +50,21 @@ _CHOIR, _DOUBLED, _STUDIO = 0.06, 0.12, 0.4
 
 @dataclass(frozen=True)
 class SungCorpus:
-    """Where spoken clips are listed, where the sung ones go with a list of their own, and POP909's folder."""
+    """A folder of voices, which gets the sung ones beside the spoken, and POP909's folder."""
 
-    spoken: Path
-    sung: Path
+    voices: Path
     songs: Path
     seed: int = 0
+
+    @property
+    def spoken(self) -> Path:
+        """The list of what is there to sing."""
+        return self.voices / SPOKEN
+
+    @property
+    def sung(self) -> Path:
+        """The list of what was sung."""
+        return self.voices / SUNG
 
 
 def is_held_out(speaker: str) -> bool:
@@ -62,10 +81,12 @@ def sing_corpus(corpus: SungCorpus, *, seconds: float) -> Iterator[Clip | Corpus
     Raises
     ------
     CorpusError
-        If a list cannot be read.
+        If a list or the songs cannot be read, or pyworld is missing.
     OSError
         If a file cannot be written.
     """
+    library()
+    read_melody(corpus.songs / f"{TRAINING_SONGS[0]:03d}")  # or every phrase would give the same error
     done: dict[tuple[str, str, str], float] = {}
     numbers: dict[tuple[str, str, str], int] = {}
     for clip in read_clips(corpus.sung) if corpus.sung.exists() else []:
@@ -87,7 +108,7 @@ def sing_corpus(corpus: SungCorpus, *, seconds: float) -> Iterator[Clip | Corpus
                 name = phrases[number % len(phrases)][0][0].path
                 yield error if name in str(error) else CorpusError(f"{name}: {error}")
             else:
-                append_clip(corpus.sung, clip)
+                append_clips(corpus.sung, [clip])
                 done[speaker] = done.get(speaker, 0.0) + clip.seconds
                 yield clip
 
@@ -118,11 +139,11 @@ def _sing_one(corpus: SungCorpus, phrase: Sequence[tuple[Clip, float]], number: 
     rng = chance(f"{clip.language}/{clip.source}/{clip.speaker}/{number}", corpus.seed)
     song = int(rng.choice(JUDGING_SONGS if is_held_out(clip.speaker) else TRAINING_SONGS))
     melody = from_a_phrase(read_melody(corpus.songs / f"{song:03d}"), rng)
-    spoken = np.concatenate([_cut(read_clip(corpus.spoken.parent / one.path), start) for one, start in phrase])
+    spoken = np.concatenate([_cut(read_clip(corpus.voices / one.path), start) for one, start in phrase])
     sung = at_level(_produced(spoken, melody, rng))
     folder = f"{_safe(clip.source)}__{_safe(clip.speaker)}"
     path = f"sung/{clip.language}/{folder}/{number:03d}.flac"
-    write_clip(corpus.sung.parent / path, sung)
+    write_clip(corpus.voices / path, sung)
     return replace(clip, path=path, kind="sung", seconds=len(sung) / SAMPLE_RATE, song=song)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from encoders.training.voices.world import FRAME_S
+from encoders.training.singing.world import FRAME_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

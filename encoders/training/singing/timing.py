@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.training.voices.intonation import SungNote
-from encoders.training.voices.world import FRAME_S
+from encoders.training.singing.intonation import SungNote
+from encoders.training.singing.world import FRAME_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from encoders.training.voices.melodies import Note
-    from encoders.training.voices.syllables import Syllable
+    from encoders.training.singing.melodies import Note
+    from encoders.training.singing.syllables import Syllable
 
 _SHORTEST_VOWEL_S = 0.09
 _LONGEST_NOTE_S = 2.5

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from encoders.training.voices.melodies import Note
-from encoders.training.voices.syllables import Syllable
-from encoders.training.voices.timing import Timing, lay
-from encoders.training.voices.world import FRAME_S
+from encoders.training.singing.melodies import Note
+from encoders.training.singing.syllables import Syllable
+from encoders.training.singing.timing import Timing, lay
+from encoders.training.singing.world import FRAME_S
 
 WORDS = [Syllable(10, 20, 25, 40, 46), Syllable(46, 52, 60, 70, 74), Syllable(74, 84, 90, 100, 104)]
 TUNE = [Note(60, 0.5), Note(64, 0.75), Note(67, 1.0)]

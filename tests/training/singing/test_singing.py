@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.intonation import SungNote, draw_intonation, pitch_curve
-from encoders.training.voices.melodies import Note
-from encoders.training.voices.singing import Sung, arranged, draw_singer, perform, sing, understood
-from encoders.training.voices.syllables import find_syllables
-from encoders.training.voices.world import FRAME_S, analyse
-from tests.training.voices.conftest import HISS_S, HZ, SAMPLE_RATE, SYLLABLES, VOWEL_S
+from encoders.training.singing.intonation import SungNote, draw_intonation, pitch_curve
+from encoders.training.singing.melodies import Note
+from encoders.training.singing.singing import Sung, arranged, draw_singer, perform, sing, understood
+from encoders.training.singing.syllables import find_syllables
+from encoders.training.singing.world import FRAME_S, analyse
+from tests.training.conftest import HISS_S, HZ, SAMPLE_RATE, SYLLABLES, VOWEL_S
 
 TUNE = [Note(pitch, 0.5) for pitch in (60, 62, 64, 65, 67, 65, 64, 62)]
 

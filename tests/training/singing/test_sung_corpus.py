@@ -7,10 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.clips import Clip, append_clip, read_clip, read_clips, write_clip
-from encoders.training.voices.melodies import JUDGING_SONGS, TRAINING_SONGS
-from encoders.training.voices.sung_corpus import SungCorpus, is_held_out, sing_corpus
-from tests.training.voices.conftest import SAMPLE_RATE
+from encoders.training.singing.melodies import JUDGING_SONGS, TRAINING_SONGS
+from encoders.training.singing.sung_corpus import SungCorpus, is_held_out, sing_corpus
+from encoders.training.voices.clips import SPOKEN, Clip, append_clips, read_clip, read_clips, write_clip
+from tests.conftest import Run, loaded
+from tests.training.conftest import SAMPLE_RATE
 
 SPEAKERS = [f"speaker{number}" for number in range(30)]
 KEPT, HELD_OUT = (next(name for name in SPEAKERS if is_held_out(name) == held) for held in (False, True))
@@ -22,8 +23,8 @@ def corpus(tmp_path: Path, songs: Path, utterance: NDArray[np.float32]) -> SungC
         path = f"recorded/fr/{speaker}.flac"
         write_clip(tmp_path / path, utterance)
         seconds = len(utterance) / SAMPLE_RATE
-        append_clip(tmp_path / "manifest.tsv", Clip(path, "fr", speaker, "a source", "recorded", seconds, "MIT"))
-    return SungCorpus(tmp_path / "manifest.tsv", tmp_path / "manifest_sung.tsv", songs)
+        append_clips(tmp_path / SPOKEN, [Clip(path, "fr", speaker, "a source", "recorded", seconds, "MIT")])
+    return SungCorpus(tmp_path, songs)
 
 
 def sung(corpus: SungCorpus, seconds: float) -> list[Clip]:
@@ -40,7 +41,7 @@ def test_speakers_keep_their_names_and_terms(corpus: SungCorpus) -> None:
     assert [clip.path for clip in made] == [f"sung/fr/a-source__{name}/000.flac" for name in (KEPT, HELD_OUT)]
     assert [(clip.path, clip.song) for clip in read_clips(corpus.sung)] == [(clip.path, clip.song) for clip in made]
     for clip in made:
-        assert len(read_clip(corpus.sung.parent / clip.path)) / SAMPLE_RATE == pytest.approx(clip.seconds)
+        assert len(read_clip(corpus.voices / clip.path)) / SAMPLE_RATE == pytest.approx(clip.seconds)
 
 
 def test_held_out_speakers_sing_songs_that_nothing_is_trained_on(corpus: SungCorpus) -> None:
@@ -65,8 +66,8 @@ def test_a_run_goes_on_where_one_was_ended(corpus: SungCorpus) -> None:
 def test_what_is_sung_hangs_on_the_speaker_and_not_on_the_order(corpus: SungCorpus, tmp_path: Path) -> None:
     first = {clip.path: read_clip(tmp_path / clip.path) for clip in sung(corpus, 1.0)}
     corpus.sung.unlink()
-    lines = corpus.spoken.read_text(encoding="utf-8").splitlines(keepends=True)
-    corpus.spoken.write_text("".join(reversed(lines)), encoding="utf-8")
+    heading, *lines = corpus.spoken.read_text(encoding="utf-8").splitlines(keepends=True)
+    corpus.spoken.write_text("".join([heading, *reversed(lines)]), encoding="utf-8")
     for clip in sung(corpus, 1.0):
         assert np.array_equal(read_clip(tmp_path / clip.path), first[clip.path])
 
@@ -79,3 +80,17 @@ def test_a_clip_in_which_nobody_is_heard_is_passed_over(corpus: SungCorpus, tmp_
     assert len(errors) == 3
     assert errors[0].startswith(f"recorded/fr/{KEPT}.flac: no syllable is heard")
     assert [clip.speaker for clip in made if isinstance(clip, Clip)] == [HELD_OUT]
+
+
+def test_songs_that_are_missing_are_said_once(corpus: SungCorpus, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"none/001/tempo\.txt: No such file"):
+        next(sing_corpus(SungCorpus(tmp_path, tmp_path / "none"), seconds=1.0))
+
+
+def test_the_command_sings_what_was_spoken(corpus: SungCorpus, run: Run) -> None:
+    done = run("train", "sing", corpus.voices, "--songs", corpus.songs, "--seconds", "1")
+    assert "by 2 of 2 speakers" in done.stdout
+    assert {clip.speaker for clip in read_clips(corpus.sung)} == {KEPT, HELD_OUT}
+    assert loaded(run("train", "sing", corpus.voices, "--songs", corpus.songs, "--seconds", "1", "--json")) == {
+        **{"minutes": 0.0, "singers": 0, "failed": []},
+    }
