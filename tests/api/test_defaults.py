@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from api import wiring
 from api.http.app import create_app
 from api.settings import Settings, read_settings
 from api.wiring import Soundalike, open_soundalike
@@ -59,6 +60,7 @@ def unset(environment: dict[str, str], cache: Path) -> dict[str, str]:
 def go(run: Run, unset: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command where `ear` is the newest default and `soundalike` the one before."""
     monkeypatch.setattr(registry, "DEFAULTS", DEFAULTS)
+    monkeypatch.setattr(wiring, "LISTENERS_ARE_FOR", {})  # test_listeners fetches those
 
     def call(*arguments: str | Path, expect: int = 0, **changed: str) -> Done:
         return run(*arguments, expect=expect, **(unset | changed))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.training.corpus import CorpusError
-from encoders.training.voices.clips import Clip, append_clip, write_clip
+from encoders.training.voices.clips import Clip, append_clips, write_clip
 from encoders.training.voices.mixes import Activity
 from encoders.training.voices.parts import Part, part_of_music, part_of_voice, read_beds, read_voices
 
@@ -51,10 +51,10 @@ def test_music_is_parted_by_package() -> None:
 def test_clips_of_a_part_are_read_by_language_source_and_speaker(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.flac", np.full(RATE, 0.1, np.float32))
     spoken, sung = tmp_path / "spoken.tsv", tmp_path / "sung.tsv"
-    append_clip(spoken, clip("de", "drascula"))
-    append_clip(spoken, clip("de", "drascula", "two"))
-    append_clip(spoken, clip("de", "new"))
-    append_clip(sung, clip("es", "new", kind="sung"))
+    append_clips(spoken, [clip("de", "drascula")])
+    append_clips(spoken, [clip("de", "drascula", "two")])
+    append_clips(spoken, [clip("de", "new")])
+    append_clips(sung, [clip("es", "new", kind="sung")])
     training, test = (read_voices([spoken, sung], part) for part in (Part.TRAINING, Part.TEST))
     assert set(training.spoken) == {("de", "new", "one")}
     assert set(training.sung) == {("es", "new", "one")}
