@@ -1,6 +1,9 @@
 """Whisper's first word: against the published layout worked out in numpy with random weights."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,10 @@ from torch import Tensor
 
 from encoders.checkpoints.files import load_into
 from encoders.errors import CheckpointMismatchError
+from encoders.loading import fetch_weights, load_network
+from encoders.media.decode import decode
 from encoders.models.language.codes import CODES, INDEX
-from encoders.models.language.whisper import SAMPLE_RATE, FirstStep, Whisper, convert
+from encoders.models.language.whisper import SAMPLE_RATE, SPEC, FirstStep, Whisper, convert
 from tests.conftest import tone
 
 Array = NDArray[np.float64]
@@ -227,3 +232,36 @@ def test_a_window_is_heard_alike_alone_and_among_others(network: Whisper) -> Non
         together = network(windows)
         alone = torch.cat([network(window[None]) for window in windows])
     torch.testing.assert_close(together.exp(), alone.exp(), atol=0.02, rtol=0.05)
+
+
+# The release ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def release(weights_dir: Path) -> Whisper:
+    """The published weights, fetched once."""
+    fetch_weights(SPEC, weights_dir)
+    made, _ = load_network(SPEC, weights_dir)
+    assert isinstance(made, Whisper)
+    return made.eval()
+
+
+def heard(release: Whisper, sound: NDArray[np.float32]) -> dict[str, float]:
+    with torch.inference_mode():
+        said = release(torch.from_numpy(sound)[None])[0].exp().tolist()
+    return dict(zip([*CODES, "nobody"], said, strict=True))
+
+
+def test_nobody_speaks_in_silence_and_tones(release: Whisper) -> None:
+    for sound in (np.zeros(6 * SAMPLE_RATE, np.float32), tone(440, 6.0)):
+        assert heard(release, sound)["nobody"] > 0.6
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng on the PATH")
+def test_a_sentence_is_heard_in_its_language(release: Whisper) -> None:
+    sentence = "Buenos días, señoras y señores. ¿Cómo están ustedes hoy? Hace muy buen tiempo."
+    wav = subprocess.run(["espeak-ng", "-v", "es", "--stdout", sentence], capture_output=True, check=True).stdout
+    said = heard(release, decode(wav, sample_rates=[SAMPLE_RATE]).waveforms[SAMPLE_RATE])
+    del said["nobody"]
+    assert max(said, key=lambda code: said[code]) == "es"
+    assert said["es"] > 10 * sorted(said.values())[-2]
