@@ -39,8 +39,8 @@ SAMPLE_RATE = 16_000
 WINDOW_S = 6.0
 LEAST_VOCAL_S = 1.0
 """Of a window, and of a track: less is not enough to know a language by."""
-FEWEST_LOOKS, MOST_LOOKS = 4, 10
-_AGREED = 0.95
+FEWEST_LOOKS, MOST_LOOKS = 3, 10
+_AGREED = 0.9
 _MEAN_STAY_S = 20.0
 """Of a state, in a track of as many windows as are listened to at most."""
 _WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
@@ -72,7 +72,8 @@ class WhisperEar:
 
     def __init__(self, network: Whisper, *, version: str, device: torch.device) -> None:
         self.version = version
-        self._network = network.eval().to(device)
+        self._network = network.eval()
+        network.prepare(device)
         self._device = device
         if device.type == "cpu":
             keep_freed_memory()
@@ -198,9 +199,9 @@ WITHOUT_WORDS = _without_words()
 
 
 def _agree(probabilities: NDArray[np.float64]) -> bool:
-    """Whether all windows are sure of one language."""
+    """Whether windows say the same, and are sure of it on average."""
     states = set(probabilities.argmax(axis=1).tolist())
-    return len(states) == 1 and bool((probabilities.max(axis=1) >= _AGREED).all())
+    return len(states) == 1 and bool(probabilities.max(axis=1).mean() >= _AGREED)
 
 
 def _windows(vocals: Vocals, duration_s: float) -> list[_Window]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap64
-from sqlalchemy import Engine, Select, exists, func, literal, select
+from sqlalchemy import Engine, Select, exists, func, literal, or_, select
 
 from retrieval.catalog.tables import analyses, embeddings, tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -69,6 +69,22 @@ def folders_without(engine: Engine, encoder_version: str, spaces: Sequence[str])
     )
     with engine.connect() as connection:
         return {row.folder: row.n for row in connection.execute(statement)}
+
+
+def count_without(engine: Engine, stages: Mapping[str, str], folder: str) -> int:
+    """Live tracks of a folder, or a file, that some stage has not run for in this version (by the stage's name)."""
+    ran = (
+        select(func.count())
+        .where(
+            analyses.c.track_id == tracks.c.id,
+            or_(*((analyses.c.stage == stage) & (analyses.c.version == version) for stage, version in stages.items())),
+        )
+        .scalar_subquery()
+    )
+    under = (tracks.c.uri == folder) | tracks.c.uri.startswith(f"{folder.rstrip('/')}/", autoescape=True)
+    statement = select(func.count()).where(tracks.c.deleted_at.is_(None), under, ran < len(stages))
+    with engine.connect() as connection:
+        return int(connection.execute(statement).scalar_one())
 
 
 def _versions(connection: Connection, space: str) -> list[str]:

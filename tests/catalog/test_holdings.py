@@ -9,7 +9,7 @@ from pyroaring import BitMap64
 from sqlalchemy import Engine, event
 
 import retrieval.catalog.watch
-from retrieval.catalog.holdings import answering
+from retrieval.catalog.holdings import answering, count_without
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SpaceEmbedding, TrackAnalysis
 from retrieval.catalog.succession import Succession
@@ -99,3 +99,23 @@ def test_tracks_that_wait_are_counted_by_folder(engine: Engine, rng: np.random.G
     assert catalog.folders_without("new-1", ["new", "old"]) == {"/music/x": 1, "/music/x/y": 1, "/music/z": 1}
     assert catalog.folders_without("new-2", ["new"]) == {"/music/x": 1, "/music/z": 1}
     assert catalog.folders_without("old-1", ["old"]) == {}
+
+
+def test_tracks_that_a_stage_has_not_run_for_are_counted_in_a_folder(engine: Engine, rng: np.random.Generator) -> None:
+    catalog = Catalog(engine)
+    for key, stages in (
+        ("x/1", {"vocals": "v-1", "language": "l-1"}),
+        ("x/2", {"vocals": "v-1", "language": "l-0"}),
+        ("x/3", {"vocals": "v-1"}),
+        ("x_y/4", {}),
+        ("z/5", {}),
+    ):
+        catalog.store(replace(analysis(key, rng), stages=stages))
+    catalog.delete("z/5")
+    wanted = {"vocals": "v-1", "language": "l-1"}
+    assert count_without(engine, wanted, "/music") == 3
+    assert count_without(engine, wanted, "/music/x") == 2
+    assert count_without(engine, wanted, "/music/x_y/") == 1
+    assert count_without(engine, {"vocals": "v-1"}, "/music/x") == 0
+    uri = catalog.track("x/3").uri
+    assert count_without(engine, wanted, uri) == 1

@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from api.cli import tables
-from api.cli.commands.reencoding import Reencoding, say
+from api.cli.commands.reencoding import Reencoding, announce_voices, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
@@ -123,6 +123,8 @@ def _index(
     encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)
     again = Reencoding(here, encoders.every[0])
     again.announce(path)
+    if encoders.voices is not None:
+        announce_voices(here, encoders.voices, path)
     with tables.progress("indexing", quiet=as_json) as show:
         shown = tables.IngestProgress(show, quiet=as_json)
 

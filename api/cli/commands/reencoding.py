@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from retrieval.catalog.holdings import count_without
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.wiring import Soundalike
+    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from indexer.pipeline import Outcome
 
@@ -90,6 +93,14 @@ class Reencoding:
                 root = next((one for one in indexed if folder == one or folder.startswith(f"{one}/")), folder)
             counts[root] += n
         return [root for root, _ in counts.most_common(NAMED_FOLDERS)]
+
+
+def announce_voices(here: Soundalike, voices: VoiceAnalysis, root: Path) -> None:
+    """Say how many tracks of a folder the catalogue holds that have not been listened to for voices."""
+    versions = {"vocals": voices.vocals.version, "language": voices.languages.version}
+    left = count_without(here.engine, versions, str(root.expanduser().absolute()))
+    if left:
+        say(f"{_tracks(left)} to be listened to for voices and languages. Stop at any time, the same command goes on.")
 
 
 def _tracks(n: int) -> str:

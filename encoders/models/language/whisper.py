@@ -94,15 +94,20 @@ class Whisper(nn.Module):
 
     def listen(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → states of the encoder float32 [batch, frames of 20 ms, 512]."""
-        dtype = product_type(waveform.device)
-        features = self.log_mel(waveform).to(dtype)
-        with torch.autocast(waveform.device.type, dtype, enabled=dtype == torch.bfloat16):
-            states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
-            states = (states + self.positions[: states.shape[1]]).to(dtype)
-            for block in self.encoder:
-                states = block(states)
+        features = self.log_mel(waveform).to(self.conv1.weight.dtype)
+        states = F.gelu(self.conv2(F.gelu(self.conv1(features)))).mT
+        states = states + self.positions[: states.shape[1]]
+        for block in self.encoder:
+            states = block(states)
         heard: Tensor = self.encoder_norm(states.float())
         return heard
+
+    def prepare(self, device: torch.device) -> None:
+        """Move to a device, the encoder's weights in the type in which its products are fastest there."""
+        self.to(device)
+        for part in (self.conv1, self.conv2, self.encoder):
+            part.to(product_type(device))
+        self.positions.data = self.positions.data.to(product_type(device))
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Waveforms [batch, samples] → [batch, 80, samples // 160, 2 at least], as in training."""
