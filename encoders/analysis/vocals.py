@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _BLOCK_S, _CONTEXT_S = 20.0, 3.0
 _MEAN_STAY_S = (6.0, 3.0, 3.0)
 """How long nobody, a speaker or a singer goes on: pauses between words belong to what is sung or said."""
+_SURE, _LIKELY, _ENOUGH = 0.85, 0.7, 0.1
+"""Mean probability of a span that counts anywhere, and of one that counts where such are this share of the track: some
+instruments are like a voice here and there, and a singer is heard well in some places if in others not."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class VocalDetector:
     """A :class:`~encoders.models.vocals.VocalNet` at work; safe to share between threads."""
 
     def __init__(self, network: VocalNet, *, version: str, device: torch.device) -> None:
-        self.version = version
+        self.version = f"{version}-1"  # how spans are told is part of it
         self._network = network.eval().to(device)
         self._device = device
         if device.type == "cpu":
@@ -113,8 +116,21 @@ class VocalDetector:
 
 
 def settled(log_probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Kinds int64 [steps] that log-probabilities [steps, 3] amount to: voices and pauses go on for a while."""
-    return most_likely(log_probabilities, _transitions())
+    """Kinds int64 [steps] that log-probabilities [steps, 3] amount to.
+
+    Voices and pauses go on for a while, and a voice that is not sure is none, unless others in the track are.
+    """
+    kinds = most_likely(log_probabilities, _transitions())
+    voiced = 1 - np.exp(log_probabilities[:, 0])
+    spans = [
+        (start, end, float(voiced[start:end].mean())) for start, end, kind in runs((kinds > 0).astype(np.int64)) if kind
+    ]
+    sure = sum(end - start for start, end, mean in spans if mean >= _SURE)
+    least = _LIKELY if sure >= _ENOUGH * len(kinds) else _SURE
+    for start, end, mean in spans:
+        if mean < least:
+            kinds[start:end] = 0
+    return kinds
 
 
 def _transitions() -> NDArray[np.float64]:

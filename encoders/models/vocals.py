@@ -265,6 +265,7 @@ SPEC = NetworkSpec(
     build=VocalNet,
     reference="FireRedVAD, 2026, https://github.com/FireRedTeam/FireRedVAD; the head is ours",
     license="Apache-2.0",
+    sha256="3f582f18f4ee6cc8c05c17fd4a547ab3ef32d32debf801d7a361830c94f0a72f",
     fetch=_fetch,
     package=PACKAGE,
 )
