@@ -39,16 +39,19 @@ SAMPLE_RATE = 16_000
 WINDOW_S = 6.0
 LEAST_VOCAL_S = 1.0
 """Of a window, and of a track: less is not enough to know a language by."""
-FEWEST_LOOKS, MOST_LOOKS = 3, 10
+FEWEST_LOOKS, MOST_LOOKS, FEW_WINDOWS = 3, 10, 7
+"""How many windows are listened to: fewest where they agree; all of those, where they are few."""
 _AGREED = 0.9
 _MEAN_STAY_S = 20.0
 """Of a state, in a track of as many windows as are listened to at most."""
-_WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
+_PRIOR_POWER = 0.5
+"""How far it counts how common a language is: catalogues differ, and rare ones are to be found too."""
+_WORDLESS, _WORDLESS_LYRICS = 2.0, 0.15
 """How common it is that no words are understood, beside all languages together, and where there are lyrics."""
 _RIGHT = 0.9
 """How often an ear that understands the words names their language."""
 _NAMED_WITHOUT_WORDS = {"la": 0.15, "ja": 0.11, "jv": 0.07, "en": 0.07, "fr": 0.03, "ko": 0.03, "de": 0.03}
-_SURE = 0.7
+_SURE = 0.75
 _MOST_WRITTEN = 4.5
 """How much more likely words can make a language than others are, in nats: they may be of another than is sung."""
 _LEAST_SHARE = 0.04
@@ -168,12 +171,13 @@ class LanguageIdentifier:
             return heard
         gain = gain_of(waveform, SAMPLE_RATE)
         looked: list[int] = []
+        fewest = len(windows) if len(windows) <= FEW_WINDOWS else FEWEST_LOOKS
         for number in _spread(windows, MOST_LOOKS):
             window = windows[number]
             samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))
             heard[number] = likelihoods(self._ear.listen(waveform[samples] * gain))
             looked.append(number)
-            if len(looked) >= FEWEST_LOOKS and _agree(_joined(windows, heard * timed, prior)[looked]):
+            if len(looked) >= fewest and _agree(_joined(windows, heard * timed, prior)[looked]):
                 break
         return heard
 
@@ -234,7 +238,8 @@ def _spread(windows: Sequence[_Window], most: int) -> list[int]:
 
 def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
     """Probabilities [languages + 1] before anything is heard: by what was said, where that is given."""
-    prior = PRIOR.astype(np.float64)
+    prior = PRIOR.astype(np.float64) ** _PRIOR_POWER
+    prior /= prior.sum()
     wordless = _WORDLESS
     if said is not None:
         # 0 of a language that is as likely as before: with flat words, of all.
