@@ -108,7 +108,8 @@ def judge_instrumental(name: str, detector: Detects, corpus: Path, part: Part) -
         if part_of_music(track.group) == part:
             ratios[track.group].append(detector.detect(decoded(corpus, track, sample_rate=SAMPLE_RATE)).vocal_ratio)
     for package, some in {**ratios, "all": [ratio for each in ratios.values() for ratio in each]}.items():
-        print(
+        instrumental = np.mean(np.array(some) < INSTRUMENTAL)
+        print(f"| {name}, {package} | {len(some)} | {instrumental:.3f} | {np.mean(some):.3f} |")
             f"| {name}, {package} | {len(some)} | {np.mean(np.array(some) < INSTRUMENTAL):.3f} | {np.mean(some):.3f} |"
         )
 
