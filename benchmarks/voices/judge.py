@@ -110,8 +110,6 @@ def judge_instrumental(name: str, detector: Detects, corpus: Path, part: Part) -
     for package, some in {**ratios, "all": [ratio for each in ratios.values() for ratio in each]}.items():
         instrumental = np.mean(np.array(some) < INSTRUMENTAL)
         print(f"| {name}, {package} | {len(some)} | {instrumental:.3f} | {np.mean(some):.3f} |")
-            f"| {name}, {package} | {len(some)} | {np.mean(np.array(some) < INSTRUMENTAL):.3f} | {np.mean(some):.3f} |"
-        )
 
 
 class Languageness:

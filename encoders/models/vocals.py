@@ -184,10 +184,12 @@ class Head(nn.Module):
 
 def own(tensors: Mapping[str, Tensor], published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of the weights of a :class:`VocalNet`, what is ours: the head, and how the detector differs from theirs."""
-    return {
-        key: tensor - published[key.removeprefix(_DETECTOR)] if key.startswith(_DETECTOR) else tensor
-        for key, tensor in tensors.items()
-    }
+    ours = {key: tensor for key, tensor in tensors.items() if not key.startswith(_DETECTOR)}
+    for key, tensor in published.items():
+        change = tensors[_DETECTOR + key] - tensor
+        if change.any():
+            ours[_DETECTOR + key] = change
+    return ours
 
 
 def convert(bundle: bytes) -> dict[str, Tensor]:

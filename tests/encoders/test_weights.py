@@ -15,12 +15,12 @@ from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.errors import MissingWeightsError, WeightsError
 from encoders.loading import SHIPPED_WEIGHTS, fetch_weights, has_weights, load_encoder
 from encoders.models.embeddings.soundalike import Soundalike
-from encoders.registry import DEFAULTS, REGISTRY, encoder_spec
+from encoders.registry import DEFAULTS, LISTENERS, REGISTRY, encoder_spec, network_spec
 from tests.conftest import BANDS, tone
 
 NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
-ENCODERS = {"ear-own": "ear", **dict(zip(NAMES, NAMES, strict=True))}
-"""File → the encoder that it is of: alone, or beside what is fetched."""
+ENCODERS = {"ear-own": "ear", "vocals-own": "vocals", **dict(zip(NAMES, NAMES, strict=True))}
+"""File → the network that it is of: alone, or beside what is fetched."""
 
 
 def test_exactly_these_are_shipped_each_with_its_card() -> None:
@@ -65,7 +65,7 @@ def test_a_card_says_what_a_reader_must_know(name: str) -> None:
     for word in ("data", "licen", "soundalike train"):
         assert word in card.lower(), word
     assert re.search(r"\b0\.\d{2}", card), "no figure"
-    assert encoder_spec(ENCODERS[name]).license in card
+    assert network_spec(ENCODERS[name]).license in card
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +87,7 @@ def test_a_shipped_encoder_needs_no_download_and_tells_sounds_apart(name: str, t
 def test_the_oldest_default_is_a_shipped_one_and_the_others_can_be_fetched(tmp_path: Path) -> None:
     *newer, oldest = DEFAULTS
     assert load_encoder(oldest, weights_dir=tmp_path).version.startswith(f"{oldest}-")
-    for spec in map(encoder_spec, newer):
+    for spec in map(network_spec, [*newer, *LISTENERS]):
         assert spec.fetch is not None
         assert spec.package is not None
         assert spec.sha256 is not None

@@ -85,7 +85,8 @@ def test_vocals_end_with_what_is_added_to_the_published_detector(
     assert own["detector.events.weight"].any()
     assert own["head.offset"].any()
     published = {f"detector.{name}": tensor for name, tensor in detector.items()}
-    load_into(vocals.VocalNet(), {name: tensor.float() + published.get(name, 0) for name, tensor in own.items()})
+    added = {name: tensor.float() + published.get(name, 0) for name, tensor in own.items()}
+    load_into(vocals.VocalNet(), published | added)
     metadata = metadata_of(out)
     assert (metadata["encoder"], metadata["held_out"]) == ("vocals", f"{JUDGING},naev-data")
     assert len(metadata["corpus_sha256"]) == 64
