@@ -46,13 +46,13 @@ _MEAN_STAY_S = 20.0
 """Of a state, in a track of as many windows as are listened to at most."""
 _PRIOR_POWER = 0.5
 """How far it counts how common a language is: catalogues differ, and rare ones are to be found too."""
-_WORDLESS, _WORDLESS_LYRICS = 2.0, 0.15
+_WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
 """How common it is that no words are understood, beside all languages together, and where there are lyrics."""
-_RIGHT = 0.9
-"""How often an ear that understands the words names their language."""
+_RIGHT = 0.6
+"""How often a window in a language is understood; else something is named as for a voice without clear words."""
 _NAMED_WITHOUT_WORDS = {"la": 0.15, "ja": 0.11, "jv": 0.07, "en": 0.07, "fr": 0.03, "ko": 0.03, "de": 0.03}
-_SURE = 0.75
-_MOST_WRITTEN = 4.5
+_SURE = 0.85
+_MOST_WRITTEN = 7.0
 """How much more likely words can make a language than others are, in nats: they may be of another than is sung."""
 _LEAST_SHARE = 0.04
 _SAID_SHARE = 0.01
@@ -145,7 +145,7 @@ class LanguageIdentifier:
         windows = _windows(vocals, len(waveform) / SAMPLE_RATE)
         if not windows:
             return Languages({}, vocals.confidence, (), {})
-        timed, prior = _timed(windows, said), _prior(said)
+        timed, prior = _timed(windows, said), _written(said) if self._ear is None else _prior(said)
         heard = self._listen(waveform, windows, timed, prior)
         together = _joined(windows, heard * timed, prior)
         evidence = {}
@@ -249,6 +249,11 @@ def _prior(said: TextLanguage | None) -> NDArray[np.float64]:
     prior = np.append(prior, wordless)
     normalised: NDArray[np.float64] = prior / prior.sum()
     return normalised
+
+
+def _written(said: TextLanguage) -> NDArray[np.float64]:
+    """Probabilities [languages + 1] by words alone, where nobody listens."""
+    return np.append(np.exp(said.log_probabilities.astype(np.float64)), 0.0)
 
 
 def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:

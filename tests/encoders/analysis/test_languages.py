@@ -266,7 +266,7 @@ def test_likelihoods_say_what_an_ear_would_name_without_words() -> None:
         sure[INDEX[code]] = 1
         of = likelihoods(np.log(sure))
         assert of[-1] == pytest.approx(WITHOUT_WORDS[INDEX[code]], rel=1e-3)
-        assert of[INDEX[code]] == pytest.approx(0.9 + 0.1 * of[-1], rel=1e-3)
-        assert of[INDEX["sw"]] == pytest.approx(0.1 * of[-1], rel=1e-3)
+        assert of[INDEX[code]] == pytest.approx(0.6 + 0.4 * of[-1], rel=1e-3)
+        assert of[INDEX["sw"]] == pytest.approx(0.4 * of[-1], rel=1e-3)
     # A language that is named without words as well needs more than one that is not.
     assert likelihoods(np.log(sure))[-1] > 10 * WITHOUT_WORDS[INDEX["es"]]
