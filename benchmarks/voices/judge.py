@@ -197,7 +197,7 @@ def judge_two(identifier: LanguageIdentifier, heard: Sequence[Heard]) -> None:
 
 
 def judge_reliability(identifier: LanguageIdentifier, heard: Sequence[Heard]) -> None:
-    """How often a span's language is right, by the confidence it is given."""
+    """How often the likeliest language of a span is right, by how likely it is, whether it would be named or not."""
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for track, vocals in heard:
         truth = normal_code(track.speaker[0]) or track.speaker[0]
@@ -245,7 +245,11 @@ def main() -> None:
     detector = load_vocal_detector(arguments.weights)
     network, version = load_network(network_spec("whisper-base"), arguments.weights)
     identifier = LanguageIdentifier(CachedEar(WhisperEar(network, version=version, device=torch_device("auto"))))  # type: ignore[arg-type]
-    identifiers = {"ear": identifier, "words": LanguageIdentifier(None)}
+    identifiers = {
+        "ear": identifier,
+        "words": LanguageIdentifier(None),
+        "unsure": LanguageIdentifier(identifier.ear, sure=0.0),
+    }
     run(detector, identifiers, voices, beds, arguments)
 
 
@@ -279,7 +283,7 @@ def run(
         print("|---|---|---|---|---|---|---|")
         judge_languages(identifiers, heard, Words(arguments.words))
         print("| confidence | spans | mean | right |\n|---|---|---|---|")
-        judge_reliability(identifier, heard)
+        judge_reliability(identifiers["unsure"], heard)
         print("\n| without clear words | tracks | vocal ratio | claimed | rightly |\n|---|---|---|---|---|")
         judge_wordless(identifier, detector, heard[:: max(1, len(heard) // 20)], beds)
     print("\n| two languages | error of a share | where both are named | to others | unknown |\n|---|---|---|---|---|")

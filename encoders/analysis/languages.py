@@ -51,7 +51,7 @@ _WORDLESS, _WORDLESS_LYRICS = 2.0, 0.1
 _RIGHT = 0.6
 """How often a window in a language is understood; else something is named as for a voice without clear words."""
 _NAMED_WITHOUT_WORDS = {"la": 0.15, "ja": 0.11, "jv": 0.07, "en": 0.07, "fr": 0.03, "ko": 0.03, "de": 0.03}
-_SURE = 0.85
+SURE = 0.85
 _MOST_WRITTEN = 7.0
 """How much more likely words can make a language than others are, in nats: they may be of another than is sung."""
 _LEAST_SHARE = 0.04
@@ -134,10 +134,12 @@ class LanguageIdentifier:
     Parameters
     ----------
     ear : none where its weights are not here: then only words count
+    sure : how likely a language must be in a window to be named
     """
 
-    def __init__(self, ear: Ear | None) -> None:
-        self._ear = ear
+    def __init__(self, ear: Ear | None, *, sure: float = SURE) -> None:
+        self.ear = ear
+        self._sure = sure
         self.version = "1-" + (ear.version if ear else "text")
 
     def identify(self, waveform: NDArray[np.float32], vocals: Vocals, said: TextLanguage) -> Languages:
@@ -145,18 +147,19 @@ class LanguageIdentifier:
         windows = _windows(vocals, len(waveform) / SAMPLE_RATE)
         if not windows:
             return Languages({}, vocals.confidence, (), {})
-        timed, prior = _timed(windows, said), _written(said) if self._ear is None else _prior(said)
+        timed, prior = _timed(windows, said), _written(said) if self.ear is None else _prior(said)
         heard = self._listen(waveform, windows, timed, prior)
         together = _joined(windows, heard * timed, prior)
         evidence = {}
-        if self._ear is not None:
-            evidence["audio"] = _ratios(windows, _joined(windows, heard, _prior(None)))
+        if self.ear is not None:
+            evidence["audio"] = _ratios(windows, _joined(windows, heard, _prior(None)), self._sure)
         if said.sources:
             likely = np.exp(said.log_probabilities)
             evidence["text"] = {CODES[i]: round(float(likely[i]), 4) for i in np.flatnonzero(likely >= _SAID_SHARE)}
         vocal_s = np.array([window.vocal_s for window in windows])
         confidence = min(1.0, float(together.max(axis=1) @ vocal_s / vocal_s.sum()))  # rounding may go beyond
-        return Languages(_ratios(windows, together), confidence, _spans(windows, together), evidence)
+        ratios, spans = _ratios(windows, together, self._sure), _spans(windows, together, self._sure)
+        return Languages(ratios, confidence, spans, evidence)
 
     def _listen(
         self,
@@ -167,7 +170,7 @@ class LanguageIdentifier:
     ) -> NDArray[np.float64]:
         """Likelihoods [windows, languages + 1]; flat of windows that were not listened to."""
         heard = np.ones((len(windows), len(CODES) + 1))
-        if self._ear is None:
+        if self.ear is None:
             return heard
         gain = gain_of(waveform, SAMPLE_RATE)
         looked: list[int] = []
@@ -175,7 +178,7 @@ class LanguageIdentifier:
         for number in _spread(windows, MOST_LOOKS):
             window = windows[number]
             samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))
-            heard[number] = likelihoods(self._ear.listen(waveform[samples] * gain))
+            heard[number] = likelihoods(self.ear.listen(waveform[samples] * gain))
             looked.append(number)
             if len(looked) >= fewest and _agree(_joined(windows, heard * timed, prior)[looked]):
                 break
@@ -281,17 +284,16 @@ def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64
     return by_window
 
 
-def _claims(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def _claims(probabilities: NDArray[np.float64], sure: float) -> NDArray[np.float64]:
     """What is claimed [windows, languages] of probabilities [windows, languages + 1]: nothing where none is likely."""
     of_languages = probabilities[:, :-1]
-    sure = of_languages.max(axis=1, keepdims=True) >= _SURE
-    return np.where(sure, of_languages, 0.0)
+    return np.where(of_languages.max(axis=1, keepdims=True) >= sure, of_languages, 0.0)
 
 
-def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> dict[str, float]:
+def _ratios(windows: Sequence[_Window], probabilities: NDArray[np.float64], sure: float) -> dict[str, float]:
     """Shares of vocal time, largest first; what is claimed of less than a few per cent of it is unknown too."""
     vocal_s = np.array([window.vocal_s for window in windows])
-    shares = vocal_s @ _claims(probabilities) / vocal_s.sum()
+    shares = vocal_s @ _claims(probabilities, sure) / vocal_s.sum()
     named = [int(i) for i in np.argsort(-shares) if shares[i] >= _LEAST_SHARE]
     parts = _whole_parts(np.append(shares[named], max(0.0, 1 - shares[named].sum())))
     return dict(zip([*(CODES[i] for i in named), UNKNOWN], (parts / _PARTS).tolist(), strict=True))
@@ -305,12 +307,12 @@ def _whole_parts(shares: NDArray[np.float64]) -> NDArray[np.int64]:
     return parts
 
 
-def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64]) -> tuple[LanguageSpan, ...]:
+def _spans(windows: Sequence[_Window], probabilities: NDArray[np.float64], sure: float) -> tuple[LanguageSpan, ...]:
     """Neighbouring windows that are sure of one language, as one span."""
     spans: list[LanguageSpan] = []
     for window, row in zip(windows, probabilities, strict=True):
         best, confidence = CODES[int(row[:-1].argmax())], float(row[:-1].max())
-        if confidence < _SURE:
+        if confidence < sure:
             continue
         if spans and spans[-1].language == best and window.start_s - spans[-1].end_s < WINDOW_S:
             last = spans.pop()
