@@ -21,7 +21,8 @@ from benchmarks.machine import machine
 from benchmarks.voices.cached import CachedEar
 from benchmarks.voices.tracks import TRACK_S, Judged, Words, of_two, single
 from encoders.analysis.languages import LanguageIdentifier, Languages, WhisperEar
-from encoders.analysis.vocals import VocalDetector, Vocals, VocalSpan
+from encoders.analysis.vocal_spans import Vocals, VocalSpan
+from encoders.analysis.vocals import VocalDetector
 from encoders.loading import load_network, load_vocal_detector, torch_device
 from encoders.media.loudness import normalised
 from encoders.models import vocals as vocal_models

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from encoders.analysis.vocals import Vocals
+    from encoders.analysis.vocal_spans import Vocals
     from encoders.models.language.text import TextLanguage
     from encoders.models.language.whisper import Whisper
 
@@ -136,6 +136,8 @@ class LanguageIdentifier:
     ear : none where its weights are not here: then only words count
     sure : how likely a language must be in a window to be named
     """
+
+    sample_rate = SAMPLE_RATE
 
     def __init__(self, ear: Ear | None, *, sure: float = SURE) -> None:
         self.ear = ear

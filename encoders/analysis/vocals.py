@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import most_likely, runs
+from encoders.analysis.vocal_spans import Vocals, VocalSpan
 from encoders.errors import NonFiniteError, ShapeError
 from encoders.media.loudness import gain_of
 from encoders.models.vocals import KINDS, SAMPLE_RATE, STEP_S
@@ -27,35 +27,10 @@ _SURE, _LIKELY, _ENOUGH = 0.85, 0.7, 0.1
 instruments are like a voice here and there, and a singer is heard well in some places if in others not."""
 
 
-@dataclass(frozen=True)
-class VocalSpan:
-    """Seconds [start, end) of one kind, ``speech`` or ``singing``, and the mean probability that it is so."""
-
-    start_s: float
-    end_s: float
-    kind: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Vocals:
-    """Voices in a track.
-
-    Attributes
-    ----------
-    spans : in their order, apart from each other
-    vocal_ratio, speech_ratio : share of the track in which somebody sings or speaks; in which somebody speaks
-    confidence : mean probability, over the track, of what is said of each moment
-    """
-
-    spans: tuple[VocalSpan, ...]
-    vocal_ratio: float
-    speech_ratio: float
-    confidence: float
-
-
 class VocalDetector:
     """A :class:`~encoders.models.vocals.VocalNet` at work; safe to share between threads."""
+
+    sample_rate = SAMPLE_RATE
 
     def __init__(self, network: VocalNet, *, version: str, device: torch.device) -> None:
         self.version = f"{version}-1"  # how spans are told is part of it

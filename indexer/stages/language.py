@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from encoders.analysis.languages import SAMPLE_RATE
-from encoders.analysis.vocals import Vocals
-from encoders.analysis.vocals import VocalSpan as HeardSpan
+from encoders.analysis.vocal_spans import Vocals
+from encoders.analysis.vocal_spans import VocalSpan as HeardSpan
 from encoders.models.language.text import TrackText, read_text
 from indexer.lyrics import read_language, read_lyrics
 from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
@@ -24,12 +23,12 @@ class LanguageStage(Stage):
     """Shares of the vocal time by language."""
 
     name = "language"
-    sample_rates = (SAMPLE_RATE,)
     needs = ("vocals",)
 
     def __init__(self, identifier: LanguageIdentifier) -> None:
         self._identifier = identifier
         self.version = identifier.version
+        self.sample_rates = (identifier.sample_rate,)
 
     def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
         """Listen to and read each track."""
@@ -45,7 +44,9 @@ class LanguageStage(Stage):
                 heard.speech_ratio,
                 heard.confidence,
             )
-            found = self._identifier.identify(track.audio.waveforms[SAMPLE_RATE], vocals, read_text(_written(track)))
+            found = self._identifier.identify(
+                track.audio.waveforms[self._identifier.sample_rate], vocals, read_text(_written(track))
+            )
             spans = [LanguageSpan(**asdict(span)) for span in found.spans]
         return StageResult([LanguageRatios(found.ratios, found.confidence, spans, found.evidence)], seconds)
 

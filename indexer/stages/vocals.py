@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from encoders.models.vocals import SAMPLE_RATE
 from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
 from retrieval.catalog.records import VocalActivity, VocalSpan
 
@@ -20,11 +19,11 @@ class VocalsStage(Stage):
     """Spans of singing and of speech, and their share of the track."""
 
     name = "vocals"
-    sample_rates = (SAMPLE_RATE,)
 
     def __init__(self, detector: VocalDetector) -> None:
         self._detector = detector
         self.version = detector.version
+        self.sample_rates = (detector.sample_rate,)
 
     def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
         """Listen to each track."""
@@ -33,6 +32,6 @@ class VocalsStage(Stage):
     def _analyse(self, track: TrackInput) -> StageResult:
         seconds: dict[str, float] = {}
         with step(self.name, seconds):
-            vocals = self._detector.detect(track.audio.waveforms[SAMPLE_RATE])
+            vocals = self._detector.detect(track.audio.waveforms[self._detector.sample_rate])
             spans = [VocalSpan(**asdict(span)) for span in vocals.spans]
         return StageResult([VocalActivity(vocals.vocal_ratio, vocals.speech_ratio, vocals.confidence, spans)], seconds)

@@ -18,7 +18,7 @@ from encoders.analysis.languages import (
     Languages,
     likelihoods,
 )
-from encoders.analysis.vocals import Vocals, VocalSpan
+from encoders.analysis.vocal_spans import Vocals, VocalSpan
 from encoders.media.loudness import normalised
 from encoders.models.language.codes import CODES, INDEX, UNKNOWN
 from encoders.models.language.lines import Lyrics
