@@ -165,8 +165,9 @@ def print_corrections(track: CorrectedTrackOut) -> None:
 def print_facets(counted: FacetsOut) -> None:
     """How many tracks have what."""
     console, voice = Console(), counted.vocals
+    tracks = "track" if counted.matching == 1 else "tracks"
     console.print(
-        f"{counted.matching} tracks: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
+        f"{counted.matching} {tracks}: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
         f"{voice.mostly} mostly vocal, {voice.unknown} not listened to",
         highlight=False,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.documents.answer import TrackOut, highest_first, track_out
 from api.documents.search import Strict
@@ -19,6 +19,8 @@ from retrieval.filters.facets import Facets
 
 class CorrectionIn(Strict):
     """What a curator says of a track, above all that is heard or read; null takes it back, what is left out stays."""
+
+    model_config = ConfigDict(strict=True)  # true is no share and no year
 
     languages: dict[str, float] | None = Field(
         default=None,

@@ -85,6 +85,7 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (MediaError, 415, "unreadable-audio", "The file cannot be read as audio"),
     (UnknownEncoderError, 404, "unknown-space", "No such space"),
     (WeightsError, 503, "no-weights", "The encoder's weights are not usable"),
+    (RecursionError, 422, "too-deep", "The JSON is nested too deeply"),
     (BusyError, 503, "busy", "Too many clips at the same time"),
     (RetrievalError, 500, "retrieval", "The search failed"),
     (EncoderError, 500, "encoder", "The encoder failed"),

@@ -26,6 +26,9 @@ from retrieval.errors import CorrectionError
 
 TOLERANCE = 1e-3  # of shares that are meant to add up to 1
 DECIMALS = 6
+MAX_TEXT_LENGTH = 4_096
+MAX_DEPTH = 32
+"""Of a caller's JSON: deeper ones exhaust the stack of whoever reads them."""
 TEXT_FIELDS = ("title", "artist", "album", "genre")
 FIELDS = ("languages", "vocal_ratio", *TEXT_FIELDS, "year", "metadata")
 
@@ -66,6 +69,8 @@ def _checked(field: str, value: Any) -> Any:
     if field == "vocal_ratio":
         return _share(field, value)
     if field in TEXT_FIELDS:
+        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+            raise CorrectionError(field, f"has {len(value)} characters", f"at most {MAX_TEXT_LENGTH}")
         if not isinstance(value, str) or not value or not _is_storable(value):
             raise CorrectionError(field, f"is {value!r}", "a text, or null to take the correction back")
         return value
@@ -74,6 +79,8 @@ def _checked(field: str, value: Any) -> Any:
             raise CorrectionError(field, f"is {value!r}", "a year from 0 to 9999")
         return value
     if field == "metadata":
+        if _is_deeper(value, MAX_DEPTH):
+            raise CorrectionError(field, "is nested too deeply", f"at most {MAX_DEPTH} levels")
         if not isinstance(value, Mapping) or not _is_json(value):
             raise CorrectionError(field, f"is {value!r}", "an object of JSON, without NUL")
         return dict(value)
@@ -115,6 +122,13 @@ def _is_json(value: Any) -> bool:
     if isinstance(value, str):
         return _is_storable(value)
     return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, Mapping | list):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _is_storable(text: str) -> bool:

@@ -52,13 +52,15 @@ def language_name(code: str) -> str:
 def nearest_languages(given: str) -> list[str]:
     """Codes that may be meant by what is none: a name or the beginning of one, a country's code, a code misspelt."""
     word = given.strip().casefold()
+    if not word:
+        return ["en", "es", "ja"]  # nothing is near to nothing: examples
     by_name = {name.casefold(): code for code, name in LANGUAGES.items()}
     tag = word.replace("_", "-").partition("-")[0]  # zh-CN
     exact = by_name.get(word) or (tag if tag in LANGUAGES else None)
     if exact is not None:
         return [exact]
     near = [by_name[name] for name in difflib.get_close_matches(word, by_name, n=SUGGESTIONS)]
-    near += [code for name, code in by_name.items() if word and name.startswith(word)]
+    near += [code for name, code in by_name.items() if name.startswith(word)]
     near += [code for name, code in by_name.items() if _abbreviates(word, name)]
     near += difflib.get_close_matches(word, [*LANGUAGES, UNKNOWN_LANGUAGE], n=SUGGESTIONS, cutoff=0)
     return list(dict.fromkeys(near))[:SUGGESTIONS]

@@ -105,6 +105,8 @@ def parse_filter(raw: Any) -> Filter:
     FilterError
         With the path of the first offending field.
     """
+    if not isinstance(raw, Mapping | Filter):
+        raise FilterError("filter", "is not an object of JSON", "must, should, must_not, min_should")
     try:
         return Filter.model_validate(raw)
     except ValidationError as error:

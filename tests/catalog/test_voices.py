@@ -221,6 +221,18 @@ def test_shares_add_up_to_one(given: dict[str, float], stored: dict[str, float])
     assert checked({"languages": given}) == {"languages": stored}
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """An object within an object, so many in all."""
+    inner: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        inner = {"a": inner}
+    return inner
+
+
+def test_metadata_may_be_nested() -> None:
+    assert checked({"metadata": nested(32)}) == {"metadata": nested(32)}
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
@@ -236,10 +248,13 @@ def test_shares_add_up_to_one(given: dict[str, float], stored: dict[str, float])
         ({"year": 19901}, "^year: is 19901; accepted: a year"),
         ({"year": 1990.5}, "^year: is"),
         ({"title": ""}, "^title: is ''; accepted: a text, or null"),
+        ({"title": "a" * 4097}, "^title: has 4097 characters; accepted: at most 4096"),
         ({"artist": "a\0b"}, "^artist: is"),
         ({"metadata": [1]}, "^metadata: is"),
         ({"metadata": {"a": ["\0"]}}, "^metadata: "),
         ({"metadata": {"a": float("nan")}}, "^metadata: "),
+        ({"metadata": nested(33)}, "^metadata: is nested too deeply; accepted: at most 32 levels"),
+        ({"metadata": nested(50_000)}, "^metadata: is nested too deeply"),
     ],
 )
 def test_what_cannot_be_said_names_the_field(catalog: Catalog, said: dict[str, Any], message: str) -> None:
@@ -256,7 +271,16 @@ def test_languages_have_codes_and_names() -> None:
 
 @pytest.mark.parametrize(
     ("given", "first"),
-    [("jp", "ja"), ("Japanese", "ja"), ("jpn", "ja"), ("zh-CN", "zh"), ("pt_BR", "pt"), ("EN", "en"), ("germn", "de")],
+    [
+        ("jp", "ja"),
+        ("Japanese", "ja"),
+        ("jpn", "ja"),
+        ("zh-CN", "zh"),
+        ("pt_BR", "pt"),
+        ("EN", "en"),
+        ("germn", "de"),
+        ("", "en"),
+    ],
 )
 def test_what_is_no_code_suggests_the_one_that_is_meant(given: str, first: str) -> None:
     assert nearest_languages(given)[0] == first

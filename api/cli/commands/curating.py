@@ -80,6 +80,8 @@ def shares_of(given: Sequence[str]) -> dict[str, float]:
     shares = {}
     for raw in given:
         code, _, share = raw.partition("=")
+        if code in shares:
+            raise click.BadParameter(f"{code!r} is given twice")
         try:
             shares[code] = float(share)
         except ValueError as error:

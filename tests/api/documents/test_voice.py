@@ -132,6 +132,9 @@ def test_a_language_that_no_track_is_sung_in_matches_nothing(client: FlaskClient
         ({"tempo": 90}, "invalid-request", "tempo"),
         ({"languages": {"ja": "much"}}, "invalid-request", "languages.ja"),
         ({"languages": ["ja"]}, "invalid-request", "languages"),
+        ({"languages": {"ja": True}}, "invalid-request", "languages.ja"),
+        ({"vocal_ratio": "0.3"}, "invalid-request", "vocal_ratio"),
+        ({"year": True}, "invalid-request", "year"),
     ],
 )
 def test_what_cannot_be_said_names_its_field(client: FlaskClient, body: Any, slug: str, field: str) -> None:
@@ -142,6 +145,16 @@ def test_what_cannot_be_said_names_its_field(client: FlaskClient, body: Any, slu
 def test_a_correction_says_something_of_a_known_track(client: FlaskClient) -> None:
     assert "accepted" in refused(client.patch("/v1/tracks/t0", json={}), 422, "invalid-correction")
     assert refused(client.patch("/v1/tracks/t99", json={"year": 1990}), 404, "unknown-track")["nearest"]
+
+
+def test_json_that_is_too_deep_is_refused(client: FlaskClient) -> None:
+    deep = '{"metadata": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
+    refused(client.patch("/v1/tracks/t0", data=deep, content_type="application/json"), 422, "too-deep")
+
+
+def test_a_language_is_given_once(run: Run) -> None:
+    twice = run("correct", "t0", "--language", "ja=0.2", "--language", "ja=0.4", expect=2)
+    assert "'ja' is given twice" in twice.stderr
 
 
 def test_results_say_which_languages_they_share(client: FlaskClient) -> None:
@@ -176,6 +189,10 @@ def test_facets_count_what_matches(client: FlaskClient, run: Run) -> None:
     nothing = client.get("/v1/facets", query_string={"filter": raw.replace(".ja", ".zu")}).json
     assert nothing == {"matching": 0, "tags": {}, "languages": [], "vocals": dict.fromkeys(japanese["vocals"], 0)}
     assert refused(client.get("/v1/facets?filter={"), 422, "invalid-query")["field"] == "filter"
+    no_object = refused(client.get("/v1/facets?filter=[]"), 422, "invalid-query")
+    assert no_object["detail"].startswith("filter: is not an object of JSON; accepted: must")
+    one = json.dumps({"must": [{"key": "track", "match": {"value": "t0"}}]})
+    assert run("facets", "--filter", one).stdout.startswith("1 track: ")
     assert loaded(run("facets", "--json")) == everything
     assert loaded(run("facets", "--json", "--filter", raw)) == japanese
     assert "1 instrumental, 1 partly vocal, 1 mostly vocal, 37 not listened to" in run("facets").stdout
