@@ -39,9 +39,9 @@ SAMPLE_RATE = 16_000
 WINDOW_S = 6.0
 LEAST_VOCAL_S = 1.0
 """Of a window, and of a track: less is not enough to know a language by."""
-FEWEST_LOOKS, MOST_LOOKS, FEW_WINDOWS = 3, 10, 7
-"""How many windows are listened to: fewest where they agree; all of those, where they are few."""
-_AGREED = 0.9
+FEWEST_LOOKS, MOST_LOOKS = 3, 7
+"""How many windows are listened to: all where they are few, else fewest where those agree."""
+_AGREED = 0.8
 _MEAN_STAY_S = 20.0
 """Of a state, in a track of as many windows as are listened to at most."""
 _PRIOR_POWER = 0.5
@@ -176,7 +176,7 @@ class LanguageIdentifier:
             return heard
         gain = gain_of(waveform, SAMPLE_RATE)
         looked: list[int] = []
-        fewest = len(windows) if len(windows) <= FEW_WINDOWS else FEWEST_LOOKS
+        fewest = len(windows) if len(windows) <= MOST_LOOKS else FEWEST_LOOKS
         for number in _spread(windows, MOST_LOOKS):
             window = windows[number]
             samples = slice(round(window.start_s * SAMPLE_RATE), round(window.end_s * SAMPLE_RATE))

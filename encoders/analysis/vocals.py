@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from encoders.models.vocals import VocalNet
 
-_BLOCK_S, _CONTEXT_S = 20.0, 3.0
+_BLOCK_S, _CONTEXT_S = 45.0, 3.0
 _MEAN_STAY_S = (6.0, 3.0, 3.0)
 """How long nobody, a speaker or a singer goes on: pauses between words belong to what is sung or said."""
 _SURE, _LIKELY, _ENOUGH = 0.85, 0.7, 0.1
