@@ -56,7 +56,8 @@ _MOST_WRITTEN = 7.0
 """How much more likely words can make a language than others are, in nats: they may be of another than is sung."""
 _LEAST_SHARE = 0.04
 _SAID_SHARE = 0.01
-_TIMED_WEIGHT = 0.8
+_TIMED = 6.0
+"""How much likelier lyrics with times make their language in a window: less than a voice that is understood does."""
 _PARTS = 10_000
 """Ratios are whole parts of this, so that they add up to 1."""
 
@@ -282,7 +283,7 @@ def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64
             if overlap_s > 0 and span.language in INDEX:
                 shares[INDEX[span.language]] += overlap_s * span.probability
         if shares.sum() > 0:
-            by_window[number] = _TIMED_WEIGHT * shares / shares.sum() + (1 - _TIMED_WEIGHT) / len(CODES)
+            by_window[number] = 1 + (_TIMED - 1) * shares / shares.sum()
     return by_window
 
 

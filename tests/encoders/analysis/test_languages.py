@@ -256,6 +256,14 @@ def test_lyrics_with_times_tell_when_each_language_is_sung() -> None:
     assert found.ratios["nl"] == pytest.approx(0.5, abs=0.2)
 
 
+def test_a_sure_ear_stands_against_lyrics_with_times_that_lie() -> None:
+    lines = [f"[00:{6 * number:02}.00]{SONGS['es'].splitlines()[number % 3]}" for number in range(8)]
+    said = read_text(TrackText(lyrics=parse_lrc("\n".join(lines))))
+    found = identified(Pitch(), sung(("fi", 48)), [(0.0, 48.0)], said)
+    assert found.ratios["fi"] > 0.8
+    assert "es" not in found.ratios
+
+
 def test_likelihoods_say_what_an_ear_would_name_without_words() -> None:
     said = np.log(np.append(WITHOUT_WORDS, 0.5))
     heard = likelihoods(said)
