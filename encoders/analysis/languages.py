@@ -274,11 +274,14 @@ def _joined(windows: Sequence[_Window], heard: NDArray[np.float64], prior: NDArr
 
 
 def _timed(windows: Sequence[_Window], said: TextLanguage) -> NDArray[np.float64]:
-    """Likelihoods [windows, languages + 1] of what lyrics with times say of each window."""
+    """Likelihoods [windows, languages + 1] of what lyrics in several languages, with times, say of each window."""
     by_window = np.ones((len(windows), len(CODES) + 1))
+    spans = said.lyrics.spans if said.lyrics else ()
+    if len({span.language for span in spans}) < 2:
+        return by_window  # they tell when which is sung; that one is sung at all is in the prior, and counts once
     for number, window in enumerate(windows):
         shares = np.zeros(len(CODES) + 1)
-        for span in said.lyrics.spans if said.lyrics else ():
+        for span in spans:
             overlap_s = min(span.end_s, window.end_s) - max(span.start_s, window.start_s)
             if overlap_s > 0 and span.language in INDEX:
                 shares[INDEX[span.language]] += overlap_s * span.probability
