@@ -80,7 +80,9 @@ class LoadedEncoders:
         """Whether this network's weights are here, so that it can be loaded."""
         from encoders.loading import has_weights
 
-        return name in self._loaded or has_weights(network_spec(name, self.also), self.weights_dir)
+        if name in self._loaded or (self._voices is not None and name == "vocals"):
+            return True  # without reading its file once more
+        return has_weights(network_spec(name, self.also), self.weights_dir)
 
     def voices(self) -> VoiceAnalysis:
         """What listens to voices: their language too, where the weights for it are here.

@@ -212,7 +212,7 @@ def judge_reliability(identifier: LanguageIdentifier, heard: Sequence[Heard]) ->
         )
 
 
-def judge_wordless(identifier: LanguageIdentifier, detector: VocalDetector, heard: Sequence[Heard], beds: Beds) -> None:
+def judge_wordless(identifier: LanguageIdentifier, detector: VocalDetector, heard: Sequence[Heard]) -> None:
     """Voices without words, or with words that are hard to hear: what is claimed of them."""
     for name in ("hum", "vocoder", "choir"):
         claims, right, ratios = [], [], []
@@ -286,7 +286,7 @@ def run(
         print("| confidence | spans | mean | right |\n|---|---|---|---|")
         judge_reliability(identifiers["unsure"], heard)
         print("\n| without clear words | tracks | vocal ratio | claimed | rightly |\n|---|---|---|---|---|")
-        judge_wordless(identifier, detector, heard[:: max(1, len(heard) // 20)], beds)
+        judge_wordless(identifier, detector, heard[:: max(1, len(heard) // 20)])
     print("\n| two languages | error of a share | where both are named | to others | unknown |\n|---|---|---|---|---|")
     two = [(t, detector.detect(t.waveform)) for t in of_two(voices, beds, ("recorded",), 60)]
     judge_two(identifier, two)

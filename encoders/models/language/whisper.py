@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-MAX_S = 30.0
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
 _DIM, _HEADS, _BLOCKS, _POSITIONS = 512, 8, 6, 1500
 _HEARD_RANGE = 8.0  # powers of ten below the loudest
