@@ -16,6 +16,7 @@ from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 
 try:
     from api.cli.commands import continuing, curating, evaluation, exporting, indexing, listing, searching, serving
+    from api.cli.commands.songs import record_songs, train_key, train_rhythm
     from api.cli.commands.training import train
     from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
@@ -53,7 +54,7 @@ for command in (
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals):
+for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key):
     train.add_command(command)
 
 
