@@ -22,8 +22,8 @@ from indexer.stages.registry import stages_with
 from indexer.stages.stage import StageResult, TrackInput, outdated
 from indexer.stages.vocals import VocalsStage
 from indexer.uploads import Upload, index_upload
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.records import LanguageRatios, VocalActivity
-from retrieval.catalog.voices import heard_voice
 from tests.encoders.analysis.test_languages import Pitch
 from tests.encoders.analysis.test_vocals import Pitched, sound
 from tests.encoders.models.language.songs import SONGS

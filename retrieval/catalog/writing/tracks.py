@@ -28,9 +28,11 @@ from retrieval.catalog.tables import (
     fingerprints,
     heard_languages,
     heard_vocals,
+    highlights,
     language_spans,
     languages,
     loops,
+    melodies,
     rhythm,
     sections,
     tags,
@@ -38,7 +40,8 @@ from retrieval.catalog.tables import (
     vocal_spans,
 )
 from retrieval.catalog.writing.corrections import keep_corrections
-from retrieval.catalog.writing.statements import columns, draw_revisions, execute, insert_of, unnested
+from retrieval.catalog.writing.music import replace_form, set_melodies, set_rhythm
+from retrieval.catalog.writing.statements import clear, columns, draw_revisions, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified, replace_languages, replace_vocals, settle_voice
 
 VECTOR_DTYPE = np.dtype("<f2")
@@ -46,7 +49,7 @@ WORD_DTYPE = np.dtype("<i4")
 
 _ANALYSIS_TABLES = (
     *(embeddings, tags, heard_vocals, vocal_spans, heard_languages, language_spans, languages),
-    *(sections, loops, chords, rhythm, fingerprints, analyses),
+    *(rhythm, sections, highlights, loops, chords, melodies, fingerprints, analyses),
 )
 
 # What an analysis sets in its row of `tracks`, with the types of the arrays that carry a batch.
@@ -189,10 +192,8 @@ def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
 
 
 def _delete_analyses(connection: Connection, track_ids: list[int]) -> None:
-    if not track_ids:
-        return
     for table in _ANALYSIS_TABLES:
-        connection.execute(delete(table).where(table.c.track_id == func.any(track_ids)))
+        clear(connection, table, track_ids)
 
 
 def _replace_embeddings(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
@@ -220,8 +221,7 @@ def _embedding_rows(track_id: int, embedding: SpaceEmbedding, duration_s: float)
 
 def _replace_tags(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     tagged = {track_id: row.scores for track_id, analysis in identified for row in analysis.of(TagScores)}
-    if old := [track_id for track_id in tagged if track_id in unchanged]:
-        connection.execute(delete(tags).where(tags.c.track_id == func.any(old)))
+    clear(connection, tags, tagged.keys() & unchanged)
     new = [(track_id, str(tag), float(score)) for track_id, scores in tagged.items() for tag, score in scores.items()]
     execute(connection, _INSERT_TAGS, _TAG_TYPES, new)
 
@@ -237,7 +237,10 @@ def _set_stages(connection: Connection, identified: Identified, unchanged: Set[i
     execute(connection, _SET_STAGES, _STAGE_TYPES, rows)
 
 
-_WRITERS = (_replace_embeddings, _replace_tags, _set_fingerprints, replace_vocals, replace_languages, _set_stages)
+_WRITERS = (
+    *(_replace_embeddings, _replace_tags, _set_fingerprints),
+    *(replace_vocals, replace_languages, set_rhythm, replace_form, set_melodies, _set_stages),
+)
 
 
 def _to_bytes(vector: NDArray[np.float32]) -> bytes:
