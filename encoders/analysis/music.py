@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from encoders.analysis.findings import COARSE, FINE, Form, Key, Melody, Rhythm, Section
+from encoders.analysis.findings import COARSE, FINE, Form, Melody, Rhythm, Section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SAMPLE_RATE = 22_050
+    from encoders.analysis.findings import Key
+
 SHORTEST_S = 1.0
 FAINTEST = 1e-4
 NO_MELODY_STEP_S = 0.1
@@ -28,8 +29,8 @@ class TracksRhythm(Protocol):
     version: str
     sample_rate: int
 
-    def track(self, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key]:
-        """Tempo, beats and bars, and the key."""
+    def track(self, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key | None]:
+        """Tempo, beats and bars, and the key; none where nothing says that it has one."""
 
 
 class AnalysesForm(Protocol):
@@ -61,11 +62,11 @@ class MusicAnalysis:
     melody: TracksMelody
 
 
-def rhythm_and_key(tracker: TracksRhythm, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key]:
-    """What the tracker finds; in sound too short or silent no beats, and a key of confidence 0."""
+def rhythm_and_key(tracker: TracksRhythm, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key | None]:
+    """What the tracker finds; in sound too short or silent neither beats nor a key."""
     if _is_music(waveform, tracker.sample_rate):
         return tracker.track(waveform)
-    return Rhythm(None, np.empty(0), np.empty(0, np.int64), None, 0.0), Key("C", "major", 0.0)
+    return Rhythm(None, np.empty(0), np.empty(0, np.int64), None, 0.0), None
 
 
 def form(analyser: AnalysesForm, waveform: NDArray[np.float32], rhythm: Rhythm) -> Form:

@@ -35,15 +35,14 @@ class RhythmStage(Stage):
         seconds: dict[str, float] = {}
         with step(self.name, seconds):
             rhythm, key = rhythm_and_key(self._tracker, track.audio.waveforms[self._tracker.sample_rate])
-            has_key = key.confidence > 0
             row = TrackRhythm(
                 rhythm.tempo_bpm,
                 rhythm.meter,
                 rhythm.confidence,
                 rhythm.beats_s,
                 rhythm.positions,
-                key.tonic if has_key else None,
-                key.mode if has_key else None,
-                key.confidence,
+                key.tonic if key else None,
+                key.mode if key else None,
+                key.confidence if key else 0.0,
             )
         return StageResult([row], seconds)

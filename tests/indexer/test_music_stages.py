@@ -40,7 +40,7 @@ class Metronome:
     refused: set[float] = field(default_factory=set)
     heard: int = 0
 
-    def track(self, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key]:
+    def track(self, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key | None]:
         self.heard += 1
         if round(len(waveform) / RATE, 1) in self.refused:
             raise RuntimeError("lost count")
