@@ -44,7 +44,7 @@ for command in (
         listing.status,
         listing.tracks,
         listing.facets,
-        curating.language,
+        *curating.HEARD,
         curating.correct,
         exporting.export_neighbors,
         evaluation.evaluate,
