@@ -204,6 +204,8 @@ class TrackAnalysis:
     ----------
     rows : what its stages made of it; what is stored of the same audio and not among it stays
     stages : version by name, of the stages that ran
+    undone : names of others that are to run again, even if they ran before: this time they failed, or what they are
+        made from is new
     """
 
     key: str
@@ -220,6 +222,7 @@ class TrackAnalysis:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[StageRows] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
+    undone: Sequence[str] = ()
 
     def of(self, kind: type[Rows]) -> list[Rows]:
         """Its rows of one kind."""
