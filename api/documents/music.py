@@ -5,10 +5,17 @@ from dataclasses import asdict
 import numpy as np
 from pydantic import BaseModel
 
-from retrieval.catalog.heard.music import MELODY_STAGE, PARTS, PHRASES, RHYTHM_STAGE, STRUCTURE_STAGE, heard_music
+from retrieval.catalog.heard.music import (
+    MELODY_STAGE,
+    PARTS,
+    PHRASES,
+    RHYTHM_STAGE,
+    STRUCTURE_STAGE,
+    heard_music,
+    not_known,
+)
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import SectionSpan, Track, TrackForm
-from retrieval.errors import NotAnalysedError
 
 
 class BeatOut(BaseModel):
@@ -126,7 +133,7 @@ def rhythm_out(catalog: Catalog, track: Track) -> RhythmOut:
     heard = heard_music(catalog.engine, track.id, [RHYTHM_STAGE])
     rhythm = heard.rhythm
     if rhythm is None:
-        raise NotAnalysedError(_missing(track, "rhythm", RHYTHM_STAGE))
+        raise not_known(track.key, "rhythm", RHYTHM_STAGE)
     beats = zip(_milliseconds(rhythm.beats_s), rhythm.positions.tolist(), strict=True)
     return RhythmOut(
         track=track.key,
@@ -150,7 +157,7 @@ def structure_out(catalog: Catalog, track: Track) -> StructureOut:
     heard = heard_music(catalog.engine, track.id, [RHYTHM_STAGE, STRUCTURE_STAGE])
     form, rhythm = heard.form, heard.rhythm
     if form is None:
-        raise NotAnalysedError(_missing(track, "structure", STRUCTURE_STAGE))
+        raise not_known(track.key, "structure", STRUCTURE_STAGE)
     beats_s = rhythm.beats_s if rhythm else np.empty(0)
     positions = rhythm.positions if rhythm else np.empty(0, np.int64)
     sections = [section_out(one) for one in form.sections if one.level == PARTS]
@@ -200,7 +207,7 @@ def melody_out(catalog: Catalog, track: Track) -> MelodyOut:
     heard = heard_music(catalog.engine, track.id, [MELODY_STAGE])
     melody = heard.melody
     if melody is None:
-        raise NotAnalysedError(_missing(track, "melody", MELODY_STAGE))
+        raise not_known(track.key, "melody", MELODY_STAGE)
     pitches = np.round(melody.pitches.astype(np.float64), 2)
     return MelodyOut(
         track=track.key,
@@ -230,12 +237,8 @@ def rounded(number: float | None) -> float | None:
 def _form(catalog: Catalog, track: Track) -> tuple[TrackForm, dict[str, str]]:
     heard = heard_music(catalog.engine, track.id, [STRUCTURE_STAGE])
     if heard.form is None:
-        raise NotAnalysedError(_missing(track, "structure", STRUCTURE_STAGE))
+        raise not_known(track.key, "structure", STRUCTURE_STAGE)
     return heard.form, dict(heard.versions)
-
-
-def _missing(track: Track, what: str, stage: str) -> str:
-    return f"the {what} of track {track.key!r} is not known yet: run `soundalike analyze --stage {stage}`"
 
 
 def _milliseconds(times_s: np.ndarray) -> list[float]:

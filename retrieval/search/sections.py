@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from retrieval.catalog.heard.music import PARTS, highlights_of, sections_of
-from retrieval.errors import NotAnalysedError, QueryError
+from retrieval.catalog.heard.music import PARTS, STRUCTURE_STAGE, highlights_of, not_known, sections_of
+from retrieval.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,9 +43,7 @@ def with_spans(query: Query, tracks: Mapping[str, Track], catalog: Catalog) -> Q
         track = tracks[seed.track]
         parts = [section for section in sections.get(track.id, ()) if section.level == PARTS]
         if not parts:
-            raise NotAnalysedError(
-                f"the structure of track {track.key!r} is not known yet: run `soundalike analyze --stage structure`"
-            )
+            raise not_known(track.key, "structure", STRUCTURE_STAGE)
         labelled = [part for part in parts if part.label == seed.section]
         if not labelled:
             has = ", ".join(dict.fromkeys(part.label for part in parts))

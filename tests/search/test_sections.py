@@ -101,7 +101,7 @@ def test_a_section_that_is_none_is_refused(search: Search, seed: Seed, message: 
 
 
 def test_a_track_whose_form_is_not_known_says_how_it_becomes(search: Search) -> None:
-    with pytest.raises(NotAnalysedError, match="'t3' is not known yet: run `soundalike analyze --stage structure`"):
+    with pytest.raises(NotAnalysedError, match="'t3' is not known yet: run `soundalike analyze t3 --stage structure`"):
         search.answer(Query([Seed("t3", section="chorus")]))
 
 

@@ -1,5 +1,6 @@
 """What was found in a track beside its voice: tempo, beats and key; its form; its melody."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from retrieval.catalog.records import (
     TrackRhythm,
 )
 from retrieval.catalog.tables import analyses, highlights, loops, melodies, rhythm, sections
+from retrieval.errors import NotAnalysedError
 
 RHYTHM_STAGE = "rhythm"
 STRUCTURE_STAGE = "structure"
@@ -39,6 +41,12 @@ def heard_music(engine: Engine, track_id: int, stages: Collection[str] = MUSIC_S
             _melody(connection, track_id) if MELODY_STAGE in stages else None,
             versions,
         )
+
+
+def not_known(key: str, what: str, stage: str) -> NotAnalysedError:
+    """The error of a track, by its key, that this stage has not run for."""
+    command = f"soundalike analyze {shlex.quote(key)} --stage {stage}"
+    return NotAnalysedError(f"the {what} of track {key!r} is not known yet: run `{command}`")
 
 
 def sections_of(engine: Engine, track_ids: Sequence[int]) -> dict[int, list[SectionSpan]]:

@@ -137,7 +137,7 @@ def test_a_track_that_nobody_listened_to_says_which_command_does(
 ) -> None:
     body = refused(client.get(f"/v1/tracks/t5/{part}"), 404, "not-analysed")
     assert "'t5'" in body["detail"]
-    assert f"soundalike analyze --stage {stage}" in body["detail"]
+    assert f"soundalike analyze t5 --stage {stage}" in body["detail"]
     assert body["detail"] in run(part, "t5", expect=1).stderr
     assert refused(client.get(f"/v1/tracks/t99/{part}"), 404, "unknown-track")["nearest"]
     upload = client.put(f"/v1/tracks/a/{part}", data={"file": (__file__, "x.wav")})
@@ -280,7 +280,9 @@ def test_a_section_that_is_none_is_named_where_it_was_sent(client: FlaskClient) 
         assert problem["field"] == field
         assert said in problem["detail"]
     unknown = {"query": {"track": "t5", "section": "verse"}}
-    assert "analyze --stage structure" in refused(client.post("/v1/query", json=unknown), 404, "not-analysed")["detail"]
+    assert (
+        "analyze t5 --stage structure" in refused(client.post("/v1/query", json=unknown), 404, "not-analysed")["detail"]
+    )
 
 
 @pytest.mark.parametrize(
