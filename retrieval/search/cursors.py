@@ -84,8 +84,9 @@ def _digest(query: Query) -> str:
     plain = replace(query, positive=(), negative=(), exclude=tuple(query.exclude), cursor=None, limit=1, explain=False)
     seeds = [
         (
-            *(seed.track, seed.start_s, seed.end_s, seed.section, seed.weight),
+            *(seed.track, seed.start_s, seed.end_s, seed.weight),
             None if seed.vector is None else seed.vector.tobytes(),
+            *([] if seed.section is None else [seed.section]),  # cursors that were given out before there were any hold
         )
         for seed in (*query.positive, *query.negative)
     ]
