@@ -64,6 +64,7 @@ for command in (
         *curating.HEARD,
         curating.correct,
         exporting.export_neighbors,
+        exporting.export_jams,
         evaluation.evaluate,
     ),
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
