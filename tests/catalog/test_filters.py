@@ -215,19 +215,16 @@ CONDITIONS = st.one_of(
         lambda key, empty: {"key": key, "is_empty": empty},
         st.sampled_from(
             [
-                "artist",
-                "year",
-                "tempo",
-                "meter",
-                "key",
-                "sections.chorus",
-                "sections.outro",
-                "tags.rock",
-                "chords.N",
-                "language.ja",
-                "speech_ratio",
-                "language.xh",
-                "meta.moods",
+                *("artist", "year", "tempo", "meter", "key", "sections.chorus"),
+                *(
+                    "sections.outro",
+                    "tags.rock",
+                    "chords.N",
+                    "language.ja",
+                    "speech_ratio",
+                    "language.xh",
+                    "meta.moods",
+                ),
             ]
         ),
         st.booleans(),
@@ -322,10 +319,6 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
         ({"should": [{"must": [{"key": "tags.rok", "range": {"gt": 0}}]}]}, r"should\[0\]\.must\[0\]\.key.*tags\.rock"),
         ({"must": [{"key": "artist", "range": {"gt": 0}}]}, "'artist' holds text; accepted: match, is_empty"),
         ({"must": [{"key": "key", "range": {"gt": 0}}]}, "'key' holds text; accepted: match, is_empty"),
-        (
-            {"must": [{"key": "artist", "match": {"value": "A"}, "octaves": True}]},
-            r"filter\.must\[0\]\.octaves: key 'artist' has none here; accepted: with a range or a match of key 'tempo'",
-        ),
         ({"must": [{"key": "tempo", "is_empty": True, "octaves": True}]}, r"must\[0\]\.octaves"),
         (
             {"must": [{"key": "key", "match": {"any": ["A", "H minor"]}}]},
@@ -334,11 +327,6 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
         (
             {"must": [{"key": "key", "match": {"value": 3}}]},
             "3.0 is not the name of a key; accepted: a tonic, such as A",
-        ),
-        ({"must": [{"key": "mode", "match": {"value": "dorian"}}]}, "'dorian' is not a mode; accepted: major, minor"),
-        (
-            {"must": [{"key": "sections.refrain", "range": {"gt": 0.2}}]},
-            r"'sections\.refrain'; accepted: sections\.bridge, sections\.chorus, .*sections\.verse$",
         ),
         ({"must": [{"key": "year"}]}, "exactly one of match, range, is_empty"),
         ({"must": [{"key": "year", "range": {}}]}, "at least one of gt, gte, lt, lte"),
