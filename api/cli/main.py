@@ -62,7 +62,7 @@ for command in (
         listing.status,
         listing.tracks,
         listing.facets,
-        curating.language,
+        *curating.HEARD,
         curating.correct,
         exporting.export_neighbors,
         exporting.export_jams,
