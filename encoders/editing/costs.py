@@ -2,8 +2,8 @@
 
 A jump from point i to point j is heard as the sound before i followed by the sound from j on. It is the better, the
 more the sound around i is like that around j, the less the sound changes at the seam, and the more alike tempo and
-function of the sections are. The parts are in units of about what two bars of a track that have nothing to do with each other
-differ by.
+function of the sections are. The unit is about what two bars of a track that have nothing to do with each other differ
+by.
 """
 
 from __future__ import annotations

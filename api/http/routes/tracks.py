@@ -47,6 +47,7 @@ PARTS = (
     "embedding",
     "audio",
     "similar",
+    "retarget",
 )  # a key that ended in one of them could not be told from the part
 
 
