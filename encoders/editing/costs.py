@@ -85,6 +85,8 @@ def _around(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     for offset in range(-_BEFORE, _AFTER):  # from point p on come the steps p, p + 1, …
         weight = np.float32(1 / (1 + (offset if offset >= 0 else -1 - offset)))
         first, last = max(0, -offset), min(steps, steps - 1 - offset)
+        if last < first:
+            continue
         points = slice(first, last + 1)
         there = slice(first + offset, last + 1 + offset)
         total[points, points] += weight * apart[there, there]
