@@ -23,6 +23,7 @@ try:
         exporting,
         indexing,
         listing,
+        retargeting,
         searching,
         serving,
     )
@@ -56,6 +57,7 @@ for command in (
         searching.similar,
         searching.query,
         continuing.continue_playlist,
+        retargeting.retarget,
     ),
     *(searching.path, serving.serve),
     *(
