@@ -22,9 +22,10 @@ from benchmarks.machine import machine
 from benchmarks.music.intervals import interval
 from benchmarks.music.measures import MEASURES, measure
 from benchmarks.music.songs import Song, read_songs
+from benchmarks.music.systems import msaf
 from benchmarks.music.systems.system import System, answer
 
-SOURCES = ("ours", "rhythm", "form", "melody", "msaf")
+SOURCES = ("ours", "rhythm", "form", "melody")
 Scores = dict[str, dict[str, dict[str, float]]]
 """By measure, system and song."""
 
@@ -72,18 +73,22 @@ def main() -> None:
     parser.add_argument("--between", nargs=2, metavar=("FIRST", "LAST"), help="names of the rendered songs to take")
     parser.add_argument("--real", type=Path, action="append", default=[], help="recordings")
     parser.add_argument("--from", dest="sources", action="append", choices=SOURCES, help="whose answers; all")
+    parser.add_argument(
+        "--msaf", type=Path, metavar="PYTHON", help="a Python that has MSAF (`systems/msaf_process.py`)"
+    )
     parser.add_argument("--system", action="append", help="only systems of these names")
     parser.add_argument("--cache", type=Path, default=read_settings().weights_dir.parent / "benchmarks" / "music")
     parser.add_argument("--songs", action="append", default=[], choices=MEASURES, help="also show each song's")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine()}\n")
-    systems = [
+    asked = [
         system
         for source in arguments.sources or SOURCES
         for system in import_module(f"benchmarks.music.systems.{source}").systems()
-        if not arguments.system or system.name in arguments.system
     ]
+    asked += msaf.systems(arguments.msaf) if arguments.msaf else []
+    systems = [system for system in asked if not arguments.system or system.name in arguments.system]
     folders = [(arguments.annotated, arguments.between)] if arguments.annotated else []
     for folder, between in [*folders, *((folder, None) for folder in arguments.real)]:
         songs = read_songs(folder, between=between)
