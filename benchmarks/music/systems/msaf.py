@@ -1,7 +1,8 @@
 """Algorithms of MSAF, which another Python runs (:mod:`benchmarks.music.systems.msaf_process`): asked for by its path.
 
 sf: structural features (Serrà et al., 2014), labelled by 2D-Fourier magnitude coefficients (Nieto and Bello, 2014);
-scluster: Laplacian segmentation (McFee and Ellis, 2014); foote: checkerboard novelty (Foote, 2000). None tells functions.
+scluster: Laplacian segmentation (McFee and Ellis, 2014); foote: checkerboard novelty (Foote, 2000). They tell no
+functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Music Structure Analysis Framework (Nieto and Bello, 2016) in a Python of its own, which has what it needs:
+"""The Music Structure Analysis Framework (Nieto and Bello, 2016), in a Python of its own that has what it needs.
 
     pip install msaf==0.1.80 numpy==1.26.4 scipy==1.11.4 pandas==2.1.4 scikit-learn==1.4.2 'librosa<0.11'
     python benchmarks/music/systems/msaf_process.py sf:fmc2d scluster:scluster

@@ -64,7 +64,7 @@ def read_sheet(song: mido.MidiFile) -> Sheet:
                 notes.append(tick)
     if not notes:
         raise ValueError("no notes")
-    ticks, positions = (np.array(column) for column in zip(*_beats(sorted(signatures), max(notes), song), strict=True))
+    ticks, positions = (np.array(column) for column in zip(*_beats(signatures, max(notes), song), strict=True))
     beats_s = in_seconds(ticks, tempi, song.ticks_per_beat)
     onsets_s = in_seconds(np.sort(notes), tempi, song.ticks_per_beat)
     phases = np.interp(np.sort(notes), ticks, np.arange(len(ticks)))
@@ -91,7 +91,7 @@ def _beats(
     signatures: Sequence[tuple[int, int, int]], last_tick: int, song: mido.MidiFile
 ) -> Iterator[tuple[float, int]]:
     """Ticks of beats with their positions. Bars of 6, 9 and 12 eighths have beats of three."""
-    changes = list({tick: (tick, over, under) for tick, over, under in signatures}.values())
+    changes = sorted({change[0]: change for change in signatures}.values())
     for number, (start, over, under) in enumerate(changes):
         stop = changes[number + 1][0] if number + 1 < len(changes) else last_tick + 4 * song.ticks_per_beat
         compound = under >= 8 and over > 3 and over % 3 == 0
