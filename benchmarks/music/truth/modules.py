@@ -92,6 +92,8 @@ def beats_of(played: Played) -> Beats:
     on_beat = played.numbers % rows == 0
     beats_s = played.rows_s[on_beat]
     gaps = np.diff(beats_s)
+    if 60 / float(np.median(gaps)) > _FASTEST_BPM:
+        raise ValueError("its rows are of unequal length")
     steady = np.abs(gaps - np.median(gaps)) <= _TEMPO_TOLERANCE * np.median(gaps)
     if steady.mean() < _STEADY:
         raise ValueError(f"only {steady.mean():.0%} of its beats keep the tempo")
