@@ -3,7 +3,7 @@
     python -m benchmarks.music.truth OUT --soundfont FILE [--set NAME …] [--trees FOLDER] [--openmpt FILE]
 
 - fretsonfire: eight songs of a rock band and a metal band (CC BY-SA 3.0, MIT), guitar and the rest summed; beats and
-  bars by the tempo map of the notes to be played to it. Recorded to a click, so beats are within some 20 ms
+  bars by the tempo map of the notes to be played to it, moved by what the recording lags behind it (0 to 45 ms)
 - modules: tracker music of games, made of samples; rows are exact, that they are beats is custom (see `modules.py`)
 - sheets: MIDI music of games, played by fluidsynth; beats exact where half the notes are on beats, bars where the file
   tells its time signature
@@ -19,12 +19,14 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mido
 import numpy as np
 
+from benchmarks.music.beatnet import FPS, features, filterbank
 from benchmarks.music.songs import counted, write_truth
 from benchmarks.music.truth.modules import beats_of, play
 from benchmarks.music.truth.sheets import FASTEST_BPM, SLOWEST_BPM, read_sheet
@@ -55,6 +57,7 @@ def fretsonfire(out: Path, arguments: argparse.Namespace) -> None:
             for waveform in waveforms:
                 mix[: len(waveform)] += waveform
             sheet = read_sheet(mido.MidiFile(notes))
+            sheet = replace(sheet, beats_s=sheet.beats_s + _lag_s(mix, sheet.beats_s))
             folder = out / _name(notes.parent.name)
             write_wave(folder / "audio.wav", mix)
             # The band plays before the first note of the guitar and after its last.
@@ -91,7 +94,7 @@ def sheets(out: Path, arguments: argparse.Namespace) -> None:
                 print(f"refused {package}/{name}: {error or type(error).__name__}")
                 continue
             folder = out / f"{package.removesuffix('-data')}-{_name(name)}"
-            if not (folder / "truth.json").is_file():
+            if not (folder / "audio.flac").is_file():
                 folder.mkdir(parents=True, exist_ok=True)
                 _play(content, folder / "audio.flac", arguments.soundfont)
             positions = sheet.positions if sheet.has_bars else [None] * len(sheet.positions)
@@ -128,6 +131,14 @@ def _check(length_s: float, tempo_bpm: float, on_beat: float) -> None:
         raise ValueError(f"{tempo_bpm:.0f} beats a minute")
     if on_beat < LEAST_ON_BEAT:
         raise ValueError(f"{on_beat:.0%} of its notes are on beats")
+
+
+def _lag_s(waveform: np.ndarray, beats_s: np.ndarray) -> float:
+    """By how much beats are to be moved, at most 60 ms, so that the sound grows most at them."""
+    growth = features(waveform)[:, filterbank().shape[1] :].sum(axis=1)
+    lags_s = np.arange(-12, 13) * 0.005
+    at = np.arange(len(growth)) / FPS
+    return float(max(lags_s, key=lambda lag_s: np.interp(beats_s + lag_s, at, growth).mean()))
 
 
 def _throughout(beats_s: np.ndarray, positions: list[int], length_s: float) -> tuple[np.ndarray, list[int]]:
@@ -177,8 +188,9 @@ def _play(midi: bytes, flac: Path, soundfont: Path) -> None:
         fluidsynth = shutil.which("fluidsynth")
         if fluidsynth is None:
             raise SystemExit("fluidsynth is not on the PATH")
-        command = [fluidsynth, "-ni", "-q", "-g", "0.6", "-r", str(SAMPLE_RATE), "-T", "flac", "-F", str(flac)]
+        command = [fluidsynth, "-ni", "-q", "-g", "0.6", "-r", str(SAMPLE_RATE), "-T", "flac", "-F", f"{flac}.part"]
         subprocess.run([*command, str(soundfont), str(sheet)], check=True, capture_output=True)
+        Path(f"{flac}.part").replace(flac)
 
 
 def _name(title: str) -> str:
