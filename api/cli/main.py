@@ -27,9 +27,9 @@ try:
         searching,
         serving,
     )
-    from api.cli.commands.songs import record_songs, train_key, train_rhythm
-    from api.cli.commands.training import train
-    from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
+    from api.cli.commands.teaching.encoders import train
+    from api.cli.commands.teaching.songs import record_songs, train_key, train_rhythm
+    from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
     from api.documents.search import DocumentError
