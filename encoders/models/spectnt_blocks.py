@@ -54,14 +54,19 @@ class EncoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(sizes.dropout)
 
-    def forward(self, sequences: Tensor, leaning: Tensor | None = None) -> Tensor:
+    def forward(self, sequences: Tensor, leaning: Tensor | None = None, turns: Tensor | None = None) -> Tensor:
         """[n_sequences, length, dim] → the same shape.
 
         `leaning`, [heads, length, length], is added to what attention is before its softmax: where it looks by itself.
+        With `turns` of :func:`rotary` attention sees how far apart places are.
         """
         qkv = self.to_qkv(self.attention_norm(sequences))
-        heads = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(*heads.unbind(0), attn_mask=leaning).transpose(1, 2).flatten(2)
+        queries, keys, values = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        if turns is not None:
+            queries, keys = _turned(queries, turns), _turned(keys, turns)
+        # The gradient of the fused kernel costs a CPU three times as much as that of its parts.
+        attend = _attention if self.training and sequences.device.type == "cpu" else F.scaled_dot_product_attention
+        attended = attend(queries, keys, values, leaning).transpose(1, 2).flatten(2)
         sequences = sequences + self.dropout(self.to_out(attended))
         mixed: Tensor = self.dropout(self.perceptron(sequences))
         return sequences + mixed
@@ -77,7 +82,9 @@ class SpecTNTBlock(nn.Module):
         self.to_temporal = nn.Linear(sizes.spectral_dim, sizes.temporal_dim)
         self.temporal = EncoderLayer(sizes.temporal_dim, sizes.temporal_heads, sizes)
 
-    def forward(self, spectral: Tensor, temporal: Tensor, leaning: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, spectral: Tensor, temporal: Tensor, leaning: Tensor | None = None, turns: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Spectral [B, T, F + 1, K], FCT first, and temporal [B, n + T, D], n class tokens first → the same shapes."""
         # A temporal class token stands for no frame, so it has no bands to gather and no FCT: it takes part in the
         # temporal encoder only.
@@ -86,9 +93,36 @@ class SpecTNTBlock(nn.Module):
         spectral = torch.cat([fct, spectral[:, :, 1:]], dim=2)
         spectral = self.spectral(spectral.flatten(0, 1)).unflatten(0, spectral.shape[:2])
         frames = frames + self.to_temporal(spectral[:, :, 0])
-        return spectral, self.temporal(torch.cat([class_tokens, frames], dim=1), leaning)
+        return spectral, self.temporal(torch.cat([class_tokens, frames], dim=1), leaning, turns)
+
+
+def rotary(length: int, head_dim: int, *, longest: float) -> Tensor:
+    """Turns that make attention see distances, float32 [2, length, head_dim // 2]: cosines and sines.
+
+    Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021. The slowest turns once in 2π
+    `longest` places.
+    """
+    speeds = longest ** -torch.linspace(0, 1, head_dim // 2)
+    angles = torch.arange(length)[:, None] * speeds
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def stretched(positions: Tensor, length: int) -> Tensor:
+    """Learned positions [n, D] → [length, D], over a window of another length: its ends keep the ends' positions."""
+    return F.interpolate(positions.T[None], length, mode="linear", align_corners=True)[0].T
 
 
 def token(length: int, dim: int) -> nn.Parameter:
     """Learnt tokens or positions [length, dim], small at first."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(length, dim), std=_POSITION_STD))
+
+
+def _attention(queries: Tensor, keys: Tensor, values: Tensor, leaning: Tensor | None) -> Tensor:
+    likeness = queries @ keys.mT * queries.shape[-1] ** -0.5
+    return (likeness if leaning is None else likeness + leaning).softmax(dim=-1) @ values
+
+
+def _turned(heads: Tensor, turns: Tensor) -> Tensor:
+    cosines, sines = turns.to(heads.dtype)
+    first, second = heads.chunk(2, dim=-1)
+    return torch.cat([first * cosines - second * sines, second * cosines + first * sines], dim=-1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
-from encoders.models.spectnt_blocks import BlockSizes, SpecTNTBlock, token
+from encoders.models.spectnt_blocks import BlockSizes, SpecTNTBlock, stretched, token
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
 
@@ -170,8 +170,7 @@ class SpecTNT(nn.Module):
         n_windows, n_frames = bands.shape[:2]
         fct = self.fct.expand(n_windows, n_frames, -1, -1)
         spectral = self.dropout(torch.cat([fct, bands], dim=2) + self.frequency_positions)
-        # Stretched over a window of another length, so that its ends keep the ends' positions.
-        positions = F.interpolate(self.temporal_positions.T[None], n_frames, mode="linear", align_corners=True)[0].T
+        positions = stretched(self.temporal_positions, n_frames)
         temporal: Tensor = self.dropout(torch.cat([self.class_token, positions]).expand(n_windows, -1, -1))
         for block in self.blocks:
             spectral, temporal = block(spectral, temporal)
