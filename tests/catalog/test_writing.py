@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from retrieval.catalog.changes import index_changes
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import (
     LanguageRatios,
@@ -23,7 +24,6 @@ from retrieval.catalog.records import (
     VocalSpan,
 )
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
-from retrieval.catalog.voices import heard_voice
 from tests.catalog.test_catalog import ROCK, analysis, rows
 from tests.conftest import _database
 
@@ -170,5 +170,5 @@ def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator
         catalog.store_many([replace(one, content_hash=content) for one in batch])
         event.remove(catalog.engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts == [7, 10, 24]
+    assert counts == [7, 10, 26]
     assert rows(catalog, embeddings) == 400
