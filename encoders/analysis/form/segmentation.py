@@ -308,6 +308,7 @@ def _described(sections: Sequence[tuple[float, float, int]], level: int, curves:
     means = np.diff(_integrated(curves.functions, curves.step_s, edges), axis=0) / spans
     sounds = np.diff(_integrated(curves.embeddings, curves.step_s, edges), axis=0)
     functions = [function for _, _, function in sections]
+    sounds[[function == SILENCE for function in functions]] = np.eye(1, sounds.shape[1])  # all silence is alike
     letters = grouped(sounds, [function == SILENCE for function in functions])
     return [
         Section(
