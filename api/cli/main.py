@@ -26,6 +26,7 @@ try:
         searching,
         serving,
     )
+    from api.cli.commands.songs import train_form
     from api.cli.commands.training import train
     from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
@@ -70,7 +71,7 @@ for command in (
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals):
+for command in (gather_voices, sing_voices, train_vocals, train_form):
     train.add_command(command)
 
 

@@ -20,6 +20,7 @@ from encoders.models.music.structure import LONGEST_STEPS, STEP_S, features_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor, nn
 
     from encoders.analysis.findings import Rhythm
     from encoders.models.music.spectra import Listener, Spectra
@@ -70,21 +71,26 @@ class FormAnalyser:
         """What the network says of each step of a track."""
         n_steps = max(1, int(spectra.pitch.shape[1] / (PITCH_RATE * STEP_S)))
         piece = n_steps if n_steps <= LONGEST_STEPS else LONGEST_STEPS - 2 * _CONTEXT_STEPS
-        logits, embeddings = [], []
-        with torch.inference_mode():
-            for start in range(0, n_steps, piece):
-                first, end = max(0, start - _CONTEXT_STEPS), min(n_steps, start + piece + _CONTEXT_STEPS)
-                onset, pitch = (
-                    spectrum[:, round(first * STEP_S * rate) : round(end * STEP_S * rate)]
-                    for spectrum, rate in ((spectra.onset, ONSET_RATE), (spectra.pitch, PITCH_RATE))
-                )
-                said, lying = self._network(features_of(onset, pitch)[None].to(self._device))
-                kept = slice(start - first, start - first + piece)
-                logits.append(said[0, kept].cpu())
-                embeddings.append(lying[0, kept].cpu())
-        said, lying = torch.cat(logits), torch.cat(embeddings)
-        parts, phrases = said[:, :2].sigmoid().double().numpy().T
-        return Curves(parts, phrases, said[:, 2:].softmax(dim=1).double().numpy(), lying.double().numpy(), STEP_S)
+        pieces = []
+        for start in range(0, n_steps, piece):
+            first, end = max(0, start - _CONTEXT_STEPS), min(n_steps, start + piece + _CONTEXT_STEPS)
+            onset, pitch = (
+                spectrum[:, round(first * STEP_S * rate) : round(end * STEP_S * rate)]
+                for spectrum, rate in ((spectra.onset, ONSET_RATE), (spectra.pitch, PITCH_RATE))
+            )
+            heard = curves_of(self._network, features_of(onset, pitch).to(self._device))
+            kept = slice(start - first, start - first + piece)
+            pieces.append([each[kept] for each in (heard.parts, heard.phrases, heard.functions, heard.embeddings)])
+        return Curves(*(np.concatenate(each) for each in zip(*pieces, strict=True)), step_s=STEP_S)
+
+
+def curves_of(network: nn.Module, features: Tensor) -> Curves:
+    """What a network in evaluation mode says of features, float32 [168, 3 T]."""
+    with torch.inference_mode():
+        logits, embeddings = (each[0].cpu() for each in network(features[None]))
+    parts, phrases = logits[:, :2].sigmoid().double().numpy().T
+    functions = logits[:, 2:].softmax(dim=1).double().numpy()
+    return Curves(parts, phrases, functions, embeddings.double().numpy(), STEP_S)
 
 
 def silences(loudness_db: NDArray[np.float32]) -> list[tuple[float, float]]:

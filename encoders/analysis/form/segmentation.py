@@ -13,6 +13,7 @@ A track of hours is heard at a coarser step, so that time and memory stay bounde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,19 @@ class Curves:
         """Times of the steps, float64 [T]."""
         times: NDArray[np.float64] = (np.arange(len(self.parts)) + 0.5) * self.step_s
         return times
+
+    @cached_property
+    def novelty(self) -> NDArray[np.float64]:
+        """How different what follows is from what went before, 0 … 2, float64 [T + 1]: where steps begin, and at the end."""
+        n_steps = len(self.parts)
+        sums = np.concatenate([np.zeros((1, self.embeddings.shape[1])), np.cumsum(self.embeddings, axis=0)])
+        here, around = np.arange(n_steps + 1), max(1, round(_AROUND_S / self.step_s))
+        before = sums[here] - sums[(here - around).clip(0)]
+        behind = sums[(here + around).clip(None, n_steps)] - sums[here]
+        norms = np.linalg.norm(before, axis=1) * np.linalg.norm(behind, axis=1)
+        novelty: NDArray[np.float64] = 1 - np.einsum("pd,pd->p", before, behind) / norms.clip(1e-9)
+        novelty[[0, -1]] = 0.0
+        return novelty
 
 
 @dataclass(frozen=True)
@@ -235,13 +249,8 @@ def _edges(
     """What a boundary at each place is worth, float64 [places]."""
     odds = np.log(curve.clip(1e-4, 1 - 1e-4)) - np.log1p(-curve.clip(1e-4, 1 - 1e-4))
     near = [np.interp(times_s + shift, curves.centres_s, odds) for shift in (-_NEAR_S, 0.0, _NEAR_S)]
-    sums = _integrated(curves.embeddings, 1.0, np.arange(len(curve) + 1, dtype=np.float64))
     steps = np.rint(times_s / curves.step_s).astype(int).clip(0, len(curve))
-    around = max(1, round(_AROUND_S / curves.step_s))
-    before = sums[steps] - sums[(steps - around).clip(0)]
-    behind = sums[(steps + around).clip(None, len(curve))] - sums[steps]
-    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(behind, axis=1)
-    novelty = 1 - np.einsum("pd,pd->p", before, behind) / norms.clip(1e-9)
+    novelty = curves.novelty[steps]
     worth: NDArray[np.float64] = weights.boundary * (np.max(near, axis=0) + weights.bias) + weights.novelty * novelty
     return worth
 

@@ -1,10 +1,11 @@
 """Of what parts a song is made: curves of boundaries and functions, and features by which equal parts lie near.
 
 Wang, Hung & Smith, "To catch a chorus, verse, intro, or anything else: analyzing a song with structural functions",
-ICASSP 2022: a SpecTNT answers with a curve for boundaries and one for each function. Wang, Smith, Lu & Song, "Supervised
-metric learning for music structure features", ISMIR 2021: features of equal sections lie near, of others far. Here one
-network does both, and is told by the second what it needs for the first: what a part is for depends on where else it is
-heard, so before the last blocks each step gathers what sounds like it from the whole track, and learns how much that is.
+ICASSP 2022: a SpecTNT answers with a curve for boundaries and one for each function. Wang, Smith, Lu & Song,
+"Supervised metric learning for music structure features", ISMIR 2021: features of equal sections lie near, of others
+far. Here one network does both, and is told by the second what it needs for the first: what a part is for depends on
+where else it is heard, so before the last block each step gathers what sounds like it from the whole track, and learns
+how much that is. The paper has 24 s at a time; here it is the whole track, by rotary positions and attention over all.
 
 T in shapes: steps of 0.6 s.
 """

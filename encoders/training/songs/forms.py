@@ -7,7 +7,6 @@ silence stands around it, it fades, noise covers what is soft, and bands are mis
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -20,13 +19,10 @@ from torch.nn import functional as F
 from encoders.analysis.findings import SECTION_LABELS
 from encoders.models.music.spectra import N_SEMITONES
 from encoders.models.music.structure import FEATURE_RATE, FRAMES_A_STEP, N_BANDS, STEP_S
-from encoders.training.corpus import CorpusError
-from encoders.training.songs.recording import TRUTH
 from encoders.training.songs.score import functions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +32,7 @@ _LONGEST = 650
 _FLOOR = -1.0
 _WIDTH_S = 0.5
 _NOWHERE_ELSE = "xX"
+_DOUBT = 3
 
 Phrase = tuple[int, int, str]
 """First frame, the frame behind the last, and letter."""
@@ -49,13 +46,15 @@ class Song:
     ----------
     features : float16 [168, frames], as :func:`encoders.models.music.structure.features_of` makes them
     phrases : one behind the other
-    functions : of the phrases; none if they follow from the letters
+    functions : of the phrases, empty where it is not known; none if they follow from the letters
+    doubtful : frames about which nothing is said of boundaries
     """
 
     name: str
     features: NDArray[np.float16]
     phrases: Sequence[Phrase]
     functions: Sequence[str] | None = None
+    doubtful: Sequence[int] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,51 +77,40 @@ class Example:
     related: Tensor
 
 
-def read_song(folder: Path, features: NDArray[np.float16]) -> Song | None:
-    """A recorded song, given as its folder; none if nothing is known of its sections.
-
-    Raises
-    ------
-    CorpusError
-        If its truth cannot be read; it is named.
-    """
-    path = folder / TRUTH
-    try:
-        phrases = json.loads(path.read_text(encoding="utf-8"))["phrases"]
-        rounded = [(round(s * FEATURE_RATE), round(e * FEATURE_RATE), letter) for s, e, letter in phrases]
-    except OSError as error:
-        raise CorpusError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise CorpusError(f"{path}: not what is true of a recorded song ({error})") from error
-    return Song(folder.name, features, rounded) if rounded else None
+def song_of(name: str, phrases: Iterable[tuple[float, float, str]], features: NDArray[np.float16]) -> Song | None:
+    """A song whose phrases, as (start, end, letter) in seconds, are known; none if it has none."""
+    rounded = [(round(start * FEATURE_RATE), round(end * FEATURE_RATE), letter) for start, end, letter in phrases]
+    return Song(name, features, rounded) if rounded else None
 
 
 def example(song: Song, rng: np.random.Generator, *, changed: bool) -> Example:
-    """A song to learn from: as it is, or changed by chance."""
-    features = torch.from_numpy(song.features).float()
-    phrases, functions = (
-        list(song.phrases),
-        list(song.functions or functions_of([letter for *_, letter in song.phrases])),
-    )
+    """A song to learn from: as it is, or changed by chance. Parts move only where functions follow from letters."""
+    features, phrases, doubtful = torch.from_numpy(song.features).float(), list(song.phrases), list(song.doubtful)
+    functions = list(song.functions or functions_of([letter for *_, letter in phrases]))
+    before = behind = 0
     if changed:
-        if rng.random() < 0.6:
-            phrases, functions = _put_together(phrases, functions, rng, known=song.functions is not None)
+        if song.functions is None and rng.random() < 0.6:
+            phrases, functions = _put_together(phrases, functions, rng)
             features, phrases = _cut(features, phrases)
         ratio = float(np.exp(rng.uniform(-0.18, 0.18)))
         features = F.interpolate(features[None], scale_factor=ratio, mode="linear")[0]
         phrases = [(round(start * ratio), round(end * ratio), letter) for start, end, letter in phrases]
+        doubtful = [round(frame * ratio) for frame in doubtful]
         features = _heard(features, rng)
-    before, behind = (int(rng.integers(5, 40)) * int(changed and rng.random() < 0.12) for _ in range(2))
+        before, behind = (int(rng.integers(5, 40)) * int(rng.random() < 0.12) for _ in range(2))
     features = F.pad(features, (before, behind), value=_FLOOR)
     phrases = [(start + before, end + before, letter) for start, end, letter in phrases]
     made = _true(features, phrases, functions, before // FRAMES_A_STEP, behind // FRAMES_A_STEP)
+    for frame in doubtful:
+        step = (frame + before) // FRAMES_A_STEP
+        made.boundaries[max(0, step - _DOUBT) : step + _DOUBT + 1] = torch.nan
     return _cropped(made, rng) if len(made.functions) > _LONGEST else made
 
 
 def _put_together(
-    phrases: list[Phrase], functions: list[str], rng: np.random.Generator, *, known: bool
+    phrases: list[Phrase], functions: list[str], rng: np.random.Generator
 ) -> tuple[list[Phrase], list[str]]:
-    """Another order of parts; what they are for is kept where that is `known` and not said by letters."""
+    """Another order of parts, and what they are for in it."""
     numbers = [list(run) for _, run in groupby(range(len(phrases)), key=lambda number: functions[number])]
     kind, first, second = rng.random(), *rng.integers(len(numbers), size=2)
     if kind < 0.3 and len(numbers) > 3:
@@ -133,11 +121,8 @@ def _put_together(
         numbers = numbers[: len(numbers) - 2] if first % 2 else numbers[2:]
     else:
         numbers[first], numbers[second] = numbers[second], numbers[first]
-    order = [number for run in numbers for number in run]
-    letters = [phrases[number][2] for number in order]
-    return [phrases[number] for number in order], [functions[number] for number in order] if known else functions_of(
-        letters
-    )
+    chosen = [phrases[number] for run in numbers for number in run]
+    return chosen, functions_of([letter for *_, letter in chosen])
 
 
 def _cut(features: Tensor, phrases: Sequence[Phrase]) -> tuple[Tensor, list[Phrase]]:
@@ -184,7 +169,7 @@ def _true(features: Tensor, phrases: Sequence[Phrase], functions: Sequence[str],
     letters, related = np.full(steps, UNKNOWN), np.full(steps, UNKNOWN)
     for number, ((start, end, letter), function) in enumerate(zip(phrases, functions, strict=True)):
         where = slice(*((2 * edge + FRAMES_A_STEP) // (2 * FRAMES_A_STEP) for edge in (start, end)))
-        names[where] = SECTION_LABELS.index(function)
+        names[where] = SECTION_LABELS.index(function) if function else UNKNOWN
         letters[where] = 1000 + number if letter in _NOWHERE_ELSE else ord(letter)
         related[where] = ord(letter.lower())
     names[:before], names[steps - behind :] = SILENCE, SILENCE
