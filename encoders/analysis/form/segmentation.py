@@ -65,7 +65,7 @@ class Curves:
 
     @cached_property
     def novelty(self) -> NDArray[np.float64]:
-        """How different what follows is from what went before, 0 … 2, float64 [T + 1]: where steps begin, and at the end."""
+        """How different what follows is from what went before, 0 … 2, where each step begins, float64 [T + 1]."""
         n_steps = len(self.parts)
         sums = np.concatenate([np.zeros((1, self.embeddings.shape[1])), np.cumsum(self.embeddings, axis=0)])
         here, around = np.arange(n_steps + 1), max(1, round(_AROUND_S / self.step_s))

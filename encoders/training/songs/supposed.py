@@ -2,7 +2,8 @@
 
 One takes the peaks of the boundary curve (Ullrich, Schlüter & Grill, "Boundary detection in music structure analysis
 using convolutional neural networks", ISMIR 2014), the other those of the novelty of the learned features (Foote,
-"Automatic audio segmentation using a measure of audio novelty", ICME 2000, on features as of Wang et al., ISMIR 2021). A track is learnt from where they agree on most; there, what only one of them found is left open, and so is what a
+"Automatic audio segmentation using a measure of audio novelty", ICME 2000, on features as of Wang et al., ISMIR 2021).
+A track is learnt from where they agree on most; there, what only one of them found is left open, and so is what a
 part is for where that is not sure.
 """
 

@@ -1,6 +1,7 @@
 """Sections out of curves made by hand: where they begin, what they are called, and which of them are alike."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ def curves(blocks: tuple[tuple[float, str, int], ...], *, late_s: float = 0.0, p
         near = np.abs(times[:, None] - at).min(axis=1) if len(at) else np.full(len(times), np.inf)
         return np.clip(0.9 * np.exp(-0.5 * (near / 0.5) ** 2), 0.01, None)
 
-    return Curves(pulses(edges[1:-1]), pulses(np.arange(phrases_s, edges[-1], phrases_s)), functions, embeddings, STEP_S)
+    return Curves(
+        pulses(edges[1:-1]), pulses(np.arange(phrases_s, edges[-1], phrases_s)), functions, embeddings, STEP_S
+    )
 
 
 def level(sections: tuple[Section, ...], number: int) -> list[tuple[float, float, str, str]]:
@@ -134,10 +137,10 @@ def test_whatever_the_curves_say_sections_follow_each_other_from_start_to_end(
         sections = [section for section in found if section.level == number]
         assert sections[0].start_s == 0.0
         assert sections[-1].end_s == duration_s
-        assert all(one.end_s == other.start_s for one, other in zip(sections, sections[1:], strict=False))
+        assert all(one.end_s == other.start_s for one, other in pairwise(sections))
         assert len(sections) == 1 or min(s.end_s - s.start_s for s in sections) >= min(shortest_s, duration_s / 2)
         if number == COARSE:
-            assert all(one.label != other.label for one, other in zip(sections, sections[1:], strict=False))
+            assert all(one.label != other.label for one, other in pairwise(sections))
     coarse = {section.start_s for section in found if section.level == COARSE}
     assert coarse <= {section.start_s for section in found if section.level == FINE}
     assert len(found) <= 4_000
