@@ -88,7 +88,8 @@ class SpecTNTBlock(nn.Module):
         """Spectral [B, T, F + 1, K], FCT first, and temporal [B, n + T, D], n class tokens first → the same shapes."""
         # A temporal class token stands for no frame, so it has no bands to gather and no FCT: it takes part in the
         # temporal encoder only.
-        class_tokens, frames = temporal.split([temporal.shape[1] - spectral.shape[1], spectral.shape[1]], dim=1)
+        n_tokens = temporal.shape[1] - spectral.shape[1]
+        class_tokens, frames = temporal[:, :n_tokens], temporal[:, n_tokens:]
         fct = spectral[:, :, :1] + self.to_spectral(frames)[:, :, None]
         spectral = torch.cat([fct, spectral[:, :, 1:]], dim=2)
         spectral = self.spectral(spectral.flatten(0, 1)).unflatten(0, spectral.shape[:2])
@@ -119,7 +120,8 @@ def token(length: int, dim: int) -> nn.Parameter:
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, leaning: Tensor | None) -> Tensor:
     likeness = queries @ keys.mT * queries.shape[-1] ** -0.5
-    return (likeness if leaning is None else likeness + leaning).softmax(dim=-1) @ values
+    attended: Tensor = (likeness if leaning is None else likeness + leaning).softmax(dim=-1) @ values
+    return attended
 
 
 def _turned(heads: Tensor, turns: Tensor) -> Tensor:

@@ -81,7 +81,8 @@ class FormAnalyser:
             heard = curves_of(self._network, features_of(onset, pitch).to(self._device))
             kept = slice(start - first, start - first + piece)
             pieces.append([each[kept] for each in (heard.parts, heard.phrases, heard.functions, heard.embeddings)])
-        return Curves(*(np.concatenate(each) for each in zip(*pieces, strict=True)), step_s=STEP_S)
+        parts, phrases, functions, embeddings = (np.concatenate(each) for each in zip(*pieces, strict=True))
+        return Curves(parts, phrases, functions, embeddings, STEP_S)
 
 
 def curves_of(network: nn.Module, features: Tensor) -> Curves:

@@ -60,8 +60,7 @@ class Curves:
     @property
     def centres_s(self) -> NDArray[np.float64]:
         """Times of the steps, float64 [T]."""
-        times: NDArray[np.float64] = (np.arange(len(self.parts)) + 0.5) * self.step_s
-        return times
+        return np.asarray((np.arange(len(self.parts)) + 0.5) * self.step_s, np.float64)
 
     @cached_property
     def novelty(self) -> NDArray[np.float64]:

@@ -104,7 +104,8 @@ class StructureNet(nn.Module):
         """Features → bands with the FCT in front [B, T, F + 1, K], and what the frames begin as [B, T, D]."""
         # What the whole track has too much of says nothing about its parts.
         features = features - features.mean(dim=2, keepdim=True)
-        pitches, onsets = features[:, None, :N_SEMITONES], features[:, N_SEMITONES:].unflatten(1, (2, N_BANDS))
+        pitches = features[:, None, :N_SEMITONES]
+        onsets = torch.stack([features[:, N_SEMITONES:-N_BANDS], features[:, -N_BANDS:]], dim=1)
         bands = torch.cat([self.pitches(pitches), self.onsets(onsets)], dim=2).permute(0, 3, 2, 1)
         fct = self.fct.expand(*bands.shape[:2], -1, -1)
         spectral = torch.cat([fct, F.gelu(bands)], dim=2) + self.frequency_positions

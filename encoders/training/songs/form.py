@@ -70,7 +70,8 @@ def _loss(true: Example, logits: Tensor, embeddings: Tensor, weights: FormSettin
     ).mean(dim=0)
     named = F.cross_entropy(logits[:, 2:], true.functions.to(logits.device), ignore_index=UNKNOWN)
     near = contrast(embeddings, true.letters, true.related, generator)
-    return parts + weights.phrases * phrases + weights.functions * named + weights.metric * near
+    total: Tensor = parts + weights.phrases * phrases + weights.functions * named + weights.metric * near
+    return total
 
 
 def contrast(embeddings: Tensor, letters: Tensor, related: Tensor, generator: Generator) -> Tensor:

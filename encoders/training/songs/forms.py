@@ -135,7 +135,8 @@ def _cut(features: Tensor, phrases: Sequence[Phrase]) -> tuple[Tensor, list[Phra
 
 def _heard(features: Tensor, rng: np.random.Generator) -> Tensor:
     """Played higher, softer, in noise, by others."""
-    semitones, bands, flux = features.clone().split([N_SEMITONES, N_BANDS, N_BANDS])
+    changed = features.clone()
+    semitones, bands, flux = changed[:N_SEMITONES], changed[N_SEMITONES:-N_BANDS], changed[-N_BANDS:]
     steps = int(rng.integers(-5, 7))
     semitones = semitones.roll(steps, dims=0)
     semitones[: max(0, steps)] = _FLOOR

@@ -35,8 +35,7 @@ def peaks(curve: NDArray[np.float64], step_s: float, *, above: float = _ABOVE) -
     """Times in seconds of what stands out of a curve, float64 [T]: largest within 6 s, and so much above its mean."""
     largest = curve >= maximum_filter1d(curve, 2 * round(_APART_S / step_s) + 1)
     standing = curve - uniform_filter1d(curve, 2 * round(_MEAN_S / 2 / step_s) + 1) > above
-    times: NDArray[np.float64] = (np.flatnonzero(largest & standing) + 0.5) * step_s
-    return times
+    return np.asarray((np.flatnonzero(largest & standing) + 0.5) * step_s, np.float64)
 
 
 def agreement(some: NDArray[np.float64], others: NDArray[np.float64]) -> float:
