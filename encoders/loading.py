@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from encoders.models.language.whisper import Whisper
     from encoders.models.music.key import KeyNet
     from encoders.models.music.rhythm import RhythmNet
+    from encoders.models.music.structure import StructureNet
     from encoders.models.vocals import VocalNet
     from encoders.spec import EncoderSpec, NetworkSpec
 
@@ -86,7 +87,7 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
     ------
     MissingWeightsError, CheckpointMismatchError
     """
-    from encoders.analysis.form.analyser import FormAnalyser  # type: ignore[import-not-found]
+    from encoders.analysis.form.analyser import FormAnalyser
     from encoders.analysis.melody import MelodyTracker  # type: ignore[import-not-found]
 
     rhythm, key, structure, melody = (
@@ -101,7 +102,7 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
             version=f"{rhythm[1]}-{key[1]}",
             device=device,
         ),
-        FormAnalyser(structure[0], listener, version=structure[1], device=device),
+        FormAnalyser(cast("StructureNet", structure[0]), listener, version=structure[1], device=device),
         MelodyTracker(melody[0], listener, version=melody[1], device=device),
     )
 

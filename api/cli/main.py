@@ -28,7 +28,7 @@ try:
         serving,
     )
     from api.cli.commands.teaching.encoders import train
-    from api.cli.commands.teaching.songs import record_songs, train_key, train_rhythm
+    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_rhythm
     from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
@@ -74,7 +74,7 @@ for command in (
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key):
+for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key, train_form):
     train.add_command(command)
 
 

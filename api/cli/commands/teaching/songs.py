@@ -1,6 +1,6 @@
 """From annotated scores to networks that hear how music is made.
 
-`train songs` (recorded by a band) → `train rhythm`, `train key`
+`train songs` (recorded by a band) → `train rhythm`, `train key`, `train form`
 """
 
 from collections.abc import Callable
@@ -92,6 +92,38 @@ def train_key(songs: Path, out: Path, steps: int, seed: int, as_json: bool) -> N
     with tables.progress("training", quiet=as_json) as done:
         report = recipes.train_key(songs, out, KeySettings(steps=steps, seed=seed), on_step=_told(done, steps))
     _show(report, as_json)
+
+
+@click.command("form")
+@click.argument("songs", type=_FOLDER)
+@_out
+@click.option("--music", type=_FOLDER, help="That nobody annotated.")
+@_steps(1150)
+@click.option("--further", type=click.IntRange(0), default=0, show_default=True, help="Steps with music beside songs.")
+@click.option("--batch-size", type=click.IntRange(1), default=2, show_default=True, help="Songs in a step.")
+@_seed
+@json_option
+def train_form(
+    songs: Path, out: Path, music: Path | None, steps: int, further: int, batch_size: int, seed: int, as_json: bool
+) -> None:
+    """Train `structure` on the recorded songs in SONGS; goes on where it was stopped."""
+    from encoders.training.songs import form_recipe
+    from encoders.training.songs.form import FormSettings
+
+    settings = FormSettings(steps=steps, batch_size=batch_size, seed=seed)
+    with tables.progress("training", quiet=as_json) as done:
+        report = form_recipe.train_form(
+            form_recipe.FormSources(songs, music),
+            out,
+            settings,
+            further=further,
+            on_step=_told(done, steps),
+        )
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(f"learnt from {report['songs']:.0f} songs and {report['music']:.0f} tracks of other music")
+        click.echo(f"right function, of the time of songs that were not learnt from: {report['function']:.3f}")
 
 
 def _told(done: Callable[[int, int, str], None], steps: int) -> Callable[[int, float], None]:
