@@ -23,12 +23,13 @@ try:
         exporting,
         indexing,
         listing,
+        retargeting,
         searching,
         serving,
     )
-    from api.cli.commands.songs import train_form
-    from api.cli.commands.training import train
-    from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
+    from api.cli.commands.teaching.encoders import train
+    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_rhythm
+    from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
     from api.documents.search import DocumentError
@@ -56,22 +57,24 @@ for command in (
         searching.similar,
         searching.query,
         continuing.continue_playlist,
+        retargeting.retarget,
     ),
     *(searching.path, serving.serve),
     *(
         listing.status,
         listing.tracks,
         listing.facets,
-        curating.language,
+        *curating.HEARD,
         curating.correct,
         exporting.export_neighbors,
+        exporting.export_jams,
         evaluation.evaluate,
     ),
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals, train_form):
+for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key, train_form):
     train.add_command(command)
 
 

@@ -2,8 +2,8 @@
 
 A jump from point i to point j is heard as the sound before i followed by the sound from j on. It is the better, the
 more the sound around i is like that around j, the less the sound changes at the seam, and the more alike tempo and
-function of the sections are. The parts are in units of about what two bars of a track that have nothing to do with each other
-differ by.
+function of the sections are. The unit is about what two bars of a track that have nothing to do with each other differ
+by.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def _around(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     for offset in range(-_BEFORE, _AFTER):  # from point p on come the steps p, p + 1, …
         weight = np.float32(1 / (1 + (offset if offset >= 0 else -1 - offset)))
         first, last = max(0, -offset), min(steps, steps - 1 - offset)
+        if last < first:
+            continue
         points = slice(first, last + 1)
         there = slice(first + offset, last + 1 + offset)
         total[points, points] += weight * apart[there, there]

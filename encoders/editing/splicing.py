@@ -1,8 +1,8 @@
 """Cut and join a track to the sample: where exactly each jump is, how long it fades, and the sound that comes of it.
 
 The landing of a jump is moved by up to some hundredths of a second for the waveforms to go together, and the fade is
-laid where they are most alike, a little before the beat: its attack is then heard once, from the landing alone. A fade keeps
-the power of what is heard: equal-power gains, divided by what they would add to where both sides are alike.
+laid where they are most alike, a little before the beat: its attack is then heard once, from the landing alone. A fade
+keeps the power of what is heard: equal-power gains, divided by what they would add to where both sides are alike.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import wave
 from contextlib import suppress
@@ -38,7 +37,7 @@ def write_audio(audio: NativeAudio, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
-            (_write_wav if path.suffix.lower() == ".wav" else _write_flac)(audio, file, str(path))
+            (write_wav if path.suffix.lower() == ".wav" else _write_flac)(audio, file, str(path))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -67,20 +66,14 @@ def check_writable(path: Path) -> None:
         raise AudioWriteError(str(path), f"the folder {path.absolute().parent} cannot be written to")
 
 
-def wav_bytes(audio: NativeAudio) -> bytes:
-    """Audio as the bytes of a WAV file.
+def write_wav(audio: NativeAudio, file: IO[bytes], name: str = "audio") -> None:
+    """Write audio to an open file as WAV; `name` is for errors.
 
     Raises
     ------
     AudioWriteError
         If it takes more than the 4 GiB that the format holds.
     """
-    file = io.BytesIO()
-    _write_wav(audio, file, "audio")
-    return file.getvalue()
-
-
-def _write_wav(audio: NativeAudio, file: IO[bytes], name: str) -> None:
     samples, channels = audio.samples.shape
     if samples * channels * audio.bits // 8 > _MOST_WAV_BYTES:
         raise AudioWriteError(name, "takes more than the 4 GiB that WAV holds; accepted: a name that ends in .flac")

@@ -36,6 +36,7 @@ _LOWEST_HZ, _HIGHEST_HZ = 40.0, 10_000.0
 _LOWEST_NOTE_HZ, _HIGHEST_NOTE_HZ = 110.0, 2_100.0
 _WEIGHTS = {"chroma": 1.0, "timbre": 1.0, "loudness": 0.5}
 _SHORTEST_STEP_S = 0.2
+_EDGE_S = 0.02  # a beat that is no further from the start or the end is no point beside it
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,7 @@ def grid_of(rhythm: Rhythm, duration_s: float) -> Grid:
     Beats go on into what is before the first and behind the last of them, where that is longer than a beat.
     """
     beats = np.asarray(rhythm.beats_s, np.float64)
-    within = (beats > 0) & (beats < duration_s)
+    within = (beats > _EDGE_S) & (beats < duration_s - _EDGE_S)
     beats, positions = beats[within], np.asarray(rhythm.positions, np.int64)[within]
     apart = np.diff(beats, prepend=-np.inf) >= _SHORTEST_STEP_S
     if np.count_nonzero(apart) >= 8:
@@ -148,10 +149,10 @@ def _continued(
     first_s, last_s = float(np.median(np.diff(beats[:8]))), float(np.median(np.diff(beats[-8:])))
     before = np.arange(int(beats[0] / first_s), 0, -1)
     behind = np.arange(1, int((duration_s - beats[-1]) / last_s) + 1)
-    return (
-        np.concatenate([(beats[0] - before * first_s).clip(1e-3), beats, beats[-1] + behind * last_s]),
-        np.concatenate([(positions[0] - 1 - before) % meter + 1, positions, (positions[-1] - 1 + behind) % meter + 1]),
-    )
+    times_s = np.concatenate([beats[0] - before * first_s, beats, beats[-1] + behind * last_s])
+    counted = [(positions[0] - 1 - before) % meter + 1, positions, (positions[-1] - 1 + behind) % meter + 1]
+    within = (times_s > _EDGE_S) & (times_s < duration_s - _EDGE_S)
+    return times_s[within], np.concatenate(counted)[within]
 
 
 def steps_of(sound: Sound, grid: Grid) -> Steps:

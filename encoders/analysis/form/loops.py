@@ -39,7 +39,7 @@ _SEAM_S, _SEAM_LENGTH = 0.01, 33
 _UNLIKE = 1.0
 """Squared distance of bars at which their likeness has sunk to 1/e."""
 _LEAST_SIMILARITY = 0.5
-_SAME = 0.01
+_SAME = 0.02
 """Similarities that are no further apart are taken for equal: the shorter loop is the better then."""
 
 
@@ -67,7 +67,13 @@ def loops(waveform: NDArray[np.float32], sound: Sound, rhythm: Rhythm) -> tuple[
     grid = grid_of(rhythm, sound.duration_s)
     found = [_refined(waveform, grid, candidate) for candidate in _distinct(_candidates(sound, grid))]
     good = [loop for loop in found if loop is not None and loop.similarity >= _LEAST_SIMILARITY]
-    return tuple(sorted(good, key=lambda loop: (-(loop.similarity // _SAME), loop.end_s - loop.start_s))[:MOST_LOOPS])
+    best = max((loop.similarity for loop in good), default=0.0)
+
+    def rank(loop: Loop) -> tuple[bool, float]:
+        near = loop.similarity >= best - _SAME
+        return not near, loop.end_s - loop.start_s if near else -loop.similarity
+
+    return tuple(sorted(good, key=rank)[:MOST_LOOPS])
 
 
 def _candidates(sound: Sound, grid: Grid) -> list[_Candidate]:

@@ -1,0 +1,1 @@
+"""How our weights are made: `soundalike train`."""
