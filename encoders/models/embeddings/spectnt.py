@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.frontend import AmplitudeToDB, MelPower
+from encoders.models.spectnt_blocks import BlockSizes, SpecTNTBlock, token
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS
-
-_POSITION_STD = 0.02
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Stage:
     stride: int = 1
 
 
-@dataclass(frozen=True)
-class SpecTNTConfig:
+@dataclass(frozen=True, kw_only=True)
+class SpecTNTConfig(BlockSizes):
     """Sizes of a network; every other size follows from them.
 
     Attributes
@@ -46,10 +45,6 @@ class SpecTNTConfig:
     n_mels : mel bands from 0 Hz to half the sample rate
     front_end : residual blocks
     n_blocks : SpecTNT blocks
-    spectral_dim, spectral_heads : K, and the heads it is divided among
-    temporal_dim, temporal_heads : D, and the heads it is divided among
-    expansion : width of a perceptron's hidden layer, as a multiple of its input
-    dropout : share of activations
     """
 
     sample_rate: int
@@ -59,12 +54,6 @@ class SpecTNTConfig:
     n_mels: int
     front_end: tuple[Stage, ...]
     n_blocks: int
-    spectral_dim: int
-    spectral_heads: int
-    temporal_dim: int
-    temporal_heads: int
-    expansion: int
-    dropout: float
 
     @property
     def n_bands(self) -> int:
@@ -159,66 +148,16 @@ class FrontEnd(nn.Module):
         return bands
 
 
-class EncoderLayer(nn.Module):
-    """A pre-norm transformer encoder layer: attention along a sequence, then a perceptron."""
-
-    def __init__(self, dim: int, heads: int, config: SpecTNTConfig) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(dim)
-        self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.to_out = nn.Linear(dim, dim)
-        self.perceptron = nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, config.expansion * dim),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.expansion * dim, dim),
-        )
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, sequences: Tensor) -> Tensor:
-        """[n_sequences, length, dim] → the same shape."""
-        qkv = self.to_qkv(self.attention_norm(sequences))
-        heads = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(*heads.unbind(0)).transpose(1, 2).flatten(2)
-        sequences = sequences + self.dropout(self.to_out(attended))
-        mixed: Tensor = self.dropout(self.perceptron(sequences))
-        return sequences + mixed
-
-
-class SpecTNTBlock(nn.Module):
-    """Frequencies of each frame attend to each other, then frames do; the FCT carries between the two."""
-
-    def __init__(self, config: SpecTNTConfig) -> None:
-        super().__init__()
-        self.to_spectral = nn.Linear(config.temporal_dim, config.spectral_dim)
-        self.spectral = EncoderLayer(config.spectral_dim, config.spectral_heads, config)
-        self.to_temporal = nn.Linear(config.spectral_dim, config.temporal_dim)
-        self.temporal = EncoderLayer(config.temporal_dim, config.temporal_heads, config)
-
-    def forward(self, spectral: Tensor, temporal: Tensor) -> tuple[Tensor, Tensor]:
-        """Spectral [B, T, F + 1, K], FCT first, and temporal [B, 1 + T, D], class token first → the same shapes."""
-        # The temporal class token stands for no frame, so it has no bands to gather and no FCT: it takes part in the
-        # temporal encoder only.
-        class_token, frames = temporal[:, :1], temporal[:, 1:]
-        fct = spectral[:, :, :1] + self.to_spectral(frames)[:, :, None]
-        spectral = torch.cat([fct, spectral[:, :, 1:]], dim=2)
-        spectral = self.spectral(spectral.flatten(0, 1)).unflatten(0, spectral.shape[:2])
-        frames = frames + self.to_temporal(spectral[:, :, 0])
-        return spectral, self.temporal(torch.cat([class_token, frames], dim=1))
-
-
 class SpecTNT(nn.Module):
     """The backbone: log-mel power in, an embedding of the window and of each of its frames out."""
 
     def __init__(self, config: SpecTNTConfig) -> None:
         super().__init__()
         self.front_end = FrontEnd(config)
-        self.fct = _token(1, config.spectral_dim)
-        self.frequency_positions = _token(config.n_bands + 1, config.spectral_dim)
-        self.class_token = _token(1, config.temporal_dim)
-        self.temporal_positions = _token(config.n_frames, config.temporal_dim)
+        self.fct = token(1, config.spectral_dim)
+        self.frequency_positions = token(config.n_bands + 1, config.spectral_dim)
+        self.class_token = token(1, config.temporal_dim)
+        self.temporal_positions = token(config.n_frames, config.temporal_dim)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(SpecTNTBlock(config) for _ in range(config.n_blocks))
 
@@ -237,10 +176,6 @@ class SpecTNT(nn.Module):
         for block in self.blocks:
             spectral, temporal = block(spectral, temporal)
         return temporal
-
-
-def _token(length: int, dim: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(length, dim), std=_POSITION_STD))
 
 
 class SpecTNTTagger(nn.Module):

@@ -13,12 +13,12 @@ from encoders.models.embeddings.spectnt import (
     COMPACT,
     PAPER,
     SPEC,
-    EncoderLayer,
     SpecTNT,
     SpecTNTConfig,
     SpecTNTTagger,
     Stage,
 )
+from encoders.models.spectnt_blocks import EncoderLayer
 
 # Every size differs from every other, so that two axes taken for each other do not fit.
 SMALL = SpecTNTConfig(
