@@ -41,7 +41,8 @@ class Rhythm:
     @property
     def downbeats_s(self) -> NDArray[np.float64]:
         """Beats that begin a bar, float64 [m]."""
-        return self.beats_s[self.positions == 1]
+        downbeats_s: NDArray[np.float64] = self.beats_s[self.positions == 1]
+        return downbeats_s
 
 
 @dataclass(frozen=True)

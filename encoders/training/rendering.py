@@ -65,7 +65,7 @@ def render_all(songs: Iterable[tuple[str, Path]], out: Path, rendering: Renderin
     OSError
         If `out` cannot be written; what was finished before stays.
     """
-    _fluidsynth(), _mido()
+    find_fluidsynth(), _mido()
     for soundfont in rendering.soundfonts:
         _check(soundfont)
     for key, midi in songs:
@@ -91,7 +91,7 @@ def render(midi: Path, key: str, out: Path, rendering: Rendering) -> None:
     OSError
         If `out` cannot be written.
     """
-    fluidsynth = _fluidsynth()
+    fluidsynth = find_fluidsynth()
     rng = chance(key, rendering.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_suffix(".part")
@@ -161,7 +161,14 @@ def arrange(midi: Path, rng: np.random.Generator, *, seconds: float) -> mido.Mid
     return made
 
 
-def _fluidsynth() -> str:
+def find_fluidsynth() -> str:
+    """Where fluidsynth is.
+
+    Raises
+    ------
+    CorpusError
+        If it is nowhere on the PATH.
+    """
     found = shutil.which("fluidsynth")
     if found is None:
         raise CorpusError("fluidsynth is not on the PATH: it renders MIDI (Debian and Ubuntu: apt install fluidsynth)")

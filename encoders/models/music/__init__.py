@@ -1,0 +1,1 @@
+"""Networks that hear how music is made: its beats, key, form and melody, from the same two spectrograms."""
