@@ -15,8 +15,9 @@ from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import RENAMED, network_spec
-from indexer.jobs import IngestReport, OnOutcome, OnStart, index_folder
+from encoders.registry import LISTENERS, MUSIC_LISTENERS, RENAMED, network_spec
+from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
+from indexer.stages.registry import NO_ANALYSES, Analyses
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
@@ -26,14 +27,16 @@ from retrieval.search.engine import Search
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
 
     from api.settings import Settings
+    from encoders.analysis.music import MusicAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
+    from indexer.stages.stage import Stage
 
     OnNote = Callable[[str], None]
 
@@ -59,6 +62,7 @@ class LoadedEncoders:
         self.also = also
         self._loaded: dict[str, Encoder] = {}
         self._voices: VoiceAnalysis | None = None
+        self._music: MusicAnalysis | None = None
         self._lock = threading.Lock()
 
     def __call__(self, name: str, version: str | None = None) -> Encoder:
@@ -100,6 +104,20 @@ class LoadedEncoders:
                 self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
             return self._voices
 
+    def music(self) -> MusicAnalysis:
+        """What finds rhythm, form and melody; its weights are shipped.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.loading import load_music_analysis
+
+        with self._lock:
+            if self._music is None:
+                self._music = load_music_analysis(self.weights_dir)
+            return self._music
+
 
 @dataclass(frozen=True)
 class IndexingEncoders:
@@ -109,12 +127,12 @@ class IndexingEncoders:
     ----------
     every : for each track that lacks it, or has another version of it
     of_new : for new tracks, beside these: older versions, which answer until all tracks are encoded anew
-    voices : what finds voices and their languages; none where its weights are not here
+    analyses : what else listens to them
     """
 
     every: Sequence[Encoder]
     of_new: Sequence[Encoder] = ()
-    voices: VoiceAnalysis | None = None
+    analyses: Analyses = NO_ANALYSES
 
 
 @dataclass(frozen=True)
@@ -153,14 +171,17 @@ class Soundalike:
         versions = {encoder.spec.name: self._answering_version(encoder.spec.name) for encoder in every}
         former = [encoder.of_version(versions[encoder.spec.name] or encoder.version) for encoder in every]
         of_new = [old for old, new in zip(former, every, strict=True) if old is not new]
-        return IndexingEncoders(every, of_new, self._voices(fetch, on_note))
+        return IndexingEncoders(every, of_new, self.analyses(fetch=fetch, on_note=on_note))
 
-    def _voices(self, fetch: bool, on_note: OnNote) -> VoiceAnalysis | None:
-        """What listens to voices, if its weights are here or can be fetched."""
+    def analyses(self, *, fetch: bool = False, on_note: OnNote = lambda note: None) -> Analyses:
+        """What listens to tracks and makes no space: to voices if the weights for it are here or can be fetched."""
         for name, otherwise in LISTENERS_ARE_FOR.items() if fetch else ():
             if not self.encoder.are_here(name) and not self._is_fetched(name, otherwise, on_note):
                 break
-        return self.encoder.voices() if self.encoder.are_here("vocals") else None
+        return Analyses(
+            self.encoder.voices() if self.encoder.are_here("vocals") else None,
+            self.encoder.music() if LISTENERS.keys() >= MUSIC_LISTENERS else None,
+        )
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:
         """The newest default space, if its weights are here or can be fetched; else the newest whose weights are."""
@@ -206,7 +227,7 @@ class Soundalike:
         encoders: Sequence[Encoder],
         *,
         of_new: Sequence[Encoder] = (),
-        voices: VoiceAnalysis | None = None,
+        analyses: Analyses = NO_ANALYSES,
         key_prefix: str | None = None,
         on_start: OnStart = lambda total: None,
         on_outcome: OnOutcome = lambda outcome: None,
@@ -220,8 +241,32 @@ class Soundalike:
             limits=self.settings.media_limits,
             decode_threads=self.settings.decode_threads,
             of_new=of_new,
-            voices=voices,
+            analyses=analyses,
             key_prefix=key_prefix,
+            on_start=on_start,
+            on_outcome=on_outcome,
+        )
+
+    def analyse_again(
+        self,
+        stages: Sequence[Stage],
+        names: Collection[str],
+        *,
+        keys: Sequence[str] | None = None,
+        force: bool = False,
+        on_start: OnStart = lambda total: None,
+        on_outcome: OnOutcome = lambda outcome: None,
+    ) -> IngestReport:
+        """Run stages for tracks that lack them: `indexer.jobs.analyse_again` under these settings."""
+        return analyse_again(
+            stages,
+            names,
+            self.search,
+            self.ledger,
+            limits=self.settings.media_limits,
+            decode_threads=self.settings.decode_threads,
+            keys=keys,
+            force=force,
             on_start=on_start,
             on_outcome=on_outcome,
         )

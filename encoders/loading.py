@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from encoders.analysis.languages import LanguageIdentifier, WhisperEar
+from encoders.analysis.music import MusicAnalysis
+from encoders.analysis.rhythm.tracker import RhythmTracker
 from encoders.analysis.vocals import VocalDetector
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder, marked
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
+from encoders.models.music.spectra import Listener
 from encoders.registry import RENAMED, encoder_spec, network_spec
 from encoders.spec import SHIPPED_WEIGHTS
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from encoders.models.language.whisper import Whisper
+    from encoders.models.music.key import KeyNet
+    from encoders.models.music.rhythm import RhythmNet
     from encoders.models.vocals import VocalNet
     from encoders.spec import EncoderSpec, NetworkSpec
 
@@ -72,6 +77,33 @@ def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
         return LanguageIdentifier(None)
     network, version = load_network(spec, weights_dir)
     return LanguageIdentifier(WhisperEar(cast("Whisper", network), version=version, device=torch_device("auto")))
+
+
+def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
+    """What finds rhythm and key, form and melody in a track, all of them in the same spectra.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    from encoders.analysis.form.analyser import FormAnalyser  # type: ignore[import-not-found]
+    from encoders.analysis.melody import MelodyTracker  # type: ignore[import-not-found]
+
+    rhythm, key, structure, melody = (
+        load_network(network_spec(name), weights_dir) for name in ("rhythm", "key", "structure", "melody")
+    )
+    listener, device = Listener(), torch_device("auto")
+    return MusicAnalysis(
+        RhythmTracker(
+            cast("RhythmNet", rhythm[0]),
+            cast("KeyNet", key[0]),
+            listener,
+            version=f"{rhythm[1]}-{key[1]}",
+            device=device,
+        ),
+        FormAnalyser(structure[0], listener, version=structure[1], device=device),
+        MelodyTracker(melody[0], listener, version=melody[1], device=device),
+    )
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

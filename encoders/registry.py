@@ -47,6 +47,9 @@ LISTENERS: dict[str, str] = {
 }
 """Networks that make no space: name → ``module:attribute`` of its :class:`NetworkSpec`."""
 
+MUSIC_LISTENERS = frozenset({"rhythm", "key", "structure", "melody"})
+"""Those of them that find rhythm and key, form and melody."""
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 

@@ -1,38 +1,48 @@
-"""One ingest as a job: its files, its ledger of failures, and the index brought up to date at the end."""
+"""Work over many tracks as a job, with its ledger of failures: what comes in, and what is analysed again.
+
+At a job's end the indexes are brought up to date.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from indexer.file_tags import FileTags
 from indexer.pipeline import Outcome, ingest
-from indexer.scan import scan
-from indexer.stages.registry import stages_with
-from retrieval.catalog.records import Granularity
+from indexer.scan import ScannedFile, scan
+from indexer.stages.registry import NO_ANALYSES, Analyses, named_stages, stages_with
+from retrieval.catalog.records import Granularity, StoredTrack, TrackAnalysis
+from retrieval.catalog.writing.tracks import store_again
 from retrieval.index.merging import merge_if_due
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from encoders.media.decode import MediaLimits
+    from indexer.stages.stage import Stage
     from retrieval.catalog.ledger import Ledger
+    from retrieval.catalog.reading import Catalog
+    from retrieval.catalog.records import Track
     from retrieval.search.engine import Search
 
 OnStart = Callable[[int], None]
 OnOutcome = Callable[[Outcome], None]
 
+TRACKS_AT_ONCE = 1_000
+
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one ingest came to.
+    """What one job came to.
 
     Attributes
     ----------
-    counts : files by outcome: ``indexed``, ``unchanged``, ``failed``
+    counts : files by outcome: ``indexed``, ``unchanged``, ``failed``; those that were indexed without what some stage
+        makes are among the first, and their failures in the ledger
     seconds : work by stage, summed over threads
     """
 
@@ -51,7 +61,7 @@ def index_folder(
     limits: MediaLimits,
     decode_threads: int,
     of_new: Sequence[Encoder] = (),
-    voices: VoiceAnalysis | None = None,
+    analyses: Analyses = NO_ANALYSES,
     key_prefix: str | None = None,
     on_start: OnStart = lambda total: None,
     on_outcome: OnOutcome = lambda outcome: None,
@@ -61,7 +71,7 @@ def index_folder(
     Parameters
     ----------
     of_new : encoders for new tracks, beside the others: older versions, as long as they answer
-    voices : what finds voices and their languages
+    analyses : what else listens to them
     on_start : called with the number of files
     on_outcome : called after each file
 
@@ -72,44 +82,170 @@ def index_folder(
     KeyboardInterrupt
         When interrupted; what was stored stays, the job is closed as interrupted, and the next run goes on from there.
     """
-    job_id = ledger.start_job("index", str(root))
-    state, counts, seconds, audio_s = "failed", Counter(indexed=0, unchanged=0, failed=0), Counter[str](), 0.0
-
-    def failed(uri: str, stage: str, reason: str) -> None:
-        counts["failed"] += 1
-        ledger.record_failure(uri, stage=stage, reason=reason, job_id=job_id)
-
-    try:
-        files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: failed(uri, "scan", reason))
+    with _job(ledger, "index", str(root)) as job:
+        files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: job.failed(uri, "scan", reason))
         on_start(len(files))
-        known_failures = {failure.uri for failure in ledger.failures()}
-        stages = stages_with(encoders, of_new, voices)
+        stages = stages_with(encoders, of_new, analyses)
         for outcome in ingest(files, stages, search.catalog, limits=limits, decode_threads=decode_threads):
-            if outcome.status == "failed":
-                failed(outcome.file.uri, str(outcome.stage), str(outcome.reason))
-            else:
-                counts[outcome.status] += 1
-                audio_s += outcome.duration_s
-                seconds.update(outcome.seconds)
-                if outcome.file.uri in known_failures:
-                    ledger.clear_failure(outcome.file.uri)
+            job.take(outcome)
             on_outcome(outcome)
+    _update_indexes(encoders, search)
+    return job.report
+
+
+def analyse_again(
+    stages: Sequence[Stage],
+    names: Collection[str],
+    search: Search,
+    ledger: Ledger,
+    *,
+    limits: MediaLimits,
+    decode_threads: int,
+    keys: Sequence[str] | None = None,
+    force: bool = False,
+    on_start: OnStart = lambda total: None,
+    on_outcome: OnOutcome = lambda outcome: None,
+) -> IngestReport:
+    """Run stages, from their files, for tracks that lack what these make, or have it of another version.
+
+    Parameters
+    ----------
+    stages : all that there are, not those alone that are to run
+    names : of those to run; what they need of others is run with them, and what is made from them is left to run again
+    keys : of the tracks; none: all that the catalogue holds
+    force : run them for all of these tracks
+    on_start, on_outcome : as :func:`index_folder` has them
+
+    Raises
+    ------
+    UnknownTrackError
+        If there is no track of a key; nothing is done then.
+    KeyboardInterrupt
+        As :func:`index_folder` has it.
+    """
+    catalog, chosen = search.catalog, named_stages(stages, names)
+    running = frozenset(stage.name for stage in chosen)
+    tracks = None if keys is None else [catalog.track(key) for key in dict.fromkeys(keys)]
+    with _job(ledger, "analyze", ", ".join(sorted(running)), mends=running | {"scan", "decode", "store"}) as job:
+        on_start(catalog.count() if tracks is None else len(tracks))
+        files = _files_of(_pages(catalog) if tracks is None else [tracks], catalog)
+        held = _Held(catalog, stages, names if force else ())
+        for outcome in ingest(files, chosen, held, limits=limits, decode_threads=decode_threads):
+            job.take(outcome)
+            on_outcome(outcome)
+    for space in catalog.spaces():
+        _merge(search, space)
+    return job.report
+
+
+@dataclass
+class _Job:
+    """A job as it goes: what it counts, and what it notes in the ledger."""
+
+    id: int
+    ledger: Ledger
+    mends: Collection[str] | None
+    failed_before: Mapping[str, str]
+    counts: Counter[str] = field(default_factory=lambda: Counter(indexed=0, unchanged=0, failed=0))
+    seconds: Counter[str] = field(default_factory=Counter)
+    audio_s: float = 0.0
+
+    @property
+    def report(self) -> IngestReport:
+        """What it came to so far."""
+        return IngestReport(self.id, dict(self.counts), self.audio_s, dict(self.seconds))
+
+    def failed(self, uri: str, stage: str, reason: str) -> None:
+        """A file that is not in the catalogue, or not as it should be."""
+        self.counts["failed"] += 1
+        self.ledger.record_failure(uri, stage=stage, reason=reason, job_id=self.id)
+
+    def take(self, outcome: Outcome) -> None:
+        """One file is done."""
+        uri, stage, reason = outcome.file.uri, str(outcome.stage), str(outcome.reason)
+        if outcome.status == "failed":
+            self.failed(uri, stage, reason)
+            return
+        self.counts[outcome.status] += 1
+        self.audio_s += outcome.duration_s
+        self.seconds.update(outcome.seconds)
+        if outcome.reason is not None:
+            self.ledger.record_failure(uri, stage=stage, reason=reason, job_id=self.id)
+        elif self._mended(self.failed_before.get(uri)):
+            self.ledger.clear_failure(uri)
+
+    def _mended(self, failed_in: str | None) -> bool:
+        """Whether a file that goes well has not the failure any more that it had in these stages."""
+        return failed_in is not None and (self.mends is None or set(failed_in.split(", ")) <= set(self.mends))
+
+
+@contextmanager
+def _job(ledger: Ledger, kind: str, source: str, mends: Collection[str] | None = None) -> Iterator[_Job]:
+    """A job, closed as what it was: done, interrupted or failed; `mends` are its stages, where not all of them."""
+    failed_before = {failure.uri: failure.stage for failure in ledger.failures()}
+    job, state = _Job(ledger.start_job(kind, source), ledger, mends, failed_before), "failed"
+    try:
+        yield job
         state = "done"
     except KeyboardInterrupt:
         state = "interrupted"
         raise
     finally:
-        ledger.finish_job(job_id, state, counts)
-    _update_indexes(encoders, search)
-    return IngestReport(job_id, dict(counts), audio_s, dict(seconds))
+        ledger.finish_job(job.id, state, job.counts)
+
+
+class _Held:
+    """A catalogue as a new analysis of what it holds sees it: whatever is written, a track's own fields stay."""
+
+    def __init__(self, catalog: Catalog, stages: Sequence[Stage], force: Collection[str]) -> None:
+        self._catalog, self._stages, self._force = catalog, stages, frozenset(force)
+
+    def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
+        """As the catalogue has them, without the stages that are to run in any case."""
+        known = self._catalog.stored_tracks(keys)
+        return {key: replace(one, analyses=self._to_keep(one.analyses)) for key, one in known.items()}
+
+    def store(self, analysis: TrackAnalysis) -> int:
+        """Write what was made of a track, if anything was; what is made from that, and was not, is to run again."""
+        if not analysis.rows:
+            return self._catalog.revision()
+        left = [stage for stage in self._stages if stage.name not in analysis.stages]
+        made_from_it = [stage.name for stage in left if not analysis.stages.keys().isdisjoint(stage.needs)]
+        return store_again(self._catalog.engine, replace(analysis, undone=[*analysis.undone, *made_from_it]))
+
+    def _to_keep(self, versions: Mapping[str, str]) -> dict[str, str]:
+        return {stage: version for stage, version in versions.items() if stage not in self._force}
+
+
+def _pages(catalog: Catalog) -> Iterator[list[Track]]:
+    """All live tracks, some at a time."""
+    after_id = 0
+    while page := catalog.list_tracks(after_id=after_id, limit=TRACKS_AT_ONCE):
+        yield page
+        after_id = page[-1].id
+
+
+def _files_of(pages: Iterable[Sequence[Track]], catalog: Catalog) -> Iterator[ScannedFile]:
+    """The files of tracks, as they were when these were indexed."""
+    for page in pages:
+        stored = catalog.stored_tracks([track.key for track in page])
+        for track in page:
+            if (known := stored.get(track.key)) is not None:
+                said = FileTags(track.title, track.artist, track.album, track.genre, track.year)
+                path = Path(known.uri)
+                yield ScannedFile(path, track.key, known.size_bytes, known.modified_ns, said, known.content_hash)
 
 
 def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:
     filled = search.catalog.spaces()
     for encoder in encoders:
         if encoder.spec.name in filled:
+            _merge(search, encoder.spec.name)
             indexes = [search.space(encoder.spec.name, granularity) for granularity in get_args(Granularity)]
-            for index in indexes:
-                merge_if_due(index)
             if all(index.view().encoder_version == encoder.version for index in indexes):
                 search.catalog.drop_superseded(encoder.spec.name, encoder.version)
+
+
+def _merge(search: Search, space: str) -> None:
+    for granularity in get_args(Granularity):
+        merge_if_due(search.space(space, granularity))

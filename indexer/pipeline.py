@@ -3,7 +3,8 @@
 Files are decoded by child processes, a thread each, a few tracks ahead of the one thread that encodes and stores.
 Stages that work track by track run in those threads; from the first that takes several together, they run over batches.
 A track is one transaction, idempotent on content hash and the stages' versions, so a run that was cut short goes on
-where it stopped. A file that fails is recorded with the step and the reason.
+where it stopped. A file that fails is recorded with the step and the reason; what only an analysis of it fails in comes
+in without that one, which is recorded too, and runs again the next time.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.media.decode import DecodedAudio, MediaLimits
 from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
-from indexer.file_tags import FileTags
 from indexer.scan import ScannedFile
 from indexer.sidecars import read_track_tags
 from indexer.stages.stage import Stage, StageResult, TrackInput, outdated, step
 from retrieval.catalog.records import StoredTrack, TrackAnalysis
 
 if TYPE_CHECKING:
-    from retrieval.catalog.reading import Catalog
+    from indexer.file_tags import FileTags
 
 KEYS_AT_ONCE = 1_000
 
@@ -38,9 +38,22 @@ Result = TypeVar("Result")
 Decoder = Callable[[ScannedFile, Sequence[int]], DecodedAudio]
 
 
+class Tracks(Protocol):
+    """Where what is known of tracks stands, and what is found out goes: a catalogue."""
+
+    def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
+        """What is known of tracks, by key."""
+
+    def store(self, analysis: TrackAnalysis) -> int:
+        """Write a track in one transaction, and return its revision."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: ``indexed``, ``unchanged`` or ``failed`` (then with stage and reason)."""
+    """What became of one file: ``indexed``, ``unchanged`` or ``failed``.
+
+    With stage and reason where it failed, or was indexed without what these stages make.
+    """
 
     file: ScannedFile
     status: str
@@ -59,6 +72,7 @@ class DecodedTrack:
     stages : what is to be made of it; nothing where all is known of its audio, which is not decoded then
     results : what was made of it, by stage
     seconds : of what came before the stages, by step
+    failures : why it has nothing of some stages, by stage
     """
 
     file: ScannedFile
@@ -68,11 +82,16 @@ class DecodedTrack:
     stages: Sequence[Stage]
     seconds: Mapping[str, float]
     results: Mapping[str, StageResult] = field(default_factory=dict)
+    failures: Mapping[str, StageError] = field(default_factory=dict)
 
     @property
     def waiting(self) -> list[Stage]:
-        """The stages that are still to run."""
-        return [stage for stage in self.stages if stage.name not in self.results]
+        """The stages that are still to run; none that needs what failed."""
+        missing = set(self.failures)
+        for stage in self.stages:
+            if not missing.isdisjoint(stage.needs):
+                missing.add(stage.name)
+        return [stage for stage in self.stages if stage.name not in self.results and stage.name not in missing]
 
     @property
     def as_input(self) -> TrackInput:
@@ -81,7 +100,7 @@ class DecodedTrack:
 
 
 def ingest(
-    files: Iterable[ScannedFile], stages: Sequence[Stage], catalog: Catalog, *, limits: MediaLimits, decode_threads: int
+    files: Iterable[ScannedFile], stages: Sequence[Stage], catalog: Tracks, *, limits: MediaLimits, decode_threads: int
 ) -> Iterator[Outcome]:
     """Bring files into the catalogue, and say what became of each, in the order in which they came.
 
@@ -120,13 +139,8 @@ def prepare(
     decoder: Decoder,
     *,
     known: StoredTrack | None = None,
-    said: FileTags | None = None,
 ) -> DecodedTrack:
     """Hash and decode one file for the stages that it still needs, and run those that need no other track beside it.
-
-    Parameters
-    ----------
-    said : tags that stand above those of the file
 
     Raises
     ------
@@ -136,7 +150,9 @@ def prepare(
     seconds: dict[str, float] = {}
     with step("scan", seconds):
         content_hash = sha256_file(file.path)
-        tags = (said or FileTags()).or_else(read_track_tags(file.path))
+        tags = file.said.or_else(read_track_tags(file.path))
+    if file.content_hash not in (None, content_hash):
+        raise StageError("scan", "the file is not the one that was indexed: run `soundalike index` over it")
     same = known if known is not None and known.content_hash == content_hash else None
     needed = outdated(stages, same.analyses if same else {})
     if same is not None and not needed:
@@ -151,7 +167,7 @@ def prepare(
 
 
 def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[DecodedTrack | StageError]:
-    """Run each stage over the tracks that wait for it; a track that fails in one goes no further."""
+    """Run each stage over the tracks that wait for it; a track that fails in one goes no further, unless it may."""
     results: list[DecodedTrack | StageError] = list(tracks)
     for stage in stages:
         waiting = {
@@ -164,7 +180,8 @@ def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[
         ran = stage.run([track.as_input for track in waiting.values()])
         for (number, track), result in zip(waiting.items(), ran, strict=True):
             if isinstance(result, StageError):
-                results[number] = result
+                failures = {**track.failures, stage.name: result}
+                results[number] = replace(track, failures=failures) if stage.may_fail else result
             else:
                 results[number] = replace(track, results={**track.results, stage.name: result})
     return results
@@ -172,7 +189,7 @@ def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[
 
 def analysis_of(track: DecodedTrack) -> TrackAnalysis:
     """All that is known of the track now, as the catalogue takes it."""
-    file = track.file
+    file, recorded = track.file, [stage for stage in track.stages if stage.beside is None]
     return TrackAnalysis(
         key=file.key,
         uri=file.uri,
@@ -182,11 +199,12 @@ def analysis_of(track: DecodedTrack) -> TrackAnalysis:
         duration_s=track.audio.duration_s,
         **asdict(track.tags),
         rows=[row for result in track.results.values() for row in result.rows],
-        stages={stage.name: stage.version for stage in track.stages if stage.beside is None},
+        stages={stage.name: stage.version for stage in recorded if stage.name in track.results},
+        undone=[stage.name for stage in recorded if stage.name not in track.results],
     )
 
 
-def store(analysis: TrackAnalysis, catalog: Catalog, track: DecodedTrack) -> Outcome:
+def store(analysis: TrackAnalysis, catalog: Tracks, track: DecodedTrack) -> Outcome:
     """Write one track's analysis in one transaction.
 
     Raises
@@ -200,13 +218,17 @@ def store(analysis: TrackAnalysis, catalog: Catalog, track: DecodedTrack) -> Out
             seconds[name] = seconds.get(name, 0.0) + spent_s
     with step("store", seconds):
         catalog.store(analysis)
-    return Outcome(track.file, "indexed", duration_s=track.audio.duration_s, seconds=seconds)
+    stage, reason = _lacking(track)
+    return Outcome(track.file, "indexed", track.audio.duration_s, stage, reason, seconds)
 
 
-def _finished(file: ScannedFile, track: DecodedTrack | StageError, catalog: Catalog) -> Outcome:
+def _finished(file: ScannedFile, track: DecodedTrack | StageError, catalog: Tracks) -> Outcome:
     try:
         if isinstance(track, StageError):
             raise track
+        stage, reason = _lacking(track)
+        if stage and reason and not track.results:
+            raise StageError(stage, reason)
         outcome = store(analysis_of(track), catalog, track)
     except StageError as error:
         return _failed(file, error)
@@ -215,6 +237,15 @@ def _finished(file: ScannedFile, track: DecodedTrack | StageError, catalog: Cata
 
 def _failed(file: ScannedFile, error: StageError) -> Outcome:
     return Outcome(file, "failed", stage=error.stage, reason=error.reason)
+
+
+def _lacking(track: DecodedTrack) -> tuple[str, str] | tuple[None, None]:
+    """The stages that a track has nothing of though they ran, and why."""
+    failures = track.failures
+    if not failures:
+        return None, None
+    reasons = [f"{stage}: {error.reason}" for stage, error in failures.items()]
+    return ", ".join(failures), "; ".join(reasons) if len(failures) > 1 else next(iter(failures.values())).reason
 
 
 def _is_current(known: StoredTrack, file: ScannedFile, stages: Sequence[Stage]) -> bool:
@@ -234,7 +265,7 @@ def _sample_rates(stages: Sequence[Stage]) -> list[int]:
     return sorted({rate for stage in particular for rate in stage.sample_rates})
 
 
-def _with_known(files: Iterable[ScannedFile], catalog: Catalog) -> Iterator[tuple[ScannedFile, StoredTrack | None]]:
+def _with_known(files: Iterable[ScannedFile], catalog: Tracks) -> Iterator[tuple[ScannedFile, StoredTrack | None]]:
     """Each file with what the catalogue knows of its key: asked for some files at a time, while others come in."""
     remaining = iter(files)
     while some := list(islice(remaining, KEYS_AT_ONCE)):

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.errors import ScanError
+from indexer.file_tags import FileTags
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -18,12 +19,20 @@ AUDIO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """One audio file; an unchanged (`size_bytes`, `modified_ns`) means unchanged audio."""
+    """One audio file; an unchanged (`size_bytes`, `modified_ns`) means unchanged audio.
+
+    Attributes
+    ----------
+    said : tags that stand above those of the file
+    content_hash : of what has to be in it, where nothing else will do
+    """
 
     path: Path
     key: str
     size_bytes: int
     modified_ns: int
+    said: FileTags = field(default_factory=FileTags)
+    content_hash: str | None = None
 
     @property
     def uri(self) -> str:

@@ -13,13 +13,12 @@ from indexer.errors import StageError
 from indexer.file_tags import FileTags
 from indexer.pipeline import Outcome, analysis_of, prepare, run_stages, store
 from indexer.scan import AUDIO_SUFFIXES, ScannedFile
-from indexer.stages.registry import stages_with
+from indexer.stages.registry import NO_ANALYSES, Analyses, stages_with
 from retrieval.catalog.corrections import corrections_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from encoders.media.decode import DecodedAudio, MediaLimits
     from retrieval.catalog.reading import Catalog
@@ -49,7 +48,7 @@ def index_upload(
     uploads_dir: Path,
     limits: MediaLimits,
     of_new: Sequence[Encoder] = (),
-    voices: VoiceAnalysis | None = None,
+    analyses: Analyses = NO_ANALYSES,
 ) -> Outcome:
     """Bring one upload into the catalogue; the same content and fields again change nothing.
 
@@ -63,9 +62,8 @@ def index_upload(
         return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
 
     try:
-        stages = stages_with(encoders, of_new, voices)
-        said = FileTags(upload.title, upload.artist, upload.album, upload.genre, upload.year)
-        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known, said=said)])
+        stages = stages_with(encoders, of_new, analyses)
+        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
         if isinstance(track, StageError):
             raise track
         analysis = replace(analysis_of(track), metadata=upload.metadata or {})
@@ -97,7 +95,8 @@ def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
         temporary.write_bytes(upload.content)
         temporary.rename(path)
     stat = path.stat()
-    return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns)
+    said = FileTags(upload.title, upload.artist, upload.album, upload.genre, upload.year)
+    return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns, said)
 
 
 def _same_fields(analysis: TrackAnalysis, catalog: Catalog) -> bool:

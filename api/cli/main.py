@@ -15,7 +15,17 @@ from indexer.errors import IndexerError
 from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 
 try:
-    from api.cli.commands import continuing, curating, evaluation, exporting, indexing, listing, searching, serving
+    from api.cli.commands import (
+        analyzing,
+        continuing,
+        curating,
+        evaluation,
+        exporting,
+        indexing,
+        listing,
+        searching,
+        serving,
+    )
     from api.cli.commands.training import train
     from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
@@ -38,7 +48,14 @@ def soundalike(verbose: bool) -> None:
 
 
 for command in (
-    *(indexing.demo, indexing.index, searching.similar, searching.query, continuing.continue_playlist),
+    *(
+        indexing.demo,
+        indexing.index,
+        analyzing.analyze,
+        searching.similar,
+        searching.query,
+        continuing.continue_playlist,
+    ),
     *(searching.path, serving.serve),
     *(
         listing.status,
@@ -47,6 +64,7 @@ for command in (
         curating.language,
         curating.correct,
         exporting.export_neighbors,
+        exporting.export_jams,
         evaluation.evaluate,
     ),
     *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),

@@ -68,19 +68,19 @@ class IngestProgress:
         """One file is done."""
         self._done += 1
         self._failed += outcome.status == "failed"
-        if outcome.status == "failed" and not self._quiet:
+        if outcome.reason is not None and not self._quiet:
             reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
             click.secho(reason, sys.stderr, fg="yellow")  # the bar's own stream while it is shown: a line above it
         rate = self._done / max(self.elapsed_s, 1e-6)
         self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
 
-def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float) -> None:
-    """What an ingest came to."""
+def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float, *, done: str = "indexed") -> None:
+    """What a job came to."""
     counts = report.counts
     console = Console(soft_wrap=True)
     console.print(
-        f"{counts['indexed']} indexed, {counts['unchanged']} unchanged, {counts['failed']} failed "
+        f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed "
         f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)",
         highlight=False,
     )

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.documents.answer import TrackOut, highest_first, track_out
 from api.documents.search import Strict
 from retrieval.catalog.corrections import corrections_of
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.languages import language_name
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Correction, LanguageRatios, Track
-from retrieval.catalog.voices import heard_voice
 from retrieval.errors import NotAnalysedError
 from retrieval.filters.facets import Facets
 

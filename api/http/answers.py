@@ -25,7 +25,7 @@ class TrackPage(BaseModel):
 
 
 class ItemOut(BaseModel):
-    """What became of one uploaded track."""
+    """What became of one uploaded track; one that is indexed with a stage and a reason lacks what that stage makes."""
 
     track: str
     status: Literal["indexed", "unchanged", "failed"]

@@ -24,6 +24,7 @@ from encoders.spec import EncoderSpec
 from indexer.jobs import IngestReport
 from indexer.packs.fetch import default_pack, fetch_pack
 from indexer.scan import ScannedFile, scan
+from indexer.stages.registry import Analyses
 
 TRACK_S = 180.0
 
@@ -46,9 +47,9 @@ def ingest(folder: Path, settings: Settings, *, voices: bool = False) -> tuple[f
         alone = replace(settings, home=Path(home), database_url=None)
         with open_soundalike(alone) as here:
             encoder = here.encoder(settings.space)
-            listening = here.encoder.voices() if voices else None
+            listening = Analyses(here.encoder.voices() if voices else None)
             start = time.perf_counter()
-            report = here.index_folder(folder, [encoder], voices=listening)
+            report = here.index_folder(folder, [encoder], analyses=listening)
             return time.perf_counter() - start, report
 
 

@@ -24,6 +24,7 @@ class LanguageStage(Stage):
 
     name = "language"
     needs = ("vocals",)
+    may_fail = True
 
     def __init__(self, identifier: LanguageIdentifier) -> None:
         self._identifier = identifier

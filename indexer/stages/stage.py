@@ -70,6 +70,7 @@ class Stage(ABC):
     beside : name of a stage that other versions of it have run; it runs, and is not recorded, for tracks that the stage
         of that name never ran for, as all others have what it makes already
     batch_s : seconds of audio that it takes together at best; 0 for one that gains nothing by it
+    may_fail : whether a track comes in without what it makes, which is missing until it runs again
     """
 
     name: str
@@ -79,6 +80,7 @@ class Stage(ABC):
     needs: tuple[str, ...] = ()
     beside: str | None = None
     batch_s: float = 0.0
+    may_fail: bool = False
 
     @abstractmethod
     def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:

@@ -19,6 +19,7 @@ class VocalsStage(Stage):
     """Spans of singing and of speech, and their share of the track."""
 
     name = "vocals"
+    may_fail = True
 
     def __init__(self, detector: VocalDetector) -> None:
         self._detector = detector

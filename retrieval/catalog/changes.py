@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, Select, Table, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, Select, Table, cast, func, select, true
 
 from retrieval.catalog.records import Granularity, IndexChange
 from retrieval.catalog.tables import chords, embeddings, languages, rhythm, sections, tags, tracks
@@ -117,7 +117,7 @@ def named_changes(family: str, *, connection: Connection, after: int, until: int
     spans = chords if family == "chords" else sections
     shares = (
         select(spans.c.label, spans.c.track_id, share_of_time(spans).label("share"))
-        .where(tracks.c.duration_s > 0)
+        .where(tracks.c.duration_s > 0, is_counted(spans))
         .group_by(spans.c.track_id, spans.c.label, tracks.c.duration_s)
     )
     return _of_changed(connection, shares, spans, after, until)
@@ -127,6 +127,11 @@ def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterato
     """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
     statement = select(rhythm.c.track_id, rhythm.c.tempo, rhythm.c.key, rhythm.c.mode)
     return _of_changed(connection, statement, rhythm, after, until)
+
+
+def is_counted(spans: Table) -> ColumnElement[bool]:
+    """Whether a span counts towards a share of time: of sections the parts do, and not their phrases once more."""
+    return sections.c.level == 1 if spans is sections else true()
 
 
 def share_of_time(spans: Table) -> ColumnElement[float]:

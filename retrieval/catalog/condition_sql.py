@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
-from retrieval.catalog.changes import share_of_time
+from retrieval.catalog.changes import is_counted, share_of_time
 from retrieval.catalog.conditions import (
     NUMBER_KEYS,
     RHYTHM_TEXT_KEYS,
@@ -96,6 +96,7 @@ def _of_track(test: Test) -> ColumnElement[bool]:
     if family in ("chords", "sections"):
         spans = chords if family == "chords" else sections
         labelled = select(share_of_time(spans)).where(spans.c.track_id == tracks.c.id, spans.c.label == name)
+        labelled = labelled.where(is_counted(spans))
         # By group: without a span there is no share, rather than one of nothing.
         share = labelled.group_by(spans.c.track_id).correlate(tracks).scalar_subquery()
         return and_(tracks.c.duration_s > 0, _meets(test, number=share))

@@ -1,4 +1,4 @@
-"""Jobs and their failures: what was tried, what came of it, and why something is not in the catalogue."""
+"""Jobs and their failures: what was tried, what came of it, and why something, or some of it, is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Ledger:
             return list(connection.execute(select(jobs.c.source).where(jobs.c.kind == kind).distinct()).scalars())
 
     def record_failure(self, uri: str, *, stage: str, reason: str, job_id: int | None) -> None:
-        """Note why a file is not in the catalogue; a later failure of the same file takes its place."""
+        """Note why a file, or what a stage makes of it, is missing; a later one takes its place."""
         values = {"stage": stage, "reason": reason, "failed_at": func.now(), "job_id": job_id}
         with self.engine.begin() as connection:
             connection.execute(

@@ -21,10 +21,10 @@ from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
 from retrieval.catalog.corrections import checked
+from retrieval.catalog.heard.voices import LANGUAGES_OF_TRACK
 from retrieval.catalog.holdings import answering_version, folders_without
 from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
 from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
-from retrieval.catalog.voices import LANGUAGES_OF_TRACK
 from retrieval.catalog.writing.corrections import correct_track
 from retrieval.catalog.writing.tracks import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError

@@ -102,7 +102,95 @@ class LanguageRatios:
     evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-StageRows = SpaceEmbedding | TagScores | Fingerprint | VocalActivity | LanguageRatios
+@dataclass(frozen=True, eq=False)
+class TrackRhythm:
+    """Tempo, beats, bars and key of a track. Without beats: no tempo, no metre, and arrays of nothing.
+
+    Attributes
+    ----------
+    tempo_bpm : beats a minute, that which most of the track keeps
+    meter : beats a bar, as most bars have it
+    confidence : in [0, 1], of all of these
+    beats_s : float64 [n], ascending
+    positions : int64 [n], of each beat in its bar; 1 is a downbeat, and 0 where nobody said
+    key, mode : of the music: ``C``, ``Db``, … and ``major`` or ``minor``; none where it is not known
+    key_confidence : in [0, 1]
+    """
+
+    tempo_bpm: float | None
+    meter: int | None
+    confidence: float
+    beats_s: NDArray[np.float64]
+    positions: NDArray[np.int64]
+    key: str | None
+    mode: str | None
+    key_confidence: float
+
+
+@dataclass(frozen=True)
+class SectionSpan:
+    """A part of a track.
+
+    Attributes
+    ----------
+    level : 1 of its parts, 2 of the phrases that these are made of; those of a level follow each other without gap
+    group : those of one level that sound alike have one letter
+    confidence : in [0, 1], of the label
+    """
+
+    start_s: float
+    end_s: float
+    level: int
+    label: str
+    group: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class HighlightSpan:
+    """A stretch that represents a track; score in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    score: float
+
+
+@dataclass(frozen=True)
+class LoopSpan:
+    """A stretch that can be played over and over; how like its end is to its start, in [0, 1]."""
+
+    start_s: float
+    end_s: float
+    similarity: float
+
+
+@dataclass(frozen=True)
+class TrackForm:
+    """Sections by level and time, highlights with the best first, and loops."""
+
+    sections: Sequence[SectionSpan]
+    highlights: Sequence[HighlightSpan] = ()
+    loops: Sequence[LoopSpan] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TrackMelody:
+    """The leading voice of a track, at equal steps.
+
+    Attributes
+    ----------
+    pitches : float32 [steps], MIDI numbers in [0, 127], stored to the cent; NaN where there is no melody
+    confidence : in [0, 1]
+    """
+
+    step_s: float
+    pitches: NDArray[np.float32]
+    confidence: float
+
+
+StageRows = (
+    SpaceEmbedding | TagScores | Fingerprint | VocalActivity | LanguageRatios | TrackRhythm | TrackForm | TrackMelody
+)
 """What a stage writes of one track."""
 
 Rows = TypeVar("Rows")
@@ -116,6 +204,8 @@ class TrackAnalysis:
     ----------
     rows : what its stages made of it; what is stored of the same audio and not among it stays
     stages : version by name, of the stages that ran
+    undone : names of others that are to run again, even if they ran before: this time they failed, or what they are
+        made from is new
     """
 
     key: str
@@ -132,6 +222,7 @@ class TrackAnalysis:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[StageRows] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
+    undone: Sequence[str] = ()
 
     def of(self, kind: type[Rows]) -> list[Rows]:
         """Its rows of one kind."""
@@ -200,6 +291,16 @@ class HeardVoice:
 
     vocals: VocalActivity | None
     languages: LanguageRatios | None
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class HeardMusic:
+    """What was asked for of rhythm, form and melody of a track, none where it is not known, and by which versions."""
+
+    rhythm: TrackRhythm | None
+    form: TrackForm | None
+    melody: TrackMelody | None
     versions: Mapping[str, str]
 
 

@@ -7,7 +7,6 @@ which they were drawn: a reader that has seen revision r never misses a smaller 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -19,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -175,10 +175,24 @@ sections = Table(
     "sections",
     metadata,
     _track_id(),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False, comment="1: parts; 2: phrases of these"),
     Column("section_no", Integer, primary_key=True, autoincrement=False),
     *_span(),
     Column("label", Text, nullable=False),
-    Column("is_highlight", Boolean, nullable=False, server_default=text("false")),
+    Column("section_group", Text, nullable=False, comment="those of a level that sound alike have one letter"),
+    Column("confidence", Double, nullable=False, comment="of the label"),
+    CheckConstraint("level IN (1, 2)", name="level_known"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
+)
+
+highlights = Table(
+    "highlights",
+    metadata,
+    _track_id(),
+    Column("highlight_no", Integer, primary_key=True, autoincrement=False, comment="the first is the best"),
+    *_span(),
+    Column("score", Double, nullable=False),
+    CheckConstraint("score BETWEEN 0 AND 1", name="score_range"),
 )
 
 loops = Table(
@@ -187,7 +201,8 @@ loops = Table(
     _track_id(),
     Column("loop_no", Integer, primary_key=True, autoincrement=False),
     *_span(),
-    Column("score", Double, nullable=False),
+    Column("similarity", Double, nullable=False, comment="of its end to its start"),
+    CheckConstraint("similarity BETWEEN 0 AND 1", name="similarity_range"),
 )
 
 chords = Table(
@@ -204,9 +219,27 @@ rhythm = Table(
     metadata,
     _track_id(),
     Column("tempo", Double, comment="beats a minute"),
+    Column("meter", SmallInteger, comment="beats a bar"),
+    Column("confidence", Double, nullable=False, server_default=text("0"), comment="of tempo, beats and meter"),
     Column("beats_s", ARRAY(Double), nullable=False, server_default=text("'{}'")),
+    Column("positions", ARRAY(SmallInteger), nullable=False, server_default=text("'{}'"), comment="1: a downbeat"),
     Column("key", Text),
     Column("mode", Text),
+    Column("key_confidence", Double, nullable=False, server_default=text("0")),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
+    CheckConstraint("key_confidence BETWEEN 0 AND 1", name="key_confidence_range"),
+    CheckConstraint("cardinality(positions) = cardinality(beats_s)", name="position_of_each_beat"),
+)
+
+melodies = Table(
+    "melodies",
+    metadata,
+    _track_id(),
+    Column("step_s", Double, nullable=False),
+    Column("pitches", LargeBinary, nullable=False, comment="of each step: retrieval.catalog.heard.contours"),
+    Column("confidence", Double, nullable=False),
+    CheckConstraint("step_s > 0", name="step_s_positive"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
 )
 
 fingerprints = Table(

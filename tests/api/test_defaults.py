@@ -298,7 +298,7 @@ def test_an_old_version_answers_until_all_is_encoded_anew(
     assert before.model_version == old
     quiet = write_wav(music / "low" / "new.wav", 0.1 * tone(110 * 2, 3.2))
     done = run("index", music / "low", "--key-prefix", "music/low")
-    first, voices, last = done.stderr.splitlines()
+    first, voices, *_, last = done.stderr.splitlines()
     assert first.startswith(f"6 tracks are to be heard again by {new}; {old} answers until then.")
     assert voices.startswith("6 tracks are to be listened to for voices and languages.")
     assert last.endswith(f"index the folders that they came from: {music}")

@@ -90,13 +90,14 @@ def store(catalog: Catalog, known: Known) -> None:
     with catalog.engine.begin() as connection:
         for table in (models.chords, models.sections, models.rhythm):
             connection.execute(delete(table).where(table.c.track_id == track_id))
-        for table, number, labels in (
-            (models.chords, "chord_no", known.chords),
-            (models.sections, "section_no", known.sections),
-        ):
-            for n, label in enumerate(labels):
-                span = {"track_id": track_id, number: n, "start_s": n, "end_s": n + 1, "label": label}
-                connection.execute(insert(table).values(span))
+        for n, label in enumerate(known.chords):
+            span = {"track_id": track_id, "chord_no": n, "start_s": n, "end_s": n + 1, "label": label}
+            connection.execute(insert(models.chords).values(span))
+        for n, section in enumerate(known.sections):
+            span = {"track_id": track_id, "section_no": n, "start_s": n, "end_s": n + 1}
+            for level, label in ((1, section), (2, SECTIONS[n % 2])):  # phrases add nothing to a share
+                of_level = {"level": level, "label": label, "section_group": "A", "confidence": 1}
+                connection.execute(insert(models.sections).values(span | of_level))
         if known.rhythm is not None:
             connection.execute(insert(models.rhythm).values(track_id=track_id, **known.rhythm))
 

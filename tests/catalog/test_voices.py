@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import IntegrityError
 
 from retrieval.catalog.corrections import FIELDS, checked, corrections_of
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.languages import LANGUAGES, is_language, language_name, nearest_languages
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import (
@@ -23,7 +24,6 @@ from retrieval.catalog.records import (
     VocalSpan,
 )
 from retrieval.catalog.tables import heard_languages, heard_vocals, language_spans, languages, tracks, vocal_spans
-from retrieval.catalog.voices import heard_voice
 from retrieval.errors import CorrectionError, UnknownTrackError
 from tests.catalog.test_catalog import analysis, rows
 

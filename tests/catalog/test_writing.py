@@ -11,21 +11,31 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from retrieval.catalog.changes import index_changes
+from retrieval.catalog.heard.music import heard_music
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import (
+    HighlightSpan,
     LanguageRatios,
     LanguageSpan,
+    LoopSpan,
+    SectionSpan,
     SpaceEmbedding,
     StageRows,
     TagScores,
     TrackAnalysis,
+    TrackForm,
+    TrackMelody,
+    TrackRhythm,
     VocalActivity,
     VocalSpan,
 )
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
-from retrieval.catalog.voices import heard_voice
 from tests.catalog.test_catalog import ROCK, analysis, rows
+from tests.catalog.test_music import plain
 from tests.conftest import _database
+
+MUSIC: tuple[type[StageRows], ...] = (TrackRhythm, TrackForm, TrackMelody)
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def any_analysis(rng: np.random.Generator) -> TrackAnalysis:
     title, year = (None, int(rng.integers(1990, 1995)))[:: rng.choice([-1, 1])]
     return replace(
         base,
-        rows=[*spaces, *([TagScores(scores)] if rng.random() < 0.7 else []), *any_voice(rng)],
+        rows=[*spaces, *([TagScores(scores)] if rng.random() < 0.7 else []), *any_voice(rng), *any_music(rng)],
         stages={f"embedding/{embedding.space}": str(rng.integers(3)) for embedding in spaces},
         title=title and str(title),
         year=year,
@@ -69,13 +79,24 @@ def any_voice(rng: np.random.Generator) -> list[StageRows]:
     return [row for row in (vocals, ratios) if rng.random() < 0.5]
 
 
+def any_music(rng: np.random.Generator) -> list[StageRows]:
+    """Rhythm, form and melody, or some of these, of any length."""
+    beats_s, count = np.sort(rng.random(rng.integers(4))), int(rng.integers(1, 4))
+    rhythm = TrackRhythm(float(rng.random()), 4, 0.5, beats_s, np.arange(len(beats_s)) + 1, "C", "major", 0.5)
+    parts = tuple(SectionSpan(n, n + 1, 1, "verse", "A", float(rng.random())) for n in range(count))
+    highlights = tuple(HighlightSpan(0, 1, 0.5) for _ in range(rng.integers(3)))
+    loops = tuple(LoopSpan(0, 1, 0.5) for _ in range(rng.integers(3)))
+    melody = TrackMelody(0.5, rng.integers(40, 80, rng.integers(4)).astype(np.float32), 0.5)
+    return [row for row in (rhythm, TrackForm(parts, highlights, loops), melody) if rng.random() < 0.5]
+
+
 def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
     """What a catalogue holds after storing one analysis after the other, said plainly."""
     held: dict[str, Any] = {}
     for one in analyses:
         old = held.get(one.key, {})
         if old.get("content") != one.content_hash:
-            old = {"spaces": {}, "tags": {}, "stages": {}, "voice": {}}
+            old = {"spaces": {}, "tags": {}, "stages": {}, "voice": {}, "music": {}}
         of_track = (one.title, one.year, one.duration_s, dict(one.metadata))
         vectors = {
             embedding.space: [
@@ -89,6 +110,7 @@ def remembered(analyses: Sequence[TrackAnalysis]) -> dict[str, Any]:
             "spaces": old["spaces"] | vectors,
             "tags": next((dict(row.scores) for row in one.of(TagScores)), old["tags"]),
             "stages": old["stages"] | one.stages,
+            "music": old["music"] | {type(row): plain(row) for kind in MUSIC for row in one.of(kind)},
             "voice": old["voice"] | {type(row): row for row in (*one.of(VocalActivity), *one.of(LanguageRatios))},
         }
     return held
@@ -112,6 +134,9 @@ def contents(catalog: Catalog) -> dict[str, Any]:
         track = catalog.track(key)
         voice = heard_voice(catalog.engine, track.id)
         of_track["voice"] = {type(row): row for row in (voice.vocals, voice.languages) if row is not None}
+        music = heard_music(catalog.engine, track.id)
+        found = (music.rhythm, music.form, music.melody)
+        of_track["music"] = {type(row): plain(row) for row in found if row is not None}
         assert track.vocal_ratio == (voice.vocals and 0.5)
         assert track.languages == (voice.languages.ratios if voice.languages else {})
     return held
@@ -170,5 +195,5 @@ def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator
         catalog.store_many([replace(one, content_hash=content) for one in batch])
         event.remove(catalog.engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts == [7, 10, 24]
+    assert counts == [7, 10, 26]
     assert rows(catalog, embeddings) == 400

@@ -52,5 +52,5 @@ def test_nothing_is_fetched_where_it_was_not_asked_for(
     (tmp_path / "weights" / "musicnn.safetensors").symlink_to(weights_dir / "musicnn.safetensors")
     notes: list[str] = []
     with open_soundalike(replace(soundalike.settings, weights_dir=tmp_path / "weights")) as bare:
-        assert bare.indexing_encoders(on_note=notes.append).voices is None
+        assert bare.indexing_encoders(on_note=notes.append).analyses.voices is None
     assert notes == []

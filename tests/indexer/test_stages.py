@@ -224,12 +224,12 @@ def test_a_stage_sees_the_tags_of_the_file_below_those_that_were_said(music: Pat
     )
     stage = Step("rhythm")
     file = ScannedFile(path, "k", path.stat().st_size, path.stat().st_mtime_ns)
-    said = FileTags(title="Sent", year=1999)
+    sent = replace(file, said=FileTags(title="Sent", year=1999))
 
     def decoder(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
         return decode(file.path, sample_rates=sample_rates, limits=LIMITS)
 
-    (given,) = run_stages([stage], [prepare(file, [stage], decoder, said=said)])
+    (given,) = run_stages([stage], [prepare(sent, [stage], decoder)])
     assert isinstance(given, DecodedTrack)
     assert given.tags == FileTags(title="Sent", album="Album", year=1999)
     prepare(file, [stage], decoder)

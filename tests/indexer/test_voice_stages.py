@@ -18,12 +18,12 @@ from encoders.media.decode import DecodedAudio
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
 from indexer.stages.language import LanguageStage
-from indexer.stages.registry import stages_with
+from indexer.stages.registry import Analyses, stages_with
 from indexer.stages.stage import StageResult, TrackInput, outdated
 from indexer.stages.vocals import VocalsStage
 from indexer.uploads import Upload, index_upload
+from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.records import LanguageRatios, VocalActivity
-from retrieval.catalog.voices import heard_voice
 from tests.encoders.analysis.test_languages import Pitch
 from tests.encoders.analysis.test_vocals import Pitched, sound
 from tests.encoders.models.language.songs import SONGS
@@ -112,7 +112,7 @@ def test_a_track_that_cannot_be_listened_to_fails_alone(stages: tuple[VocalsStag
 
 
 def test_versions_and_needs(voices: VoiceAnalysis, bands: Encoder) -> None:
-    stages = stages_with([bands], voices=voices)
+    stages = stages_with([bands], analyses=Analyses(voices))
     by_name = {stage.name: stage for stage in stages}
     assert by_name["vocals"].version == "vocals-1-1"  # of the weights, and of how spans are told
     assert by_name["language"].version == "1-pitch"
@@ -136,7 +136,12 @@ def test_the_title_that_is_sent_with_an_upload_is_read(
     def put(key: str, title: str | None) -> LanguageRatios:
         upload = Upload(key, "a.wav", content, title=title)
         outcome = index_upload(
-            upload, [bands], soundalike.catalog, uploads_dir=tmp_path / "uploads", limits=LIMITS, voices=voices
+            upload,
+            [bands],
+            soundalike.catalog,
+            uploads_dir=tmp_path / "uploads",
+            limits=LIMITS,
+            analyses=Analyses(voices),
         )
         assert outcome.status == "indexed", outcome
         voice = heard_voice(soundalike.engine, soundalike.catalog.track(key).id)

@@ -1,12 +1,16 @@
-"""What leaves the catalogue as a file: `export-neighbors`."""
+"""What leaves the catalogue as a file: `export-neighbors`, `export-jams`."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
+from api.documents.jams import jams_of
+from retrieval.catalog.heard.music import heard_music
 from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_LIMIT
 
@@ -37,3 +41,15 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
         print_json(asdict(report))
     else:
         click.echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
+
+
+@click.command()
+@click.argument("key")
+@click.argument("out", type=click.File("w", encoding="utf-8", lazy=True, atomic=True), default="-")
+def export_jams(key: str, out: TextIO) -> None:
+    """Write rhythm, key, form and melody of the track KEY to the JAMS file OUT, or to standard output."""
+    with opened() as here:
+        track = here.catalog.track(key)
+        heard = heard_music(here.engine, track.id)
+    json.dump(jams_of(track, heard), out, indent=1, ensure_ascii=False, allow_nan=False)
+    out.write("\n")

@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from api.cli import tables
-from api.cli.commands.reencoding import Reencoding, announce_voices, say
+from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
@@ -123,8 +123,7 @@ def _index(
     encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)
     again = Reencoding(here, encoders.every[0])
     again.announce(path)
-    if encoders.voices is not None:
-        announce_voices(here, encoders.voices, path)
+    announce_analyses(here, encoders.analyses, path)
     with tables.progress("indexing", quiet=as_json) as show:
         shown = tables.IngestProgress(show, quiet=as_json)
 
@@ -136,7 +135,7 @@ def _index(
             path,
             encoders.every,
             of_new=encoders.of_new,
-            voices=encoders.voices,
+            analyses=encoders.analyses,
             key_prefix=key_prefix,
             on_start=shown.start,
             on_outcome=advance,
@@ -147,4 +146,4 @@ def _index(
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
         tables.print_report(report, failures, shown.elapsed_s)
-    return FAILED_FILES if report.counts["failed"] else 0
+    return FAILED_FILES if failures else 0

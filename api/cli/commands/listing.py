@@ -44,7 +44,7 @@ def facets(condition: Filter | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--failures", is_flag=True, help="List the files that are not in the catalogue, and why.")
+@click.option("--failures", is_flag=True, help="List the files that are missing, or not fully analysed, and why.")
 @json_option
 def status(failures: bool, as_json: bool) -> None:
     """Say what the catalogue holds."""

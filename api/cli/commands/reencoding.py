@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.wiring import Soundalike
-    from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from indexer.pipeline import Outcome
+    from indexer.stages.registry import Analyses
 
 NAMED_FOLDERS = 3
 MEASURED_S = 10.0  # of encoding, before it is said how long the rest will take
@@ -95,12 +96,14 @@ class Reencoding:
         return [root for root, _ in counts.most_common(NAMED_FOLDERS)]
 
 
-def announce_voices(here: Soundalike, voices: VoiceAnalysis, root: Path) -> None:
-    """Say how many tracks of a folder the catalogue holds that have not been listened to for voices."""
-    versions = {"vocals": voices.vocals.version, "language": voices.languages.version}
-    left = count_without(here.engine, versions, str(root.expanduser().absolute()))
-    if left:
-        say(f"{_tracks(left)} to be listened to for voices and languages. Stop at any time, the same command goes on.")
+def announce_analyses(here: Soundalike, analyses: Analyses, root: Path) -> None:
+    """Say how many tracks of a folder the catalogue holds that have not been listened to for voices, or for music."""
+    of_voices, of_music = replace(analyses, music=None), replace(analyses, voices=None)
+    for some, what in ((of_voices, "voices and languages"), (of_music, "rhythm, form and melody")):
+        versions = {stage.name: stage.version for stage in some.stages()}
+        left = count_without(here.engine, versions, str(root.expanduser().absolute())) if versions else 0
+        if left:
+            say(f"{_tracks(left)} to be listened to for {what}. Stop at any time, the same command goes on.")
 
 
 def _tracks(n: int) -> str:

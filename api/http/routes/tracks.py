@@ -206,7 +206,7 @@ def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
             uploads_dir=here.settings.uploads_dir,
             limits=here.settings.media_limits,
             of_new=encoders.of_new,
-            voices=encoders.voices,
+            analyses=encoders.analyses,
         )
 
 

@@ -4,10 +4,10 @@ Drawing a revision takes the lock that every writer of revisions takes, so a tra
 over it with nobody between.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, func, select, text
+from sqlalchemy import Connection, Table, TextClause, delete, func, select, text
 
 from retrieval.catalog.tables import track_revision
 
@@ -43,3 +43,9 @@ def execute(
 def columns(names: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
     """Rows as an array for each name."""
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def clear(connection: Connection, table: Table, track_ids: Collection[int]) -> None:
+    """Delete all rows of these tracks from a table."""
+    if track_ids:
+        connection.execute(delete(table).where(table.c.track_id == func.any(list(track_ids))))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
 
 from retrieval.catalog.records import (
     Fingerprint,
@@ -28,9 +28,11 @@ from retrieval.catalog.tables import (
     fingerprints,
     heard_languages,
     heard_vocals,
+    highlights,
     language_spans,
     languages,
     loops,
+    melodies,
     rhythm,
     sections,
     tags,
@@ -38,15 +40,17 @@ from retrieval.catalog.tables import (
     vocal_spans,
 )
 from retrieval.catalog.writing.corrections import keep_corrections
-from retrieval.catalog.writing.statements import columns, draw_revisions, execute, insert_of, unnested
+from retrieval.catalog.writing.music import replace_form, set_melodies, set_rhythm
+from retrieval.catalog.writing.statements import clear, columns, draw_revisions, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified, replace_languages, replace_vocals, settle_voice
+from retrieval.errors import UnknownTrackError
 
 VECTOR_DTYPE = np.dtype("<f2")
 WORD_DTYPE = np.dtype("<i4")
 
 _ANALYSIS_TABLES = (
     *(embeddings, tags, heard_vocals, vocal_spans, heard_languages, language_spans, languages),
-    *(sections, loops, chords, rhythm, fingerprints, analyses),
+    *(rhythm, sections, highlights, loops, chords, melodies, fingerprints, analyses),
 )
 
 # What an analysis sets in its row of `tracks`, with the types of the arrays that carry a batch.
@@ -105,6 +109,11 @@ _SET_STAGES = text(f"""
     {insert_of("analyses", _STAGE_TYPES)} ON CONFLICT (track_id, stage)
     DO UPDATE SET version = EXCLUDED.version, analysed_at = EXCLUDED.analysed_at
 """)
+_UNDONE_TYPES = {name: _STAGE_TYPES[name] for name in ("track_id", "stage")}
+_DELETE_UNDONE = text(f"""
+    DELETE FROM analyses USING {unnested(_UNDONE_TYPES)}
+    WHERE analyses.track_id = new.track_id AND analyses.stage = new.stage
+""")
 
 
 def store_tracks(connection: Connection, batch: Sequence[TrackAnalysis]) -> int:
@@ -115,6 +124,32 @@ def store_tracks(connection: Connection, batch: Sequence[TrackAnalysis]) -> int:
         _store_round(connection, together, revisions[written : written + len(together)])
         written += len(together)
     return revisions[-1]
+
+
+def store_again(engine: Engine, analysis: TrackAnalysis) -> int:
+    """Write what stages made of a track that is stored with this content, and return its new revision.
+
+    Its own fields stay: they may be those that a caller sent, and its file does not know.
+
+    Raises
+    ------
+    UnknownTrackError
+        If it is not, or no longer.
+    """
+    with engine.begin() as connection:
+        (revision,) = draw_revisions(connection, 1)
+        stored = (
+            update(tracks)
+            .where(tracks.c.key == analysis.key, tracks.c.content_hash == analysis.content_hash)
+            .where(tracks.c.deleted_at.is_(None))
+            .values(revision=revision)
+        )
+        track_id = connection.execute(stored.returning(tracks.c.id)).scalar()
+        if track_id is None:
+            raise UnknownTrackError(analysis.key, [])
+        _write(connection, [(track_id, analysis)], {track_id})
+        settle_voice(connection, _voiced([(track_id, analysis)]))
+    return revision
 
 
 def delete_track(connection: Connection, key: str) -> int | None:
@@ -169,13 +204,22 @@ def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisio
     _delete_analyses(connection, list(changed))
     identified = [(ids[analysis.key], analysis) for analysis in batch]
     unchanged = {row.id for row in stored.values()} - changed
-    for write in _WRITERS:
-        write(connection, identified, unchanged)
+    _write(connection, identified, unchanged)
     if stored:
         keep_corrections(connection, [row.id for row in stored.values()])
+    settle_voice(connection, _voiced(identified) | changed)
+
+
+def _write(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
+    """All rows; `unchanged` are the tracks that may have some."""
+    for write in _WRITERS:
+        write(connection, identified, unchanged)
+
+
+def _voiced(identified: Identified) -> set[int]:
+    """The tracks that were listened to for voices."""
     heard = (VocalActivity, LanguageRatios)
-    voiced = {track_id for track_id, one in identified if any(isinstance(row, heard) for row in one.rows)}
-    settle_voice(connection, voiced | changed)
+    return {track_id for track_id, one in identified if any(isinstance(row, heard) for row in one.rows)}
 
 
 def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
@@ -189,10 +233,8 @@ def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
 
 
 def _delete_analyses(connection: Connection, track_ids: list[int]) -> None:
-    if not track_ids:
-        return
     for table in _ANALYSIS_TABLES:
-        connection.execute(delete(table).where(table.c.track_id == func.any(track_ids)))
+        clear(connection, table, track_ids)
 
 
 def _replace_embeddings(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
@@ -220,8 +262,7 @@ def _embedding_rows(track_id: int, embedding: SpaceEmbedding, duration_s: float)
 
 def _replace_tags(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     tagged = {track_id: row.scores for track_id, analysis in identified for row in analysis.of(TagScores)}
-    if old := [track_id for track_id in tagged if track_id in unchanged]:
-        connection.execute(delete(tags).where(tags.c.track_id == func.any(old)))
+    clear(connection, tags, tagged.keys() & unchanged)
     new = [(track_id, str(tag), float(score)) for track_id, scores in tagged.items() for tag, score in scores.items()]
     execute(connection, _INSERT_TAGS, _TAG_TYPES, new)
 
@@ -235,9 +276,14 @@ def _set_fingerprints(connection: Connection, identified: Identified, unchanged:
 def _set_stages(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     rows = [(track_id, stage, version) for track_id, one in identified for stage, version in one.stages.items()]
     execute(connection, _SET_STAGES, _STAGE_TYPES, rows)
+    undone = [(track_id, stage) for track_id, one in identified for stage in one.undone]
+    execute(connection, _DELETE_UNDONE, _UNDONE_TYPES, undone)
 
 
-_WRITERS = (_replace_embeddings, _replace_tags, _set_fingerprints, replace_vocals, replace_languages, _set_stages)
+_WRITERS = (
+    *(_replace_embeddings, _replace_tags, _set_fingerprints),
+    *(replace_vocals, replace_languages, set_rhythm, replace_form, set_melodies, _set_stages),
+)
 
 
 def _to_bytes(vector: NDArray[np.float32]) -> bytes:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Collection, Sequence, Set
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, text
+from sqlalchemy import Connection, text
 
 from retrieval.catalog.records import LanguageRatios, TrackAnalysis, VocalActivity
 from retrieval.catalog.tables import language_spans, languages, vocal_spans
-from retrieval.catalog.writing.statements import execute, insert_of
+from retrieval.catalog.writing.statements import clear, execute, insert_of
 
 _VOCAL_TYPES = {
     "track_id": "bigint",
@@ -87,7 +87,7 @@ def replace_vocals(connection: Connection, identified: Identified, unchanged: Se
         for number, span in enumerate(row.spans)
     ]
     execute(connection, _SET_VOCALS, _VOCAL_TYPES, heard)
-    _clear(connection, vocal_spans, made.keys() & unchanged)
+    clear(connection, vocal_spans, made.keys() & unchanged)
     execute(connection, _INSERT_VOCAL_SPANS, _VOCAL_SPAN_TYPES, spans)
 
 
@@ -109,7 +109,7 @@ def replace_languages(connection: Connection, identified: Identified, unchanged:
         for number, span in enumerate(row.spans)
     ]
     execute(connection, _SET_LANGUAGES, _LANGUAGE_TYPES, heard)
-    _clear(connection, language_spans, made.keys() & unchanged)
+    clear(connection, language_spans, made.keys() & unchanged)
     execute(connection, _INSERT_LANGUAGE_SPANS, _LANGUAGE_SPAN_TYPES, spans)
 
 
@@ -119,14 +119,9 @@ def settle_voice(connection: Connection, track_ids: Collection[int]) -> None:
         return
     ids = {"ids": list(track_ids)}
     connection.execute(_SETTLE_RATIOS, ids)
-    _clear(connection, languages, track_ids)
+    clear(connection, languages, track_ids)
     connection.execute(_SETTLE_LANGUAGES, ids)
 
 
 def _shares(ratios: Any) -> str:
     return json.dumps({str(language): float(ratio) for language, ratio in ratios.items()})
-
-
-def _clear(connection: Connection, table: Table, track_ids: Collection[int]) -> None:
-    if track_ids:
-        connection.execute(delete(table).where(table.c.track_id == func.any(list(track_ids))))

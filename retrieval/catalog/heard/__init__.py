@@ -1,0 +1,1 @@
+"""What was heard in a track, read: its voices, its music, and how a melody is stored."""
