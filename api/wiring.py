@@ -24,6 +24,8 @@ from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
+from retrieval.search.humming.answering import answer_hum
+from retrieval.search.humming.melodies import MelodyShelf
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
@@ -33,10 +35,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api.settings import Settings
+    from encoders.analysis.findings import Melody
+    from encoders.analysis.melody import MelodyTracker
     from encoders.analysis.music import MusicAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from indexer.stages.stage import Stage
+    from retrieval.filters.language import Filter
+    from retrieval.search.humming.answering import HumAnswer
 
     OnNote = Callable[[str], None]
 
@@ -63,6 +69,7 @@ class LoadedEncoders:
         self._loaded: dict[str, Encoder] = {}
         self._voices: VoiceAnalysis | None = None
         self._music: MusicAnalysis | None = None
+        self._melody: MelodyTracker | None = None
         self._lock = threading.Lock()
 
     def __call__(self, name: str, version: str | None = None) -> Encoder:
@@ -103,6 +110,20 @@ class LoadedEncoders:
                 vocals = load_vocal_detector(self.weights_dir)
                 self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
             return self._voices
+
+    def melody(self) -> MelodyTracker:
+        """What finds melodies; its weights are shipped.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.loading import load_melody_tracker
+
+        with self._lock:
+            if self._melody is None:
+                self._melody = load_melody_tracker(self.weights_dir)
+            return self._melody
 
     def music(self) -> MusicAnalysis:
         """What finds rhythm, form and melody; its weights are shipped.
@@ -270,6 +291,31 @@ class Soundalike:
             on_start=on_start,
             on_outcome=on_outcome,
         )
+
+    def melody_in(self, sound: Path | bytes) -> Melody:
+        """What is hummed in a file, or in the bytes of one that came from elsewhere.
+
+        Raises
+        ------
+        MediaError
+            If it cannot be decoded, or is silent.
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.analysis.music import melody
+
+        tracker, limits = self.encoder.melody(), self.settings.media_limits
+        decoded = decode_untrusted if isinstance(sound, bytes) else decode
+        audio = decoded(sound, sample_rates=[tracker.sample_rate], limits=limits)  # type: ignore[operator]
+        return melody(tracker, audio.waveforms[tracker.sample_rate])
+
+    def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
+        """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
+        return answer_hum(self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit)
+
+    @cached_property
+    def melodies(self) -> MelodyShelf:
+        """Every melody of the catalogue, read when somebody hums."""
+        return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
         """An example for a query in a space: the sound of a file, or what of it a span touches.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from encoders.analysis.languages import LanguageIdentifier, WhisperEar
+from encoders.analysis.melody import MelodyTracker
 from encoders.analysis.music import MusicAnalysis
 from encoders.analysis.rhythm.tracker import RhythmTracker
 from encoders.analysis.vocals import VocalDetector
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from encoders.models.language.whisper import Whisper
     from encoders.models.music.key import KeyNet
+    from encoders.models.music.melody import MelodyNet
     from encoders.models.music.rhythm import RhythmNet
     from encoders.models.vocals import VocalNet
     from encoders.spec import EncoderSpec, NetworkSpec
@@ -87,7 +89,6 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
     MissingWeightsError, CheckpointMismatchError
     """
     from encoders.analysis.form.analyser import FormAnalyser  # type: ignore[import-not-found]
-    from encoders.analysis.melody import MelodyTracker  # type: ignore[import-not-found]
 
     rhythm, key, structure, melody = (
         load_network(network_spec(name), weights_dir) for name in ("rhythm", "key", "structure", "melody")
@@ -102,8 +103,19 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
             device=device,
         ),
         FormAnalyser(structure[0], listener, version=structure[1], device=device),
-        MelodyTracker(melody[0], listener, version=melody[1], device=device),
+        MelodyTracker(cast("MelodyNet", melody[0]), listener, version=melody[1], device=device),
     )
+
+
+def load_melody_tracker(weights_dir: Path) -> MelodyTracker:
+    """What finds melodies alone: to hear what is hummed.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    network, version = load_network(network_spec("melody"), weights_dir)
+    return MelodyTracker(cast("MelodyNet", network), Listener(), version=version, device=torch_device("auto"))
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

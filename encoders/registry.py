@@ -42,6 +42,7 @@ RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
 LISTENERS: dict[str, str] = {
+    "melody": "encoders.models.music.melody:SPEC",
     "whisper-base": "encoders.models.language.whisper:SPEC",
     "vocals": "encoders.models.vocals:SPEC",
 }
