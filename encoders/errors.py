@@ -51,6 +51,30 @@ class SilentAudioError(MediaError):
     """Nothing in the audio rises above the silence threshold."""
 
 
+class AudioWriteError(EncoderError):
+    """Audio cannot be written to this file."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: cannot be written: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class RetargetError(EncoderError):
+    """A track cannot be brought to the asked length.
+
+    Attributes
+    ----------
+    field : what was asked that cannot be
+    accepted : what could be
+    """
+
+    def __init__(self, field: str, reason: str, accepted: str) -> None:
+        super().__init__(f"{field}: {reason}; accepted: {accepted}")
+        self.field = field
+        self.accepted = accepted
+
+
 class ShapeError(EncoderError):
     """An array has another shape than the function or encoder takes."""
 

@@ -23,9 +23,12 @@ try:
         exporting,
         indexing,
         listing,
+        retargeting,
         searching,
         serving,
     )
+    from api.cli.commands.melodies import hum
+    from api.cli.commands.songs import record_songs, train_key, train_rhythm
     from api.cli.commands.training import train
     from api.cli.commands.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
@@ -54,14 +57,16 @@ for command in (
         analyzing.analyze,
         searching.similar,
         searching.query,
+        hum,
         continuing.continue_playlist,
+        retargeting.retarget,
     ),
     *(searching.path, serving.serve),
     *(
         listing.status,
         listing.tracks,
         listing.facets,
-        curating.language,
+        *curating.HEARD,
         curating.correct,
         exporting.export_neighbors,
         exporting.export_jams,
@@ -71,7 +76,7 @@ for command in (
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals):
+for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key):
     train.add_command(command)
 
 

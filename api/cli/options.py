@@ -112,7 +112,14 @@ def max_per_of(given: Sequence[str]) -> dict[str, int]:
 
 def in_options(error: QueryError) -> str:
     """What is wrong with a query, by the option that said it."""
-    option = {"start_s": "--from-s", "end_s": "--to-s", "half_life": "--half-life", "mmr": "--mmr"}.get(error.field)
+    options = {
+        "start_s": "--from-s",
+        "end_s": "--to-s",
+        "section": "--section",
+        "half_life": "--half-life",
+        "mmr": "--mmr",
+    }
+    option = options.get(error.field)
     return f"{option}: {error.explanation}" if option else str(error)
 
 

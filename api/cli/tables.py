@@ -15,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
-from api.documents.voice import CorrectedTrackOut, FacetsOut, LanguageOut, LanguageSpanOut, VocalSpanOut
+from api.documents.facets import FacetsOut
+from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
 from indexer.jobs import IngestReport
 from indexer.packs.known import Pack
 from indexer.pipeline import Outcome
 from retrieval.catalog.languages import LANGUAGES, language_name
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
+from retrieval.search.humming.answering import HumAnswer
 from retrieval.search.playlists import Playlist
-from retrieval.search.query import Answer
+from retrieval.search.query import Answer, Result
 
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
@@ -88,6 +90,20 @@ def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: f
         console.print(_failures_table(failures))
 
 
+def print_hummed(title: str, answer: HumAnswer) -> None:
+    """Tracks in which a hum was found, as a table."""
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    for name in ("#", "score", "track", "from – to", "semitones", "tempo"):
+        table.add_column(name, justify="left" if name == "track" else "right", overflow="fold")
+    for rank, (track, found) in enumerate(answer.results, start=1):
+        span = " – ".join(map(_clock, found.span_s))
+        played = f"{found.transposition:+.1f}", f"× {found.tempo_ratio:.2f}"
+        table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
+    console = Console()
+    console.print(table)
+    console.print(f"{answer.matching} melodies, {answer.timing_ms:.1f} ms", highlight=False)
+
+
 def print_answer(title: str, answer: Answer) -> None:
     """Neighbours as a table."""
     table = Table(title=Text(title), title_justify="left", pad_edge=False)
@@ -97,10 +113,11 @@ def print_answer(title: str, answer: Answer) -> None:
     spans = any(result.span_s is not None for result in answer.results)
     if spans:
         table.add_column("from – to", justify="right")
+        table.add_column("in")
     table.add_column("shared tags")
     for result in answer.results:
         shared = ", ".join(result.explain.shared_tags if result.explain else ())
-        span = ["" if result.span_s is None else " – ".join(map(_clock, result.span_s))] if spans else []
+        span = _span_cells(result) if spans else []
         table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, Text(shared))
     console = Console()
     console.print(table)
@@ -131,23 +148,23 @@ def print_playlist(way: Playlist) -> None:
 
 def print_tracks(tracks: Sequence[Track]) -> None:
     """The catalogue as a table."""
-    rows = [(track.key, track.title or "", track.artist or "", _clock(track.duration_s)) for track in tracks]
-    Console().print(_table(("key", "title", "artist", "length"), rows))
+    rows = [(track.key, track.title or "", track.artist or "", clock(track.duration_s)) for track in tracks]
+    Console().print(table_of(("key", "title", "artist", "length"), rows))
 
 
 def print_language(heard: LanguageOut) -> None:
     """Who sings in a track, when, and in which language."""
     console = Console(soft_wrap=True, highlight=False)
     corrected, said = heard.corrected, " (corrected)"
-    by_ratio = said if corrected and corrected.vocal_ratio is not None else _sure(heard.confidence.vocals)
-    by_language = said if corrected and corrected.languages is not None else _sure(heard.confidence.languages)
+    by_ratio = said if corrected and corrected.vocal_ratio is not None else sure(heard.confidence.vocals)
+    by_language = said if corrected and corrected.languages is not None else sure(heard.confidence.languages)
     console.print(f"voice: {_percent(heard.vocal_ratio)} of the track, speech {_percent(heard.speech_ratio)}{by_ratio}")
     shares = ", ".join(f"{_language(share.language)} {_percent(share.ratio)}" for share in heard.languages)
     console.print(f"languages: {shares or 'none'}{by_language}", markup=False)
     rows = [_span_row(span, span.kind) for span in heard.spans.vocals]
     rows += [_span_row(span, language_name(span.language)) for span in heard.spans.languages]
     if rows:
-        console.print(_table(("from", "to", "what", "confidence"), rows))
+        console.print(table_of(("from", "to", "what", "confidence"), rows))
 
 
 def print_corrections(track: CorrectedTrackOut) -> None:
@@ -157,7 +174,7 @@ def print_corrections(track: CorrectedTrackOut) -> None:
         for field, one in track.corrected.items()
     ]
     if rows:
-        Console().print(_table(("field", "corrected", "instead of", "at"), rows, title=track.track))
+        Console().print(table_of(("field", "corrected", "instead of", "at"), rows, title=track.track))
     else:
         Console(soft_wrap=True).print(f"{track.track}: no corrections", highlight=False, markup=False)
 
@@ -173,9 +190,18 @@ def print_facets(counted: FacetsOut) -> None:
     )
     if counted.languages:
         rows = [(_language(one.language), one.some, one.mostly) for one in counted.languages]
-        console.print(_table(("language", "sung in it", "mostly"), rows))
+        console.print(table_of(("language", "sung in it", "mostly"), rows))
+    if counted.tempo.bands:
+        bands = [(f"{band.gte:g} – {band.lt:g}" if band.lt else f"{band.gte:g} –") for band in counted.tempo.bands]
+        counts = [band.tracks for band in counted.tempo.bands]
+        unknown = [("not known", counted.tempo.unknown)] if counted.tempo.unknown else []
+        console.print(table_of(("beats a minute", "tracks"), [*zip(bands, counts, strict=True), *unknown]))
+    if counted.meters:
+        console.print(table_of(("beats a bar", "tracks"), [(one.meter, one.tracks) for one in counted.meters]))
+    if counted.keys:
+        console.print(table_of(("key", "tracks"), list(counted.keys.items())))
     if counted.tags:
-        console.print(_table(("tag", "tracks"), list(counted.tags.items())))
+        console.print(table_of(("tag", "tracks"), list(counted.tags.items())))
 
 
 def print_next_steps(home: Path, seed: str) -> None:
@@ -206,7 +232,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         by_version = [space["tracks_by_version"].items() for space in state["spaces"]]
         versions = [", ".join(f"{version}: {n}" for version, n in counts) for counts in by_version]
         rows = [[*map(space.get, columns[:-1]), held] for space, held in zip(state["spaces"], versions, strict=True)]
-        console.print(_table(columns, rows, title="spaces"))
+        console.print(table_of(columns, rows, title="spaces"))
     if failures is None:
         console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
     elif failures:
@@ -218,7 +244,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
 def print_packs(packs: Sequence[Pack]) -> None:
     """Packs of free music."""
     rows = [(pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb) for pack in packs]
-    Console().print(_table(("pack", "what", "licence", "tracks", "MB"), rows))
+    Console().print(table_of(("pack", "what", "licence", "tracks", "MB"), rows))
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -229,12 +255,18 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
         space = (row["dim"], f"{row['window_s']} s", row["tags"]) if row["dim"] else ("–", "–", "–")
         cells.append((row["name"], state, *space, row["license"]))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(_table(("name", "weights", "dim", "window", "tags", "licence"), cells))
+    console.print(table_of(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
 
+def _span_cells(result: Result) -> list[str]:
+    """Where a result is nearest, and what that is of the track."""
+    nearest = "" if result.span_s is None else " – ".join(map(clock, result.span_s))
+    return [nearest, result.section.label if result.section else ""]
+
+
 def _span_row(span: VocalSpanOut | LanguageSpanOut, what: str) -> tuple[str, str, str, str]:
-    return _clock(span.start_s), _clock(span.end_s), what, f"{span.confidence:.2f}"
+    return clock(span.start_s), clock(span.end_s), what, f"{span.confidence:.2f}"
 
 
 def _shown(value: Any) -> str:
@@ -249,11 +281,13 @@ def _percent(ratio: float | None) -> str:
     return "not known" if ratio is None else f"{100 * ratio:.0f} %"
 
 
-def _sure(confidence: float | None) -> str:
+def sure(confidence: float | None) -> str:
+    """A confidence behind what it is of."""
     return "" if confidence is None else f" (confidence {confidence:.2f})"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 
@@ -266,10 +300,11 @@ def _named(track: Track) -> Text:
 
 def _failures_table(failures: Sequence[Failure]) -> Table:
     rows = [(failure.uri, failure.stage, failure.reason) for failure in failures]
-    return _table(("file", "stage", "reason"), rows, title="failures")
+    return table_of(("file", "stage", "reason"), rows, title="failures")
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+def table_of(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    """A table of texts, under these names."""
     table = Table(*(Column(name, overflow="fold") for name in names), title=title, title_justify="left", pad_edge=False)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from retrieval.catalog.records import Track
+from api.documents.music import SectionOut, rounded, section_out
+from retrieval.catalog.records import SectionSpan, Track
 from retrieval.search.query import Answer, Explanation, Result
 
 
@@ -26,6 +27,10 @@ class TrackOut(BaseModel):
     vocal_ratio: float | None
     speech_ratio: float | None
     languages: dict[str, float]
+    tempo: float | None
+    meter: int | None
+    key: str | None
+    mode: str | None
 
 
 class SpanOut(BaseModel):
@@ -33,6 +38,12 @@ class SpanOut(BaseModel):
 
     start_s: float
     end_s: float
+
+
+class ResultSpanOut(SpanOut):
+    """The part of a result that is nearest, and the section in which its middle lies, where the form is known."""
+
+    section: SectionOut | None
 
 
 class SegmentMatchOut(BaseModel):
@@ -44,12 +55,17 @@ class SegmentMatchOut(BaseModel):
 
 
 class ExplanationOut(BaseModel):
-    """Why a result is one; deltas are the result's vocal ratio and tempo less those of the example that drove it."""
+    """Why a result is one.
+
+    Deltas are the result's vocal ratio and tempo less those of the example that drove it; `key_relation` is that of its
+    key to the example's: same, fifth, relative, parallel or other.
+    """
 
     shared_tags: list[str]
     shared_languages: list[str]
     vocal_delta: float | None
     tempo_delta: float | None
+    key_relation: str | None
     best_segments: list[SegmentMatchOut]
     driven_by: str
 
@@ -61,7 +77,7 @@ class ResultOut(BaseModel):
     score: float
     rank: int
     metadata: dict[str, Any]
-    span: SpanOut | None
+    span: ResultSpanOut | None
     explain: ExplanationOut | None
 
 
@@ -90,8 +106,9 @@ class AnswerOut(BaseModel):
 
 def track_out(track: Track) -> TrackOut:
     """A track for callers: its key as `track`, no internal id and no path."""
-    shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in ("track", "indexed_at")}
-    shown |= {"duration_s": round(track.duration_s, 3), "languages": highest_first(track.languages)}
+    named_otherwise = ("track", "key", "indexed_at")
+    shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in named_otherwise}
+    shown |= {"duration_s": round(track.duration_s, 3), "languages": highest_first(track.languages)} | _music(track)
     return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), **shown)
 
 
@@ -112,12 +129,16 @@ def shown_metadata(track: Track) -> dict[str, Any]:
     """What stands beside a track in an answer; the caller's own JSON under `meta`."""
     shown = {name: getattr(track, name) for name in ("title", "artist", "album", "genre", "year")}
     voice = {"vocal_ratio": track.vocal_ratio, "languages": highest_first(track.languages)}
-    return shown | {"duration_s": round(track.duration_s, 3), **voice, "meta": dict(track.metadata)}
+    return shown | {"duration_s": round(track.duration_s, 3), **voice, **_music(track), "meta": dict(track.metadata)}
 
 
 def highest_first(shares: Mapping[str, float]) -> dict[str, float]:
     """Shares by name, the largest first."""
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _music(track: Track) -> dict[str, Any]:
+    return {"tempo": rounded(track.tempo), "meter": track.meter, "key": track.tonic, "mode": track.mode}
 
 
 def _result_out(result: Result) -> ResultOut:
@@ -126,7 +147,7 @@ def _result_out(result: Result) -> ResultOut:
         score=round(result.score, 6),
         rank=result.rank,
         metadata=shown_metadata(result.track),
-        span=None if result.span_s is None else _span_out(result.span_s),
+        span=None if result.span_s is None else _result_span_out(result.span_s, result.section),
         explain=None if result.explain is None else _explanation_out(result.explain),
     )
 
@@ -143,15 +164,17 @@ def _explanation_out(explanation: Explanation) -> ExplanationOut:
     return ExplanationOut(
         shared_tags=list(explanation.shared_tags),
         shared_languages=list(explanation.shared_languages),
-        vocal_delta=_rounded(explanation.vocal_delta),
-        tempo_delta=_rounded(explanation.tempo_delta),
+        vocal_delta=rounded(explanation.vocal_delta),
+        tempo_delta=rounded(explanation.tempo_delta),
+        key_relation=explanation.key_relation,
         best_segments=matches,
         driven_by=explanation.driven_by,
     )
 
 
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 3)
+def _result_span_out(span_s: tuple[float, float], section: SectionSpan | None) -> ResultSpanOut:
+    shown = None if section is None else section_out(section)
+    return ResultSpanOut(**_span_out(span_s).model_dump(), section=shown)
 
 
 def _span_out(span_s: tuple[float, float]) -> SpanOut:

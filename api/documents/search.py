@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.catalog.records import Granularity
 from retrieval.errors import Place, QueryError, RetrievalError, UnknownTrackError
 from retrieval.filters.language import Filter, field_path
@@ -84,17 +85,22 @@ def read(kind: type[Document], raw: Any) -> Document:
 
 
 class ExampleIn(Strict):
-    """A track of the catalogue, a span of one, or a vector."""
+    """A track of the catalogue, a span or a section of one, or a vector."""
 
     track: Name | None = Field(default=None, description="key of a track in the catalogue")
     start_s: float | None = Field(default=None, description="with end_s: the span of the track that is meant")
     end_s: float | None = None
+    section: str | None = Field(
+        default=None,
+        description="instead of a span: the section of the track that is meant, by its label",
+        json_schema_extra={"enum": [*SECTION_LABELS, None]},
+    )
     vector: list[float] | None = Field(default=None, min_length=1, max_length=MAX_DIM, description="in the space")
 
     def as_seed(self) -> Seed:
         """The example as `retrieval` takes it."""
         vector = None if self.vector is None else np.array(self.vector, np.float32)
-        return Seed(self.track, self.start_s, self.end_s, vector)
+        return Seed(self.track, self.start_s, self.end_s, self.section, vector)
 
 
 class WeightedExampleIn(ExampleIn):

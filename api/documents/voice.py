@@ -1,4 +1,4 @@
-"""Who sings, in which language, and how much, as JSON: heard, said by a curator, and counted."""
+"""Who sings, in which language, and how much, as JSON: heard, and said by a curator."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,7 +14,6 @@ from retrieval.catalog.languages import language_name
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Correction, LanguageRatios, Track
 from retrieval.errors import NotAnalysedError
-from retrieval.filters.facets import Facets
 
 
 class CorrectionIn(Strict):
@@ -127,33 +126,6 @@ class LanguageOut(BaseModel):
     corrected: CorrectedVoiceOut | None
 
 
-class LanguageFacetOut(BaseModel):
-    """Tracks sung in a language by a tenth of their vocal time (`some`), and by half of it (`mostly`)."""
-
-    language: str
-    name: str
-    some: int
-    mostly: int
-
-
-class VoiceFacetOut(BaseModel):
-    """Tracks by their vocal ratio: below 0.1, below 0.5, from 0.5 on; unknown where nobody has listened."""
-
-    instrumental: int
-    partly: int
-    mostly: int
-    unknown: int
-
-
-class FacetsOut(BaseModel):
-    """Counts of the tracks that match; tags are those with a score of at least 0.5, the most frequent first."""
-
-    matching: int
-    tags: dict[str, int]
-    languages: list[LanguageFacetOut]
-    vocals: VoiceFacetOut
-
-
 def corrected_track_out(catalog: Catalog, track: Track) -> CorrectedTrackOut:
     """A track with its corrections for callers."""
     corrected = {
@@ -203,16 +175,6 @@ def language_out(catalog: Catalog, track: Track) -> LanguageOut:
         ),
         corrected=corrected,
     )
-
-
-def facets_out(counted: Facets) -> FacetsOut:
-    """Counts for callers."""
-    languages = [
-        LanguageFacetOut(language=code, name=language_name(code), some=count.some, mostly=count.mostly)
-        for code, count in counted.languages.items()
-    ]
-    vocals = VoiceFacetOut(**asdict(counted.vocals))
-    return FacetsOut(matching=counted.matching, tags=dict(counted.tags), languages=languages, vocals=vocals)
 
 
 def _corrected_out(said: Mapping[str, Correction]) -> CorrectedVoiceOut | None:

@@ -5,7 +5,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.http import context, problems
-from api.http.routes import operations, queries, tracks
+from api.http.routes import music, operations, queries, retargeting, tracks
 from api.wiring import Soundalike
 
 
@@ -20,7 +20,8 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     app.json.sort_keys = False  # tags come highest first
     context.attach(app, soundalike)
     problems.register(app)
-    for blueprint in (queries.blueprint, tracks.blueprint, operations.blueprint):
+    routes = (queries, tracks, music, retargeting, operations)
+    for blueprint in (module.blueprint for module in routes):
         app.register_blueprint(blueprint)
     # Swagger UI from our own server: the page works where the network does not reach.
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Soundalike"}))

@@ -10,8 +10,10 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 
 from api.documents.search import DocumentError
 from encoders.errors import (
+    AudioWriteError,
     EncoderError,
     MediaError,
+    RetargetError,
     SilentAudioError,
     TooLongError,
     TooShortError,
@@ -83,6 +85,8 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TooShortError, 422, "audio-too-short", "The audio is too short"),
     (SilentAudioError, 422, "audio-silent", "The audio is silent"),
     (MediaError, 415, "unreadable-audio", "The file cannot be read as audio"),
+    (RetargetError, 422, "invalid-length", "The track cannot be made this long"),
+    (AudioWriteError, 422, "unwritable-audio", "The audio cannot be written"),
     (UnknownEncoderError, 404, "unknown-space", "No such space"),
     (WeightsError, 503, "no-weights", "The encoder's weights are not usable"),
     (RecursionError, 422, "too-deep", "The JSON is nested too deeply"),

@@ -96,7 +96,7 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
             _decode_into((mixdown.push,), source, name, limits)
         waveforms = mixdown.finish()
     except av.FFmpegError as error:
-        raise UnreadableMediaError(name, _ffmpeg_reason(error)) from error
+        raise unreadable(name, error) from error
     if duration_s < limits.min_duration_s:
         raise TooShortError(name, f"{duration_s:.2f} s of audio, at least {limits.min_duration_s:g} s are needed")
     _check_samples(waveforms, name)
@@ -121,11 +121,12 @@ def _input(source: Path | bytes, name: str) -> str | IO[bytes]:
     return io.BytesIO(source) if isinstance(source, bytes) else str(source.absolute())
 
 
-def _ffmpeg_reason(error: av.FFmpegError) -> str:
+def unreadable(name: str, error: av.FFmpegError) -> UnreadableMediaError:
+    """What FFmpeg's error is to a user."""
     # FFmpeg calls a format outside the whitelist an argument error, and a header cut short an end of file.
     if isinstance(error, av.InvalidDataError | av.ArgumentError | av.EOFError):
-        return "not a readable audio or video file (unknown, damaged or truncated)"
-    return (error.strerror or str(error)).lower()
+        return UnreadableMediaError(name, "not a readable audio or video file (unknown, damaged or truncated)")
+    return UnreadableMediaError(name, (error.strerror or str(error)).lower())
 
 
 def _audio_stream(container: InputContainer, name: str, limits: MediaLimits) -> AudioStream:
@@ -150,14 +151,30 @@ def _decode_into(
 ) -> float:
     """Give every frame of a source to the takers, and return its duration in seconds."""
     duration_s = 0.0
+    for frame in frames_of(source, name, limits):
+        duration_s += frame.samples / frame.sample_rate
+        for take in takers:
+            take(frame)
+    return duration_s
+
+
+def frames_of(source: Path | bytes, name: str, limits: MediaLimits) -> Iterator[av.AudioFrame]:
+    """Yield every frame of the first audio stream, as it was decoded; `name` is for errors.
+
+    Raises
+    ------
+    UnreadableMediaError, NoAudioError, TooLongError
+        As of :func:`decode`.
+    av.FFmpegError
+        What :func:`unreadable` turns into an UnreadableMediaError.
+    """
+    duration_s = 0.0
     with av.open(_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
         for frame in _frames(container, _audio_stream(container, name, limits), name):
             duration_s += frame.samples / frame.sample_rate
             if duration_s > limits.max_duration_s:
                 raise TooLongError(name, f"more than the accepted {limits.max_duration_s:g} s of audio")
-            for take in takers:
-                take(frame)
-    return duration_s
+            yield frame
 
 
 def _frames(container: InputContainer, stream: AudioStream, name: str) -> Iterator[av.AudioFrame]:

@@ -6,6 +6,7 @@ a billionth, so that the order in which PostgreSQL adds the spans up does not sh
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
@@ -13,12 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, Select, Table, cast, func, select, true
 
-from retrieval.catalog.records import Granularity, IndexChange
+from retrieval.catalog.conditions import RHYTHM_NUMBER_KEYS, RHYTHM_TEXT_KEYS
+from retrieval.catalog.heard.music import PARTS
+from retrieval.catalog.records import Granularity
 from retrieval.catalog.tables import chords, embeddings, languages, melodies, rhythm, sections, tags, tracks
 from retrieval.catalog.writing.tracks import VECTOR_DTYPE
 
 ROWS_A_FETCH = 5_000
 SHARE_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class IndexChange:
+    """One track as an index of one space sees it.
+
+    Attributes
+    ----------
+    vectors : float16 [n, dim], the whole track's or its segments'; none: deleted, or never encoded in this space
+    spans_s : float32 [n, 2], start and end of each
+    """
+
+    track_id: int
+    revision: int
+    deleted: bool
+    vectors: NDArray[np.float16] | None
+    encoder_version: str | None
+    spans_s: NDArray[np.float32]
 
 
 # For an index ---------------------------------------------------------------------------------------------------------
@@ -124,8 +145,8 @@ def named_changes(family: str, *, connection: Connection, after: int, until: int
 
 
 def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
-    """Rows of (track_id, tempo, key, mode) of tracks with a revision beyond `after`, up to `until`."""
-    statement = select(rhythm.c.track_id, rhythm.c.tempo, rhythm.c.key, rhythm.c.mode)
+    """Rows of (track_id, tempo, meter, key, mode) of tracks with a revision beyond `after`, up to `until`."""
+    statement = select(rhythm.c.track_id, *(rhythm.c[key] for key in (*RHYTHM_NUMBER_KEYS, *RHYTHM_TEXT_KEYS)))
     return _of_changed(connection, statement, rhythm, after, until)
 
 
@@ -137,7 +158,7 @@ def melody_changes(*, connection: Connection, after: int, until: int) -> Iterato
 
 def is_counted(spans: Table) -> ColumnElement[bool]:
     """Whether a span counts towards a share of time: of sections the parts do, and not their phrases once more."""
-    return sections.c.level == 1 if spans is sections else true()
+    return sections.c.level == PARTS if spans is sections else true()
 
 
 def share_of_time(spans: Table) -> ColumnElement[float]:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 from retrieval.catalog.changes import is_counted, share_of_time
 from retrieval.catalog.conditions import (
     NUMBER_KEYS,
+    RHYTHM_NUMBER_KEYS,
     RHYTHM_TEXT_KEYS,
     TEXT_KEYS,
     All,
@@ -85,8 +86,8 @@ def _of_track(test: Test) -> ColumnElement[bool]:
         return _meets(test, text=tracks.c[TEXT_KEYS[key]])
     if key in NUMBER_KEYS:
         return _meets(test, number=cast(tracks.c[key], Double))
-    if key == "tempo":
-        return _any(rhythm, _meets(test, number=rhythm.c.tempo))
+    if key in RHYTHM_NUMBER_KEYS:
+        return _any(rhythm, _meets(test, number=cast(rhythm.c[key], Double)))
     if key in RHYTHM_TEXT_KEYS:
         return _any(rhythm, _meets(test, text=rhythm.c[key]))
     if family == "tags":

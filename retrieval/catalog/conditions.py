@@ -8,12 +8,13 @@ equal, and true and false are words. The keys:
 `title` `artist` `album` `genre`    text
 `year` `duration_s`                 numbers
 `vocal_ratio` `speech_ratio`        share of the track's time in which somebody sings or speaks, or speaks
-`tempo`                             beats a minute
-`key` `mode`                        of the music, text
+`tempo` `meter`                     beats a minute, beats a bar; none without beats
+`key` `mode`                        of the music, text: ``C`` ``Db`` ``D`` ``Eb`` ``E`` ``F`` ``F#`` ``G`` ``Ab`` ``A``
+                                    ``Bb`` ``B``, and ``major`` ``minor``
 `tags.<name>`                       score in [0, 1]
 `language.<code>`                   share of the vocal time; `language.unknown` of what nobody could tell
 `chords.<label>`                    share of the track's time with this chord
-`sections.<label>`                  share of the track's time in sections of this label
+`sections.<label>`                  share of the track's time in its parts of this label: `SECTION_LABELS`
 `meta.<path>`                       numbers, texts, and true and false, of the caller's own JSON: the steps through its
                                     objects are joined by dots, and a list gives one value an element, but for those
                                     that are lists and objects themselves
@@ -27,8 +28,10 @@ from dataclasses import dataclass
 # Keys by the column that holds them. The caller's id is `track` everywhere outside the tables.
 TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
 NUMBER_KEYS = ("year", "duration_s", "vocal_ratio", "speech_ratio")
+RHYTHM_NUMBER_KEYS = ("tempo", "meter")
 RHYTHM_TEXT_KEYS = ("key", "mode")
-FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, "tempo", *RHYTHM_TEXT_KEYS)
+SECTION_LABELS = ("intro", "verse", "chorus", "bridge", "inst", "outro", "silence")
+FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, *RHYTHM_NUMBER_KEYS, *RHYTHM_TEXT_KEYS)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TRACK_FIELDS = tuple(Track.__annotations__)
-_COLUMNS = (LANGUAGES_OF_TRACK if name == "languages" else tracks.c[name] for name in TRACK_FIELDS)
-_LIVE = select(*_COLUMNS).where(tracks.c.deleted_at.is_(None))
+_MUSIC = {"tempo": rhythm.c.tempo, "meter": rhythm.c.meter, "tonic": rhythm.c.key, "mode": rhythm.c.mode}
+_ELSEWHERE = {"languages": LANGUAGES_OF_TRACK, **_MUSIC}
+_COLUMNS = (_ELSEWHERE[name] if name in _ELSEWHERE else tracks.c[name] for name in TRACK_FIELDS)
+_LIVE = select(*_COLUMNS).select_from(tracks.outerjoin(rhythm)).where(tracks.c.deleted_at.is_(None))
 
 
 class Catalog:
@@ -202,13 +204,6 @@ class Catalog:
         for row in self._rows(statement):
             scores[row.track_id][row.tag] = row.score
         return scores
-
-    def tempos_of(self, track_ids: Sequence[int]) -> dict[int, float]:
-        """Tempo in beats a minute, by track; tracks whose tempo is not known are absent."""
-        statement = select(rhythm.c.track_id, rhythm.c.tempo).where(
-            rhythm.c.track_id == func.any(list(track_ids)), rhythm.c.tempo.is_not(None)
-        )
-        return {row.track_id: row.tempo for row in self._rows(statement)}
 
     def fingerprints_of(self, track_ids: Sequence[int]) -> dict[int, NDArray[np.int32]]:
         """Chromaprint fingerprints, int32 [≥ 1], by track; tracks without one, or too short for one, are absent."""

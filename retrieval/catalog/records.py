@@ -249,6 +249,7 @@ class Track:
     ----------
     vocal_ratio, speech_ratio : shares of its duration in which somebody sings or speaks; none where it is not known
     languages : shares of the vocal time by code, and of what is ``unknown``; none without vocals, or not known
+    tempo, meter, tonic, mode : of its `TrackRhythm`, where it has one; `key` is the caller's id
     """
 
     id: int
@@ -266,6 +267,10 @@ class Track:
     vocal_ratio: float | None
     speech_ratio: float | None
     languages: Mapping[str, float]
+    tempo: float | None
+    meter: int | None
+    tonic: str | None
+    mode: str | None
 
 
 @dataclass(frozen=True)
@@ -330,21 +335,3 @@ class TrackSegments:
         """Those that share some of the time from start to end."""
         kept = (self.starts_s < end_s) & (self.ends_s > start_s)
         return replace(self, starts_s=self.starts_s[kept], ends_s=self.ends_s[kept], vectors=self.vectors[kept])
-
-
-@dataclass(frozen=True)
-class IndexChange:
-    """One track as an index of one space sees it.
-
-    Attributes
-    ----------
-    vectors : float16 [n, dim], the whole track's or its segments'; none: deleted, or never encoded in this space
-    spans_s : float32 [n, 2], start and end of each
-    """
-
-    track_id: int
-    revision: int
-    deleted: bool
-    vectors: NDArray[np.float16] | None
-    encoder_version: str | None
-    spans_s: NDArray[np.float32]

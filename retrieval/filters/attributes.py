@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.catalog import changes
-from retrieval.catalog.conditions import FIXED_KEYS, NUMBER_KEYS, RHYTHM_TEXT_KEYS, TEXT_KEYS
+from retrieval.catalog.conditions import (
+    FIXED_KEYS,
+    NUMBER_KEYS,
+    RHYTHM_NUMBER_KEYS,
+    RHYTHM_TEXT_KEYS,
+    SECTION_LABELS,
+    TEXT_KEYS,
+)
 from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.columns import Column, SortedValues, TrackIds, TrackVersions, as_track_ids, bitmap
@@ -36,8 +43,9 @@ class Attributes:
         self.lock = threading.RLock()
         self.revision = 0
         self._versions = TrackVersions()
-        # Whether a filter by a language is valid does not depend on whether a track is sung in it.
-        fixed = (*FIXED_KEYS, *(f"language.{code}" for code in (*LANGUAGES, UNKNOWN_LANGUAGE)))
+        # Whether a filter by a language is valid does not depend on whether a track is sung in it: so with sections.
+        languages = (f"language.{code}" for code in (*LANGUAGES, UNKNOWN_LANGUAGE))
+        fixed = (*FIXED_KEYS, *languages, *(f"sections.{label}" for label in SECTION_LABELS))
         self._columns: dict[str, Column] = {key: Column(self._versions) for key in fixed}
         self._live = BitMap64()
 
@@ -105,7 +113,8 @@ class Attributes:
             yield from self._by_name(family, changes.named_changes(family, **changed))
         for rows in _chunks(changes.rhythm_changes(**changed)):
             track_ids = as_track_ids([row.track_id for row in rows])
-            yield self._numbers("tempo", track_ids, [row.tempo for row in rows])
+            for key in RHYTHM_NUMBER_KEYS:
+                yield self._numbers(key, track_ids, [getattr(row, key) for row in rows])
             for key in RHYTHM_TEXT_KEYS:
                 yield self._texts(key, track_ids, [getattr(row, key) for row in rows])
 

@@ -114,10 +114,14 @@ class SortedValues:
         self._fold()
         return bitmap(self._track_ids)
 
+    def distinct(self) -> NDArray[np.float64 | np.uint32]:
+        """Every value that some track has, once, ascending."""
+        self._fold()
+        return np.unique(self._values)
+
     def recode(self) -> NDArray[np.float64 | np.uint32]:
         """Replace every value by its rank among the distinct ones, and return these, ascending."""
-        self._fold()
-        distinct = np.unique(self._values)
+        distinct = self.distinct()
         self._values = np.searchsorted(distinct, self._values).astype(self._values.dtype)
         return distinct
 

@@ -6,23 +6,30 @@
 
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
 filter may stand wherever a condition may. What it means, and the keys: see :mod:`retrieval.catalog.conditions`.
+
+A range or a match of `tempo` with ``"octaves": true`` holds also for half and for twice its numbers: which of these is
+the tempo is what people disagree on. `key` takes any spelling of a tonic (``Gb`` is ``F#``), alone or with the mode.
 """
 
 import difflib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf, Present, Test
+from retrieval.catalog.conditions import RHYTHM_TEXT_KEYS, All, AtLeast, Between, Not, OneOf, Present, Test
 from retrieval.catalog.languages import language_name, nearest_languages
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
+from retrieval.filters.keys import MODES, read_key
 
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 8
 SUGGESTIONS = 3
+
+_Clause = All | AtLeast | Not | Test
 
 
 class _Strict(BaseModel):
@@ -66,6 +73,7 @@ class Condition(_Strict):
     match: Match | None = None
     range: Range | None = None
     is_empty: bool | None = None
+    octaves: bool = Field(default=False, description="of tempo: half and twice the numbers will do as well")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -139,7 +147,7 @@ def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> A
         if len(getattr(clauses, name)) > MAX_CONDITIONS:
             raise FilterError(f"{path}.{name}", "has too many conditions", f"at most {MAX_CONDITIONS}")
 
-    def read(name: str) -> list[All | Test | Not]:
+    def read(name: str) -> list[_Clause]:
         return [
             _filter(clause, attributes, f"{path}.{name}[{number}]", depth - 1)
             if isinstance(clause, Filter)
@@ -152,19 +160,49 @@ def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> A
     return All((*must, *least, *map(Not, read("must_not"))))
 
 
-def _test(condition: Condition, attributes: Attributes, path: str) -> Test | Not:
+def _test(condition: Condition, attributes: Attributes, path: str) -> _Clause:
     key = condition.key
     column = attributes.column(key)
     if column is None:
         raise FilterError(f"{path}.key", *_unknown(key, attributes.keys()))
+    if condition.octaves and (key != "tempo" or condition.is_empty is not None):
+        raise FilterError(f"{path}.octaves", f"key {key!r} has none here", "with a range or a match of key 'tempo'")
     if condition.range is not None:
-        if not len(column.numbers) and len(column.texts):
+        if key in RHYTHM_TEXT_KEYS or (not len(column.numbers) and len(column.texts)):
             raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
-        return _between(key, condition.range)
+        between = _between(key, condition.range)
+        return _with_octaves(between) if condition.octaves else between
     if condition.match is not None:
         values = [condition.match.value] if condition.match.any is None else condition.match.any
-        return OneOf(key, tuple(map(_stored, values)))
+        if key in RHYTHM_TEXT_KEYS:
+            return AtLeast(1, tuple(_of_music(key, value, f"{path}.match") for value in values))
+        equal = OneOf(key, tuple(map(_stored, values)))
+        return _with_octaves(equal) if condition.octaves else equal
     return Not(Present(key)) if condition.is_empty else Present(key)
+
+
+def _of_music(key: str, value: object, path: str) -> All:
+    """A tonic with or without its mode, or a mode, as they are stored."""
+    if key == "mode":
+        if value not in MODES:
+            raise FilterError(path, f"{value!r} is not a mode", ", ".join(MODES))
+        return All((OneOf("mode", (str(value),)),))
+    try:
+        tonic, mode = read_key(value)
+    except ValueError as error:
+        raise FilterError(path, str(error), "a tonic, such as A, F# or Gb, alone or with its mode: A minor") from error
+    return All((OneOf("key", (tonic,)), *([OneOf("mode", (mode,))] if mode else [])))
+
+
+def _with_octaves(test: Between | OneOf) -> AtLeast:
+    """The test, and the same of half and of twice its numbers."""
+
+    def times(factor: float) -> Between | OneOf:
+        if isinstance(test, Between):
+            return replace(test, low=factor * test.low, high=factor * test.high)
+        return replace(test, values=tuple(one if isinstance(one, str) else factor * one for one in test.values))
+
+    return AtLeast(1, (test, times(0.5), times(2.0)))
 
 
 def _between(key: str, bounds: Range) -> Between:
@@ -179,6 +217,8 @@ def _unknown(key: str, known: list[str]) -> tuple[str, str]:
     if family == "language":
         near = [f"language.{near} ({language_name(near)})" for near in nearest_languages(code)]
         return f"unknown key {key!r}: {code!r} is not an ISO 639 code of a language", ", ".join(near)
+    if family == "sections":
+        return f"unknown key {key!r}", ", ".join(one for one in known if one.startswith("sections."))
     return f"unknown key {key!r}", ", ".join(_nearest(key, known))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.catalog.records import IndexChange
+    from retrieval.catalog.changes import IndexChange
     from retrieval.index.faiss_threads import RankedRows
 
     Content = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]

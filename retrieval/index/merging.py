@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from retrieval.catalog.changes import index_changes
-from retrieval.catalog.records import IndexChange
+from retrieval.catalog.changes import IndexChange, index_changes
 from retrieval.errors import IndexMismatchError, RetrievalError
 from retrieval.index.delta import content_of
 from retrieval.index.snapshots import CURRENT, Manifest, build_snapshot, current_manifest, exclusive

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from retrieval.catalog.records import IndexChange
+    from retrieval.catalog.changes import IndexChange
     from retrieval.index.row_index import RowIndex
     from retrieval.index.snapshots import Snapshot
 

@@ -83,7 +83,11 @@ def _digest(query: Query) -> str:
     """What makes two pages pages of one answer: everything but the cursor and how much is shown."""
     plain = replace(query, positive=(), negative=(), exclude=tuple(query.exclude), cursor=None, limit=1, explain=False)
     seeds = [
-        (seed.track, seed.start_s, seed.end_s, seed.weight, None if seed.vector is None else seed.vector.tobytes())
+        (
+            *(seed.track, seed.start_s, seed.end_s, seed.weight),
+            None if seed.vector is None else seed.vector.tobytes(),
+            *([] if seed.section is None else [seed.section]),  # cursors that were given out before there were any hold
+        )
         for seed in (*query.positive, *query.negative)
     ]
     return hashlib.sha256(repr((plain, len(query.positive), seeds)).encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from retrieval.catalog.heard.music import parts_at
 from retrieval.catalog.succession import Succession
 from retrieval.catalog.tracks import TrackCache
 from retrieval.filters.compiled import Selections
@@ -92,7 +93,8 @@ class Search:
 
         Raises
         ------
-        UnknownTrackError, MissingEmbeddingError, IndexMissingError, IndexMismatchError, FilterError, QueryError
+        UnknownTrackError, MissingEmbeddingError, NotAnalysedError, IndexMissingError, IndexMismatchError
+        FilterError, QueryError
         StaleCursorError
             If the index has changed since the page before.
         """
@@ -129,12 +131,23 @@ class Search:
 
     def _results(self, plan: Plan, page: Page, *, first_rank: int) -> list[Result]:
         query, shown = plan.query, page.shown
-        spans = plan.view.spans_s(shown.vector_ids).tolist() if query.granularity == "segment" else [None] * len(shown)
+        track_ids = shown.track_ids.tolist()
+        by_segment = query.granularity == "segment" and track_ids
+        spans = plan.view.spans_s(shown.vector_ids).tolist() if by_segment else [None] * len(shown)
+        moments = {track_id: sum(span) / 2 for track_id, span in zip(track_ids, spans, strict=True) if span}
+        parts = parts_at(self.catalog.engine, moments) if moments else {}
         reasons = explanations(plan, shown, page.tracks, self.catalog) if query.explain else [None] * len(shown)
         return [
-            Result(page.tracks[track_id], score, rank, None if span is None else (span[0], span[1]), reason)
+            Result(
+                page.tracks[track_id],
+                score,
+                rank,
+                None if span is None else (span[0], span[1]),
+                parts.get(track_id),
+                reason,
+            )
             for rank, (track_id, score, span, reason) in enumerate(
-                zip(shown.track_ids.tolist(), shown.scores.tolist(), spans, reasons, strict=True), start=first_rank
+                zip(track_ids, shown.scores.tolist(), spans, reasons, strict=True), start=first_rank
             )
         ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.catalog.languages import UNKNOWN_LANGUAGE
+from retrieval.filters.keys import relation
 from retrieval.search.query import Explanation, SegmentMatch
 from retrieval.search.recommend import driven_by, score_of
 
@@ -43,8 +44,7 @@ def explanations(plan: Plan, page: Candidates, tracks: Mapping[int, Track], cata
         Explanation(
             shared_tags(example_tags, facts.tags.get(track_id, {})),
             shared_languages(example_languages, tracks[track_id].languages),
-            _vocal_delta(plan, driver, tracks[track_id]),
-            _tempo_delta(plan, driver, track_id, facts),
+            *_compared(plan, driver, tracks[track_id]),
             _best_segments(plan, driver, track_id, facts),
             plan.positive[driver].name,
         )
@@ -95,14 +95,13 @@ class _Facts:
     """What the catalogue knows of results and examples, by track id."""
 
     tags: Mapping[int, Mapping[str, float]]
-    tempos: Mapping[int, float]
     segments: Mapping[int, TrackSegments]
 
     @classmethod
     def of(cls, plan: Plan, page: Candidates, catalog: Catalog) -> _Facts:
         track_ids = [*page.track_ids.tolist(), *(seed.id for seed in plan.seeds.values())]
         segments = catalog.segments_of(track_ids, plan.space, plan.view.encoder_version)
-        return cls(catalog.tags_of(track_ids), catalog.tempos_of(track_ids), segments)
+        return cls(catalog.tags_of(track_ids), segments)
 
 
 def _example_tags(plan: Plan, facts: _Facts) -> dict[str, float]:
@@ -121,17 +120,30 @@ def _surest(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: max(numbers.get(name, 0.0) for numbers in several) for numbers in several for name in numbers}
 
 
-def _vocal_delta(plan: Plan, driver: int, track: Track) -> float | None:
+def _compared(plan: Plan, driver: int, track: Track) -> tuple[float | None, float | None, str | None]:
+    """Vocal ratio and tempo less those of the example that drove the result, and how its key stands to that one's."""
     key = plan.query.positive[driver].track
-    example = None if key is None else plan.seeds[key].vocal_ratio
-    return None if example is None or track.vocal_ratio is None else track.vocal_ratio - example
+    if key is None:
+        return None, None, None
+    example = plan.seeds[key]
+    return (
+        _difference(track.vocal_ratio, example.vocal_ratio),
+        _difference(track.tempo, example.tempo),
+        _key_relation(example, track),
+    )
 
 
-def _tempo_delta(plan: Plan, driver: int, track_id: int, facts: _Facts) -> float | None:
-    key = plan.query.positive[driver].track
-    if key is None or track_id not in facts.tempos or plan.seeds[key].id not in facts.tempos:
-        return None
-    return facts.tempos[track_id] - facts.tempos[plan.seeds[key].id]
+def _difference(theirs: float | None, ours: float | None) -> float | None:
+    return None if theirs is None or ours is None else theirs - ours
+
+
+def _key_relation(example: Track, track: Track) -> str | None:
+    ours, theirs = _key_of(example), _key_of(track)
+    return None if ours is None or theirs is None else relation(ours, theirs)
+
+
+def _key_of(track: Track) -> tuple[str, str] | None:
+    return None if track.tonic is None or track.mode is None else (track.tonic, track.mode)
 
 
 def _best_segments(plan: Plan, driver: int, track_id: int, facts: _Facts) -> list[SegmentMatch]:

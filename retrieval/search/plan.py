@@ -10,6 +10,7 @@ import numpy as np
 
 from retrieval.errors import IndexMismatchError, MissingEmbeddingError, QueryError, UnknownTrackError
 from retrieval.search import recommend
+from retrieval.search.sections import with_spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,9 +65,10 @@ def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, 
 
     Raises
     ------
-    UnknownTrackError, MissingEmbeddingError, IndexMismatchError, QueryError
+    UnknownTrackError, MissingEmbeddingError, NotAnalysedError, IndexMismatchError, QueryError
     """
     seeds = _seeds(query, catalog, tracks)
+    query = with_spans(query, seeds, catalog)
     resolver = _Resolver(view, index.space, catalog, seeds)
     positive = [resolver.example(seed, ("positive", number)) for number, seed in enumerate(query.positive)]
     negative = [resolver.example(seed, ("negative", number)) for number, seed in enumerate(query.negative)]
@@ -138,13 +140,17 @@ class _Resolver:
             return recommend.Example(_unit(seed.vector, view.dim, place), seed.weight, "vector")
         track = self.seeds[seed.track]
         if seed.span_s is not None:
-            return recommend.Example(self._span_vector(track, seed.span_s, place), seed.weight, track.key)
+            asked_by = "section" if seed.section else "start_s"
+            vector = self._span_vector(track, seed.span_s, asked_by, place)
+            return recommend.Example(vector, seed.weight, track.key)
         vectors = vectors_of(track, view)
         vector = vectors[0] if len(vectors) == 1 else _unit(vectors.mean(axis=0), view.dim, place)
         return recommend.Example(vector, seed.weight, track.key)
 
-    def _span_vector(self, track: Track, span_s: tuple[float, float], place: Place) -> NDArray[np.float32]:
-        """The mean of the segments that the span touches."""
+    def _span_vector(
+        self, track: Track, span_s: tuple[float, float], asked_by: str, place: Place
+    ) -> NDArray[np.float32]:
+        """The mean of the segments that the span touches; `asked_by` is the field that says which span."""
         segments = self.catalog.segments_of([track.id], self.space, self.view.encoder_version).get(track.id)
         if segments is None:
             raise MissingEmbeddingError(
@@ -154,7 +160,7 @@ class _Resolver:
         if not len(touched.vectors):
             last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
             reason = f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s"
-            raise QueryError("start_s", reason, last, place)
+            raise QueryError(asked_by, reason, last, place)
         return _unit(touched.vectors.mean(axis=0), self.view.dim, place)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, get_args
 
+from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.errors import OutOfRangeError, QueryError
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from retrieval.catalog.records import Granularity, Track
+    from retrieval.catalog.records import Granularity, SectionSpan, Track
     from retrieval.errors import Place
     from retrieval.filters.language import Filter
 
@@ -41,6 +42,7 @@ class Seed:
     ----------
     track : its key, or none when `vector` is given
     start_s, end_s : the span of the track that is meant; none for the whole track
+    section : label of the section of the track that is meant, instead of a span
     vector : float32 [dim], any norm but zero
     tags : the vector's own tag scores, to explain by
     encoder_version : of the vector, where it is known; the index must be of the same
@@ -50,6 +52,7 @@ class Seed:
     track: str | None = None
     start_s: float | None = None
     end_s: float | None = None
+    section: str | None = None
     vector: NDArray[np.float32] | None = None
     tags: Mapping[str, float] = field(default_factory=dict)
     encoder_version: str | None = None
@@ -68,6 +71,12 @@ class Seed:
             raise QueryError("", "has half a span", "track with start_s and end_s", place)
         if self.start_s is not None and self.end_s is not None and not 0 <= self.start_s < self.end_s:
             raise QueryError("end_s", f"is {self.end_s}, start_s is {self.start_s}", "0 ≤ start_s < end_s", place)
+        if self.section is not None and (self.vector is not None or self.start_s is not None):
+            raise QueryError(
+                "section", "says with a span or a vector twice what is meant", "a track with section", place
+            )
+        if self.section is not None and self.section not in SECTION_LABELS:
+            raise QueryError("section", f"is {self.section!r}", ", ".join(SECTION_LABELS), place)
         if not MIN_WEIGHT <= self.weight <= MAX_WEIGHT:
             accepted = f"a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"
             raise OutOfRangeError("weight", f"is {self.weight}", accepted, place)
@@ -215,6 +224,8 @@ class Explanation:
     vocal_delta : the result's vocal ratio less that of the example that drove it; none where one is not known
     tempo_delta : the result's tempo less that of the example that drove it, in beats a minute; none where one is not
         known
+    key_relation : of the result's key to that of the example that drove it (`retrieval.filters.keys.relation`); none
+        where one is not known
     best_segments : the parts of both that are most alike, best first, none used twice
     driven_by : the positive that contributes most to the score: its key, or ``vector``
     """
@@ -223,18 +234,26 @@ class Explanation:
     shared_languages: Sequence[str]
     vocal_delta: float | None
     tempo_delta: float | None
+    key_relation: str | None
     best_segments: Sequence[SegmentMatch]
     driven_by: str
 
 
 @dataclass(frozen=True)
 class Result:
-    """One neighbour; `span_s` is the part of it that is nearest, when segments were asked for."""
+    """One neighbour.
+
+    Attributes
+    ----------
+    span_s : what of it is nearest, when segments were asked for
+    section : the part of the track in which the middle of that lies, where its form is known
+    """
 
     track: Track
     score: float
     rank: int
     span_s: tuple[float, float] | None
+    section: SectionSpan | None
     explain: Explanation | None
 
 

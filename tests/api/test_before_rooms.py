@@ -61,7 +61,7 @@ def test_queries_are_answered_as_before(client: FlaskClient) -> None:
         answer = client.post("/v1/query", json=golden["body"])
         assert answer.status_code == 200, (golden["body"], answer.json)
         shown = {name: value for name, value in (answer.json or {}).items() if name != "timing_ms"}
-        assert without_voices(shown) == rounded(renamed(golden["answer"])), golden["body"]
+        assert as_shown_then(shown) == rounded(renamed(golden["answer"])), golden["body"]
 
 
 def test_who_says_clmr_means_timbre(client: FlaskClient, before: Soundalike) -> None:
@@ -134,7 +134,7 @@ def test_listings_tracks_and_tags_are_as_before(client: FlaskClient) -> None:
         assert [track["track"] for track in page.json["tracks"]] == golden["tracks"], golden["filter"]
     page = client.get("/v1/tracks")
     assert page.json is not None
-    assert without_voices(page.json["tracks"]) == GOLDEN["tracks"]
+    assert as_shown_then(page.json["tracks"]) == GOLDEN["tracks"]
     for track, tags in GOLDEN["tags"].items():
         answer = client.get(f"/v1/tracks/{track}/tags")
         assert answer.json == {"track": track, "tags": tags}
@@ -165,13 +165,14 @@ def renamed(value: Any) -> Any:
 
 
 VOICES = {"vocal_ratio", "speech_ratio", "languages", "shared_languages", "vocal_delta"}
+MUSIC = {"tempo", "meter", "key", "mode", "key_relation", "section"}
 
 
-def without_voices(value: Any) -> Any:
-    """What was said then: what PostgreSQL held of voices was not shown yet."""
+def as_shown_then(value: Any) -> Any:
+    """What was said then: what PostgreSQL held of voices, tempi, keys and sections was not shown yet."""
     if isinstance(value, dict):
-        return {name: without_voices(inner) for name, inner in value.items() if name not in VOICES}
-    return [without_voices(inner) for inner in value] if isinstance(value, list) else value
+        return {name: as_shown_then(inner) for name, inner in value.items() if name not in VOICES | MUSIC}
+    return [as_shown_then(inner) for inner in value] if isinstance(value, list) else value
 
 
 def rounded(value: Any) -> Any:

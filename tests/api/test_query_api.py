@@ -124,7 +124,7 @@ def test_segments_answer_with_the_span_that_is_nearest(client: FlaskClient, here
         theirs = segments[key]
         cosines = theirs.vectors @ meant / np.linalg.norm(theirs.vectors, axis=1) / np.linalg.norm(meant)
         nearest = int(np.argmax(cosines))
-        assert by_key[key]["span"] == {"start_s": nearest, "end_s": nearest + 1}
+        assert by_key[key]["span"] == {"start_s": nearest, "end_s": nearest + 1, "section": None}
         assert by_key[key]["score"] == pytest.approx((1 + cosines[nearest]) / 2, abs=1e-3)
     assert all(0 <= result["span"]["start_s"] < result["span"]["end_s"] <= 3.0 for result in results)
     assert [result["span"] for result in answered(client, {"query": {"track": "t3"}})["results"]] == [None] * 10
@@ -209,7 +209,7 @@ def test_the_parts_of_a_span_and_of_a_vector(client: FlaskClient, here: Soundali
     for result in answered(client, span | {"granularity": "segment"})["results"]:
         (only,) = result["explain"]["best_segments"]
         assert only["query"] == {"start_s": 1.0, "end_s": 2.0}
-        assert only["result"] == result["span"]
+        assert {**only["result"], "section": None} == result["span"]
         assert only["score"] == pytest.approx(result["score"], abs=1e-3)
     for result in answered(client, {"query": {"vector": RATHER_ALONE.tolist()}, "explain": True})["results"]:
         shown = result["explain"]["best_segments"]

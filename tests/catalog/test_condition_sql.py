@@ -64,6 +64,7 @@ catalogues = st.lists(
             "chords": st.lists(st.sampled_from(CHORDS), max_size=5),
             "sections": st.lists(st.sampled_from(SECTIONS), max_size=5),
             "tempo": st.sampled_from([None, 90.0, 120.5, float("nan")]),
+            "meter": st.sampled_from([None, 3, 4]),
             "key": st.sampled_from([None, "C", "a"]),
         }
     ),
@@ -93,7 +94,7 @@ def shared(server: Engine) -> Iterator[Catalog]:
 
 
 def write(catalog: Catalog, number: int, track: dict[str, Any]) -> None:
-    heard = {"tempo": track["tempo"], "key": track["key"], "mode": "major"}
+    heard = {**{name: track[name] for name in ("tempo", "meter", "key")}, "mode": "major"}
     rng = np.random.default_rng(number)
     own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s")}
     stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track, default=str), tags=track["tags"])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from retrieval.catalog.reading import Catalog
-from retrieval.catalog.records import LanguageRatios, VocalActivity
+from retrieval.catalog.records import LanguageRatios, Track, TrackRhythm, VocalActivity
 from retrieval.errors import FilterError
 from retrieval.filters.compiled import Selections
-from retrieval.filters.facets import Facets, LanguageCount, VoiceCounts, facets
+from retrieval.filters.facets import TEMPO_EDGES, Facets, LanguageCount, MusicCounts, TempoCount, VoiceCounts, facets
 from retrieval.filters.language import parse_filter
 from tests.catalog.test_catalog import analysis
 
@@ -35,8 +36,29 @@ def fill(catalog: Catalog, rng: np.random.Generator, content: str) -> None:
         voice = VocalActivity(float(rng.integers(11)) / 10, 0.0, 1.0)
         ratios = LanguageRatios({code: float(share) for code, share in zip(CODES, shares, strict=True) if share}, 1.0)
         heard = [voice, ratios] if rng.random() < 0.8 else []
+        heard += [rhythm(rng)] if rng.random() < 0.8 else []
         batch.append(replace(one, rows=[*one.rows, *heard], year=int(rng.integers(1990, 1995))))
     catalog.store_many(batch)
+
+
+def rhythm(rng: np.random.Generator) -> TrackRhythm:
+    tempo = [None, 59.9, 60.0, 119.9, 120.0, 250.0][rng.integers(6)]
+    key, mode = ["C", "F#", "Bb", None][rng.integers(4)], ["major", "minor"][rng.integers(2)]
+    meter = None if tempo is None else int(rng.integers(3, 6))
+    nothing = np.empty(0), np.empty(0, np.int64)
+    return TrackRhythm(tempo, meter, 0.5, *nothing, key, None if key is None else mode, 0.5)
+
+
+def music_one_by_one(live: list[Track]) -> MusicCounts:
+    tempi = [track.tempo for track in live if track.tempo is not None]
+    bands = [TempoCount(low, high, sum(low <= tempo < high for tempo in tempi)) for low, high in pairwise(TEMPO_EDGES)]
+    return MusicCounts(
+        [band for band in bands if band.tracks],
+        len(live) - len(tempi),
+        Counter(track.meter for track in live if track.meter is not None),
+        Counter(f"{track.tonic} {track.mode}" for track in live if track.tonic),
+        Counter(track.mode for track in live if track.mode),
+    )
 
 
 def counted_one_by_one(catalog: Catalog, years: range) -> Facets:
@@ -49,7 +71,8 @@ def counted_one_by_one(catalog: Catalog, years: range) -> Facets:
     known = [ratio for ratio in ratios if ratio is not None]
     below, half = sum(ratio < 0.1 for ratio in known), sum(ratio >= 0.5 for ratio in known)
     voice = VoiceCounts(below, len(known) - below - half, half, len(ratios) - len(known))
-    return Facets(len(live), of_tag, {code: LanguageCount(some[code], mostly[code]) for code in some}, voice)
+    languages = {code: LanguageCount(some[code], mostly[code]) for code in some}
+    return Facets(len(live), of_tag, languages, voice, music_one_by_one(live))
 
 
 def between(first: int, last: int) -> Any:
@@ -58,7 +81,7 @@ def between(first: int, last: int) -> Any:
 
 def test_facets_equal_a_count_of_every_track(catalog: Catalog, rng: np.random.Generator) -> None:
     selections = Selections(catalog)
-    assert facets(selections) == Facets(0, {}, {}, VoiceCounts(0, 0, 0, 0))
+    assert facets(selections) == Facets(0, {}, {}, VoiceCounts(0, 0, 0, 0), MusicCounts([], 0, {}, {}, {}))
     for content in "ab":
         fill(catalog, rng, content)
         catalog.correct("t3", {"languages": {"la": 1}, "vocal_ratio": 0.05})
@@ -73,6 +96,7 @@ def test_facets_equal_a_count_of_every_track(catalog: Catalog, rng: np.random.Ge
 def test_the_most_frequent_come_first(catalog: Catalog, rng: np.random.Generator) -> None:
     fill(catalog, rng, "a")
     counted = facets(Selections(catalog))
+    assert list(counted.music.keys.values()) == sorted(counted.music.keys.values(), reverse=True)
     assert list(counted.tags.values()) == sorted(counted.tags.values(), reverse=True)
     mostly = [count.mostly for count in counted.languages.values()]
     assert mostly == sorted(mostly, reverse=True)

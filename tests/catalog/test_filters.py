@@ -28,6 +28,7 @@ TAGS = ["rock", "female vocalists"]
 CHORDS = ["C:maj", "F#:min/b3", "N"]
 SECTIONS = ["verse", "chorus"]
 MOODS = ["calm", "3", 3, 7.5, True, None]
+SPELLINGS = {"C": "C", "B#": "C", "F#": "F#", "Gb": "F#", "g♭": "F#", "G": "G"}
 DURATION_S = 4.0  # four spans of a second: every share is a quarter, exactly
 
 
@@ -59,7 +60,8 @@ def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Know
         **{"artist": None, **kept},
     )
     heard = {
-        "tempo": [90.0, 120.5, None][rng.integers(3)],
+        "tempo": [45.0, 90.0, 120.5, 241.0, None][rng.integers(5)],
+        "meter": [3, 4, None][rng.integers(3)],
         "key": ["C", "F#", None][rng.integers(3)],
         "mode": ["major", "minor"][rng.integers(2)],
     }
@@ -139,7 +141,17 @@ def holds(clause: dict[str, Any], values: dict[str, list[Any]]) -> bool:
     given = values.get(clause["key"], [])
     if "is_empty" in clause:
         return (not given) == clause["is_empty"]
-    return any(meets(clause, value) for value in given)
+    if clause["key"] == "key":
+        wanted = clause["match"].get("any", [clause["match"].get("value")])
+        return any(is_in(name, values) for name in wanted)
+    times = (1, 2, 0.5) if clause.get("octaves") else (1,)
+    return any(meets(clause, value if factor == 1 else factor * value) for value in given for factor in times)
+
+
+def is_in(name: str, values: dict[str, list[Any]]) -> bool:
+    """Whether music is in a key of this name."""
+    tonic, _, mode = name.partition(" ")
+    return SPELLINGS[tonic] in values.get("key", []) and (not mode or mode in values["mode"])
 
 
 def meets(clause: dict[str, Any], value: Any) -> bool:
@@ -158,10 +170,12 @@ def meets(clause: dict[str, Any], value: Any) -> bool:
     )
 
 
-def number_condition(key: str, numbers: st.SearchStrategy[float]) -> st.SearchStrategy[dict[str, Any]]:
+def number_condition(
+    key: str, numbers: st.SearchStrategy[float], **more: st.SearchStrategy[Any]
+) -> st.SearchStrategy[dict[str, Any]]:
     low = st.one_of(st.just({}), st.builds(lambda k, v: {k: v}, st.sampled_from(["gt", "gte"]), numbers))
     high = st.builds(lambda k, v: {k: v}, st.sampled_from(["lt", "lte"]), numbers)
-    return st.builds(lambda a, b: {"key": key, "range": a | b}, low, high)
+    return st.builds(lambda a, b, also: {"key": key, "range": a | b, **also}, low, high, st.fixed_dictionaries(more))
 
 
 def match_condition(key: str, values: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -176,18 +190,19 @@ CONDITIONS = st.one_of(
     number_condition("tags.rock", QUARTERS),
     number_condition("tags.female vocalists", QUARTERS),
     number_condition("meta.plays", st.integers(-1, 5)),
-    number_condition("tempo", st.sampled_from([90, 100, 120.5])),
+    number_condition("tempo", st.sampled_from([45, 90, 100, 120.5]), octaves=st.booleans()),
+    st.builds(lambda c: c | {"octaves": True}, match_condition("tempo", [90, 120.5, 60.25, "90"])),
+    match_condition("meter", [3, 4, 4.5, "3"]),
     number_condition("language.ja", QUARTERS),
     number_condition("language.unknown", QUARTERS),
     number_condition("vocal_ratio", QUARTERS),
     number_condition("speech_ratio", QUARTERS),
     number_condition("chords.C:maj", QUARTERS),
-    number_condition("chords.F#:min/b3", QUARTERS),
     number_condition("sections.chorus", QUARTERS),
     number_condition("meta.moods", st.sampled_from([3, 5, 7.5])),
     match_condition("track", ["t1", "t2", "t59", "t60", "nobody"]),
     match_condition("artist", [*ARTISTS, "nobody"]),
-    match_condition("key", ["C", "F#", "t1"]),
+    match_condition("key", [f"{tonic}{mode}" for tonic in SPELLINGS for mode in ("", " major", " minor")]),
     match_condition("mode", ["major", "minor"]),
     match_condition("language.en", [0.25, 1]),
     match_condition("meta.moods", ["calm", "3", 3, 7.5, True, False]),
@@ -198,16 +213,16 @@ CONDITIONS = st.one_of(
         lambda key, empty: {"key": key, "is_empty": empty},
         st.sampled_from(
             [
-                "artist",
-                "year",
-                "tempo",
-                "key",
-                "tags.rock",
-                "chords.N",
-                "language.ja",
-                "speech_ratio",
-                "language.xh",
-                "meta.moods",
+                *("artist", "year", "tempo", "meter", "key", "sections.chorus"),
+                *(
+                    "sections.outro",
+                    "tags.rock",
+                    "chords.N",
+                    "language.ja",
+                    "speech_ratio",
+                    "language.xh",
+                    "meta.moods",
+                ),
             ]
         ),
         st.booleans(),
@@ -290,7 +305,7 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
         ),
         (
             {"must": [{"key": "xyz", "is_empty": True}]},
-            "accepted: album, artist, duration_s, genre, key, mode, speech_ratio, tempo",
+            "accepted: album, artist, duration_s, genre, key, meter, mode, speech_ratio, tempo",
         ),
         (
             {"must": [{"key": "language.jp", "range": {"gte": 0.6}}]},
@@ -301,6 +316,16 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
         ({"must": [{"key": "tag.rock", "is_empty": True}]}, r"accepted: tags\.rock"),
         ({"should": [{"must": [{"key": "tags.rok", "range": {"gt": 0}}]}]}, r"should\[0\]\.must\[0\]\.key.*tags\.rock"),
         ({"must": [{"key": "artist", "range": {"gt": 0}}]}, "'artist' holds text; accepted: match, is_empty"),
+        ({"must": [{"key": "key", "range": {"gt": 0}}]}, "'key' holds text; accepted: match, is_empty"),
+        ({"must": [{"key": "tempo", "is_empty": True, "octaves": True}]}, r"must\[0\]\.octaves"),
+        (
+            {"must": [{"key": "key", "match": {"any": ["A", "H minor"]}}]},
+            r"must\[0\]\.match: 'H minor' is not the name",
+        ),
+        (
+            {"must": [{"key": "key", "match": {"value": 3}}]},
+            "3.0 is not the name of a key; accepted: a tonic, such as A",
+        ),
         ({"must": [{"key": "year"}]}, "exactly one of match, range, is_empty"),
         ({"must": [{"key": "year", "range": {}}]}, "at least one of gt, gte, lt, lte"),
         ({"must": [{"key": "year", "range": {"gt": 1, "gte": 1}}]}, "gt excludes gte"),

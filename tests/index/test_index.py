@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 import retrieval.index.snapshots
+from retrieval.catalog.changes import IndexChange
 from retrieval.catalog.reading import Catalog
-from retrieval.catalog.records import IndexChange
 from retrieval.errors import IndexMismatchError, IndexMissingError
 from retrieval.index.ann.tuning import RECALL_TARGET
 from retrieval.index.delta import Delta

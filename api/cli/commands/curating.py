@@ -1,27 +1,60 @@
-"""What a track is said to be: `language`, `correct`."""
+"""What was heard in a track, and what is said of it: `language`, `rhythm`, `structure`, …, `correct`."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
+from pydantic import BaseModel
 
-from api.cli import tables
+from api.cli import music_tables, tables
 from api.cli.options import json_option, opened, print_json
+from api.documents import music
 from api.documents.voice import corrected_track_out, language_out
 from retrieval.catalog.corrections import FIELDS
+from retrieval.catalog.reading import Catalog
+from retrieval.catalog.records import Track
+
+Shown = TypeVar("Shown", bound=BaseModel)
 
 
-@click.command()
-@click.argument("key")
-@json_option
-def language(key: str, as_json: bool) -> None:
-    """Say who sings how much in a track, when, and in which language."""
-    with opened() as here:
-        heard = language_out(here.catalog, here.catalog.track(key))
-    if as_json:
-        print_json(heard.model_dump())
-    else:
-        tables.print_language(heard)
+def _command(
+    name: str, about: str, out: Callable[[Catalog, Track], Shown], show: Callable[[Shown], None]
+) -> click.Command:
+    """A command that shows what is known of a track."""
+
+    @click.command(name, help=about)
+    @click.argument("key")
+    @json_option
+    def shown(key: str, as_json: bool) -> None:
+        with opened() as here:
+            heard = out(here.catalog, here.catalog.track(key))
+        if as_json:
+            print_json(heard.model_dump())
+        else:
+            show(heard)
+
+    return shown
+
+
+HEARD = (
+    _command(
+        "language",
+        "Say who sings how much in a track, when, and in which language.",
+        language_out,
+        tables.print_language,
+    ),
+    _command(
+        "rhythm",
+        "Say how fast a track is, how many beats a bar it has, where they are, and its key.",
+        music.rhythm_out,
+        music_tables.print_rhythm,
+    ),
+    _command("structure", "Say of which parts a track is made.", music.structure_out, music_tables.print_structure),
+    _command("highlights", "Say what represents a track.", music.highlights_out, music_tables.print_highlights),
+    _command("loops", "Say what of a track can be looped.", music.loops_out, music_tables.print_loops),
+    _command("melody", "Say how much melody a track has.", music.melody_out, music_tables.print_melody),
+)
+"""The commands of what was heard."""
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json
 from api.documents.answer import track_out
-from api.documents.voice import facets_out
+from api.documents.facets import facets_out
 from api.wiring import Soundalike
 from retrieval.filters.facets import facets as count_facets
 from retrieval.filters.language import Filter
@@ -34,7 +34,7 @@ def tracks(limit: int, condition: Filter | None, as_json: bool) -> None:
 @filter_option
 @json_option
 def facets(condition: Filter | None, as_json: bool) -> None:
-    """Count tracks by tag, by language and by how much voice is in them."""
+    """Count tracks by tag, by language, by how much voice is in them, by tempo, metre and key."""
     with opened() as here:
         counted = facets_out(count_facets(here.search.selections, condition))
     if as_json:

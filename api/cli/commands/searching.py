@@ -21,6 +21,7 @@ from api.cli.options import (
 from api.documents.answer import answer_out, shown_metadata
 from api.documents.search import SearchIn, read
 from api.wiring import Soundalike
+from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.catalog.records import Granularity
 from retrieval.errors import UnknownTrackError
 from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
@@ -37,12 +38,15 @@ class SimilarOptions(SearchOptions):
     strategy: Strategy
     from_s: float | None
     to_s: float | None
+    section: str | None
     granularity: Granularity
     exact: bool
 
     @property
     def span_s(self) -> tuple[float, float] | None:
         """The part of the only example that is meant."""
+        if self.section and (len(self.keys_or_files) > 1 or self.from_s is not None or self.to_s is not None):
+            raise click.UsageError("--section needs a single KEY, and no --from-s or --to-s")
         if self.from_s is None and self.to_s is None:
             return None
         if self.from_s is None or self.to_s is None:
@@ -64,6 +68,10 @@ class SimilarOptions(SearchOptions):
         span_s = self.span_s
         space = here.search.space_name(self.space)
         positive = [seed_of(here, name, Path(name), space, span_s) for name in self.keys_or_files]
+        if self.section:
+            if positive[0].track is None:
+                raise click.UsageError("--section needs a track of the catalogue: it knows no parts of other files")
+            positive = [replace(positive[0], section=self.section)]
         negative = [seed_of(here, name, Path(name), space) for name in self.unlike]
         return replace(self, space=space).query(
             positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact
@@ -82,6 +90,9 @@ class SimilarOptions(SearchOptions):
 )
 @click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
 @click.option("--to-s", type=float)
+@click.option(
+    "--section", type=click.Choice(SECTION_LABELS), help="The section of a single KEY that is meant, instead of a part."
+)
 @granularity_option
 @click.option("--exact", is_flag=True, help="Score everything that matches.")
 @search_options

@@ -10,6 +10,7 @@ from api.http.answers import JobOut, job_out
 from api.http.context import ENCODING_SLOTS, soundalike
 from api.http.problems import possible, problem, response_of
 from api.http.requests import MAX_SEARCHES
+from encoders.editing.planning import LONGEST_S, SHORTEST_S
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.filters.language import MAX_CONDITIONS, MAX_DEPTH
@@ -62,6 +63,8 @@ def limits() -> dict[str, float]:
         "max_filter_conditions": MAX_CONDITIONS,
         "max_filter_depth": MAX_DEPTH,
         "max_upload_bytes": soundalike().settings.max_upload_bytes,
+        "min_retarget_s": SHORTEST_S,
+        "max_retarget_s": LONGEST_S,
         "min_audio_s": media.min_duration_s,
         "max_audio_s": media.max_duration_s,
         "clips_encoded_at_once": ENCODING_SLOTS,

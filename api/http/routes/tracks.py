@@ -9,14 +9,13 @@ from apiflask import APIBlueprint
 from flask import Response, send_file
 
 from api.documents.answer import AnswerOut, answer_out, track_out
+from api.documents.facets import FacetsOut, facets_out
 from api.documents.search import MAX_KEY_LENGTH, MediaSearch
 from api.documents.voice import (
     CorrectedTrackOut,
     CorrectionIn,
-    FacetsOut,
     LanguageOut,
     corrected_track_out,
-    facets_out,
     language_out,
 )
 from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
@@ -41,13 +40,11 @@ from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
+# A key that ended in one of them could not be told from the part.
 PARTS = (
-    "tags",
-    "language",
-    "embedding",
-    "audio",
-    "similar",
-)  # a key that ended in one of them could not be told from the part
+    *("tags", "language", "rhythm", "structure", "highlights", "loops", "melody"),
+    *("embedding", "audio", "similar", "retarget"),
+)
 
 
 @blueprint.get("/tracks")
@@ -71,7 +68,7 @@ def list_tracks(query_data: ListArguments) -> TrackPage:
 @blueprint.output(FacetsOut)
 @blueprint.doc(responses=possible(422, 503))
 def get_facets(query_data: FacetArguments) -> FacetsOut:
-    """How many tracks have which tags and languages, and how much voice, under a filter."""
+    """How many tracks have which tags, languages, tempi, metres and keys, and how much voice, under a filter."""
     only = None if query_data.filter is None else _filter(query_data.filter)
     return facets_out(facets(soundalike().search.selections, only))
 

@@ -9,20 +9,24 @@ change from bar to bar, at a price. Nothing assumes one tempo.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from encoders.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METERS = (4, 3, 5, 7)
 """Beats of a bar; two bars of three are as good as one of six."""
-_METER_PRIORS = np.log([0.7, 0.22, 0.05, 0.03])
+_LOG_METERS = np.log([0.7, 0.22, 0.05, 0.03])
+"""How common they are, counted anew in every bar: a rare one must be heard all along."""
 _NEW_METER = -9.0
 """Log-probability of another metre in the next bar."""
 _SLOWEST_BPM, _FASTEST_BPM = 42.0, 225.0
+_USUAL_BPM, _OCTAVES, _TEMPO_WEIGHT = 110.0, 0.6, 0.3
+"""Which tempi are common, a bell over octaves; and how much that counts at every beat, against what is heard."""
 _STIFFNESS = 60.0
 """How much rarer greater changes of tempo are: of a beat longer by a tenth, the log-probability is a tenth of this."""
 _STEP = -0.5
@@ -43,6 +47,28 @@ class Bars:
     frames: NDArray[np.int64]
     positions: NDArray[np.int64]
     meters: NDArray[np.int64]
+
+
+class _Model(NamedTuple):
+    """What the search takes.
+
+    Attributes
+    ----------
+    summed : float64 [2, frames + 1], sums of how much likelier each frame is a beat, or (second) a downbeat, than none
+    lengths : int64 [lengths], of beats, in frames
+    log_changes : float32 [25, lengths], of a beat so many frames longer or shorter than one of each length
+    log_tempi : float32 [lengths]
+    log_bars : float32 [metres, metres], of a bar of the second after one of the first
+    begins, ends : int64 [metres], of the chains of places in a bar, the first and the last of each metre
+    """
+
+    summed: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    log_changes: NDArray[np.float32]
+    log_tempi: NDArray[np.float32]
+    log_bars: NDArray[np.float32]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
 def most_likely_bars(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_rate: float) -> Bars:
@@ -82,53 +108,47 @@ def _searched(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_
     log_changes = _STEP * (steps > 0) - _STIFFNESS * np.maximum(0, steps - 1) / lengths
     begins = np.cumsum([0, *METERS[:-1]])
     ends = begins + np.array(METERS) - 1
+    octaves = np.log2(60 * frame_rate / lengths / _USUAL_BPM)
+    log_tempi = (-_TEMPO_WEIGHT * 0.5 * (octaves / _OCTAVES) ** 2).astype(np.float32)
+    log_bars = (_LOG_METERS + _NEW_METER * (1 - np.eye(len(METERS)))).astype(np.float32)
     scores = np.full((len(beats), ends[-1] + 1, len(lengths)), -np.inf, np.float32)
-    chain, length, at = _search(
-        summed, lengths, log_changes.astype(np.float32), begins, ends, _METER_PRIORS - np.log(len(lengths)), scores
-    )
+    model = _Model(summed, lengths, log_changes.astype(np.float32), log_tempi, log_bars, begins, ends)
+    chain, length, at = _search(*model, _BEAT_PART, scores)  # type: ignore[no-untyped-call]
     found = []
     while chain >= 0:
         number = int(np.searchsorted(ends, chain))
         found.append((at, chain - begins[number] + 1, METERS[number]))
-        chain, length, at = _before(summed, lengths, log_changes, begins, ends, scores, (chain, length, at))
+        chain, length, at = _before(model, scores, (chain, length, at))
     return np.array(found[::-1], np.int64).T
 
 
-def _before(
-    summed: NDArray[np.float64],
-    lengths: NDArray[np.int64],
-    log_changes: NDArray[np.float64],
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    beat: tuple[int, int, int],
-) -> tuple[int, int, int]:
+def _before(model: _Model, scores: NDArray[np.float32], beat: tuple[int, int, int]) -> tuple[int, int, int]:
     """The beat before one; each is (chain, number of its length, first frame), of chain -1 before the first."""
     chain, length, at = beat
-    number = int(np.searchsorted(ends, chain))
+    number = int(np.searchsorted(model.ends, chain))
     candidates = (
         [(chain - 1, 0.0)]
-        if chain != begins[number]
-        else [(int(end), 0.0 if end == ends[number] else _NEW_METER) for end in ends]
+        if chain != model.begins[number]
+        else list(zip(model.ends.tolist(), model.log_bars[:, number].tolist(), strict=True))
     )
     best, before = -np.inf, (-1, 0, 0)
-    for other in range(max(0, length - _WIDEST), min(len(lengths), length + _WIDEST + 1)):
-        start = at - int(lengths[other])
+    for other in range(max(0, length - _WIDEST), min(len(model.lengths), length + _WIDEST + 1)):
+        start = at - int(model.lengths[other])
         if start < 0:
             continue
         for previous, price in candidates:
-            of = summed[int(previous in begins)]
-            heard = start + max(1, int(lengths[other]) // _BEAT_PART)
+            of = model.summed[int(previous in model.begins)]
+            heard = start + max(1, int(model.lengths[other]) // _BEAT_PART)
             score = scores[start, previous, other] + of[heard] - of[start] + price
-            score += log_changes[length - other + _WIDEST, other]
+            score += model.log_changes[length - other + _WIDEST, other] + model.log_tempi[length]
             if score > best:
                 best, before = score, (previous, other, start)
     # What scores no better than as the first beat of all was that.
     return before if best >= scores[at, chain, length] - 1e-2 else (-1, 0, 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _search(summed, lengths, log_changes, begins, ends, priors, scores):  # type: ignore[no-untyped-def]
+@compiled
+def _search(summed, lengths, log_changes, log_tempi, log_bars, begins, ends, beat_part, scores):  # type: ignore[no-untyped-def]
     """Viterbi over beats: in `scores`, the best of beginning at a frame, by chain (metre and place in it) and length.
 
     Returns
@@ -157,33 +177,32 @@ def _search(summed, lengths, log_changes, begins, ends, priors, scores):  # type
             for number in range(n_lengths):
                 start = t - lengths[number]
                 if start >= 0:
-                    heard = start + max(1, lengths[number] // 12)
+                    heard = start + max(1, lengths[number] // beat_part)
                     ended[chain, number] = scores[start, chain, number] + np.float32(of[heard] - of[start])
         for chain in range(n_chains):
             before, price = chain - 1, np.float32(0.0)
             if downbeats[chain]:
                 top = np.float32(-np.inf)
                 for meter in range(len(ends)):
-                    of_another = np.float32(0.0) if ends[meter] == ends[meters[chain]] else np.float32(-9.0)
-                    reached = ended[ends[meter]].max() + of_another
+                    reached = ended[ends[meter]].max() + log_bars[meter, meters[chain]]
                     if reached > top:
-                        top, before, price = reached, ends[meter], of_another
+                        top, before, price = reached, ends[meter], log_bars[meter, meters[chain]]
                 if before < 0:
                     before = ends[meters[chain]]
             for number in range(n_lengths):
                 into[widest + number] = ended[before, number] + price
             row = scores[t, chain]
             if t <= lengths[-1]:  # the first beat of all
-                row[:] = np.float32(priors[meters[chain]])
+                row[:] = log_bars[meters[chain], meters[chain]]
             for change in range(2 * widest + 1):
                 shifted = into[2 * widest - change : 2 * widest - change + n_lengths]
                 for number in range(n_lengths):
-                    row[number] = max(row[number], shifted[number] + moved[change, number])
+                    row[number] = max(row[number], shifted[number] + moved[change, number] + log_tempi[number])
             if t >= n_frames - lengths[-1]:
                 of = summed[downbeats[chain]]
                 for number in range(n_lengths):
                     if t + lengths[number] >= n_frames:
-                        heard = min(n_frames, t + max(1, lengths[number] // 12))
+                        heard = min(n_frames, t + max(1, lengths[number] // beat_part))
                         reached = row[number] + np.float32(of[heard] - of[t])
                         if reached > best:
                             best, last = reached, (chain, number, t)

@@ -58,20 +58,8 @@ class RhythmTracker:
     def _track(self, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key | None]:
         spectra = self._listener(waveform)
         with torch.inference_mode():
-            return rhythm_of(self.activations(spectra)), self._key_of(spectra)
-
-    def activations(self, spectra: Spectra) -> NDArray[np.float64]:
-        """Probabilities float64 [2, frames at 50 Hz] that a frame is a beat, and that it begins a bar."""
-        onset, pitch = spectra.onset, spectra.pitch
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, onset.shape[1], _BLOCK):
-                first, end = max(0, start - _CONTEXT), start + _BLOCK + _CONTEXT
-                logits = self._rhythm(
-                    onset[None, :, first:end].to(self._device), pitch[None, :, first // 2 : end // 2].to(self._device)
-                )
-                parts.append(logits[0, :, start - first : start - first + _BLOCK].sigmoid().cpu())
-        return torch.cat(parts, dim=1).double().numpy()
+            activations = beat_activations(self._rhythm, spectra, self._device)
+            return rhythm_of(activations), self._key_of(spectra)
 
     def _key_of(self, spectra: Spectra) -> Key | None:
         logits = self._key(averaged(spectra.pitch)[None].to(self._device))[0]
@@ -81,6 +69,21 @@ class RhythmTracker:
         if confidence < _NO_KEY or float(spectra.pitch.max()) <= -1:
             return None
         return Key(TONICS[best % len(TONICS)], MODES[best // len(TONICS)], confidence)
+
+
+def beat_activations(network: RhythmNet, spectra: Spectra, device: torch.device) -> NDArray[np.float64]:
+    """Probabilities float64 [2, frames at 50 Hz] that a frame is a beat, and that it begins a bar."""
+    onset, pitch = spectra.onset, spectra.pitch
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, onset.shape[1], _BLOCK):
+            first, end = max(0, start - _CONTEXT), start + _BLOCK + _CONTEXT
+            end -= max(0, end - onset.shape[1])
+            logits = network(
+                onset[None, :, first:end].to(device), pitch[None, :, first // 2 : (end + 1) // 2].to(device)
+            )
+            parts.append(logits[0, :, start - first : start - first + _BLOCK].sigmoid().cpu())
+    return torch.cat(parts, dim=1).double().numpy()
 
 
 def rhythm_of(activations: NDArray[np.float64]) -> Rhythm:

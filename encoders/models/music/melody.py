@@ -85,7 +85,9 @@ class MelodyNet(nn.Module):
         self.silent = nn.Sequential(nn.LayerNorm(config.temporal_dim), nn.Linear(config.temporal_dim, 1))
         # The first half of the heads look around them, from a quarter of a second on; the last at the whole window.
         heads = torch.arange(config.temporal_heads)
-        self.register_buffer("steepness", 0.5 * 0.5 ** heads.float() * (heads < config.temporal_heads - 1), persistent=False)
+        self.register_buffer(
+            "steepness", 0.5 * 0.5 ** heads.float() * (heads < config.temporal_heads - 1), persistent=False
+        )
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Pitch spectrograms [B, 252, T] → log-probabilities [B, T, 199], silence last."""

@@ -65,9 +65,7 @@ class MelodyTraining(Training):
 
     model: MelodyNet
 
-    def __init__(
-        self, songs: Sequence[Sung], alone: Sequence[Sung], settings: MelodySettings, directory: Path
-    ) -> None:
+    def __init__(self, songs: Sequence[Sung], alone: Sequence[Sung], settings: MelodySettings, directory: Path) -> None:
         super().__init__(MelodyNet(), settings, directory, device=torch.device("cpu"))
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.songs, self.alone = songs, alone

@@ -1,10 +1,12 @@
 """What was found in a track beside its voice: tempo, beats and key; its form; its melody."""
 
-from collections.abc import Collection, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import BigInteger, Connection, Double, Engine, Row, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog.heard.contours import unpacked
 from retrieval.catalog.records import (
@@ -17,11 +19,15 @@ from retrieval.catalog.records import (
     TrackRhythm,
 )
 from retrieval.catalog.tables import analyses, highlights, loops, melodies, rhythm, sections
+from retrieval.errors import NotAnalysedError
 
 RHYTHM_STAGE = "rhythm"
 STRUCTURE_STAGE = "structure"
 MELODY_STAGE = "melody"
 MUSIC_STAGES = (RHYTHM_STAGE, STRUCTURE_STAGE, MELODY_STAGE)
+
+PARTS, PHRASES = 1, 2
+"""Levels of sections."""
 
 
 def heard_music(engine: Engine, track_id: int, stages: Collection[str] = MUSIC_STAGES) -> HeardMusic:
@@ -37,6 +43,12 @@ def heard_music(engine: Engine, track_id: int, stages: Collection[str] = MUSIC_S
         )
 
 
+def not_known(key: str, what: str, stage: str) -> NotAnalysedError:
+    """The error of a track, by its key, that this stage has not run for."""
+    command = f"soundalike analyze {shlex.quote(key)} --stage {stage}"
+    return NotAnalysedError(f"the {what} of track {key!r} is not known yet: run `{command}`")
+
+
 def sections_of(engine: Engine, track_ids: Sequence[int]) -> dict[int, list[SectionSpan]]:
     """Sections by track, by level and time; tracks of which none are known are absent."""
     statement = select(sections).where(sections.c.track_id == func.any(list(track_ids)))
@@ -45,6 +57,27 @@ def sections_of(engine: Engine, track_ids: Sequence[int]) -> dict[int, list[Sect
         for row in connection.execute(statement.order_by(sections.c.track_id, sections.c.level, sections.c.section_no)):
             found.setdefault(row.track_id, []).append(_section(row))
     return found
+
+
+def highlights_of(engine: Engine, track_ids: Sequence[int]) -> dict[int, list[HighlightSpan]]:
+    """Highlights by track, the best first; tracks of which none are known are absent."""
+    statement = select(highlights).where(highlights.c.track_id == func.any(list(track_ids)))
+    found: dict[int, list[HighlightSpan]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(statement.order_by(highlights.c.track_id, highlights.c.highlight_no)):
+            found.setdefault(row.track_id, []).append(HighlightSpan(row.start_s, row.end_s, row.score))
+    return found
+
+
+def parts_at(engine: Engine, moments: Mapping[int, float]) -> dict[int, SectionSpan]:
+    """The part that plays at a moment of each track, seconds by id; tracks of which it is not known are absent."""
+    ids, times_s = cast(list(moments), ARRAY(BigInteger)), cast(list(moments.values()), ARRAY(Double))
+    asked = func.unnest(ids, times_s).table_valued("track_id", "time_s").render_derived("asked")
+    playing = (sections.c.start_s <= asked.c.time_s) & (asked.c.time_s < sections.c.end_s)
+    statement = select(sections).join(asked, (asked.c.track_id == sections.c.track_id) & playing)
+    with engine.connect() as connection:
+        rows = connection.execute(statement.where(sections.c.level == PARTS))
+        return {row.track_id: _section(row) for row in rows}
 
 
 def _rhythm(connection: Connection, track_id: int) -> TrackRhythm | None:

@@ -89,9 +89,7 @@ def hum_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
     return contour
 
 
-def _candidates(
-    hum: Contour, melodies: Melodies, among: NDArray[np.int64] | None
-) -> list[tuple[int, float, int, int]]:
+def _candidates(hum: Contour, melodies: Melodies, among: NDArray[np.int64] | None) -> list[tuple[int, float, int, int]]:
     """Tracks with the most similar windows: id, tempo, the steps at which its window and the hum's begin."""
     asked = list(windows_at_tempos(hum))
     if not asked or not len(melodies.track_ids):
@@ -116,9 +114,7 @@ def _candidates(
     return candidates
 
 
-def _nearest(
-    asked: NDArray[np.float32], windows: NDArray[np.int8]
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _nearest(asked: NDArray[np.float32], windows: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Of every window, how far the nearest that is asked for is (squared), and which it is."""
     nearest, which = np.empty(len(windows), np.float32), np.empty(len(windows), np.int32)
     halves = 0.5 * np.einsum("ij,ij->i", asked, asked)

@@ -19,6 +19,7 @@ HEARD_LANGUAGES = [
     {"language": "unknown", "name": "unknown", "ratio": 0.2},
     {"language": "en", "name": "English", "ratio": 0.1},
 ]
+NO_MUSIC: dict[str, Any] = {"meters": [], "keys": {}, "modes": {}}
 MOSTLY_JAPANESE = {"must": [{"key": "language.ja", "range": {"gte": 0.6}}]}
 
 
@@ -181,13 +182,18 @@ def test_facets_count_what_matches(client: FlaskClient, run: Run) -> None:
             {"language": "unknown", "name": "unknown", "some": 1, "mostly": 0},
         ],
         "vocals": {"instrumental": 1, "partly": 1, "mostly": 1, "unknown": N_TRACKS - 3},
+        "tempo": {"bands": [], "unknown": N_TRACKS},
+        **NO_MUSIC,
     }
     raw = json.dumps(MOSTLY_JAPANESE)
     japanese = client.get("/v1/facets", query_string={"filter": raw}).json
     assert (japanese["matching"], japanese["tags"]) == (1, {"rock": 1})
     assert japanese["vocals"] == {"instrumental": 0, "partly": 0, "mostly": 1, "unknown": 0}
     nothing = client.get("/v1/facets", query_string={"filter": raw.replace(".ja", ".zu")}).json
-    assert nothing == {"matching": 0, "tags": {}, "languages": [], "vocals": dict.fromkeys(japanese["vocals"], 0)}
+    assert nothing == {
+        **{"matching": 0, "tags": {}, "languages": [], "vocals": dict.fromkeys(japanese["vocals"], 0)},
+        **{"tempo": {"bands": [], "unknown": 0}, **NO_MUSIC},
+    }
     assert refused(client.get("/v1/facets?filter={"), 422, "invalid-query")["field"] == "filter"
     no_object = refused(client.get("/v1/facets?filter=[]"), 422, "invalid-query")
     assert no_object["detail"].startswith("filter: is not an object of JSON; accepted: must")

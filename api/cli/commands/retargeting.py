@@ -1,0 +1,79 @@
+"""A track of another length: `retarget`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api.cli.options import json_option, opened, print_json
+from api.wiring import Soundalike
+from retrieval.errors import UnknownTrackError
+
+
+@click.command()
+@click.argument("key_or_file")
+@click.option("--duration", "duration_s", type=float, required=True, help="How long it is to be, in seconds.")
+@click.option("--keep", type=click.Choice(["highlight"]), help="What has to be in as a whole.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The file to write: its name ends in .wav or .flac."
+)
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Also write what was done, as JSON.")
+@json_option
+def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_file: Path | None, as_json: bool) -> None:
+    """Make a track of the catalogue, or any audio file, as long as you like.
+
+    It begins and ends as the track does, and jumps from beat to beat between, where that is heard least.
+    """
+    from api.editing import retarget as made_of_length  # numba: no other command waits for it
+    from encoders.media.writing import check_writable, write_audio
+
+    check_writable(out)
+    with opened() as here:
+        path, track_id = _meant(here, key_or_file)
+        if not path.is_file():
+            raise click.ClickException(f"{key_or_file}: its file is no longer at {path}")
+        made = made_of_length(here, path, duration_s, keep=keep, track_id=track_id)
+    write_audio(made.audio, out)
+    if plan_file is not None:
+        _write_plan(plan_file, made.plan.document())
+    if as_json:
+        print_json(made.plan.document())
+    else:
+        _print(out, made.plan.document())
+
+
+def _meant(here: Soundalike, name: str) -> tuple[Path, int | None]:
+    """The file that a name means, and which track of the catalogue it is."""
+    path = Path(name).expanduser().absolute()
+    try:
+        track = here.catalog.track(name)
+    except UnknownTrackError:
+        if not path.is_file():
+            raise
+        stored = here.catalog.track_at(str(path))
+        return path, None if stored is None else stored.id
+    return Path(track.uri), track.id
+
+
+def _write_plan(path: Path, document: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _print(out: Path, document: dict[str, Any]) -> None:
+    click.echo(f"{out}: {document['reached_s']:.3f} s, {len(document['jumps'])} jumps between {document['unit']}")
+    for jump in document["jumps"]:
+        click.echo(
+            f"  at {jump['output_s']:8.2f} s: {jump['from_s']:8.2f} → {jump['to_s']:8.2f}   cost {jump['cost']:.2f}   "
+            f"flux below {100 - jump['flux_percentile']:.0f} % of the track's own"
+        )
+    end = document["end"]
+    if end["trimmed_s"] or end["padded_s"]:
+        click.echo(f"  at the end {end['trimmed_s']:.2f} s left out, {end['padded_s']:.2f} s of silence put")

@@ -1,0 +1,105 @@
+"""From annotated scores to networks that hear how music is made.
+
+`train songs` (recorded by a band) → `train rhythm`, `train key`
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli import tables
+from api.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from encoders.training.songs.recipes import SongReport
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_out = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
+_seed = click.option("--seed", default=0, show_default=True)
+
+
+def _steps(default: int) -> Callable[[Any], Any]:
+    return click.option("--steps", type=click.IntRange(1), default=default, show_default=True)
+
+
+@click.command("songs")
+@click.argument("scores", type=_FOLDER)
+@click.option("--structure", required=True, type=_FILE, help="Sections in seconds, `pop909_structure_seconds.json`.")
+@click.option("--soundfont", "soundfonts", required=True, multiple=True, type=_FILE, help="May be given several times.")
+@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="To add to.")
+@click.option("--first", default=1, show_default=True, help="Number of a song.")
+@click.option("--last", default=800, show_default=True, help="Number of a song.")
+@_seed
+@json_option
+def record_songs(
+    scores: Path, structure: Path, soundfonts: tuple[Path, ...], folder: Path, first: int, last: int, seed: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Record the songs of POP909 in SCORES, a folder a song, each by another band; goes on where it was stopped.
+
+    Beside each recording stands what is true of it: beats, bars, key, chords, sections and melody.
+    """
+    from encoders.training.songs.recording import record_all
+
+    songs = sorted(path for path in scores.iterdir() if path.name.isdigit() and first <= int(path.name) <= last)
+    if not songs:
+        raise click.BadParameter(f"{scores}: no song from {first} to {last}", param_hint="SCORES")
+    new = 0
+    with tables.progress("recording", quiet=as_json) as done:
+        for number, (name, recorded) in enumerate(record_all(songs, structure, soundfonts, folder, seed=seed), start=1):
+            new += recorded
+            done(number, len(songs), name)
+    if as_json:
+        print_json({"songs": len(songs), "new": new})
+    else:
+        click.echo(f"{folder}: {len(songs)} songs, {new} of them new")
+
+
+@click.command("rhythm")
+@click.argument("songs", type=_FOLDER)
+@click.option("--taught", type=_FOLDER, help="Beats that a teacher told of other music (benchmarks.music.beatnet).")
+@_out
+@_steps(3000)
+@_seed
+@json_option
+def train_rhythm(songs: Path, taught: Path | None, out: Path, steps: int, seed: int, as_json: bool) -> None:
+    """Train `rhythm` on the recorded SONGS; goes on where it was stopped."""
+    from encoders.training.songs import recipes
+    from encoders.training.songs.rhythm import RhythmSettings
+
+    with tables.progress("training", quiet=as_json) as done:
+        report = recipes.train_rhythm(
+            songs, out, RhythmSettings(steps=steps, seed=seed), taught=taught, on_step=_told(done, steps)
+        )
+    _show(report, as_json)
+
+
+@click.command("key")
+@click.argument("songs", type=_FOLDER)
+@_out
+@_steps(1500)
+@_seed
+@json_option
+def train_key(songs: Path, out: Path, steps: int, seed: int, as_json: bool) -> None:
+    """Train `key` on the recorded SONGS; goes on where it was stopped."""
+    from encoders.training.songs import recipes
+    from encoders.training.songs.key import KeySettings
+
+    with tables.progress("training", quiet=as_json) as done:
+        report = recipes.train_key(songs, out, KeySettings(steps=steps, seed=seed), on_step=_told(done, steps))
+    _show(report, as_json)
+
+
+def _told(done: Callable[[int, int, str], None], steps: int) -> Callable[[int, float], None]:
+    return lambda step, loss: done(step, steps, f"loss {loss:.3f}")
+
+
+def _show(report: "SongReport", as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(f"{report.weights}: {report.measure} {report.figure:.3f} on songs that choices are made by")

@@ -1,0 +1,1 @@
+"""How well rhythm, key, form and melody are found, beside what others find in the same songs."""

@@ -1,0 +1,243 @@
+"""Tracks of any length, and loops: exact, and heard no more than the track's own bars.
+
+    python -m benchmarks.music.editing FOLDER... --out editing.json --plot editing.png
+
+Every track of the folders that is long enough is brought to several lengths. Measured: how far the length is from what
+was asked; at each jump, which share of the track's own downbeats is as great a change of sound or a smaller one (the
+spectral flux of `encoders.editing.seams`); seconds of one core. And loops by construction: of each track some bars, cut
+at a sample that chance chooses, are repeated between what comes before and after them; the length of the best loop that
+is found must be theirs to the sample, or that of several rounds of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from encoders.analysis.form.features import SAMPLE_RATE, sound_of
+from encoders.analysis.form.highlights import highlights
+from encoders.analysis.form.loops import loops
+from encoders.editing.retargeting import Track, retargeted
+from encoders.media.decode import decode
+from encoders.media.native import NativeAudio, decode_native
+from encoders.media.writing import write_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from encoders.analysis.findings import Rhythm, Section
+
+    Listen = Callable[[NDArray[np.float32]], tuple[Rhythm, Sequence[Section]]]
+
+DURATIONS_S = (10.0, 30.0, 60.0, 180.0, 600.0)
+SHORTEST_S, LONGEST_S = 40.0, 600.0
+SUFFIXES = frozenset({".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
+_TOLERANCE_S, _USUAL = 0.05, 75.0
+_AROUND_S = 8  # of what comes before and after a loop by construction
+
+
+@dataclass
+class Made:
+    """One track at one length."""
+
+    track: str
+    requested_s: float
+    error_s: float
+    unit: str
+    core_s: float
+    flux_percentiles: list[float]
+    correlations: list[float]
+    trimmed_s: float
+
+
+@dataclass
+class Looped:
+    """One loop by construction; lengths in samples of the file, of the best loop first."""
+
+    track: str
+    length: int
+    found: list[int]
+    similarities: list[float]
+
+
+@dataclass
+class Measured:
+    """All of it."""
+
+    made: list[Made] = field(default_factory=list)
+    looped: list[Looped] = field(default_factory=list)
+    core_s_of_three_minutes: list[float] = field(default_factory=list)
+
+
+def measured(files: Sequence[Path], listen: Listen, seed: int = 18) -> Measured:
+    """Bring every track to every length, and find a loop made of it."""
+    result, rng = Measured(), np.random.default_rng(seed)
+    for path in files:
+        audio = decode_native(path)
+        waveform = decode(path, sample_rates=[SAMPLE_RATE]).waveforms[SAMPLE_RATE]
+        rhythm, sections = listen(waveform)
+        start = time.process_time()
+        sound = sound_of(waveform)
+        highlights(sound, rhythm, sections)
+        loops(waveform, sound, rhythm)
+        result.core_s_of_three_minutes.append((time.process_time() - start) * 180 / audio.duration_s)
+        track = Track(audio, sound, rhythm, sections)
+        result.made += [_made(path, track, duration_s) for duration_s in DURATIONS_S]
+        if (looped := _looped(path, audio, rhythm, listen, rng)) is not None:
+            result.looped.append(looped)
+        print(path.name, file=sys.stderr, flush=True)
+    return result
+
+
+def _made(path: Path, track: Track, duration_s: float) -> Made:
+    start = time.process_time()
+    made = retargeted(track, duration_s)
+    core_s = time.process_time() - start
+    plan = made.plan
+    return Made(
+        path.name,
+        duration_s,
+        len(made.audio.samples) / made.audio.sample_rate - duration_s,
+        plan.unit,
+        core_s,
+        [jump.flux_percentile for jump in plan.jumps],
+        [jump.correlation for jump in plan.jumps],
+        plan.trimmed / plan.sample_rate,
+    )
+
+
+def _looped(path: Path, audio: NativeAudio, rhythm: Rhythm, listen: Listen, rng: np.random.Generator) -> Looped | None:
+    """Repeat 4, 8 or 16 bars three to five times, and look for them."""
+    rate, downbeats = audio.sample_rate, rhythm.downbeats_s
+    bars = int(rng.choice([4, 8, 16]))
+    while bars > 2 and len(downbeats) <= bars + 1:
+        bars //= 2
+    if len(downbeats) <= bars + 1:
+        return None
+    first = int(rng.integers(0, len(downbeats) - bars))
+    start = round(downbeats[first] * rate)
+    length = round((downbeats[first + bars] - downbeats[first]) * rate) + int(rng.integers(-300, 300))
+    end, around = start + length, _AROUND_S * rate
+    rounds = [audio.samples[start:end]] * int(rng.integers(3, 6))
+    samples = np.concatenate(
+        [audio.samples[max(0, start - around) : start], *rounds, audio.samples[end : end + around]]
+    )
+    file = io.BytesIO()
+    write_wav(NativeAudio(samples, rate, audio.layout, 16), file)
+    waveform = decode(file.getvalue(), sample_rates=[SAMPLE_RATE]).waveforms[SAMPLE_RATE]
+    found = loops(waveform, sound_of(waveform), listen(waveform)[0])
+    lengths = [round((loop.end_s - loop.start_s) * rate) for loop in found]
+    return Looped(path.name, length, lengths, [loop.similarity for loop in found])
+
+
+def summary(result: Measured) -> dict[str, Any]:
+    """What it comes to, with intervals at 95 %."""
+    errors = np.array([abs(made.error_s) for made in result.made])
+    seams = np.array([share for made in result.made for share in made.flux_percentiles])
+    first = [bool(one.found) and one.found[0] % one.length == 0 for one in result.looped]
+    anywhere = [any(length % one.length == 0 for length in one.found) for one in result.looped]
+    return {
+        "tracks": len({made.track for made in result.made}),
+        "lengths": len(errors),
+        "within 50 ms": _share(errors <= _TOLERANCE_S),
+        "largest error, s": float(errors.max()),
+        "jumps": len(seams),
+        "seams below the 75th percentile": _share(seams < _USUAL),
+        "median percentile of seams": float(np.median(seams)) if len(seams) else None,
+        "core seconds, longest": max(made.core_s for made in result.made),
+        "loops by construction": len(result.looped),
+        "best loop exact": _share(np.array(first)),
+        "any loop exact": _share(np.array(anywhere)),
+        "core seconds of features, highlights and loops, three minutes": float(
+            np.median(result.core_s_of_three_minutes)
+        ),
+    }
+
+
+def _share(hits: NDArray[np.bool_]) -> dict[str, float]:
+    """A share and its Wilson interval."""
+    n, z = max(1, len(hits)), 1.96
+    share = float(np.mean(hits)) if len(hits) else 0.0
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return {"share": share, "low": float(middle - half), "high": float(middle + half)}
+
+
+def plot(result: Measured, path: Path) -> None:
+    """Draw how seams compare with the tracks' own bars, and by how much loops are off."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for duration_s in DURATIONS_S:
+        shares = [one for made in result.made if made.requested_s == duration_s for one in made.flux_percentiles]
+        left.plot(np.sort(shares), np.linspace(0, 100, len(shares)), label=f"to {duration_s:g} s ({len(shares)} jumps)")
+    left.axvline(_USUAL, color="grey", ls=":")
+    left.plot([0, 100], [0, 100], color="grey", lw=0.8, label="a downbeat of the track")
+    left.set(xlabel="percentile of a seam's flux among the track's downbeats", ylabel="seams at most there, %")
+    left.legend(fontsize=7)
+    off = [min((abs(length - one.length) for length in one.found), default=10**6) for one in result.looped]
+    right.scatter(range(len(off)), np.sort(np.maximum(off, 0.5)), s=12)
+    right.set(yscale="log", xlabel="loops by construction", ylabel="samples off (0 drawn at ½)")
+    figure.savefig(path, dpi=110)
+
+
+def tracks_of(folders: Sequence[Path], most: int) -> list[Path]:
+    """Tracks of a length that can be told, as many of each folder as of the others."""
+    chosen = []
+    for folder in folders:
+        paths = sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES)
+        suitable = (one for one in paths if SHORTEST_S <= _declared_s(one) <= LONGEST_S)
+        chosen += list(itertools.islice(suitable, -(-most // len(folders))))
+    return chosen[:most]
+
+
+def _declared_s(path: Path) -> float:
+    with av.open(str(path)) as container:
+        return (container.duration or 0) / 1e6
+
+
+def main(listen: Listen | None = None) -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--tracks", type=int, default=30)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plot", type=Path)
+    given = parser.parse_args()
+    result = measured(tracks_of(given.folders, given.tracks), listen or _ours())
+    given.out.write_text(json.dumps({"summary": summary(result)} | asdict(result), indent=1))
+    print(json.dumps(summary(result), indent=1))
+    if given.plot:
+        plot(result, given.plot)
+
+
+def _ours() -> Listen:
+    from api.settings import read_settings
+    from encoders.loading import load_music_analysis
+
+    music = load_music_analysis(read_settings().weights_dir)
+
+    def listen(waveform: NDArray[np.float32]) -> tuple[Rhythm, Sequence[Section]]:
+        rhythm, _ = music.rhythm.track(waveform)
+        return rhythm, music.form.analyse(waveform, rhythm).sections
+
+    return listen
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Those who are judged, behind one protocol."""

@@ -1,0 +1,73 @@
+"""What others are made of here: features, profiles, novelty. Their libraries are not needed."""
+
+import numpy as np
+import pytest
+
+from benchmarks.music.beatnet import BeatNet, features, filterbank
+from benchmarks.music.songs import Contour, Music, Part
+from benchmarks.music.systems import system as systems
+from benchmarks.music.systems.form import novelty
+from benchmarks.music.systems.rhythm import KRUMHANSL, TEMPERLEY, key_of
+from benchmarks.music.systems.system import System, answer
+from benchmarks.music.truth.sources import write_wave
+
+
+def test_beatnet_hears_272_features_every_20_ms_and_growth_is_never_negative(rng):
+    noise = rng.normal(size=22_050).astype(np.float32)
+    found = features(noise)
+    assert found.shape == (50, 272)
+    assert (found[:, 136:] >= 0).all()
+    assert (found[0, 136:] == 0).all()
+    assert np.allclose(found[1:, 136:], np.maximum(np.diff(found[:, :136], axis=0), 0))
+
+
+def test_beatnets_triangles_sum_to_1_and_a_tone_is_loudest_in_its_own():
+    bank = filterbank()
+    assert bank.shape == (705, 136)
+    assert np.allclose(bank.sum(axis=0), 1)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(22_050) / 22_050).astype(np.float32)
+    loudest = bank[:, features(tone)[25, :136].argmax()]
+    assert abs(loudest.argmax() * 22_050 / 1410 - 1000) < 22_050 / 1410
+
+
+def test_beatnet_tells_a_distribution_a_frame():
+    import torch
+
+    said = BeatNet().eval()(torch.zeros(7, 272))
+    assert said.shape == (7, 3)
+    assert torch.allclose(said.sum(dim=1), torch.ones(7))
+
+
+@pytest.mark.parametrize("profiles", [KRUMHANSL, TEMPERLEY])
+def test_a_profile_is_its_own_key_wherever_it_is_turned(profiles):
+    assert key_of(np.roll(profiles["minor"], 9), profiles) == "A minor"
+    assert key_of(np.roll(profiles["major"], 1), profiles) == "Db major"
+
+
+def test_novelty_peaks_where_one_half_meets_another():
+    features = np.zeros((2, 100))
+    features[0, :40] = features[1, 40:] = 1
+    assert novelty(features).argmax() == 40
+
+
+def test_an_answer_is_asked_for_once_a_version_and_comes_back_whole(tmp_path, rng):
+    audio = tmp_path / "audio.wav"
+    write_wave(audio, rng.uniform(-0.5, 0.5, 44_100).astype(np.float32))
+    asked = []
+
+    def hear(waveform):
+        asked.append(len(waveform))
+        parts = (Part(0.0, 1.0, "intro", "A"), Part(1.0, 2.0, None, "B"))
+        return Music(np.array([0.5, 1.0]), np.array([0.5]), 120.0, None, parts, Contour(0.1, np.array([60.5, np.nan])))
+
+    first = System("one", "1", frozenset(), hear)
+    said = [answer(first, audio, tmp_path / "cache") for _ in range(2)][1]
+    assert asked == [44_100]
+    assert said.beats_s.tolist() == [0.5, 1.0]
+    assert said.downbeats_s.tolist() == [0.5]
+    assert (said.tempo_bpm, said.key) == (120, None)
+    assert [part.label for part in said.parts] == ["intro", None]
+    assert np.array_equal(said.melody.midi, [60.5, np.nan], equal_nan=True)
+    answer(System("one", "2", frozenset(), hear), audio, tmp_path / "cache")
+    assert len(asked) == 2
+    assert systems.tempo_of(np.array([1.0])) is None
