@@ -96,7 +96,7 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
     for name in ("#", "score", "track", "from – to", "semitones", "tempo"):
         table.add_column(name, justify="left" if name == "track" else "right", overflow="fold")
     for rank, (track, found) in enumerate(answer.results, start=1):
-        span = " – ".join(map(_clock, found.span_s))
+        span = " – ".join(map(clock, found.span_s))
         played = f"{found.transposition:+.1f}", f"× {found.tempo_ratio:.2f}"
         table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
     console = Console()

@@ -83,7 +83,7 @@ class MelodyNet(nn.Module):
         self.of_bands = nn.Linear(config.spectral_dim, _BINS_A_BAND)
         self.of_pitches = nn.Conv2d(config.n_maps, 1, (3, 1), padding=(1, 0))
         self.silent = nn.Sequential(nn.LayerNorm(config.temporal_dim), nn.Linear(config.temporal_dim, 1))
-        # The first half of the heads look around them, from a quarter of a second on; the last at the whole window.
+        # Each head looks twice as far as the one before it, and the last at the whole window alike.
         heads = torch.arange(config.temporal_heads)
         self.register_buffer(
             "steepness", 0.5 * 0.5 ** heads.float() * (heads < config.temporal_heads - 1), persistent=False

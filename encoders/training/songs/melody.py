@@ -1,8 +1,8 @@
 """The melody network learns from songs whose leading voice is known, and from voices that sing alone.
 
 Every example is some seconds of a song's spectrogram, changed as a song may be without its melody becoming another:
-transposed by thirds of a semitone, played faster or slower, louder or softer, brighter or darker. All of that is done to
-the spectrogram. Targets are the bin of the pitch and, less, its neighbours.
+transposed by thirds of a semitone, played faster or slower, louder or softer, brighter or darker, all of it done to the
+spectrogram. Targets are the bin of the pitch and, less, its neighbours.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from encoders.training.loop import OnStep
     from encoders.training.songs.score import Score
 
@@ -115,10 +117,8 @@ def voices_alone(scores: Path, count: int, listener: Listener, seed: int) -> lis
     return alone
 
 
-def phrase(
-    score: Score, longest_s: float, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Some notes of a song's melody, one at a time, in another key and at another tempo: float64 [notes, 4], seconds."""
+def phrase(score: Score, longest_s: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Some notes of a song's melody in another key and at another tempo, one at a time: float64 [notes, 4], seconds."""
     notes = score.voices["MELODY"]
     notes = notes[int(rng.integers(0, max(1, len(notes) - 20))) :].copy()
     if not len(notes):

@@ -1,9 +1,7 @@
 """A melody as it is compared: a line without rests at equal steps, and windows of it that know no key.
 
-Windows are compared before anything else, as in Salamon, Serrà & Gómez, "Tonal representations for music retrieval: from
-version identification to query-by-humming", 2013: seconds of a melody brought to a few numbers, less their mean, so that
-a transposed one is the same. Those of a track have one length; those of a hum have several, each of which stands for a
-tempo.
+A window is some seconds of a melody, brought to a few numbers less their mean, so that a transposed one is the same.
+Those of a track have one length; those of a hum have several, each of which stands for a tempo.
 """
 
 from __future__ import annotations
@@ -63,7 +61,7 @@ def contour_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
 
 
 def windows_of(contour: Contour) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Windows of a track's melody, quarters of a semitone about their mean, int8 [n, 24]; and the steps they begin at."""
+    """Windows of a track's melody, int8 [n, 24], quarters of a semitone about their mean; and the steps they begin at."""
     return _cut(contour, WINDOW_S, round(HOP_S * RATE))
 
 
