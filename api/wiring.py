@@ -305,8 +305,10 @@ class Soundalike:
         from encoders.analysis.music import melody
 
         tracker, limits = self.encoder.melody(), self.settings.media_limits
-        decoded = decode_untrusted if isinstance(sound, bytes) else decode
-        audio = decoded(sound, sample_rates=[tracker.sample_rate], limits=limits)  # type: ignore[operator]
+        if isinstance(sound, bytes):
+            audio = decode_untrusted(sound, sample_rates=[tracker.sample_rate], limits=limits)
+        else:
+            audio = decode(sound, sample_rates=[tracker.sample_rate], limits=limits)
         return melody(tracker, audio.waveforms[tracker.sample_rate])
 
     def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:

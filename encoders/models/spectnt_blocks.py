@@ -61,7 +61,8 @@ class EncoderLayer(nn.Module):
         """
         qkv = self.to_qkv(self.attention_norm(sequences))
         heads = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(*heads.unbind(0), attn_mask=leaning).transpose(1, 2).flatten(2)
+        queries, keys, values = heads.unbind(0)
+        attended = F.scaled_dot_product_attention(queries, keys, values, leaning).transpose(1, 2).flatten(2)
         sequences = sequences + self.dropout(self.to_out(attended))
         mixed: Tensor = self.dropout(self.perceptron(sequences))
         return sequences + mixed
@@ -81,7 +82,8 @@ class SpecTNTBlock(nn.Module):
         """Spectral [B, T, F + 1, K], FCT first, and temporal [B, n + T, D], n class tokens first → the same shapes."""
         # A temporal class token stands for no frame, so it has no bands to gather and no FCT: it takes part in the
         # temporal encoder only.
-        class_tokens, frames = temporal.split([temporal.shape[1] - spectral.shape[1], spectral.shape[1]], dim=1)
+        n_tokens = temporal.shape[1] - spectral.shape[1]
+        class_tokens, frames = temporal[:, :n_tokens], temporal[:, n_tokens:]
         fct = spectral[:, :, :1] + self.to_spectral(frames)[:, :, None]
         spectral = torch.cat([fct, spectral[:, :, 1:]], dim=2)
         spectral = self.spectral(spectral.flatten(0, 1)).unflatten(0, spectral.shape[:2])

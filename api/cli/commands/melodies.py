@@ -45,7 +45,7 @@ def train_melody(songs: Path, scores: Path, out: Path, alone: int, steps: int, s
     from encoders.training.songs import melody_recipe as recipe
     from encoders.training.songs.melody import MelodySettings
 
-    with tables.progress("training") as done:
+    with tables.progress("training", quiet=False) as done:
         task = recipe.MelodyTask(
             songs,
             scores,

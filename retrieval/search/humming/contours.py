@@ -61,7 +61,7 @@ def contour_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
 
 
 def windows_of(contour: Contour) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Windows of a track's melody, int8 [n, 24], quarters of a semitone about their mean; and the steps they begin at."""
+    """Windows of a track's melody, int8 [n, 24], quarters of a semitone about their mean; the steps they begin at."""
     return _cut(contour, WINDOW_S, round(HOP_S * RATE))
 
 

@@ -43,7 +43,7 @@ class StoredMelody:
     @property
     def pitches(self) -> NDArray[np.float32]:
         """MIDI numbers float32 [steps]."""
-        return self.cents.astype(np.float32) / _CENTS
+        return self.cents.astype(np.float32) / np.float32(_CENTS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """How well a hum fits a stretch of a melody that is played a little faster here and slower there.
 
-Subsequence dynamic time warping (Müller, "Fundamentals of Music Processing", section 7.2) with steps (1, 1), (1, 2) and
-(2, 1), so that a tempo is at most halved or doubled. From a whole tone on a difference counts no more: a wrong note is a
+Subsequence dynamic time warping (Müller, "Fundamentals of Music Processing", chapter 7) with steps (1, 1), (1, 2) and
+(2, 1): a tempo is at most halved or doubled. From a whole tone on a difference counts no more: a wrong note is a
 wrong note. Where an octave lies between both, a little counts.
 """
 
