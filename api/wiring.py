@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import LISTENERS, MUSIC_LISTENERS, RENAMED, network_spec
+from encoders.registry import RENAMED, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
 from indexer.stages.registry import NO_ANALYSES, Analyses
 from retrieval.catalog.database import check_schema, connected, migrate
@@ -24,6 +25,8 @@ from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
+from retrieval.search.humming.answering import answer_hum
+from retrieval.search.humming.melodies import MelodyShelf
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api.settings import Settings
+    from encoders.analysis.findings import Melody
     from encoders.analysis.music import MusicAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
     from indexer.stages.stage import Stage
+    from retrieval.filters.language import Filter
+    from retrieval.search.humming.answering import HumAnswer
 
     OnNote = Callable[[str], None]
 
@@ -180,7 +186,7 @@ class Soundalike:
                 break
         return Analyses(
             self.encoder.voices() if self.encoder.are_here("vocals") else None,
-            self.encoder.music() if LISTENERS.keys() >= MUSIC_LISTENERS else None,
+            self.encoder.music(),
         )
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:
@@ -270,6 +276,33 @@ class Soundalike:
             on_start=on_start,
             on_outcome=on_outcome,
         )
+
+    def melody_in(self, sound: Path | bytes) -> Melody:
+        """What is hummed in a file, or in the bytes of one that came from elsewhere.
+
+        Raises
+        ------
+        MediaError
+            If it cannot be decoded, or is silent.
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.analysis.music import melody
+
+        tracker, limits = self.encoder.music().melody, self.settings.media_limits
+        if isinstance(sound, bytes):
+            audio = decode_untrusted(sound, sample_rates=[tracker.sample_rate], limits=limits)
+        else:
+            audio = decode(sound, sample_rates=[tracker.sample_rate], limits=limits)
+        return melody(tracker, audio.waveforms[tracker.sample_rate])
+
+    def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
+        """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
+        return answer_hum(self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit)
+
+    @cached_property
+    def melodies(self) -> MelodyShelf:
+        """Every melody of the catalogue, read when somebody hums."""
+        return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
         """An example for a query in a space: the sound of a file, or what of it a span touches.

@@ -19,7 +19,7 @@ from encoders.registry import DEFAULTS, LISTENERS, REGISTRY, encoder_spec, netwo
 from tests.conftest import BANDS, tone
 
 NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
-ENCODERS = {"ear-own": "ear", "vocals-own": "vocals", **dict(zip(NAMES, NAMES, strict=True))}
+ENCODERS = {"ear-own": "ear", "melody": "melody", "vocals-own": "vocals", **dict(zip(NAMES, NAMES, strict=True))}
 """File → the network that it is of: alone, or beside what is fetched."""
 
 

@@ -87,7 +87,9 @@ def test_applause_has_no_beats(tracker: RhythmTracker, rng: np.random.Generator)
 
 def test_a_drone_has_no_beats(tracker: RhythmTracker) -> None:
     time_s = np.arange(60 * SAMPLE_RATE) / SAMPLE_RATE
-    drone = sum(np.sin(2 * np.pi * hz * time_s + hz) for hz in (110, 165, 220.5, 331)) * (1 + 0.2 * np.sin(0.3 * time_s))
+    drone = sum(np.sin(2 * np.pi * hz * time_s + hz) for hz in (110, 165, 220.5, 331)) * (
+        1 + 0.2 * np.sin(0.3 * time_s)
+    )
     rhythm, _ = tracker.track(np.asarray(0.1 * drone, np.float32))
     assert rhythm.tempo_bpm is None
 
