@@ -20,7 +20,7 @@ import numpy as np
 from encoders.loading import load_melody_tracker
 from encoders.media.decode import decode
 from encoders.training.songs.humming import UNTAUGHT, hummed
-from encoders.training.songs.recording import AUDIO, TRUTH
+from encoders.training.songs.playing.recording import AUDIO, TRUTH
 from retrieval.errors import QueryError
 from retrieval.search.humming.finding import find, hum_of
 from retrieval.search.humming.melodies import Melodies, StoredMelody

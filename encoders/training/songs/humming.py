@@ -1,7 +1,7 @@
 """Melodies that somebody hums, sings or whistles alone, as a telephone records them.
 
 To learn from, and to ask with: :data:`TAUGHT` and :data:`UNTAUGHT` share no throat, no room's noise and no telephone.
-Sung vowels are those of :mod:`encoders.training.songs.singer`; a hum is a saw through the few resonances of a closed
+Sung vowels are those of :mod:`encoders.training.songs.playing.singer`; a hum is a saw through the few resonances of a closed
 mouth, the lowest of which is by far the loudest; a whistle is a sine with breath, one or two octaves higher.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfilt
 
-from encoders.training.songs.singer import STEP_S, pitches, sing
+from encoders.training.songs.playing.singer import STEP_S, pitches, sing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

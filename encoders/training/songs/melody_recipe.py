@@ -19,8 +19,8 @@ from encoders.models.music.spectra import PITCH_RATE, SAMPLE_RATE, Listener
 from encoders.training.corpus import CorpusError
 from encoders.training.songs.humming import TAUGHT, hummed
 from encoders.training.songs.melody import MelodySettings, MelodyTraining, Sung, melody_of
-from encoders.training.songs.recording import AUDIO, TRUTH
-from encoders.training.songs.score import read_score
+from encoders.training.songs.playing.recording import AUDIO, TRUTH
+from encoders.training.songs.playing.score import read_score
 from encoders.training.split import Origin, save_halved
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from encoders.training.loop import OnStep
-    from encoders.training.songs.score import Score
+    from encoders.training.songs.playing.score import Score
 
 LAST_TAUGHT = 650
 """Number of the last song that is learnt from."""

@@ -43,7 +43,7 @@ def record_songs(
 
     Beside each recording stands what is true of it: beats, bars, key, chords, sections and melody.
     """
-    from encoders.training.songs.recording import record_all
+    from encoders.training.songs.playing.recording import record_all
 
     songs = sorted(path for path in scores.iterdir() if path.name.isdigit() and first <= int(path.name) <= last)
     if not songs:

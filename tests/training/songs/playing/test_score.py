@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.training.corpus import CorpusError
-from encoders.training.songs.score import functions_of, parse_chord, parse_key, read_score, read_structure
+from encoders.training.songs.playing.score import functions_of, parse_chord, parse_key, read_score, read_structure
 
 SECTIONS_S = [(0.0, 4.0, "i"), (4.0, 8.0, "A"), (8.0, 16.0, "B")]
 

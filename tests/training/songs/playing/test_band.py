@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from encoders.training.rendering import chance
-from encoders.training.songs.band import in_metre, perform, transposed
-from encoders.training.songs.recording import truth
-from encoders.training.songs.score import read_score
-from encoders.training.songs.singer import STEP_S, pitches, sing
-from tests.training.songs.test_score import SECTIONS_S
+from encoders.training.songs.playing.band import in_metre, perform, transposed
+from encoders.training.songs.playing.recording import truth
+from encoders.training.songs.playing.score import read_score
+from encoders.training.songs.playing.singer import STEP_S, pitches, sing
+from tests.training.songs.playing.test_score import SECTIONS_S
 
 
 @pytest.mark.parametrize("seed", range(20))
