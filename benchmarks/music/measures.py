@@ -123,7 +123,8 @@ def _sections(truth: Sequence[Part], said: Sequence[Part]) -> dict[str, float]:
         name: mir_eval.segment.detection(intervals, found, window=window, trim=True)[2]
         for name, window in (("HR.5F", 0.5), ("HR3F", 3.0))
     }
-    together = mir_eval.segment.pairwise(intervals, letters, found, found_letters)[2]
+    first_s = float(intervals.min())  # it takes them from 0 on only
+    together = mir_eval.segment.pairwise(intervals - first_s, letters, found - first_s, found_letters)[2]
     named = any(part.label for part in said)
     return {**near, "pairwise F": together, "function": function_accuracy(truth, said) if named else float("nan")}
 

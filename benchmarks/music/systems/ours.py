@@ -27,7 +27,7 @@ def systems() -> list[System]:
             beats_s=found.beats_s,
             downbeats_s=found.downbeats_s,
             tempo_bpm=found.tempo_bpm,
-            key=f"{key.tonic} {key.mode}",
+            key=f"{key.tonic} {key.mode}" if key is not None else None,
         )
 
     def form(waveform: NDArray[np.float32]) -> Music:
