@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from encoders.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def leg(
     return Leg(bin_s, costs, times, came_from, landed_at)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _relax(  # type: ignore[no-untyped-def]
     times_s, first, landings, targets, jump_costs, bin_s, costs, times, came_from, landed_at
 ):  # pragma: no cover - compiled
