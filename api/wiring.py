@@ -6,16 +6,17 @@ with open_soundalike(read_settings()) as soundalike:
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from api.networks import LoadedEncoders
 from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import LISTENERS, MUSIC_LISTENERS, RENAMED, network_spec
+from encoders.registry import RENAMED, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
 from indexer.stages.registry import NO_ANALYSES, Analyses
 from retrieval.catalog.database import check_schema, connected, migrate
@@ -24,19 +25,22 @@ from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
+from retrieval.search.humming.answering import answer_hum
+from retrieval.search.humming.melodies import MelodyShelf
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
 
     from api.settings import Settings
-    from encoders.analysis.music import MusicAnalysis
-    from encoders.analysis.voices import VoiceAnalysis
+    from encoders.analysis.findings import Melody
     from encoders.encoder import Encoder
     from indexer.stages.stage import Stage
+    from retrieval.filters.language import Filter
+    from retrieval.search.humming.answering import HumAnswer
 
     OnNote = Callable[[str], None]
 
@@ -46,77 +50,6 @@ LISTENERS_ARE_FOR = {
     "whisper-base": "languages are told by words alone",
 }
 """What is missing without a listener's weights; each is of use where those before it are here."""
-
-
-class LoadedEncoders:
-    """Encoders by name, each loaded at its first use and then shared between threads.
-
-    Attributes
-    ----------
-    weights_dir : the user's weights
-    also : encoders of the user's own, name → ``module:attribute``
-    """
-
-    def __init__(self, weights_dir: Path, also: Mapping[str, str]) -> None:
-        self.weights_dir = weights_dir
-        self.also = also
-        self._loaded: dict[str, Encoder] = {}
-        self._voices: VoiceAnalysis | None = None
-        self._music: MusicAnalysis | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self, name: str, version: str | None = None) -> Encoder:
-        """The encoder of this name; of this version, where it is one of the weights that are here.
-
-        Raises
-        ------
-        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
-        """
-        from encoders.loading import load_encoder  # torch: a command that encodes nothing does not wait for it
-
-        with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = load_encoder(name, weights_dir=self.weights_dir, also=self.also)
-            encoder = self._loaded[name]
-        return encoder if version is None else encoder.of_version(version)
-
-    def are_here(self, name: str) -> bool:
-        """Whether this network's weights are here, so that it can be loaded."""
-        from encoders.loading import has_weights
-
-        if name in self._loaded or (self._voices is not None and name == "vocals"):
-            return True  # without reading its file once more
-        return has_weights(network_spec(name, self.also), self.weights_dir)
-
-    def voices(self) -> VoiceAnalysis:
-        """What listens to voices: their language too, where the weights for it are here.
-
-        Raises
-        ------
-        MissingWeightsError, CheckpointMismatchError
-        """
-        from encoders.analysis.voices import VoiceAnalysis
-        from encoders.loading import load_language_identifier, load_vocal_detector
-
-        with self._lock:
-            if self._voices is None:
-                vocals = load_vocal_detector(self.weights_dir)
-                self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
-            return self._voices
-
-    def music(self) -> MusicAnalysis:
-        """What finds rhythm, form and melody; its weights are shipped.
-
-        Raises
-        ------
-        MissingWeightsError, CheckpointMismatchError
-        """
-        from encoders.loading import load_music_analysis
-
-        with self._lock:
-            if self._music is None:
-                self._music = load_music_analysis(self.weights_dir)
-            return self._music
 
 
 @dataclass(frozen=True)
@@ -180,7 +113,7 @@ class Soundalike:
                 break
         return Analyses(
             self.encoder.voices() if self.encoder.are_here("vocals") else None,
-            self.encoder.music() if LISTENERS.keys() >= MUSIC_LISTENERS else None,
+            self.encoder.music(),
         )
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:
@@ -270,6 +203,33 @@ class Soundalike:
             on_start=on_start,
             on_outcome=on_outcome,
         )
+
+    def melody_in(self, sound: Path | bytes) -> Melody:
+        """What is hummed in a file, or in the bytes of one that came from elsewhere.
+
+        Raises
+        ------
+        MediaError
+            If it cannot be decoded, or is silent.
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.analysis.music import melody
+
+        tracker, limits = self.encoder.music().melody, self.settings.media_limits
+        if isinstance(sound, bytes):
+            audio = decode_untrusted(sound, sample_rates=[tracker.sample_rate], limits=limits)
+        else:
+            audio = decode(sound, sample_rates=[tracker.sample_rate], limits=limits)
+        return melody(tracker, audio.waveforms[tracker.sample_rate])
+
+    def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
+        """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
+        return answer_hum(self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit)
+
+    @cached_property
+    def melodies(self) -> MelodyShelf:
+        """Every melody of the catalogue, read when somebody hums."""
+        return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
         """An example for a query in a space: the sound of a file, or what of it a span touches.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from encoders.analysis.form.analyser import FormAnalyser
 from encoders.analysis.languages import LanguageIdentifier, WhisperEar
+from encoders.analysis.melody import MelodyTracker
 from encoders.analysis.music import MusicAnalysis
 from encoders.analysis.rhythm.tracker import RhythmTracker
 from encoders.analysis.vocals import VocalDetector
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from encoders.models.language.whisper import Whisper
     from encoders.models.music.key import KeyNet
+    from encoders.models.music.melody import MelodyNet
     from encoders.models.music.rhythm import RhythmNet
     from encoders.models.music.structure import StructureNet
     from encoders.models.vocals import VocalNet
@@ -87,24 +90,42 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
     ------
     MissingWeightsError, CheckpointMismatchError
     """
-    from encoders.analysis.form.analyser import FormAnalyser
-    from encoders.analysis.melody import MelodyTracker  # type: ignore[import-not-found]
-
-    rhythm, key, structure, melody = (
-        load_network(network_spec(name), weights_dir) for name in ("rhythm", "key", "structure", "melody")
-    )
     listener, device = Listener(), torch_device("auto")
+    structure, version = load_network(network_spec("structure"), weights_dir)
     return MusicAnalysis(
-        RhythmTracker(
-            cast("RhythmNet", rhythm[0]),
-            cast("KeyNet", key[0]),
-            listener,
-            version=f"{rhythm[1]}-{key[1]}",
-            device=device,
-        ),
-        FormAnalyser(cast("StructureNet", structure[0]), listener, version=structure[1], device=device),
-        MelodyTracker(melody[0], listener, version=melody[1], device=device),
+        load_rhythm_tracker(weights_dir, listener),
+        FormAnalyser(cast("StructureNet", structure), listener, version=version, device=device),
+        load_melody_tracker(weights_dir, listener),
     )
+
+
+def load_rhythm_tracker(weights_dir: Path, listener: Listener) -> RhythmTracker:
+    """What finds beats, bars and key of a track, in spectra that others hear as well.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    rhythm, rhythm_version = load_network(network_spec("rhythm"), weights_dir)
+    key, key_version = load_network(network_spec("key"), weights_dir)
+    return RhythmTracker(
+        cast("RhythmNet", rhythm),
+        cast("KeyNet", key),
+        listener,
+        version=f"{rhythm_version}-{key_version}",
+        device=torch_device("auto"),
+    )
+
+
+def load_melody_tracker(weights_dir: Path, listener: Listener) -> MelodyTracker:
+    """What finds the melody of a track, or of a hum, in spectra that others may hear as well.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    network, version = load_network(network_spec("melody"), weights_dir)
+    return MelodyTracker(cast("MelodyNet", network), listener, version=version, device=torch_device("auto"))
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

@@ -42,13 +42,14 @@ RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
 LISTENERS: dict[str, str] = {
-    "whisper-base": "encoders.models.language.whisper:SPEC",
+    "key": "encoders.models.music.key:SPEC",
+    "melody": "encoders.models.music.melody:SPEC",
+    "rhythm": "encoders.models.music.rhythm:SPEC",
+    "structure": "encoders.models.music.structure:SPEC",
     "vocals": "encoders.models.vocals:SPEC",
+    "whisper-base": "encoders.models.language.whisper:SPEC",
 }
 """Networks that make no space: name → ``module:attribute`` of its :class:`NetworkSpec`."""
-
-MUSIC_LISTENERS = frozenset({"rhythm", "key", "structure", "melody"})
-"""Those of them that find rhythm and key, form and melody."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 

@@ -45,7 +45,8 @@ def weights_dir() -> Path:
     """The user's own cache of weights, filled once by the package index."""
     directory = read_settings(os.environ).weights_dir
     for spec in (MUSICNN, MTT_SPEC, *map(network_spec, LISTENERS)):
-        fetch_weights(spec, directory)
+        if spec.fetch is not None:  # others are shipped
+            fetch_weights(spec, directory)
     return directory
 
 

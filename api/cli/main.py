@@ -27,8 +27,9 @@ try:
         searching,
         serving,
     )
+    from api.cli.commands.humming import hum
     from api.cli.commands.teaching.encoders import train
-    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_rhythm
+    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
     from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
@@ -56,6 +57,7 @@ for command in (
         analyzing.analyze,
         searching.similar,
         searching.query,
+        hum,
         continuing.continue_playlist,
         retargeting.retarget,
     ),
@@ -74,7 +76,10 @@ for command in (
 ):
     soundalike.add_command(command)
 
-for command in (gather_voices, sing_voices, train_vocals, record_songs, train_rhythm, train_key, train_form):
+for command in (
+    *(gather_voices, sing_voices, train_vocals),
+    *(record_songs, train_rhythm, train_key, train_form, train_melody),
+):
     train.add_command(command)
 
 

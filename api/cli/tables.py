@@ -23,6 +23,7 @@ from indexer.pipeline import Outcome
 from retrieval.catalog.languages import LANGUAGES, language_name
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
+from retrieval.search.humming.answering import HumAnswer
 from retrieval.search.playlists import Playlist
 from retrieval.search.query import Answer, Result
 
@@ -87,6 +88,20 @@ def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: f
     )
     if failures:
         console.print(_failures_table(failures))
+
+
+def print_hummed(title: str, answer: HumAnswer) -> None:
+    """Tracks in which a hum was found, as a table."""
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    for name in ("#", "score", "track", "from – to", "semitones", "tempo"):
+        table.add_column(name, justify="left" if name == "track" else "right", overflow="fold")
+    for rank, (track, found) in enumerate(answer.results, start=1):
+        span = " – ".join(map(clock, found.span_s))
+        played = f"{found.transposition:+.1f}", f"× {found.tempo_ratio:.2f}"
+        table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
+    console = Console()
+    console.print(table)
+    console.print(f"{answer.matching} melodies, {answer.timing_ms:.1f} ms", highlight=False)
 
 
 def print_answer(title: str, answer: Answer) -> None:

@@ -26,6 +26,13 @@ class AudioSearchForm(Strict):
     body: str | None = Field(default=None, description="JSON: space, filter, limit, … as in /v1/query")
 
 
+class HummingForm(Strict):
+    """A search by a hum: the file, and a `HumSearch` as JSON in `body`."""
+
+    file: UploadFile
+    body: str | None = Field(default=None, description="JSON: filter, limit")
+
+
 class TrackFields(Strict):
     """What a sender says of a track; what is left out is taken from the file's own tags."""
 

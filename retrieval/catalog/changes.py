@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, 
 from retrieval.catalog.conditions import RHYTHM_NUMBER_KEYS, RHYTHM_TEXT_KEYS
 from retrieval.catalog.heard.music import PARTS
 from retrieval.catalog.records import Granularity
-from retrieval.catalog.tables import chords, embeddings, languages, rhythm, sections, tags, tracks
+from retrieval.catalog.tables import chords, embeddings, languages, melodies, rhythm, sections, tags, tracks
 from retrieval.catalog.writing.tracks import VECTOR_DTYPE
 
 ROWS_A_FETCH = 5_000
@@ -148,6 +148,12 @@ def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterato
     """Rows of (track_id, tempo, meter, key, mode) of tracks with a revision beyond `after`, up to `until`."""
     statement = select(rhythm.c.track_id, *(rhythm.c[key] for key in (*RHYTHM_NUMBER_KEYS, *RHYTHM_TEXT_KEYS)))
     return _of_changed(connection, statement, rhythm, after, until)
+
+
+def melody_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
+    """Rows of (track_id, step_s, pitches) of live tracks with a revision beyond `after`, up to `until`."""
+    statement = select(melodies.c.track_id, melodies.c.step_s, melodies.c.pitches).where(tracks.c.deleted_at.is_(None))
+    return _of_changed(connection, statement, melodies, after, until)
 
 
 def is_counted(spans: Table) -> ColumnElement[bool]:

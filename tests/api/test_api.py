@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 
 from api.documents.answer import answer_out
 from api.http.app import create_app
-from api.wiring import LoadedEncoders, Soundalike
+from api.networks import LoadedEncoders
+from api.wiring import Soundalike
 from encoders.encoder import Encoder
 from retrieval.filters.language import parse_filter
 from retrieval.search.query import similar

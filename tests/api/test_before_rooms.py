@@ -16,8 +16,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 
 from api.http.app import create_app
+from api.networks import LoadedEncoders
 from api.settings import Settings
-from api.wiring import LoadedEncoders, Soundalike, open_soundalike
+from api.wiring import Soundalike, open_soundalike
 from encoders.checkpoints.files import save_weights
 from encoders.media.decode import decode
 from encoders.media.segments import pool, segment

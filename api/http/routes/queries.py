@@ -6,11 +6,12 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from api.documents.answer import AnswerOut, answer_out
+from api.documents.humming import HumAnswerOut, HumSearch, hum_answer_out
 from api.documents.search import MediaSearch, SearchIn
 from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
-from api.http.requests import AudioSearchForm, BatchIn
+from api.http.requests import AudioSearchForm, BatchIn, HummingForm
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
@@ -50,6 +51,18 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
             seed = soundalike().seed_of(form_and_files_data.file.read(), search.space or default_space)
         answer = soundalike().search.answer(replace(query, positive=[seed]), default_space=default_space)
         return answer_out(answer)
+
+
+@blueprint.post("/query/humming")
+@blueprint.input(HummingForm, location="form_and_files")
+@blueprint.output(HumAnswerOut)
+@blueprint.doc(responses=possible(400, 413, 415, 422, 503))
+def query_humming(form_and_files_data: HummingForm) -> HumAnswerOut:
+    """Tracks whose melody is hummed, sung or whistled in an uploaded clip, in any key and at any tempo."""
+    search = HumSearch.model_validate_json(form_and_files_data.body or "{}")
+    with resources().encoding():
+        hum = soundalike().melody_in(form_and_files_data.file.read())
+    return hum_answer_out(soundalike().hummed(hum, filter_=search.filter, limit=search.limit))
 
 
 def _answered(search: SearchIn, default_space: str | None = None) -> AnswerOut:

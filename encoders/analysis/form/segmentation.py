@@ -90,11 +90,11 @@ class Weights:
     mixed, sharpness : share of what similar steps say, and how similar they must be
     """
 
-    functions: float = 0.35
+    functions: float = 0.1
     boundary: float = 1.0
     bias: float = 0.5
-    novelty: float = 1.0
-    bars: float = 1.0
+    novelty: float = 2.0
+    bars: float = 0.0
     shortest_s: float = 6.0
     longest_s: float = 100.0
     mixed: float = 0.5
@@ -102,7 +102,7 @@ class Weights:
 
 
 PARTS = Weights()
-PHRASES = Weights(functions=0.0, shortest_s=4.0, longest_s=60.0)
+PHRASES = Weights(functions=0.0, novelty=4.0, bars=1.0, shortest_s=4.0, longest_s=60.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.acceleration import half_precision
-from encoders.analysis.findings import SECTION_LABELS
 from encoders.models.music.spectra import BINS_A_SEMITONE, N_ONSET, N_SEMITONES, ONSET_RATE, PITCH_RATE
 from encoders.models.spectnt_blocks import BlockSizes, SpecTNTBlock, rotary, stretched, token
 from encoders.spec import NetworkSpec
@@ -32,6 +31,8 @@ STEP_S = FRAMES_A_STEP / FEATURE_RATE
 N_BANDS = N_ONSET // 2
 N_FEATURES = N_SEMITONES + 2 * N_BANDS
 N_EMBEDDING = 48
+N_FUNCTIONS = 7
+"""Intro, verse, chorus, bridge, inst, outro and silence."""
 LONGEST_STEPS = 800
 """Eight minutes: what is longer is heard in pieces."""
 _FLUX_GAIN = 8.0
@@ -78,9 +79,7 @@ class StructureNet(nn.Module):
         self.blocks = nn.ModuleList(_Block(sizes) for _ in range(sizes.n_before + sizes.n_after))
         self.embedding = nn.Sequential(nn.LayerNorm(sizes.temporal_dim), nn.Linear(sizes.temporal_dim, N_EMBEDDING))
         self.alike = _Alike(sizes)
-        self.curves = nn.Sequential(
-            nn.LayerNorm(sizes.temporal_dim), nn.Linear(sizes.temporal_dim, 2 + len(SECTION_LABELS))
-        )
+        self.curves = nn.Sequential(nn.LayerNorm(sizes.temporal_dim), nn.Linear(sizes.temporal_dim, 2 + N_FUNCTIONS))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features [B, 168, 3 T] → logits [B, T, 2 + 7] and embeddings [B, T, 48] of norm 1.

@@ -1,6 +1,6 @@
 """Songs to learn from, and music that a teacher has heard, with their spectra, which are kept beside them.
 
-    <songs>/NNN/audio.flac, truth.json      as :mod:`encoders.training.songs.recording` writes them
+    <songs>/NNN/audio.flac, truth.json      as :mod:`encoders.training.songs.playing.recording` writes them
     <songs>/NNN/spectra.npz                 what :mod:`encoders.models.music.spectra` hears of it, made at first use
     <taught>/*.npz                          `path` of an audio file, `activations` [frames at 50 Hz, 2] of a teacher
 
@@ -20,7 +20,7 @@ import numpy as np
 from encoders.media.decode import MediaLimits, decode
 from encoders.models.music.spectra import SAMPLE_RATE, Listener
 from encoders.training.corpus import CorpusError
-from encoders.training.songs.recording import AUDIO, TRUTH
+from encoders.training.songs.playing.recording import AUDIO, TRUTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

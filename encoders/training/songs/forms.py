@@ -1,7 +1,7 @@
 """Songs as the structure network learns them: features, what is true of each step, and how songs are made others.
 
 A song is cut at its phrases and put together anew: parts left out, repeated, or in another order; what each is for is
-then asked again (:func:`encoders.training.songs.score.functions_of`). It is made slower or faster, higher or lower;
+then asked again (:func:`encoders.training.songs.playing.score.functions_of`). It is made slower or faster, higher or lower;
 silence stands around it, it fades, noise covers what is soft, and bands are missing.
 """
 
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from encoders.analysis.findings import SECTION_LABELS
 from encoders.models.music.spectra import N_SEMITONES
 from encoders.models.music.structure import FEATURE_RATE, FRAMES_A_STEP, N_BANDS, STEP_S
-from encoders.training.songs.score import functions_of
+from encoders.training.songs.playing.score import functions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

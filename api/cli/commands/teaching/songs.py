@@ -1,6 +1,6 @@
 """From annotated scores to networks that hear how music is made.
 
-`train songs` (recorded by a band) → `train rhythm`, `train key`, `train form`
+`train songs` (recorded by a band) → `train rhythm`, `train key`, `train form`, `train melody`
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def record_songs(
 
     Beside each recording stands what is true of it: beats, bars, key, chords, sections and melody.
     """
-    from encoders.training.songs.recording import record_all
+    from encoders.training.songs.playing.recording import record_all
 
     songs = sorted(path for path in scores.iterdir() if path.name.isdigit() and first <= int(path.name) <= last)
     if not songs:
@@ -124,6 +124,30 @@ def train_form(
     else:
         click.echo(f"learnt from {report['songs']:.0f} songs and {report['music']:.0f} tracks of other music")
         click.echo(f"right function, of the time of songs that were not learnt from: {report['function']:.3f}")
+
+
+@click.command("melody")
+@click.argument("songs", type=_FOLDER)
+@click.option("--scores", required=True, type=_FOLDER, help="POP909.")
+@_out
+@click.option("--alone", type=click.IntRange(0), default=400, show_default=True, help="Voices without a band.")
+@_steps(5000)
+@_seed
+def train_melody(songs: Path, scores: Path, out: Path, alone: int, steps: int, seed: int) -> None:
+    """Train the network that hears melodies on recorded SONGS; goes on where it was stopped."""
+    from encoders.training.songs import melody_recipe as recipe
+    from encoders.training.songs.melody import MelodySettings
+
+    with tables.progress("training", quiet=False) as done:
+        task = recipe.MelodyTask(
+            songs,
+            scores,
+            alone,
+            on_heard=lambda number, whole: done(number, whole, "heard"),
+            on_step=_told(done, steps),
+        )
+        written = recipe.train_melody(task, out, MelodySettings(steps=steps, seed=seed))
+    click.echo(f"{written}: as encoders/weights/{written.name} it goes to everyone")
 
 
 def _told(done: Callable[[int, int, str], None], steps: int) -> Callable[[int, float], None]:

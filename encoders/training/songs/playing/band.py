@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.training.songs.drums import KITS, Groove, groove
-from encoders.training.songs.score import BAR, Score
+from encoders.training.songs.playing.drums import KITS, Groove, groove
+from encoders.training.songs.playing.score import BAR, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

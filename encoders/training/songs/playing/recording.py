@@ -22,9 +22,9 @@ from scipy.signal import sosfilt
 from encoders.analysis.findings import TONICS
 from encoders.training.corpus import CorpusError
 from encoders.training.rendering import chance, find_fluidsynth
-from encoders.training.songs.band import Performance, Player, perform
-from encoders.training.songs.score import read_score, read_structure
-from encoders.training.songs.singer import STEP_S, pitches, sing
+from encoders.training.songs.playing.band import Performance, Player, perform
+from encoders.training.songs.playing.score import read_score, read_structure
+from encoders.training.songs.playing.singer import STEP_S, pitches, sing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VOICES = ("MELODY", "BRIDGE", "PIANO")
 BAR = 4
-"""Beats of a bar, of all songs but for the changes that :mod:`encoders.training.songs.band` makes."""
+"""Beats of a bar, of all songs but for the changes that :mod:`encoders.training.songs.playing.band` makes."""
 _PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _CHORDS = {
     "maj": (0, 4, 7),

@@ -1,0 +1,87 @@
+"""Networks, loaded when they are first asked for: torch is imported then, and no command that hears nothing waits for it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from encoders.registry import network_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from encoders.analysis.music import MusicAnalysis
+    from encoders.analysis.voices import VoiceAnalysis
+    from encoders.encoder import Encoder
+
+
+class LoadedEncoders:
+    """Encoders by name, each loaded at its first use and then shared between threads.
+
+    Attributes
+    ----------
+    weights_dir : the user's weights
+    also : encoders of the user's own, name → ``module:attribute``
+    """
+
+    def __init__(self, weights_dir: Path, also: Mapping[str, str]) -> None:
+        self.weights_dir = weights_dir
+        self.also = also
+        self._loaded: dict[str, Encoder] = {}
+        self._voices: VoiceAnalysis | None = None
+        self._music: MusicAnalysis | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, version: str | None = None) -> Encoder:
+        """The encoder of this name; of this version, where it is one of the weights that are here.
+
+        Raises
+        ------
+        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.loading import load_encoder  # torch: a command that encodes nothing does not wait for it
+
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load_encoder(name, weights_dir=self.weights_dir, also=self.also)
+            encoder = self._loaded[name]
+        return encoder if version is None else encoder.of_version(version)
+
+    def are_here(self, name: str) -> bool:
+        """Whether this network's weights are here, so that it can be loaded."""
+        from encoders.loading import has_weights
+
+        if name in self._loaded or (self._voices is not None and name == "vocals"):
+            return True  # without reading its file once more
+        return has_weights(network_spec(name, self.also), self.weights_dir)
+
+    def voices(self) -> VoiceAnalysis:
+        """What listens to voices: their language too, where the weights for it are here.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.analysis.voices import VoiceAnalysis
+        from encoders.loading import load_language_identifier, load_vocal_detector
+
+        with self._lock:
+            if self._voices is None:
+                vocals = load_vocal_detector(self.weights_dir)
+                self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
+            return self._voices
+
+    def music(self) -> MusicAnalysis:
+        """What finds rhythm, form and melody; its weights are shipped.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.loading import load_music_analysis
+
+        with self._lock:
+            if self._music is None:
+                self._music = load_music_analysis(self.weights_dir)
+            return self._music

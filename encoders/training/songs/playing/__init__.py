@@ -1,0 +1,1 @@
+"""A band plays a score: audio, and what is true of it."""
