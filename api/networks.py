@@ -1,4 +1,4 @@
-"""Networks, loaded when they are first asked for: torch is imported then, and no command that hears nothing waits for it."""
+"""Networks, each loaded when it is first asked for: torch is imported then, and what hears nothing does not wait."""
 
 from __future__ import annotations
 

@@ -102,7 +102,9 @@ def test_an_analysis_leaves_alone_what_was_said_of_a_track(
     soundalike.catalog.correct("k", {"artist": "Said"})
     before = soundalike.catalog.track("k")
     assert again(soundalike, analyses).counts["indexed"] == 1
-    assert soundalike.catalog.track("k") == before
+    heard = soundalike.catalog.track("k")
+    assert heard.tempo is not None
+    assert replace(heard, tempo=None, meter=None, tonic=None, mode=None) == before
     assert heard_music(soundalike.engine, before.id).rhythm is not None
     soundalike.catalog.correct("k", {"artist": None})
     assert soundalike.catalog.track("k").artist is None

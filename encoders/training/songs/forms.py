@@ -1,8 +1,8 @@
 """Songs as the structure network learns them: features, what is true of each step, and how songs are made others.
 
 A song is cut at its phrases and put together anew: parts left out, repeated, or in another order; what each is for is
-then asked again (:func:`encoders.training.songs.playing.score.functions_of`). It is made slower or faster, higher or lower;
-silence stands around it, it fades, noise covers what is soft, and bands are missing.
+then asked again (:func:`encoders.training.songs.playing.score.functions_of`). It is made slower or faster, higher or
+lower; silence stands around it, it fades, noise covers what is soft, and bands are missing.
 """
 
 from __future__ import annotations

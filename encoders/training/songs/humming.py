@@ -1,8 +1,8 @@
 """Melodies that somebody hums, sings or whistles alone, as a telephone records them.
 
 To learn from, and to ask with: :data:`TAUGHT` and :data:`UNTAUGHT` share no throat, no room's noise and no telephone.
-Sung vowels are those of :mod:`encoders.training.songs.playing.singer`; a hum is a saw through the few resonances of a closed
-mouth, the lowest of which is by far the loudest; a whistle is a sine with breath, one or two octaves higher.
+Sung vowels are those of :mod:`encoders.training.songs.playing.singer`; a hum is a saw through the few resonances of a
+closed mouth, the lowest of which is by far the loudest; a whistle is a sine with breath, one or two octaves higher.
 """
 
 from __future__ import annotations
