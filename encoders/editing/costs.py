@@ -70,8 +70,9 @@ def jump_costs(sound: Sound, grid: Grid, sections: Sequence[Section], *, least_j
     apart = np.abs(points[:, None] - points) >= least_jump
     in_place = (grid.positions[:, None] == grid.positions) & (grid.positions > 0)
     total[~(apart & in_place)] = np.inf
-    total[:, -1] = np.inf  # nothing follows the end
-    total[0] = np.inf  # nothing comes before the start
+    # Nothing follows the end and nothing comes before the start: neither is there to jump to or from, nor to fade with.
+    total[:, [0, -1]] = np.inf
+    total[[0, -1]] = np.inf
     return JumpCosts(total, parts)
 
 

@@ -37,7 +37,8 @@ _SHORT_S = 60.0  # below, half as many points in a row are enough
 _TRIM, _PAD, _CUT = 0.3, 0.5, 0.2
 """What a second costs that is left out or added at the end where it is loud, and what it costs to cut there at all."""
 _LEAST_USUAL_STAY = 4
-_SHORTEST_REST_S = 0.1
+_LOST_S, _LOST = 0.06, 1 / 3
+"""What each round of a repeated track may lose to the fade into the next, in seconds and of its length."""
 _SPARE_S = 40.0  # beyond the highlight, to say how long a track with it is at least
 
 
@@ -187,8 +188,7 @@ def _drafted(grid: Grid, costs: JumpCosts, way: list[tuple[int, int]]) -> Draft:
 
 
 def _repeated(grid: Grid, duration_s: float) -> Draft:
-    """The whole track over and over, and as much of it as is left: what has no place to jump to."""
+    """The whole track over and over, as often as is enough with every splice in it: what has no place to jump to."""
     length_s = float(grid.times_s[-1])
-    times, rest_s = divmod(duration_s, length_s)
-    cuts = [Cut(0.0, length_s)] * int(times) + [Cut(0.0, rest_s)] * (rest_s > _SHORTEST_REST_S or not times)
-    return Draft(tuple(cuts), ((0.0, {}),) * (len(cuts) - 1), grid)
+    rounds = int(np.ceil(duration_s / (length_s - min(_LOST_S, length_s * _LOST))))
+    return Draft((Cut(0.0, length_s),) * rounds, ((0.0, {}),) * (rounds - 1), grid)

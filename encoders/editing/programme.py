@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from encoders.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,10 +121,19 @@ def leg(
     return Leg(bin_s, costs, times, came_from, landed_at)
 
 
-@njit(cache=True, nogil=True)
-def _relax(  # type: ignore[no-untyped-def]
-    times_s, first, landings, targets, jump_costs, bin_s, costs, times, came_from, landed_at
-):  # pragma: no cover - compiled
+@compiled
+def _relax(
+    times_s: NDArray[np.float64],
+    first: NDArray[np.int64],
+    landings: NDArray[np.int32],
+    targets: NDArray[np.int32],
+    jump_costs: NDArray[np.float32],
+    bin_s: float,
+    costs: NDArray[np.float32],
+    times: NDArray[np.float64],
+    came_from: NDArray[np.int64],
+    landed_at: NDArray[np.int32],
+) -> None:  # pragma: no cover - compiled
     bins, points = costs.shape
     for time_bin in range(bins):
         for point in range(points):

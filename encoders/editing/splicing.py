@@ -75,7 +75,7 @@ def edit_of(audio: NativeAudio, draft: Draft, duration_s: float) -> Edit:
     ends = ends[:count]
     ends[-1] = min(ends[-1], starts[count - 1] + length - output[count - 1])
     segments = tuple(Segment(*places) for places in zip(starts[:count], ends, output[:count], strict=True))
-    fade_length = _tail_fade(audio, ends[-1], excess, ends[-1] - starts[count - 1])
+    fade_length = _tail_fade(audio, ends[-1], excess, output[count - 1] + ends[-1] - starts[count - 1])
     return Edit(segments, tuple(splices[: count - 1]), length, max(0, excess), max(0, -excess), fade_length)
 
 
@@ -115,6 +115,9 @@ def _splice(audio: NativeAudio, leave: int, land: int, room: int, *, has_beats: 
     land = max(0, land + shift)
     longest = _LONGEST_FADE_S - (_LONGEST_FADE_S - _SHORTEST_FADE_S) * max(0.0, found.correlation)
     fade_length = max(2, min(round(longest * rate), room // 4, 2 * leave))
+    # Where the track itself ends or begins there is nothing to fade on into: the jump is made that much within it.
+    half = fade_length - fade_length // 2
+    leave, land = min(leave, total - half), max(land, half)
     offset = _fade_place(audio, leave, land, fade_length, room)
     leave, land = leave + offset, land + offset
     fade_length = max(0, min(fade_length, 2 * land, 2 * (total - leave), 2 * (total - land)))
@@ -123,16 +126,16 @@ def _splice(audio: NativeAudio, leave: int, land: int, room: int, *, has_beats: 
 
 def _fade_place(audio: NativeAudio, leave: int, land: int, fade_length: int, room: int) -> int:
     """How far from the beat the middle of a fade lies: where the two sides differ least, in samples."""
-    rate, half = audio.sample_rate, fade_length // 2
+    rate, half = audio.sample_rate, fade_length - fade_length // 2
     earliest = max(round(_EARLIEST_S * rate), -(room // 4), half - min(leave, land))
-    latest = min(round(_LATEST_S * rate) - half, len(audio.samples) - max(leave, land) - fade_length)
+    latest = min(round(_LATEST_S * rate) - half, len(audio.samples) - max(leave, land) - half)
     if latest <= earliest:
-        return max(earliest, min(latest, 0))
+        return min(earliest, 0)
     leaving = audio.samples[leave + earliest - half : leave + latest + half]
     coming = audio.samples[land + earliest - half : land + latest + half]
     apart = np.square(leaving - coming, dtype=np.float64).sum(axis=1)
     summed = np.concatenate([[0.0], np.cumsum(apart)])
-    return earliest + int((summed[2 * half :] - summed[: -2 * half]).argmin()) if half else 0
+    return earliest + int((summed[2 * half :] - summed[: -2 * half]).argmin())
 
 
 def _crossfaded(leaving: NDArray[np.float32], coming: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -146,14 +149,17 @@ def _crossfaded(leaving: NDArray[np.float32], coming: NDArray[np.float32]) -> ND
     return (leaving * (out / level)[:, None] + coming * (into / level)[:, None]).astype(np.float32)
 
 
-def _tail_fade(audio: NativeAudio, end: int, excess: int, segment_length: int) -> int:
-    """Over how many samples the output fades out: long where sound is cut off, as short as a click where it ends."""
+def _tail_fade(audio: NativeAudio, end: int, excess: int, heard: int) -> int:
+    """Over how many samples the output fades out: long where sound is cut off, as short as a click where it ends.
+
+    `heard` is how much of it is no silence put behind the end, in samples.
+    """
     rate = audio.sample_rate
     level = float(np.abs(audio.samples[max(0, end - rate // 20) : end]).max(initial=0.0))
     if excess == 0 or level == 0.0:
         return 0
     wanted_s = _TAIL_FADE_S if excess > 0 and level > _HEARD else _CLICK_S
-    return min(round(wanted_s * rate), segment_length // 2)
+    return min(round(wanted_s * rate), heard // 2)
 
 
 def _mono(audio: NativeAudio, start: int, end: int) -> NDArray[np.float32]:

@@ -58,6 +58,17 @@ def check_writable(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise AudioWriteError(str(path), f"ends in {path.suffix or 'nothing'}; accepted: {', '.join(FORMATS)}")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a file that could not be written where it is to be, whatever is in it.
+
+    Raises
+    ------
+    AudioWriteError
+        If it is a directory, or its folder is none or cannot be written to.
+    """
     if path.is_dir():
         raise AudioWriteError(str(path), "is a directory")
     if not path.absolute().parent.is_dir():

@@ -27,9 +27,11 @@ def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_fil
     It begins and ends as the track does, and jumps from beat to beat between, where that is heard least.
     """
     from api.editing import retarget as made_of_length  # numba: no other command waits for it
-    from encoders.media.writing import check_writable, write_audio
+    from encoders.media.writing import check_place, check_writable, write_audio
 
     check_writable(out)
+    if plan_file is not None:
+        check_place(plan_file)
     with opened() as here:
         path, track_id = _meant(here, key_or_file)
         if not path.is_file():

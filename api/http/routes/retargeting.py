@@ -1,6 +1,7 @@
 """`/v1/tracks/{id}/retarget`: a track of another length."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,12 @@ def retarget_track(key: str, json_data: RetargetIn) -> Response:
         made = retarget(soundalike(), path, json_data.duration_s, keep=json_data.keep, track_id=track.id)
         if request.accept_mimetypes.best_match([_PLAN, _AUDIO]) != _AUDIO:
             return jsonify(made.plan.document())
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the response
-        write_wav(made.audio, file, key)
+        with ExitStack() as where_it_fails:
+            file = where_it_fails.enter_context(tempfile.TemporaryFile())
+            write_wav(made.audio, file, key)
+            where_it_fails.pop_all()  # from here on it is closed with the response
+    length = file.tell()
     file.seek(0)
-    return send_file(file, mimetype=_AUDIO, download_name="retargeted.wav")
+    response = send_file(file, mimetype=_AUDIO, download_name="retargeted.wav")
+    response.content_length = length  # of a file without a name nobody else says it
+    return response

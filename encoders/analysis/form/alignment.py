@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _SILENT = 1e-8
 """Mean square below which there is nothing to align (-80 dBFS)."""
+_SINC_REACH = 32  # samples on either side
+_PARTS = np.linspace(-1, 1, 33)
+"""Where, between the neighbours of the highest correlation, its top is looked for."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,19 @@ def _correlations(template: NDArray[np.float32], searched: NDArray[np.float32]) 
 
 
 def _peak(curve: NDArray[np.float64], best: int) -> tuple[float, float]:
-    """The top of the parabola through the highest value and its neighbours: where, relative to it, and how high."""
-    if not 0 < best < len(curve) - 1:
+    """The top of the curve between the neighbours of its highest value: where, relative to it, and how high.
+
+    Between samples the correlation is that of band-limited sound: a sinc, windowed, goes through it. The parabola
+    through three values would lie too low where the top is between two of them, and the more so the wider the band.
+    """
+    reach = min(_SINC_REACH, best, len(curve) - 1 - best)
+    if reach < 1:
         return 0.0, float(curve[best])
-    before, at, after = curve[best - 1 : best + 2]
+    apart = _PARTS[:, None] - np.arange(-reach, reach + 1)
+    window = np.cos(np.pi / 2 * np.clip(apart / (reach + 1), -1, 1)) ** 2
+    between = (np.sinc(apart) * window) @ curve[best - reach : best + reach + 1]
+    top = int(between[1:-1].argmax()) + 1
+    before, at, after = between[top - 1 : top + 2]
     bend = before - 2 * at + after
-    if bend >= 0:
-        return 0.0, float(at)
-    part = float(np.clip((before - after) / (2 * bend), -0.5, 0.5))
-    return part, float(at - (before - after) * part / 4)
+    part = float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
+    return float(_PARTS[top] + part * (_PARTS[1] - _PARTS[0])), float(at - (before - after) * part / 4)

@@ -134,6 +134,22 @@ def test_what_has_no_beats_is_cut_by_steps(samples: NDArray[np.float32], duratio
     assert np.isfinite(made.audio.samples).all()
 
 
+@pytest.mark.parametrize("duration_s", [17.3, 61.0])
+def test_what_has_no_place_to_jump_to_is_repeated_without_clicks_or_holes(duration_s: float) -> None:
+    """A tone that ends amid a swing: a second of it has no jump, and its end must not meet its start at once."""
+    tone = np.cos(2 * np.pi * 200.3 * np.arange(8000) / 8000).astype(np.float32)
+    made = retargeted(track(tone, 8000, NO_BEATS), duration_s)
+    assert made.plan.padded == 0
+    assert made.plan.trimmed < 2 * 8000 + 0.06 * 8000 * duration_s
+    assert all(segment.start >= 0 and segment.end <= 8000 for segment in made.plan.segments)
+    assert len(made.plan.segments) >= duration_s
+    out = made.audio.samples[:, 0]
+    assert np.abs(np.diff(out)).max() < 1.5 * np.abs(np.diff(tone)).max()
+    loud = np.abs(out[: -made.plan.tail_fade_length or None]).reshape(-1)
+    assert min(part.max() for part in np.array_split(loud, len(loud) // 80)) > 0.2
+    assert abs(out[-1]) < 1e-3
+
+
 def test_other_metres_and_a_change_of_tempo() -> None:
     five = retargeted(track(bars(60.0, 8000, meter=5), 8000, rhythm_of(60.0, meter=5)), 40.0)
     for jump in five.plan.jumps:
