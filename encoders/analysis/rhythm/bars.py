@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 METERS = (4, 3, 5, 7)
 """Beats of a bar; two bars of three are as good as one of six."""
-_LOG_METERS = np.log([0.7, 0.22, 0.05, 0.03])
+_LOG_METERS = np.log([0.62, 0.25, 0.08, 0.05])
 """How common they are, counted anew in every bar: a rare one must be heard all along."""
-_NEW_METER = -9.0
+_NEW_METER = -12.0
 """Log-probability of another metre in the next bar."""
 _SLOWEST_BPM, _FASTEST_BPM = 42.0, 225.0
-_USUAL_BPM, _OCTAVES, _TEMPO_WEIGHT = 110.0, 0.6, 0.3
-"""Which tempi are common, a bell over octaves; and how much that counts at every beat, against what is heard."""
 _STIFFNESS = 60.0
 """How much rarer greater changes of tempo are: of a beat longer by a tenth, the log-probability is a tenth of this."""
 _STEP = -0.5
 """Log-probability of a beat that is one frame longer or shorter: so looks any tempo between two numbers of frames."""
 _WIDEST = 12
 """Frames that a beat may differ from the one before."""
-_BEAT_PART = 12
-"""A beat is heard during its first part in so many."""
+_HEARD = 2
+"""Frames in which a beat is heard, whatever its length: more of them for a slower one would make it likelier."""
+_ODDS = 3.5
+"""How much more often a frame is none of these: what is heard less than 1 in so many and one is no beat."""
 _FLOOR = 1e-4
 _LONGEST, _OVERLAP = 16_384, 2_048
 """Frames that are searched together, and of those what the next search begins with again: hours need no more memory."""
@@ -57,7 +57,6 @@ class _Model(NamedTuple):
     summed : float64 [2, frames + 1], sums of how much likelier each frame is a beat, or (second) a downbeat, than none
     lengths : int64 [lengths], of beats, in frames
     log_changes : float32 [25, lengths], of a beat so many frames longer or shorter than one of each length
-    log_tempi : float32 [lengths]
     log_bars : float32 [metres, metres], of a bar of the second after one of the first
     begins, ends : int64 [metres], of the chains of places in a bar, the first and the last of each metre
     """
@@ -65,7 +64,6 @@ class _Model(NamedTuple):
     summed: NDArray[np.float64]
     lengths: NDArray[np.int64]
     log_changes: NDArray[np.float32]
-    log_tempi: NDArray[np.float32]
     log_bars: NDArray[np.float32]
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
@@ -100,7 +98,7 @@ def _searched(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_
         return np.zeros((3, 0), np.int64)
     downbeats = np.minimum(downbeats, beats)
     # All likelihoods are relative to that of no beat.
-    silent = np.log(np.maximum((1 - beats) / (_BEAT_PART - 1), _FLOOR))
+    silent = np.log(np.maximum((1 - beats) / _ODDS, _FLOOR))
     first = np.log(np.maximum(downbeats, _FLOOR)) - silent
     others = np.log(np.maximum(beats - downbeats, _FLOOR)) - silent
     summed = np.array([np.concatenate([[0.0], np.cumsum(row)]) for row in (others, first)])
@@ -108,12 +106,10 @@ def _searched(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_
     log_changes = _STEP * (steps > 0) - _STIFFNESS * np.maximum(0, steps - 1) / lengths
     begins = np.cumsum([0, *METERS[:-1]])
     ends = begins + np.array(METERS) - 1
-    octaves = np.log2(60 * frame_rate / lengths / _USUAL_BPM)
-    log_tempi = (-_TEMPO_WEIGHT * 0.5 * (octaves / _OCTAVES) ** 2).astype(np.float32)
     log_bars = (_LOG_METERS + _NEW_METER * (1 - np.eye(len(METERS)))).astype(np.float32)
     scores = np.full((len(beats), ends[-1] + 1, len(lengths)), -np.inf, np.float32)
-    model = _Model(summed, lengths, log_changes.astype(np.float32), log_tempi, log_bars, begins, ends)
-    chain, length, at = _search(*model, _BEAT_PART, scores)  # type: ignore[no-untyped-call]
+    model = _Model(summed, lengths, log_changes.astype(np.float32), log_bars, begins, ends)
+    chain, length, at = _search(*model, _HEARD, scores)  # type: ignore[no-untyped-call]
     found = []
     while chain >= 0:
         number = int(np.searchsorted(ends, chain))
@@ -138,9 +134,9 @@ def _before(model: _Model, scores: NDArray[np.float32], beat: tuple[int, int, in
             continue
         for previous, price in candidates:
             of = model.summed[int(previous in model.begins)]
-            heard = start + max(1, int(model.lengths[other]) // _BEAT_PART)
+            heard = start + _HEARD
             score = scores[start, previous, other] + of[heard] - of[start] + price
-            score += model.log_changes[length - other + _WIDEST, other] + model.log_tempi[length]
+            score += model.log_changes[length - other + _WIDEST, other]
             if score > best:
                 best, before = score, (previous, other, start)
     # What scores no better than as the first beat of all was that.
@@ -148,7 +144,7 @@ def _before(model: _Model, scores: NDArray[np.float32], beat: tuple[int, int, in
 
 
 @compiled
-def _search(summed, lengths, log_changes, log_tempi, log_bars, begins, ends, beat_part, scores):  # type: ignore[no-untyped-def]
+def _search(summed, lengths, log_changes, log_bars, begins, ends, heard_frames, scores):  # type: ignore[no-untyped-def]
     """Viterbi over beats: in `scores`, the best of beginning at a frame, by chain (metre and place in it) and length.
 
     Returns
@@ -177,7 +173,7 @@ def _search(summed, lengths, log_changes, log_tempi, log_bars, begins, ends, bea
             for number in range(n_lengths):
                 start = t - lengths[number]
                 if start >= 0:
-                    heard = start + max(1, lengths[number] // beat_part)
+                    heard = start + heard_frames
                     ended[chain, number] = scores[start, chain, number] + np.float32(of[heard] - of[start])
         for chain in range(n_chains):
             before, price = chain - 1, np.float32(0.0)
@@ -197,12 +193,12 @@ def _search(summed, lengths, log_changes, log_tempi, log_bars, begins, ends, bea
             for change in range(2 * widest + 1):
                 shifted = into[2 * widest - change : 2 * widest - change + n_lengths]
                 for number in range(n_lengths):
-                    row[number] = max(row[number], shifted[number] + moved[change, number] + log_tempi[number])
+                    row[number] = max(row[number], shifted[number] + moved[change, number])
             if t >= n_frames - lengths[-1]:
                 of = summed[downbeats[chain]]
                 for number in range(n_lengths):
                     if t + lengths[number] >= n_frames:
-                        heard = min(n_frames, t + max(1, lengths[number] // beat_part))
+                        heard = min(n_frames, t + heard_frames)
                         reached = row[number] + np.float32(of[heard] - of[t])
                         if reached > best:
                             best, last = reached, (chain, number, t)

@@ -28,7 +28,7 @@ _BLOCK, _CONTEXT = 12_000, 2_500
 _FEWEST = 8
 _NEAR = 2
 """Frames around a beat in which the network may have heard it."""
-_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.3, 0.15, 8
+_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.36, 0.15, 8
 """Beats that were heard less than this on average are none: of all of a track, or of this many around one."""
 _NO_KEY = 0.25
 

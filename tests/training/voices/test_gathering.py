@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.cli.commands import voices as command
+from api.cli.commands.teaching import voices as command
 from encoders.media.decode import decode
 from encoders.training.corpus import CorpusError
 from encoders.training.voices import synthesis
