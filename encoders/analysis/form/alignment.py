@@ -75,7 +75,9 @@ def _correlations(template: NDArray[np.float32], searched: NDArray[np.float32]) 
     length = len(template)
     sums, squares = sums[length:] - sums[:-length], squares[length:] - squares[:-length]
     power = np.maximum(squares - sums**2 / length, _SILENT * length)
-    return np.asarray(products / np.sqrt(power * np.square(template, dtype=np.float64).sum()))
+    # A template that does not move is like nothing: it has no shape to be found again.
+    energy = max(float(np.square(template, dtype=np.float64).sum()), _SILENT * length)
+    return np.asarray(products / np.sqrt(power * energy))
 
 
 def _peak(curve: NDArray[np.float64], best: int) -> tuple[float, float]:

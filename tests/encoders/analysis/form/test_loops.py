@@ -122,3 +122,9 @@ def test_beats_go_on_to_both_ends() -> None:
     steps = grid_of(NO_BEATS, 10.0)
     assert not steps.has_beats
     np.testing.assert_allclose(steps.times_s, np.arange(0, 10.5, 0.5))
+
+
+def test_what_stands_still_is_like_nothing() -> None:
+    """A constant has no shape: no division by its energy of zero, which warns."""
+    waveform = np.full(40_000, 0.5, np.float32)
+    assert aligned((waveform, 10_000), (waveform, 25_000), reach=50, half_length=2_000).correlation == pytest.approx(0)
