@@ -88,7 +88,7 @@ def test_what_was_found_comes_back(catalog: Catalog, rng: np.random.Generator) -
         ids["a"]: list(FORM.sections),
         ids["c"]: list(WHOLE.sections),
     }
-    assert catalog.tempos_of(list(ids.values())) == {ids["a"]: 120.25}
+    assert [catalog.track(key).tempo for key in "abc"] == [120.25, None, None]
 
 
 def test_what_is_not_asked_for_is_not_read(catalog: Catalog, rng: np.random.Generator) -> None:
