@@ -16,7 +16,7 @@ from numba import njit
 
 from encoders.acceleration import fold_batch_norms, half_precision, keep_freed_memory, one_core_each
 from encoders.analysis.findings import Melody
-from encoders.errors import NonFiniteError, ShapeError
+from encoders.analysis.waveforms import check_waveform
 from encoders.models.music.melody import LOWEST_MELODY, N_BINS
 from encoders.models.music.spectra import BINS_A_SEMITONE, PITCH_RATE, SAMPLE_RATE
 
@@ -62,10 +62,7 @@ class MelodyTracker:
         NonFiniteError
             If it holds NaN or infinity.
         """
-        if waveform.ndim != 1 or not len(waveform):
-            raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
-        if not np.isfinite([waveform.min(), waveform.max()]).all():
-            raise NonFiniteError("the waveform holds NaN or infinity")
+        check_waveform(waveform)
         return one_core_each().submit(self._track, waveform).result()
 
     def _track(self, waveform: NDArray[np.float32]) -> Melody:

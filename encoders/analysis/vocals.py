@@ -10,7 +10,7 @@ import torch
 from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.smoothing import most_likely, runs
 from encoders.analysis.vocal_spans import Vocals, VocalSpan
-from encoders.errors import NonFiniteError, ShapeError
+from encoders.analysis.waveforms import check_waveform
 from encoders.media.loudness import gain_of
 from encoders.models.vocals import KINDS, SAMPLE_RATE, STEP_S
 
@@ -49,10 +49,7 @@ class VocalDetector:
         NonFiniteError
             If it holds NaN or infinity.
         """
-        if waveform.ndim != 1 or not len(waveform):
-            raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
-        if not np.isfinite([waveform.min(), waveform.max()]).all():
-            raise NonFiniteError("the waveform holds NaN or infinity")
+        check_waveform(waveform)
         log_probabilities = self.steps(waveform)
         kinds = settled(log_probabilities)
         probabilities = np.exp(log_probabilities)

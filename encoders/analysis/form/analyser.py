@@ -14,7 +14,7 @@ from encoders.analysis.form.features import HOP_S, SILENCE_DB, sound_of
 from encoders.analysis.form.highlights import highlights
 from encoders.analysis.form.loops import loops
 from encoders.analysis.form.segmentation import Curves, sections_of
-from encoders.errors import NonFiniteError, ShapeError
+from encoders.analysis.waveforms import check_waveform
 from encoders.models.music.spectra import ONSET_RATE, PITCH_RATE, SAMPLE_RATE
 from encoders.models.music.structure import LONGEST_STEPS, STEP_S, features_of
 
@@ -55,10 +55,7 @@ class FormAnalyser:
         NonFiniteError
             If it holds NaN or infinity.
         """
-        if waveform.ndim != 1 or not len(waveform):
-            raise ShapeError(f"a mono waveform has shape [samples], not {list(waveform.shape)}")
-        if not np.isfinite([waveform.min(), waveform.max()]).all():
-            raise NonFiniteError("the waveform holds NaN or infinity")
+        check_waveform(waveform)
         return one_core_each().submit(self._analyse, waveform, rhythm).result()
 
     def _analyse(self, waveform: NDArray[np.float32], rhythm: Rhythm) -> Form:
