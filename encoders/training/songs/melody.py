@@ -7,9 +7,8 @@ spectrogram. Targets are the bin of the pitch and, less, its neighbours.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from encoders.models.music.spectra import BINS_A_SEMITONE, N_PITCH, PITCH_RATE
 from encoders.training.loop import Schedule, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -116,9 +115,8 @@ def targets(melody: Tensor) -> Tensor:
     return (1 - _SMOOTHED) * answer + _SMOOTHED / (UNVOICED + 1)
 
 
-def melody_of(truth: Path, frames: int) -> NDArray[np.float32]:
+def melody_of(told: Mapping[str, Any], frames: int) -> NDArray[np.float32]:
     """The melody that a song's ``truth.json`` tells, at the frames of its spectrogram, float32 [frames]."""
-    told = json.loads(truth.read_text(encoding="utf-8"))["melody"]
     pitches = np.array([np.nan if pitch is None else pitch for pitch in told["midi"]], np.float32)
     at = np.rint(np.arange(frames) / PITCH_RATE / told["step_s"]).astype(np.int64)
     return np.where(at < len(pitches), pitches[np.clip(at, 0, len(pitches) - 1)], np.nan).astype(np.float32)

@@ -1,7 +1,7 @@
 """The recipe of `melody`: recorded songs and scores → weights.
 
     <out>                            the weights
-    <out, without its suffix>/       what a training goes on from: spectrograms, a checkpoint
+    <out, without its suffix>/       what a training goes on from: a checkpoint
 
 Songs are learnt from up to one number and judge from there to another: POP909's are in no order.
 """
@@ -9,17 +9,16 @@ Songs are learnt from up to one number and judge from there to another: POP909's
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.media.decode import decode
-from encoders.models.music.spectra import PITCH_RATE, SAMPLE_RATE, Listener
-from encoders.training.corpus import CorpusError
+from encoders.models.music.spectra import PITCH_RATE, Listener
+from encoders.training.songs.corpus import LEARNT_FROM, read_songs
 from encoders.training.songs.humming import TAUGHT, hummed
 from encoders.training.songs.melody import MelodySettings, MelodyTraining, Sung, melody_of
-from encoders.training.songs.playing.recording import AUDIO, TRUTH
 from encoders.training.songs.playing.score import read_score
 from encoders.training.split import Origin, save_halved
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from encoders.training.loop import OnStep
     from encoders.training.songs.playing.score import Score
 
-LAST_TAUGHT = 650
-"""Number of the last song that is learnt from."""
 _ALONE_S = 15.0
 _FEWEST_NOTES = 4
 
@@ -65,45 +62,24 @@ def train_melody(task: MelodyTask, out: Path, settings: MelodySettings) -> Path:
         If there is no recorded song, or one cannot be read.
     TrainingError
     """
-    folders = sorted(path.parent for path in task.songs.glob(f"*/{TRUTH}"))
-    taught = [folder for folder in folders if folder.name.isdecimal() and int(folder.name) <= LAST_TAUGHT]
-    if not taught:
-        raise CorpusError(f"{task.songs}: no recorded song with a number up to {LAST_TAUGHT}")
     directory, listener = out.with_suffix(""), Listener()
-    spectra = directory / "spectra"
-    spectra.mkdir(parents=True, exist_ok=True)
-    songs = []
-    for number, folder in enumerate(taught, start=1):
-        songs.append(heard(folder, spectra, listener))
-        task.on_heard(number, len(taught))
+    songs, digest = [], hashlib.sha256()
+    for heard in read_songs(task.songs, LEARNT_FROM):
+        songs.append(Sung(heard.pitch, melody_of(heard.truth["melody"], heard.pitch.shape[1])))
+        digest.update(json.dumps(heard.truth["melody"]).encode())
+        task.on_heard(int(heard.name), LEARNT_FROM[-1])
     alone = voices_alone(task.scores, task.alone, listener, settings.seed)
     training = MelodyTraining(songs, alone, settings, directory)
     training.resume()
     training.run(on_step=task.on_step)
-    digest = hashlib.sha256(b"".join((folder / TRUTH).read_bytes() for folder in taught)).hexdigest()
-    origin = Origin("melody", asdict(settings), [f"songs above {LAST_TAUGHT}"], digest)
+    origin = Origin("melody", asdict(settings), [f"songs above {LEARNT_FROM[-1]}"], digest.hexdigest())
     save_halved(out, training.model.state_dict(), origin)
     return out
 
 
-def heard(folder: Path, spectra: Path, listener: Listener) -> Sung:
-    """A recorded song; its spectrogram is kept for the next time."""
-    kept = spectra / f"{folder.name}.npy"
-    if kept.is_file():
-        spectrogram = np.load(kept)
-    else:
-        waveform = decode(folder / AUDIO, sample_rates=[SAMPLE_RATE]).waveforms[SAMPLE_RATE]
-        spectrogram = listener(waveform).pitch.numpy().astype(np.float16)
-        beside = kept.with_suffix(".part")
-        with beside.open("wb") as file:
-            np.save(file, spectrogram)
-        beside.replace(kept)
-    return Sung(spectrogram, melody_of(folder / TRUTH, spectrogram.shape[1]))
-
-
 def voices_alone(scores: Path, count: int, listener: Listener, seed: int) -> list[Sung]:
     """Melodies of the songs that are learnt from, hummed, sung and whistled without a band."""
-    folders = sorted(path for path in scores.glob("[0-9]*") if path.name.isdecimal() and int(path.name) <= LAST_TAUGHT)
+    folders = sorted(path for path in scores.glob("[0-9]*") if path.name.isdecimal() and int(path.name) in LEARNT_FROM)
     alone: list[Sung] = []
     for number in range(count if folders else 0):
         rng = np.random.default_rng([seed, number])
