@@ -94,7 +94,8 @@ def _contour(melody: TrackMelody) -> dict[str, list[Any]]:
     is_voiced = ~np.isnan(melody.pitches)
     begins = is_voiced & ~np.concatenate([[False], is_voiced[:-1]])
     numbers = np.maximum(np.cumsum(begins) - 1, 0)
-    hz = np.where(is_voiced, 440.0 * 2 ** ((melody.pitches.astype(np.float64) - 69) / 12), 0.0).round(3)
+    pitches = np.where(is_voiced, melody.pitches, melody.unvoiced).astype(np.float64)
+    hz = np.where(np.isnan(pitches), 0.0, 440.0 * 2 ** ((pitches - 69) / 12)).round(3)
     steps = zip(numbers.tolist(), hz.tolist(), is_voiced.tolist(), strict=True)
     count = len(melody.pitches)
     return {

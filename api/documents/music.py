@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from retrieval.catalog.heard.music import (
@@ -114,11 +115,15 @@ class LoopsOut(BaseModel):
 
 
 class MelodyOut(BaseModel):
-    """The leading voice or instrument: a pitch every `step_s`, as MIDI number, null where there is none."""
+    """The leading voice or instrument: a pitch every `step_s`, as MIDI number, null where there is none.
+
+    `unvoiced` has the likeliest pitch of these places, and null elsewhere.
+    """
 
     track: str
     step_s: float
     pitches: list[float | None]
+    unvoiced: list[float | None]
     confidence: float
     versions: dict[str, str]
 
@@ -208,11 +213,11 @@ def melody_out(catalog: Catalog, track: Track) -> MelodyOut:
     melody = heard.melody
     if melody is None:
         raise not_known(track.key, "melody", MELODY_STAGE)
-    pitches = np.round(melody.pitches.astype(np.float64), 2)
     return MelodyOut(
         track=track.key,
         step_s=melody.step_s,
-        pitches=[None if np.isnan(pitch) else pitch for pitch in pitches.tolist()],
+        pitches=_to_the_cent(melody.pitches),
+        unvoiced=_to_the_cent(melody.unvoiced),
         confidence=melody.confidence,
         versions=dict(heard.versions),
     )
@@ -244,3 +249,8 @@ def _form(catalog: Catalog, track: Track) -> tuple[TrackForm, dict[str, str]]:
 def _milliseconds(times_s: np.ndarray) -> list[float]:
     rounded: list[float] = np.round(times_s, 3).tolist()
     return rounded
+
+
+def _to_the_cent(pitches: NDArray[np.float32]) -> list[float | None]:
+    rounded = np.round(pitches.astype(np.float64), 2)
+    return [None if np.isnan(pitch) else pitch for pitch in rounded.tolist()]

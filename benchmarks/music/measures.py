@@ -152,8 +152,15 @@ def _melody(truth: Contour, said: Contour | None) -> dict[str, float]:
 
 
 def _hertz(contour: Contour) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    times = np.arange(len(contour.midi)) * contour.step_s
-    return times, np.where(np.isnan(contour.midi), 0.0, 440 * 2 ** ((np.nan_to_num(contour.midi) - 69) / 12))
+    """As mir_eval takes it: a pitch that is said where no melody is lies below zero, and counts in raw accuracies."""
+    hertz = _hz(contour.midi)
+    if contour.unvoiced is not None:
+        hertz = np.where(hertz > 0, hertz, -_hz(contour.unvoiced))
+    return np.arange(len(hertz)) * contour.step_s, hertz
+
+
+def _hz(midi: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isnan(midi), 0.0, 440 * 2 ** ((np.nan_to_num(midi) - 69) / 12))
 
 
 _JUDGES: dict[str, Callable[[Music, Music], dict[str, float]]] = {

@@ -44,10 +44,22 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Contour:
-    """A melody at equal steps; `midi` is float64 [steps], NaN where there is none."""
+    """A melody at equal steps.
+
+    Attributes
+    ----------
+    midi : float64 [steps], NaN where there is none
+    unvoiced : float64 [steps], what would be if there were one, NaN where there is or nothing is said; or none
+    """
 
     step_s: float
     midi: NDArray[np.float64]
+    unvoiced: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, step_s: float, midi: NDArray[np.float64], voiced: NDArray[np.bool_]) -> Contour:
+        """Of a pitch at every step, float64 [steps] or NaN, and where it is one."""
+        return cls(step_s, np.where(voiced, midi, np.nan), np.where(voiced, np.nan, midi))
 
 
 @dataclass(frozen=True, eq=False)

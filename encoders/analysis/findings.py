@@ -113,9 +113,11 @@ class Melody:
     ----------
     step_s : from one step to the next; step n is about n · step_s
     pitches : float32 [steps], MIDI numbers with cents behind the point; NaN where there is no melody
+    unvoiced : float32 [steps], the pitch that is likeliest where there is none; NaN where there is, or nothing is known
     confidence : 0 … 1, how surely what is voiced is
     """
 
     step_s: float
     pitches: NDArray[np.float32]
+    unvoiced: NDArray[np.float32]
     confidence: float

@@ -83,7 +83,8 @@ def melody(tracker: TracksMelody, waveform: NDArray[np.float32]) -> Melody:
     if _is_music(waveform, tracker.sample_rate):
         return tracker.track(waveform)
     steps = int(len(waveform) / tracker.sample_rate / NO_MELODY_STEP_S)
-    return Melody(NO_MELODY_STEP_S, np.full(steps, np.nan, np.float32), 0.0)
+    nothing = np.full(steps, np.nan, np.float32)
+    return Melody(NO_MELODY_STEP_S, nothing, nothing, 0.0)
 
 
 def _is_music(waveform: NDArray[np.float32], sample_rate: int) -> bool:

@@ -35,4 +35,4 @@ class MelodyStage(Stage):
         seconds: dict[str, float] = {}
         with step(self.name, seconds):
             found = melody(self._tracker, track.audio.waveforms[self._tracker.sample_rate])
-        return StageResult([TrackMelody(found.step_s, found.pitches, found.confidence)], seconds)
+        return StageResult([TrackMelody(found.step_s, found.pitches, found.unvoiced, found.confidence)], seconds)

@@ -180,11 +180,13 @@ class TrackMelody:
     Attributes
     ----------
     pitches : float32 [steps], MIDI numbers in [0, 127], stored to the cent; NaN where there is no melody
+    unvoiced : float32 [steps], likewise, the likeliest pitch where there is none; NaN where there is, or none is known
     confidence : in [0, 1]
     """
 
     step_s: float
     pitches: NDArray[np.float32]
+    unvoiced: NDArray[np.float32]
     confidence: float
 
 

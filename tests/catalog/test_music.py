@@ -1,5 +1,6 @@
 """What is found of rhythm, form and melody is stored and replaced, and comes back as it was."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Any
@@ -42,7 +43,13 @@ FORM = TrackForm(
     (LoopSpan(0.123456789, 1.987654321, 0.99),),
 )
 WHOLE = TrackForm((SectionSpan(0, 2.5, 1, "silence", "A", 1),))
-MELODY = TrackMelody(0.01, np.array([np.nan, 60, 60.26, 127, 0, np.nan], np.float32), 0.6)
+NAN = np.nan
+MELODY = TrackMelody(
+    0.01,
+    np.array([NAN, 60, 60.26, 127, 0, NAN], np.float32),
+    np.array([127, NAN, NAN, NAN, NAN, 0], np.float32),
+    0.6,
+)
 VERSIONS = {"rhythm": "r-1", "structure": "s-1", "melody": "m-1"}
 TABLES = (rhythm, sections, highlights, loops, melodies)
 
@@ -103,7 +110,7 @@ def test_a_stage_that_runs_again_replaces_its_own(catalog: Catalog, rng: np.rand
     assert of(catalog, "a") == (plain(BEATLESS), FORM, plain(MELODY), VERSIONS | {"rhythm": "r-2"})
     catalog.store(played("a", rng, [WHOLE], {"structure": "s-2"}))
     assert of(catalog, "a")[1] == WHOLE
-    shorter = TrackMelody(0.02, np.array([48.5], np.float32), 0.1)
+    shorter = TrackMelody(0.02, np.array([48.5], np.float32), np.array([NAN], np.float32), 0.1)
     catalog.store(played("a", rng, [shorter], {"melody": "m-2"}))
     assert of(catalog, "a")[2] == plain(shorter)
     assert of(catalog, "other") == (plain(RHYTHM), FORM, plain(MELODY), VERSIONS)
@@ -148,18 +155,35 @@ def test_what_no_stage_can_find_is_refused_as_a_whole(
 def test_a_melody_is_kept_to_the_cent_and_small(rng: np.random.Generator) -> None:
     minute = np.repeat(rng.integers(48, 84, 120), 50) + rng.normal(0, 0.1, 6000)
     minute[rng.random(6000) < 0.3] = np.nan
-    again = unpacked(packed(minute.astype(np.float32)))
-    assert again.dtype == np.float32
-    np.testing.assert_allclose(again, minute, atol=0.00501)  # NaN where there was NaN
-    assert unpacked(packed(np.empty(0, np.float32))).size == 0
+    unvoiced = np.where(np.isnan(minute) & (rng.random(6000) < 0.9), rng.uniform(0, 127, 6000), np.nan)
+    again = unpacked(packed(minute.astype(np.float32), unvoiced.astype(np.float32)))
+    for kept, given in zip(again, (minute, unvoiced), strict=True):
+        assert kept.dtype == np.float32
+        np.testing.assert_allclose(kept, given, atol=0.00501)  # NaN where there was NaN
+    nothing = np.empty(0, np.float32)
+    assert [kept.size for kept in unpacked(packed(nothing, nothing))] == [0, 0]
     held = np.repeat(rng.integers(48, 84, 120), 50).astype(np.float32)
-    assert len(packed(held)) < 1000 < 2 * len(held)
+    assert len(packed(held, np.full_like(held, NAN))) < 1000 < 2 * len(held)
 
 
 @pytest.mark.parametrize("pitch", [-0.5, 128.0, float("inf")])
 def test_a_pitch_that_is_none_is_refused(pitch: float) -> None:
     with pytest.raises(RetrievalError, match=r"step 1 has pitch .*accepted are 0 to 127"):
-        packed(np.array([60, pitch], np.float32))
+        packed(np.array([60, pitch], np.float32), np.array([NAN, NAN], np.float32))
+    with pytest.raises(RetrievalError, match=r"step 1 has pitch .*accepted are 0 to 127"):
+        packed(np.array([NAN, NAN], np.float32), np.array([60, pitch], np.float32))
+
+
+def test_steps_of_both_kinds_are_as_many() -> None:
+    with pytest.raises(RetrievalError, match="2 steps, and 1 of"):
+        packed(np.zeros(2, np.float32), np.zeros(1, np.float32))
+
+
+def test_a_melody_of_before_there_were_unvoiced_pitches_is_read() -> None:
+    steps = np.diff(np.array([-1, 6000, 6026, -1], "<i2"), prepend=np.int16(0))
+    pitches, unvoiced = unpacked(zlib.compress(steps.tobytes()))
+    np.testing.assert_array_equal(pitches, np.array([NAN, 60, 60.26, NAN], np.float32))
+    assert np.isnan(unvoiced).all()
 
 
 BEFORE = """

@@ -86,7 +86,8 @@ def any_music(rng: np.random.Generator) -> list[StageRows]:
     parts = tuple(SectionSpan(n, n + 1, 1, "verse", "A", float(rng.random())) for n in range(count))
     highlights = tuple(HighlightSpan(0, 1, 0.5) for _ in range(rng.integers(3)))
     loops = tuple(LoopSpan(0, 1, 0.5) for _ in range(rng.integers(3)))
-    melody = TrackMelody(0.5, rng.integers(40, 80, rng.integers(4)).astype(np.float32), 0.5)
+    pitches = rng.integers(40, 80, rng.integers(4)).astype(np.float32)
+    melody = TrackMelody(0.5, pitches, np.full_like(pitches, np.nan), 0.5)
     return [row for row in (rhythm, TrackForm(parts, highlights, loops), melody) if rng.random() < 0.5]
 
 

@@ -72,7 +72,9 @@ class Humming:
 
     def track(self, waveform: NDArray[np.float32]) -> Melody:
         loudest_hz = np.abs(np.fft.rfft(waveform)).argmax() * RATE / len(waveform)
-        return Melody(0.5, np.full(4, 69 + 12 * np.log2(loudest_hz / 440), np.float32), 0.5)
+        return Melody(
+            0.5, np.full(4, 69 + 12 * np.log2(loudest_hz / 440), np.float32), np.full(4, np.nan, np.float32), 0.5
+        )
 
 
 @pytest.fixture

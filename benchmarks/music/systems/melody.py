@@ -42,11 +42,11 @@ def systems() -> list[System]:
     ModuleNotFoundError
         If the extra `music-peers` is not installed.
     """
-    told = frozenset({"melody"})
+    told, asked = frozenset({"melody"}), "+2"  # how they are asked is part of what they are
     return [
-        System("pYIN", version("librosa"), told, _pyin),
-        System("Swift-F0", version("swift-f0"), told, _swift),
-        System("Basic Pitch", BASIC_PITCH, told, _basic_pitch),
+        System("pYIN", version("librosa") + asked, told, _pyin),
+        System("Swift-F0", version("swift-f0") + asked, told, _swift),
+        System("Basic Pitch", BASIC_PITCH + asked, told, _basic_pitch),
     ]
 
 
@@ -54,20 +54,21 @@ def _pyin(waveform: NDArray[np.float32]) -> Music:
     import librosa
 
     hop = 512
-    hertz, _, _ = librosa.pyin(
-        waveform, sr=SAMPLE_RATE, hop_length=hop, fmin=_hz(_LOWEST_LEAD), fmax=_hz(_HIGHEST_LEAD)
+    hertz, voiced, _ = librosa.pyin(
+        waveform, sr=SAMPLE_RATE, hop_length=hop, fmin=_hz(_LOWEST_LEAD), fmax=_hz(_HIGHEST_LEAD), fill_na=None
     )
-    return Music(melody=Contour(hop / SAMPLE_RATE, 69 + 12 * np.log2(hertz / 440)))
+    return Music(melody=Contour.of(hop / SAMPLE_RATE, 69 + 12 * np.log2(hertz / 440), voiced))
 
 
 def _swift(waveform: NDArray[np.float32]) -> Music:
     from swift_f0 import FRAME_PERIOD
 
     found = _swift_network().detect(waveform, SAMPLE_RATE)
-    midi = np.where(found.confidence >= 0.5, 69 + 12 * np.log2(np.maximum(found.pitch_hz, 1) / 440), np.nan)
     # Its first frame is about some time after 0: before that there is no melody.
     before = np.full(round(found.timestamps[0] / FRAME_PERIOD), np.nan)
-    return Music(melody=Contour(FRAME_PERIOD, np.concatenate([before, midi])))
+    midi = np.concatenate([before, 69 + 12 * np.log2(np.maximum(found.pitch_hz, 1) / 440)])
+    voiced = np.concatenate([np.zeros(len(before), np.bool_), found.confidence >= 0.5])
+    return Music(melody=Contour.of(FRAME_PERIOD, midi, voiced))
 
 
 @cache
@@ -94,7 +95,7 @@ def _basic_pitch(waveform: NDArray[np.float32]) -> Music:
     low, high = (_BINS_A_SEMITONE * (midi - _LOWEST_MIDI) for midi in (_LOWEST_LEAD, _HIGHEST_LEAD))
     lead = salience[:, low:high]
     midi = _LOWEST_LEAD + lead.argmax(axis=1) / _BINS_A_SEMITONE
-    return Music(melody=Contour(step / keep / SAMPLE_RATE, np.where(lead.max(axis=1) >= _THRESHOLD, midi, np.nan)))
+    return Music(melody=Contour.of(step / keep / SAMPLE_RATE, midi, lead.max(axis=1) >= _THRESHOLD))
 
 
 @cache

@@ -36,7 +36,7 @@ def systems() -> list[System]:
 
     def melody(waveform: NDArray[np.float32]) -> Music:
         found = melody_of.track(waveform)
-        return Music(melody=Contour(found.step_s, found.pitches.astype(np.float64)))
+        return Music(melody=Contour(found.step_s, found.pitches.astype(np.float64), found.unvoiced.astype(np.float64)))
 
     told = frozenset({"beats_s", "downbeats_s", "tempo_bpm", "key"})
     return [

@@ -74,9 +74,7 @@ def _to_json(said: Music) -> dict[str, Any]:
         "tempo_bpm": said.tempo_bpm,
         "key": said.key,
         "parts": None if said.parts is None else [[p.start_s, p.end_s, p.label, p.group] for p in said.parts],
-        "melody": None
-        if melody is None
-        else [melody.step_s, [None if math.isnan(midi) else round(midi, 3) for midi in melody.midi.tolist()]],
+        "melody": None if melody is None else [melody.step_s, _plain(melody.midi), _plain(melody.unvoiced)],
     }
 
 
@@ -88,5 +86,13 @@ def _from_json(content: dict[str, Any]) -> Music:
         tempo_bpm=content["tempo_bpm"],
         key=content["key"],
         parts=None if parts is None else tuple(Part(*part) for part in parts),
-        melody=None if melody is None else Contour(melody[0], np.array(melody[1], dtype=float)),
+        melody=None if melody is None else Contour(melody[0], *map(_pitches, melody[1:])),
     )
+
+
+def _plain(pitches: NDArray[np.float64] | None) -> list[float | None] | None:
+    return None if pitches is None else [None if math.isnan(pitch) else round(pitch, 3) for pitch in pitches.tolist()]
+
+
+def _pitches(plain: list[float | None] | None) -> NDArray[np.float64] | None:
+    return None if plain is None else np.array(plain, dtype=float)

@@ -4,11 +4,12 @@ Lu, Wang, Won, Choi & Song, "SpecTNT: a Time-Frequency Transformer for Music Aud
 https://arxiv.org/abs/2110.09127. Ours differs in what comes in and goes out. The spectrogram is heard through copies of
 itself, shifted so that a pitch and its harmonics lie upon each other (Bittner et al., "Deep salience representations
 for F0 estimation in polyphonic music", ISMIR 2017), so that what is learnt of one pitch holds of all. A band of the
-blocks is three semitones. Frames have no positions: they lean towards those near them instead, each head at its own
-distance (Press, Smith & Lewis, "Train short, test long: attention with linear biases", ICLR 2022), so that a window
-may be of any length. The answer is given by the bands, which know the pitches, told by the frame, which knows the song.
+blocks is three semitones, and a frame of them is two of the spectrogram's. Frames have no positions: they lean towards
+those near them instead, each head at its own distance (Press, Smith & Lewis, "Train short, test long: attention with
+linear biases", ICLR 2022), so that a window may be of any length. The answer is given by the bands, which know the
+pitches, told by the frame, which knows the song.
 
-B, T, F, K, D in shapes: batch, frames at 25 Hz, bands, size of a band, size of a temporal embedding.
+B, T, N, F, K, D in shapes: batch, frames at 25 Hz, frames at 12.5 Hz, bands, size of a band, of a temporal embedding.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ N_BINS = N_BANDS * _BINS_A_BAND
 """Bins that may lead, of a third of a semitone; the middle one of three is in tune."""
 UNVOICED = N_BINS
 """The answer behind those of the bins: nothing leads."""
+FRAMES_TOGETHER = 2
+"""Frames of the spectrogram that pass the blocks as one."""
 _HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6)
 _SILENCE = -1.0  # the spectrogram's floor
 
@@ -66,7 +69,7 @@ class MelodyNet(nn.Module):
             nn.Conv2d(len(_HARMONICS), config.n_maps, (3, 5), padding=(1, 2), bias=False),
             nn.BatchNorm2d(config.n_maps),
             nn.ReLU(inplace=True),
-            nn.Conv2d(config.n_maps, config.n_maps, (3, 5), padding=(1, 2), bias=False),
+            nn.Conv2d(config.n_maps, config.n_maps, (3, 5), (1, FRAMES_TOGETHER), (1, 2), bias=False),
             nn.BatchNorm2d(config.n_maps),
             nn.ReLU(inplace=True),
             nn.Conv2d(config.n_maps, config.n_maps, (3, 5), padding=(1, 2), bias=False),
@@ -80,9 +83,9 @@ class MelodyNet(nn.Module):
         self.blocks = nn.ModuleList(SpecTNTBlock(config) for _ in range(config.n_blocks))
         self.told = nn.Linear(config.temporal_dim, config.spectral_dim)
         self.band_norm = nn.LayerNorm(config.spectral_dim)
-        self.of_bands = nn.Linear(config.spectral_dim, _BINS_A_BAND)
-        self.of_pitches = nn.Conv2d(config.n_maps, 1, (3, 1), padding=(1, 0))
-        self.silent = nn.Sequential(nn.LayerNorm(config.temporal_dim), nn.Linear(config.temporal_dim, 1))
+        self.of_bands = nn.Linear(config.spectral_dim, FRAMES_TOGETHER * _BINS_A_BAND)
+        self.of_pitches = nn.Conv2d(config.n_maps, FRAMES_TOGETHER, (3, 1), padding=(1, 0))
+        self.silent = nn.Sequential(nn.LayerNorm(config.temporal_dim), nn.Linear(config.temporal_dim, FRAMES_TOGETHER))
         # Each head looks twice as far as the one before it, and the last at the whole window alike.
         heads = torch.arange(config.temporal_heads)
         self.register_buffer(
@@ -104,8 +107,10 @@ class MelodyNet(nn.Module):
         for block in self.blocks:
             spectral, temporal = block(spectral, temporal, leaning)
         told = self.band_norm(spectral[:, :, 1:] + self.told(temporal)[:, :, None])
-        bins = self.of_bands(told).flatten(2) + self.of_pitches(maps)[:, 0].mT
-        return torch.cat([bins.float(), self.silent(temporal).float()], dim=-1)
+        of_bands = self.of_bands(told).unflatten(3, (FRAMES_TOGETHER, -1)).transpose(2, 3).flatten(3)
+        bins = of_bands + self.of_pitches(maps).permute(0, 3, 1, 2)
+        answers = torch.cat([bins.float(), self.silent(temporal).float()[..., None]], dim=-1)
+        return answers.flatten(1, 2)[:, : spectrogram.shape[2]]
 
     def _leaning(self, frames: int) -> Tensor:
         """How much less each head looks at what is further away, [heads, T, T]."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FRAMES = 200
+_FRAMES = 300
 _TRANSPOSED_BINS = 15
 _STRETCHED = 0.2
 _LEVEL_DB, _TILT_DB = 8.0, 8.0
@@ -47,7 +47,7 @@ class Sung:
 class MelodySettings(Schedule):
     """As :class:`Schedule`, with sizes that suit this network."""
 
-    batch_size: int = 6
+    batch_size: int = 5
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
@@ -83,7 +83,7 @@ class MelodyTraining(Training):
 
 
 def example(song: Sung, rng: np.random.Generator) -> tuple[Tensor, NDArray[np.float32]]:
-    """Some seconds of a song, changed by chance: spectrogram float32 [252, 200], melody float32 [200]."""
+    """Some seconds of a song, changed by chance: spectrogram float32 [252, 300], melody float32 [300]."""
     pace = float(np.exp(rng.uniform(-_STRETCHED, _STRETCHED)))
     total = song.spectrogram.shape[1]
     start = rng.uniform(0, max(1.0, total - pace * _FRAMES))

@@ -108,7 +108,7 @@ def _form(connection: Connection, track_id: int) -> TrackForm | None:
 
 def _melody(connection: Connection, track_id: int) -> TrackMelody | None:
     row = connection.execute(select(melodies).where(melodies.c.track_id == track_id)).first()
-    return None if row is None else TrackMelody(row.step_s, unpacked(row.pitches), row.confidence)
+    return None if row is None else TrackMelody(row.step_s, *unpacked(row.pitches), row.confidence)
 
 
 def _section(row: Row[Any]) -> SectionSpan:

@@ -86,7 +86,10 @@ def replace_form(connection: Connection, identified: Identified, unchanged: Set[
 def set_melodies(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     """Write melodies, packed."""
     made = {track_id: row for track_id, analysis in identified for row in analysis.of(TrackMelody)}
-    rows = [(track_id, float(row.step_s), packed(row.pitches), float(row.confidence)) for track_id, row in made.items()]
+    rows = [
+        (track_id, float(row.step_s), packed(row.pitches, row.unvoiced), float(row.confidence))
+        for track_id, row in made.items()
+    ]
     execute(connection, _SET_MELODIES, _MELODY_TYPES, rows)
 
 

@@ -97,5 +97,5 @@ class MelodyShelf:
                 stored.pop(row.id, None)
                 until = row.revision
             for row in changes.melody_changes(connection=connection, after=self._revision, until=until):
-                stored[row.track_id] = StoredMelody.of(unpacked(row.pitches), row.step_s)
+                stored[row.track_id] = StoredMelody.of(unpacked(row.pitches)[0], row.step_s)
         self._melodies, self._revision = Melodies.of(stored), until

@@ -53,7 +53,7 @@ def hummed(rng: np.random.Generator) -> bytes:
 def known(here: Soundalike, rng: np.random.Generator) -> None:
     for number, (key, tune) in enumerate(TUNES.items()):
         one = analysis(key, rng)
-        melody = TrackMelody(0.04, contour(tune), 0.9)
+        melody = TrackMelody(0.04, contour(tune), np.full_like(contour(tune), np.nan), 0.9)
         rows, stages = [*one.rows, melody], {**one.stages, "melody": "m-1"}
         here.catalog.store(replace(one, rows=rows, stages=stages, year=1990 + number))
 

@@ -32,7 +32,9 @@ BEATLESS = TrackRhythm(None, None, 0.05, np.empty(0), np.empty(0, np.int64), "C"
 VERSE, CHORUS = SectionSpan(0.0, 1.0, 1, "verse", "A", 0.7), SectionSpan(1.0, 3.0, 1, "chorus", "B", 0.9)
 PHRASES = (SectionSpan(0.0, 2.0, 2, "verse", "A", 0.6), SectionSpan(2.0, 3.0, 2, "chorus", "B", 0.5))
 FORM = TrackForm((VERSE, CHORUS, *PHRASES), (HighlightSpan(1.2, 2.9, 0.8),), (LoopSpan(1.0, 2.0000453, 0.97),))
-MELODY = TrackMelody(0.1, np.array([np.nan, 60.0, 60.25, 59.87], np.float32), 0.75)
+PITCHES = np.array([np.nan, 60.0, 60.25, 59.87], np.float32)
+MELODY = TrackMelody(0.1, PITCHES, np.array([48.5, np.nan, np.nan, np.nan], np.float32), 0.75)
+NOTHING = np.full(30, np.nan, np.float32)
 SHOWN_VERSE = {"start_s": 0.0, "end_s": 1.0, "label": "verse", "group": "A", "confidence": 0.7}
 SHOWN_CHORUS = {"start_s": 1.0, "end_s": 3.0, "label": "chorus", "group": "B", "confidence": 0.9}
 
@@ -50,7 +52,7 @@ def known(here: Soundalike, rng: np.random.Generator) -> None:
     here.catalog.store_many(
         [
             heard(0, rng, RHYTHM, FORM, MELODY),
-            heard(1, rng, BEATLESS, whole, replace(MELODY, pitches=np.full(30, np.nan, np.float32), confidence=0.0)),
+            heard(1, rng, BEATLESS, whole, replace(MELODY, pitches=NOTHING, unvoiced=NOTHING, confidence=0.0)),
             heard(2, rng, fast, TrackForm([replace(VERSE, end_s=3.0)])),
         ]
     )
@@ -116,6 +118,7 @@ def test_a_track_shows_its_melody(client: FlaskClient) -> None:
         "track": "t0",
         "step_s": 0.1,
         "pitches": [None, 60.0, 60.25, 59.87],
+        "unvoiced": [48.5, None, None, None],
         "confidence": 0.75,
         "versions": {"melody": "m-1"},
     }

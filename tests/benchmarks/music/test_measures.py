@@ -114,6 +114,16 @@ def test_a_melody_an_octave_off_is_right_in_chroma_alone():
     assert "VFA" not in results or results["VFA"] == 0
 
 
+def test_a_pitch_that_is_said_where_no_melody_is_told_counts_in_raw_accuracy_alone():
+    truth = Music(melody=Contour(0.01, np.full(500, 60.0)))
+    half = np.arange(500) < 250
+    said = Music(melody=Contour.of(0.01, np.full(500, 60.0), half))
+    results = measure(truth, said, EVERYTHING)
+    assert results["RPA"] == 1
+    assert results["VR"] == pytest.approx(0.5)
+    assert results["OA"] == pytest.approx(0.5)
+
+
 def test_pairwise_f_of_one_group_instead_of_two():
     truth = Music(parts=(Part(0, 10, None, "A"), Part(10, 20, None, "B")))
     results = measure(truth, Music(parts=(Part(0, 20, None, "A"),)), EVERYTHING)

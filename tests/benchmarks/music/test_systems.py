@@ -58,7 +58,8 @@ def test_an_answer_is_asked_for_once_a_version_and_comes_back_whole(tmp_path, rn
     def hear(waveform):
         asked.append(len(waveform))
         parts = (Part(0.0, 1.0, "intro", "A"), Part(1.0, 2.0, None, "B"))
-        return Music(np.array([0.5, 1.0]), np.array([0.5]), 120.0, None, parts, Contour(0.1, np.array([60.5, np.nan])))
+        melody = Contour.of(0.1, np.array([60.5, 61.0]), np.array([True, False]))
+        return Music(np.array([0.5, 1.0]), np.array([0.5]), 120.0, None, parts, melody)
 
     first = System("one", "1", frozenset(), hear)
     said = [answer(first, audio, tmp_path / "cache") for _ in range(2)][1]
@@ -68,6 +69,7 @@ def test_an_answer_is_asked_for_once_a_version_and_comes_back_whole(tmp_path, rn
     assert (said.tempo_bpm, said.key) == (120, None)
     assert [part.label for part in said.parts] == ["intro", None]
     assert np.array_equal(said.melody.midi, [60.5, np.nan], equal_nan=True)
+    assert np.array_equal(said.melody.unvoiced, [np.nan, 61.0], equal_nan=True)
     answer(System("one", "2", frozenset(), hear), audio, tmp_path / "cache")
     assert len(asked) == 2
     assert systems.tempo_of(np.array([1.0])) is None
