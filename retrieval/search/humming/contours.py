@@ -1,7 +1,8 @@
 """A melody as it is compared: a line without rests at equal steps, and windows of it that know no key.
 
-A window is some seconds of a melody, brought to a few numbers less their mean, so that a transposed one is the same.
-Those of a track have one length; those of a hum have several, each of which stands for a tempo.
+A window is some seconds of a melody, brought to a few numbers less their median, so that a transposed one is the same,
+and one note more or less changes no other. Those of a track have one length; those of a hum have several, each of which
+stands for a tempo.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ WINDOW_S = 4.8
 """Of a track's melody that a window holds."""
 POINTS = 24
 """Numbers of a window."""
-HOP_S = 0.4
+HOP = 5
+"""Steps from one window of a track to the next."""
 TEMPOS = tuple(float(ratio) for ratio in 2.0 ** np.linspace(-0.6, 0.6, 9))
 """A hum's tempo over the track's that are tried: two thirds to one and a half."""
-_QUARTER = 4
+QUARTER = 4
 """Numbers of a window are quarters of a semitone."""
 _SMOOTHED = 3
 _VOICED = 0.4
-"""Share of a window in which something must be heard."""
+"""Share of some window in which something must be heard, for there to be a melody at all."""
+ASKED_EVERY = 3
+"""Of a hum's windows one begins so many of a track's later than the one before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +64,26 @@ def contour_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
     return Contour(median_filter(held, _SMOOTHED, mode="nearest").astype(np.float32), voiced)
 
 
-def windows_of(contour: Contour) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Windows of a track's melody, int8 [n, 24], quarters of a semitone about their mean; the steps they begin at."""
-    return _cut(contour, WINDOW_S, round(HOP_S * RATE))
+def windows_of(contour: Contour) -> NDArray[np.int8]:
+    """Windows of a track's melody, one every :data:`HOP`, int8 [n, 24], quarters of a semitone about their median."""
+    return _cut(contour, WINDOW_S, HOP)
 
 
-def windows_at_tempos(contour: Contour) -> Iterator[tuple[float, NDArray[np.int8], NDArray[np.int32]]]:
-    """Of a hum: each tempo, its windows, and the steps they begin at; a shorter hum has fewer tempos."""
+def windows_at_tempos(contour: Contour) -> Iterator[tuple[float, NDArray[np.int8]]]:
+    """Of a hum: each tempo and its windows; a short hum has no slow ones."""
     for tempo in TEMPOS:
-        length_s = WINDOW_S / tempo
-        free = len(contour.pitches) / RATE - length_s
-        if free >= 0:
-            yield (tempo, *_cut(contour, length_s, max(1, round(free / 3 * RATE))))
+        windows = _cut(contour, WINDOW_S / tempo, ASKED_EVERY * HOP / tempo)
+        if len(windows):
+            yield tempo, windows
 
 
-def _cut(contour: Contour, length_s: float, hop: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+def _cut(contour: Contour, length_s: float, hop: float) -> NDArray[np.int8]:
     length = round(length_s * RATE)
-    starts = np.arange(0, len(contour.pitches) - length + 1, hop, dtype=np.int32)
-    at = starts[:, None] + (np.arange(POINTS) + 0.5) * length / POINTS
-    at = np.minimum(at.astype(np.int64), max(0, len(contour.pitches) - 1))
-    enough = contour.voiced[at].mean(axis=1) >= _VOICED if len(starts) else np.zeros(0, np.bool_)
-    cut = contour.pitches[at[enough]]
-    about = _QUARTER * (cut - cut.mean(axis=1, keepdims=True))
-    return np.clip(np.rint(about), -127, 127).astype(np.int8), starts[enough]
+    starts = np.arange(0, len(contour.pitches) - length + 1, hop).astype(np.int64)
+    at = (starts[:, None] + (np.arange(POINTS) + 0.5) * length / POINTS).astype(np.int64)
+    if not len(starts) or contour.voiced[at].mean(axis=1).max() < _VOICED:
+        return np.empty((0, POINTS), np.int8)
+    cut = contour.pitches[at]
+    about = QUARTER * (cut - np.median(cut, axis=1, keepdims=True))
+    windows: NDArray[np.int8] = np.clip(np.rint(about), -127, 127).astype(np.int8)
+    return windows

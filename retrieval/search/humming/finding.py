@@ -1,6 +1,9 @@
-"""A hum among melodies: windows say which tracks come into question, and each of these is laid upon the hum.
+"""A hum among melodies: windows say which tracks come into question, and where; there the hum is laid upon each.
 
-A score lies in [0, 1], higher is better: 1 less the mean difference of both lines, of which a whole tone is the most.
+At every tempo, all windows of the hum are laid upon those of a track that lie as far apart, wherever there are such
+(linear scaling: Jang & Lee, "Hierarchical filtering method for content-based music retrieval via acoustic input", ACM
+Multimedia 2001). A difference counts up to two semitones: a wrong note is a wrong note. A score lies in [0, 1], higher
+is better: 1 less the mean difference of both lines, of which a whole tone is the most.
 """
 
 from __future__ import annotations
@@ -9,9 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from retrieval.errors import QueryError
-from retrieval.search.humming.contours import RATE, contour_of, windows_at_tempos
+from retrieval.search.humming.contours import (
+    ASKED_EVERY,
+    HOP,
+    QUARTER,
+    RATE,
+    WINDOW_S,
+    contour_of,
+    windows_at_tempos,
+)
 from retrieval.search.humming.warping import fitted
 
 if TYPE_CHECKING:
@@ -21,7 +33,9 @@ if TYPE_CHECKING:
     from retrieval.search.humming.melodies import Melodies
 
 CANDIDATES = 200
-"""Tracks that are laid upon the hum."""
+"""Tracks that the hum is laid upon."""
+_PLACES = 2
+"""Places in each of them, of different tempos."""
 LONGEST_S = 30.0
 """Of a hum that is listened to: what comes later is left."""
 _SHORTEST_S = 2.5
@@ -30,7 +44,7 @@ _LEAST_RANGE = 1.0
 _AROUND_S = 2.0
 _REST = 0.3
 """How much a step counts in which the hum rests."""
-_ROWS = 65_536
+_MOST = 2 * QUARTER
 _ACCEPTED = "some seconds of one voice that hums, sings or whistles a melody"
 
 
@@ -59,8 +73,12 @@ def find(hum: Contour, melodies: Melodies, *, among: NDArray[np.int64] | None = 
     ----------
     among : ids of the tracks that may be found, int64 ascending; none: all of them
     """
-    found = [_laid(hum, melodies, *candidate) for candidate in _candidates(hum, melodies, among)]
-    return sorted(found, key=lambda one: (-one.score, one.track_id))[:limit]
+    best: dict[int, Found] = {}
+    for track_id, tempo, start in _candidates(hum, melodies, among):
+        found = _laid(hum, melodies, track_id, tempo, start)
+        if track_id not in best or found.score > best[track_id].score:
+            best[track_id] = found
+    return sorted(best.values(), key=lambda one: (-one.score, one.track_id))[:limit]
 
 
 def hum_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
@@ -89,56 +107,60 @@ def hum_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
     return contour
 
 
-def _candidates(hum: Contour, melodies: Melodies, among: NDArray[np.int64] | None) -> list[tuple[int, float, int, int]]:
-    """Tracks with the most similar windows: id, tempo, the steps at which its window and the hum's begin."""
+def _candidates(hum: Contour, melodies: Melodies, among: NDArray[np.int64] | None) -> list[tuple[int, float, int]]:
+    """Places where the hum may be: track, tempo, and the step at which the hum begins there."""
     asked = list(windows_at_tempos(hum))
-    if not asked or not len(melodies.track_ids):
+    count = len(melodies.track_ids)
+    if not asked or not count:
         return []
-    windows = np.concatenate([windows for _, windows, _ in asked]).astype(np.float32)
-    if not len(windows):
-        return []
-    tempos = np.concatenate([np.full(len(starts), tempo) for tempo, _, starts in asked])
-    begins = np.concatenate([starts for _, _, starts in asked])
-    nearest, which = _nearest(windows, melodies.windows)
-    least = np.minimum.reduceat(nearest, melodies.firsts[:-1])
-    allowed = np.ones(len(least), np.bool_) if among is None else np.isin(melodies.track_ids, among, assume_unique=True)
-    places = np.flatnonzero(allowed)
-    best = places[np.argsort(least[places], kind="stable")[:CANDIDATES]]
-    candidates = []
-    for place in best.tolist():
-        first, end = melodies.firsts[place : place + 2]
-        window = int(first + nearest[first:end].argmin())
-        track_id, row = int(melodies.track_ids[place]), int(which[window])
-        start = int(melodies.stored[track_id].starts[window - first])
-        candidates.append((track_id, float(tempos[row]), start, int(begins[row])))
-    return candidates
+    allowed = np.ones(count, np.bool_) if among is None else np.isin(melodies.track_ids, among, assume_unique=True)
+    costs, places = np.ones((len(asked), count), np.float32), np.full((len(asked), count), -1, np.int64)
+    for number, (_, windows) in enumerate(asked):
+        _scan(windows, melodies.windows, melodies.firsts, allowed, costs[number], places[number])
+    best = np.argsort(costs.min(axis=0), kind="stable")[:CANDIDATES]
+    return [
+        (int(melodies.track_ids[track]), asked[number][0], int(places[number, track]) * HOP)
+        for track in best.tolist()
+        for number in np.argsort(costs[:, track], kind="stable")[:_PLACES].tolist()
+        if places[number, track] >= 0
+    ]
 
 
-def _nearest(asked: NDArray[np.float32], windows: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Of every window, how far the nearest that is asked for is (squared), and which it is."""
-    nearest, which = np.empty(len(windows), np.float32), np.empty(len(windows), np.int32)
-    halves = 0.5 * np.einsum("ij,ij->i", asked, asked)
-    for first in range(0, len(windows), _ROWS):
-        some = windows[first : first + _ROWS].astype(np.float32)
-        less = halves - some @ asked.T
-        rows = less.argmin(axis=1)
-        which[first : first + _ROWS] = rows
-        nearest[first : first + _ROWS] = 2 * less[np.arange(len(some)), rows] + np.einsum("ij,ij->i", some, some)
-    return nearest, which
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan(asked, windows, firsts, allowed, costs, places):  # type: ignore[no-untyped-def]
+    """Lay windows [n, 24] upon each track's: its least mean difference, of two semitones, and from which window on."""
+    points = asked.shape[1]
+    for track in range(len(firsts) - 1):
+        first, count = firsts[track], firsts[track + 1] - firsts[track]
+        if not allowed[track]:
+            continue
+        # Of a hum that is longer than the track, its beginning.
+        n_asked = min(len(asked), (count - 1) // ASKED_EVERY + 1)
+        best = np.int32(_MOST * points * n_asked)
+        for place in range(count - ASKED_EVERY * (n_asked - 1)):
+            total = np.int32(0)
+            for number in range(n_asked):
+                of, other = asked[number], windows[first + place + ASKED_EVERY * number]
+                for point in range(points):
+                    total += min(abs(np.int16(of[point]) - np.int16(other[point])), np.int16(_MOST))
+                if total >= best:
+                    break
+            if total < best:
+                best, places[track] = total, place
+        costs[track] = best / np.float32(_MOST * points * n_asked)
 
 
-def _laid(hum: Contour, melodies: Melodies, track_id: int, tempo: float, start: int, begin: int) -> Found:
-    """The hum, laid upon a track about where two windows are alike."""
+def _laid(hum: Contour, melodies: Melodies, track_id: int, tempo: float, start: int) -> Found:
+    """The hum, laid upon a track about where it may begin."""
     pitches = melodies.stored[track_id].pitches
     length = max(2, round(len(hum.pitches) * tempo))
     at = np.minimum((np.arange(length) / tempo).astype(np.int64), len(hum.pitches) - 1)
     line, weights = hum.pitches[at], np.where(hum.voiced[at], 1, _REST).astype(np.float32)
     around = round(_AROUND_S * RATE)
-    first = max(0, start - round(begin * tempo) - around)
+    first = max(0, start - around)
     stretch = pitches[first : first + length + 2 * around]
-    window = pitches[start : start + round(length / 2)]
-    beside = hum.pitches[begin : begin + round(len(window) / tempo)]
-    fit = fitted(line, weights, stretch, float(np.median(window) - np.median(beside)))
+    window = pitches[start : start + round(WINDOW_S * RATE)]
+    fit = fitted(line, weights, stretch, float(np.median(window) - np.median(line[: len(window)])))
     played = max(1, fit.end - fit.start)
     return Found(
         track_id,

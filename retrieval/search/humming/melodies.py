@@ -28,17 +28,16 @@ _CENTS = 100
 
 @dataclass(frozen=True, eq=False)
 class StoredMelody:
-    """One track's: its contour in cents, int16 [steps], and its windows with the steps that they begin at."""
+    """One track's: its contour in cents, int16 [steps], and its windows."""
 
     cents: NDArray[np.int16]
     windows: NDArray[np.int8]
-    starts: NDArray[np.int32]
 
     @classmethod
     def of(cls, pitches: NDArray[np.float32], step_s: float) -> StoredMelody:
         """Of a melody, float32 [steps], MIDI numbers or NaN."""
         contour = contour_of(pitches, step_s)
-        return cls(np.rint(_CENTS * contour.pitches).astype(np.int16), *windows_of(contour))
+        return cls(np.rint(_CENTS * contour.pitches).astype(np.int16), windows_of(contour))
 
     @property
     def pitches(self) -> NDArray[np.float32]:
