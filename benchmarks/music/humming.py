@@ -19,6 +19,7 @@ import numpy as np
 
 from encoders.loading import load_melody_tracker
 from encoders.media.decode import decode
+from encoders.models.music.spectra import Listener
 from encoders.training.songs.humming import UNTAUGHT, hummed
 from encoders.training.songs.playing.recording import AUDIO, TRUTH
 from retrieval.errors import QueryError
@@ -69,13 +70,13 @@ def main() -> None:
     parser.add_argument("--last", type=int, default=700)
     parser.add_argument("--weights", type=Path, default=Path("/nonexistent"))
     given = parser.parse_args()
-    tracker = load_melody_tracker(given.weights)
+    tracker = load_melody_tracker(given.weights, Listener())
     folders = [given.songs / f"{number:03d}" for number in range(given.first, given.last + 1)]
     folders = [folder for folder in folders if (folder / TRUTH).is_file()]
     stored = {}
     for folder in folders:
         heard = tracker.track(decode(folder / AUDIO, sample_rates=[tracker.sample_rate]).waveforms[tracker.sample_rate])
-        stored[int(folder.name)] = StoredMelody.of(heard.pitches, heard.step_s)
+        stored[int(folder.name)] = StoredMelody.of(heard.pitches, heard.unvoiced, heard.step_s)
     melodies, ranks, refused = Melodies.of(stored), [], 0
     for folder in folders:
         rng = np.random.default_rng([11, int(folder.name)])

@@ -6,7 +6,7 @@ A track of three minutes takes about 15 kB: its contour in hundredths of a semit
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,9 +34,13 @@ class StoredMelody:
     windows: NDArray[np.int8]
 
     @classmethod
-    def of(cls, pitches: NDArray[np.float32], step_s: float) -> StoredMelody:
-        """Of a melody, float32 [steps], MIDI numbers or NaN."""
-        contour = contour_of(pitches, step_s)
+    def of(cls, pitches: NDArray[np.float32], unvoiced: NDArray[np.float32], step_s: float) -> StoredMelody:
+        """Of a melody, float32 [steps], MIDI numbers or NaN, and of what is likeliest where it rests, likewise.
+
+        Rests are heard where a melody is faint, and a hum that misses notes is lost sooner than one that has too many.
+        """
+        contour = contour_of(np.where(np.isnan(pitches), unvoiced, pitches), step_s)
+        contour = replace(contour, voiced=contour_of(pitches, step_s).voiced)
         return cls(np.rint(_CENTS * contour.pitches).astype(np.int16), windows_of(contour))
 
     @property
@@ -96,5 +100,5 @@ class MelodyShelf:
                 stored.pop(row.id, None)
                 until = row.revision
             for row in changes.melody_changes(connection=connection, after=self._revision, until=until):
-                stored[row.track_id] = StoredMelody.of(unpacked(row.pitches)[0], row.step_s)
+                stored[row.track_id] = StoredMelody.of(*unpacked(row.pitches), row.step_s)
         self._melodies, self._revision = Melodies.of(stored), until

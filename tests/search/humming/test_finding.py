@@ -23,7 +23,9 @@ def melody(seed: int, notes: int = 120) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def melodies() -> Melodies:
-    return Melodies.of({seed: StoredMelody.of(melody(seed), STEP_S) for seed in range(1, 41)})
+    return Melodies.of(
+        {seed: StoredMelody.of(melody(seed), np.full_like(melody(seed), np.nan), STEP_S) for seed in range(1, 41)}
+    )
 
 
 @pytest.mark.parametrize(("semitones", "tempo"), [(0.0, 1.0), (7.3, 1.0), (-5.0, 0.75), (2.0, 1.3)])
@@ -56,6 +58,24 @@ def test_scores_fall_and_the_limit_holds(melodies: Melodies) -> None:
     assert len(found) == 7
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert all(0 <= one.score <= 1 for one in found)
+
+
+def test_notes_of_a_melody_that_were_taken_for_rests_are_searched_all_the_same() -> None:
+    notes, nothing = melody(17), np.full_like(melody(17), np.nan)
+    faint = np.arange(len(notes)) % 150 < 90
+    told = {
+        1: StoredMelody.of(np.where(faint, notes, nothing), np.where(faint, nothing, notes), STEP_S),
+        2: StoredMelody.of(nothing, notes, STEP_S),  # no melody at all
+    }
+    found = find(hum_of(notes[500:800], STEP_S), Melodies.of(told))
+    assert [one.track_id for one in found] == [1]
+    assert found[0].score > 0.95
+
+
+def test_a_hum_longer_than_a_track_is_found_by_its_beginning() -> None:
+    notes, nothing = melody(17), np.full_like(melody(17), np.nan)
+    melodies = Melodies.of({n: StoredMelody.of(melody(n)[:300], nothing[:300], STEP_S) for n in (5, 17, 29)})
+    assert find(hum_of(notes[:500], STEP_S), melodies)[0].track_id == 17
 
 
 @pytest.mark.parametrize(
