@@ -9,7 +9,7 @@ change from bar to bar, at a price. Nothing assumes one tempo.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,16 +26,18 @@ _NEW_METER = -12.0
 """Log-probability of another metre in the next bar."""
 _SLOWEST_BPM, _FASTEST_BPM = 42.0, 225.0
 _STIFFNESS = 60.0
-"""How much rarer greater changes of tempo are: of a beat longer by a tenth, the log-probability is a tenth of this."""
+"""How much rarer greater changes of tempo are: this times the logarithm of the change is that of its probability."""
 _STEP = -0.5
 """Log-probability of a beat that is one frame longer or shorter: so looks any tempo between two numbers of frames."""
-_WIDEST = 12
-"""Frames that a beat may differ from the one before."""
 _HEARD = 2
 """Frames in which a beat is heard, whatever its length: more of them for a slower one would make it likelier."""
 _ODDS = 3.5
 """How much more often a frame is none of these: what is heard less than 1 in so many and one is no beat."""
 _FLOOR = 1e-4
+_NEAR = 1.25
+"""How much longer or shorter than about so long a beat may be."""
+_CHAINS = 24
+"""Places in bars, one beside the other; those above the sum of all metres are empty, and fill the vectors of a core."""
 _LONGEST, _OVERLAP = 16_384, 2_048
 """Frames that are searched together, and of those what the next search begins with again: hours need no more memory."""
 
@@ -49,38 +51,24 @@ class Bars:
     meters: NDArray[np.int64]
 
 
-class _Model(NamedTuple):
-    """What the search takes.
-
-    Attributes
-    ----------
-    summed : float64 [2, frames + 1], sums of how much likelier each frame is a beat, or (second) a downbeat, than none
-    lengths : int64 [lengths], of beats, in frames
-    log_changes : float32 [25, lengths], of a beat so many frames longer or shorter than one of each length
-    log_bars : float32 [metres, metres], of a bar of the second after one of the first
-    begins, ends : int64 [metres], of the chains of places in a bar, the first and the last of each metre
-    """
-
-    summed: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    log_changes: NDArray[np.float32]
-    log_bars: NDArray[np.float32]
-    begins: NDArray[np.int64]
-    ends: NDArray[np.int64]
-
-
-def most_likely_bars(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_rate: float) -> Bars:
+def most_likely_bars(
+    beats: NDArray[np.float64],
+    downbeats: NDArray[np.float64],
+    frame_rate: float,
+    near: NDArray[np.float64] | None = None,
+) -> Bars:
     """Find beats and bars.
 
     Parameters
     ----------
     beats, downbeats : float64 [frames], probabilities that a frame is a beat at all, and that it begins a bar
     frame_rate : frames a second
+    near : float64 [frames], how long a beat that begins there is about, in frames; else all lengths are tried
     """
     found = np.zeros((3, 0), np.int64)
     for start in range(0, max(1, len(beats) - _OVERLAP), _LONGEST - _OVERLAP):
         piece = slice(start, start + _LONGEST)
-        more = _searched(beats[piece], downbeats[piece], frame_rate)
+        more = _searched(beats[piece], downbeats[piece], frame_rate, None if near is None else near[piece])
         more[0] += start
         # In the middle of what both have heard, one follows the other.
         seam = start + _OVERLAP // 2 if start else 0
@@ -91,7 +79,9 @@ def most_likely_bars(beats: NDArray[np.float64], downbeats: NDArray[np.float64],
     return Bars(*found)
 
 
-def _searched(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_rate: float) -> NDArray[np.int64]:
+def _searched(
+    beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_rate: float, near: NDArray[np.float64] | None
+) -> NDArray[np.int64]:
     """Frames, positions and metres, int64 [3, n]."""
     lengths = np.arange(round(60 * frame_rate / _FASTEST_BPM), round(60 * frame_rate / _SLOWEST_BPM) + 1)
     if len(beats) <= lengths[0]:
@@ -101,105 +91,143 @@ def _searched(beats: NDArray[np.float64], downbeats: NDArray[np.float64], frame_
     silent = np.log(np.maximum((1 - beats) / _ODDS, _FLOOR))
     first = np.log(np.maximum(downbeats, _FLOOR)) - silent
     others = np.log(np.maximum(beats - downbeats, _FLOOR)) - silent
-    summed = np.array([np.concatenate([[0.0], np.cumsum(row)]) for row in (others, first)])
-    steps = np.abs(np.arange(-_WIDEST, _WIDEST + 1))[:, None]
-    log_changes = _STEP * (steps > 0) - _STIFFNESS * np.maximum(0, steps - 1) / lengths
+    heard = np.stack([_summed(others), _summed(first)])
+    # Of beats longer by one frame each; that of all between two is the change between those.
+    slower = (_STIFFNESS * np.diff(np.log(lengths), prepend=np.log(lengths[0]))).astype(np.float32)
     begins = np.cumsum([0, *METERS[:-1]])
-    ends = begins + np.array(METERS) - 1
     log_bars = (_LOG_METERS + _NEW_METER * (1 - np.eye(len(METERS)))).astype(np.float32)
-    scores = np.full((len(beats), ends[-1] + 1, len(lengths)), -np.inf, np.float32)
-    model = _Model(summed, lengths, log_changes.astype(np.float32), log_bars, begins, ends)
-    chain, length, at = _search(*model, _HEARD, scores)  # type: ignore[no-untyped-call]
-    found = []
-    while chain >= 0:
-        number = int(np.searchsorted(ends, chain))
-        found.append((at, chain - begins[number] + 1, METERS[number]))
-        chain, length, at = _before(model, scores, (chain, length, at))
-    return np.array(found[::-1], np.int64).T
+    tried = np.tile([[0], [len(lengths)]], len(beats))
+    if near is not None:
+        slowest = np.clip(near, lengths[0], lengths[-1])
+        tried = np.searchsorted(lengths, [np.floor(slowest / _NEAR), np.ceil(slowest * _NEAR) + 1])
+    scores = np.empty((len(beats), len(lengths), _CHAINS), np.float32)
+    last = _search(heard, lengths, slower, log_bars, begins, np.array(METERS), tried, scores)  # type: ignore[no-untyped-call]
+    found: NDArray[np.int64] = _traced(last, heard, lengths, slower, log_bars, begins, np.array(METERS), scores)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _before(model: _Model, scores: NDArray[np.float32], beat: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The beat before one; each is (chain, number of its length, first frame), of chain -1 before the first."""
-    chain, length, at = beat
-    number = int(np.searchsorted(model.ends, chain))
-    candidates = (
-        [(chain - 1, 0.0)]
-        if chain != model.begins[number]
-        else list(zip(model.ends.tolist(), model.log_bars[:, number].tolist(), strict=True))
-    )
-    best, before = -np.inf, (-1, 0, 0)
-    for other in range(max(0, length - _WIDEST), min(len(model.lengths), length + _WIDEST + 1)):
-        start = at - int(model.lengths[other])
-        if start < 0:
-            continue
-        for previous, price in candidates:
-            of = model.summed[int(previous in model.begins)]
-            heard = start + _HEARD
-            score = scores[start, previous, other] + of[heard] - of[start] + price
-            score += model.log_changes[length - other + _WIDEST, other]
-            if score > best:
-                best, before = score, (previous, other, start)
-    # What scores no better than as the first beat of all was that.
-    return before if best >= scores[at, chain, length] - 1e-2 else (-1, 0, 0)
+def _summed(likelier: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Of a beat that begins at each frame: over the frames in which it is heard, as far as there are any."""
+    return np.convolve(likelier, np.ones(_HEARD))[_HEARD - 1 :].astype(np.float32)
 
 
 @compiled
-def _search(summed, lengths, log_changes, log_bars, begins, ends, heard_frames, scores):  # type: ignore[no-untyped-def]
-    """Viterbi over beats: in `scores`, the best of beginning at a frame, by chain (metre and place in it) and length.
+def _search(heard, lengths, slower, log_bars, begins, meters, tried, scores):  # type: ignore[no-untyped-def]
+    """Viterbi over beats: in `scores`, the best of beginning at a frame, by length and chain (metre and place in it).
+
+    Parameters
+    ----------
+    heard : float32 [2, frames], how much likelier a beat, or (second) a downbeat, that begins there is than none
+    lengths : int64 [lengths], of beats, in frames
+    slower : float32 [lengths], how much rarer than no change is one to each length from the next shorter one
+    log_bars : float32 [metres, metres], of a bar of the second after one of the first
+    begins, meters : int64 [metres], the chain of each one's first place, and how many it has
+    tried : int64 [2, frames], the numbers of lengths of beats that may begin there: the first, and one past the last
+    scores : float32 [frames, lengths, chains], filled
 
     Returns
     -------
-    The last beat: its chain, the number of its length, the frame at which it begins.
+    The last beat: its frame, the number of its length, its chain.
     """
-    n_frames, n_chains, n_lengths = scores.shape
-    widest = (len(log_changes) - 1) // 2
-    ended = np.full((n_chains, n_lengths), -np.inf, np.float32)
-    into = np.full(n_lengths + 2 * widest, -np.inf, np.float32)
-    meters, downbeats = np.zeros(n_chains, np.int64), np.zeros(n_chains, np.int64)
-    for meter in range(len(ends)):
-        meters[begins[meter] : ends[meter] + 1] = meter
-        downbeats[begins[meter]] = 1
-    # The change to each length from others, so that the inner loop runs over what lies side by side.
-    moved = np.full((2 * widest + 1, n_lengths), -np.inf, np.float32)
-    for change in range(2 * widest + 1):
-        for number in range(n_lengths):
-            other = number + widest - change
-            if 0 <= other < n_lengths:
-                moved[change, number] = log_changes[change, other]
-    best, last = np.float32(-np.inf), (0, 0, 0)
+    n_frames, n_lengths, _ = scores.shape
+    none = np.float32(-np.inf)
+    # Each made for itself: of what is cut from one array the compiler does not know that it lies side by side.
+    ended = np.full((n_lengths, _CHAINS), none, np.float32)
+    into, moved = np.full_like(ended, none), np.full_like(ended, none)
+    top, start, nowhere = ended[0].copy(), ended[0].copy(), ended[0].copy()
+    is_first = np.zeros(_CHAINS, np.float32)
+    for meter in range(len(meters)):
+        start[begins[meter] : begins[meter] + meters[meter]] = log_bars[meter, meter]
+        is_first[begins[meter]] = 1
+    step = np.float32(_STEP)
+    best, last = none, (0, 0, 0)
     for t in range(n_frames):
-        for chain in range(n_chains):
-            of = summed[downbeats[chain]]
+        top[:] = none
+        for number in range(n_lengths):
+            began = t - lengths[number]
+            if began < 0:
+                break
+            other, more = heard[0, began], heard[1, began] - heard[0, began]
+            for chain in range(_CHAINS):
+                reached = scores[began, number, chain] + (other + more * is_first[chain])
+                ended[number, chain] = reached
+                top[chain] = reached if reached > top[chain] else top[chain]
+            for chain in range(1, _CHAINS):
+                into[number, chain] = ended[number, chain - 1]
+        for meter in range(len(meters)):
+            before, price, most = 0, none, none
+            for other_meter in range(len(meters)):
+                end = begins[other_meter] + meters[other_meter] - 1
+                if top[end] + log_bars[other_meter, meter] > most:
+                    before, price, most = end, log_bars[other_meter, meter], top[end] + log_bars[other_meter, meter]
             for number in range(n_lengths):
-                start = t - lengths[number]
-                if start >= 0:
-                    heard = start + heard_frames
-                    ended[chain, number] = scores[start, chain, number] + np.float32(of[heard] - of[start])
-        for chain in range(n_chains):
-            before, price = chain - 1, np.float32(0.0)
-            if downbeats[chain]:
-                top = np.float32(-np.inf)
-                for meter in range(len(ends)):
-                    reached = ended[ends[meter]].max() + log_bars[meter, meters[chain]]
-                    if reached > top:
-                        top, before, price = reached, ends[meter], log_bars[meter, meters[chain]]
-                if before < 0:
-                    before = ends[meters[chain]]
+                into[number, begins[meter]] = ended[number, before] + price
+        row = scores[t]
+        floor = start if t <= lengths[-1] else nowhere  # the first beat of all
+        for number in range(n_lengths):
+            below, above = max(0, number - 1), min(n_lengths - 1, number + 1)
+            for chain in range(_CHAINS):
+                a, b = into[below, chain], into[above, chain]
+                moved[number, chain] = (a if a > b else b) + step
+        for number in range(1, n_lengths):
+            for chain in range(_CHAINS):
+                a, b = moved[number, chain], moved[number - 1, chain] - slower[number]
+                moved[number, chain] = a if a > b else b
+        for number in range(n_lengths - 2, -1, -1):
+            for chain in range(_CHAINS):
+                a, b = moved[number, chain], moved[number + 1, chain] - slower[number + 1]
+                moved[number, chain] = a if a > b else b
+        for number in range(n_lengths):
+            for chain in range(_CHAINS):
+                a, b = into[number, chain], moved[number, chain]
+                a = a if a > b else b
+                row[number, chain] = a if a > floor[chain] else floor[chain]
+        row[: tried[0, t]] = none
+        row[tried[1, t] :] = none
+        if t >= n_frames - lengths[-1]:
             for number in range(n_lengths):
-                into[widest + number] = ended[before, number] + price
-            row = scores[t, chain]
-            if t <= lengths[-1]:  # the first beat of all
-                row[:] = log_bars[meters[chain], meters[chain]]
-            for change in range(2 * widest + 1):
-                shifted = into[2 * widest - change : 2 * widest - change + n_lengths]
-                for number in range(n_lengths):
-                    row[number] = max(row[number], shifted[number] + moved[change, number])
-            if t >= n_frames - lengths[-1]:
-                of = summed[downbeats[chain]]
-                for number in range(n_lengths):
-                    if t + lengths[number] >= n_frames:
-                        heard = min(n_frames, t + heard_frames)
-                        reached = row[number] + np.float32(of[heard] - of[t])
+                if t + lengths[number] >= n_frames:
+                    for chain in range(_CHAINS):
+                        reached = row[number, chain] + heard[int(is_first[chain]), t]
                         if reached > best:
-                            best, last = reached, (chain, number, t)
+                            best, last = reached, (t, number, chain)
     return last
+
+
+@compiled
+def _traced(last, heard, lengths, slower, log_bars, begins, meters, scores):  # type: ignore[no-untyped-def]
+    """All beats up to the last, by what `_search` left in `scores`: frames, positions, metres, int64 [3, n]."""
+    t, number, chain = last
+    found = np.empty((3, len(scores) // lengths[0] + 2), np.int64)
+    up_to = np.cumsum(slower)
+    count = 0
+    while True:
+        meter = len(meters) - 1
+        while begins[meter] > chain:
+            meter -= 1
+        found[0, count], found[1, count], found[2, count] = t, chain - begins[meter] + 1, meters[meter]
+        count += 1
+        best, before = np.float32(-np.inf), (0, 0, 0)
+        for other in range(len(lengths)):
+            began = t - lengths[other]
+            if began < 0:
+                break
+            change = np.float32(0.0)
+            if other != number:
+                beside = other + 1 if number > other else other - 1
+                change = np.float32(_STEP - abs(up_to[number] - up_to[beside]))
+            if chain != begins[meter]:
+                reached = scores[began, other, chain - 1] + heard[int(chain - 1 == begins[meter]), began] + change
+                if reached > best:
+                    best, before = reached, (began, other, chain - 1)
+            else:
+                for other_meter in range(len(meters)):
+                    end = begins[other_meter] + meters[other_meter] - 1
+                    reached = scores[began, other, end] + heard[0, began] + change + log_bars[other_meter, meter]
+                    if reached > best:
+                        best, before = reached, (began, other, end)
+        # What scores no better than as the first beat of all was that.
+        if best < scores[t, number, chain] - 1e-2:
+            break
+        t, number, chain = before
+    return found[:, :count][:, ::-1].copy()

@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from encoders.acceleration import keep_freed_memory, one_core_each
 from encoders.analysis.findings import MODES, TONICS, Key, Rhythm
 from encoders.analysis.rhythm.bars import most_likely_bars
+from encoders.analysis.rhythm.octaves import evened
 from encoders.analysis.rhythm.tempo import meter_of, tempo_of
 from encoders.models.music.key import averaged
 from encoders.models.music.rhythm import FRAME_RATE
@@ -44,7 +45,7 @@ class RhythmTracker:
     def __init__(
         self, rhythm: RhythmNet, key: KeyNet, listener: Listener, *, version: str, device: torch.device
     ) -> None:
-        self.version = f"{version}-1"  # how beats are told is part of it
+        self.version = f"{version}-2"  # how beats are told is part of it
         self._rhythm, self._key = rhythm.eval().to(device), key.eval().to(device)
         self._listener = listener
         self._device = device
@@ -90,6 +91,9 @@ def rhythm_of(activations: NDArray[np.float64]) -> Rhythm:
     """Beats and bars of what the network heard, float64 [2, frames at 50 Hz]: beats, downbeats."""
     beats, downbeats = activations
     bars = most_likely_bars(beats, downbeats, FRAME_RATE)
+    near = evened(bars, beats, downbeats, FRAME_RATE)
+    if near is not None:
+        bars = most_likely_bars(beats, downbeats, FRAME_RATE, near)
     padded = np.pad(beats, _NEAR)
     heard = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1).max(axis=1)[bars.frames]
     confidence = float(heard.mean()) if len(heard) else 0.0

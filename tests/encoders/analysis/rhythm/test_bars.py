@@ -73,6 +73,14 @@ def test_an_hour_is_searched_in_pieces_that_join_without_a_seam() -> None:
     assert abs(len(bars.frames) - len(beats_s)) <= 2
 
 
+def test_beats_of_about_a_length_are_found_alone() -> None:
+    beats_s, positions = steady(150, 4, 200)
+    activations = heard(beats_s, positions, beats_s[-1] + 1)
+    bars = most_likely_bars(*activations, FRAME_RATE, np.full(activations.shape[1], 40.0))
+    assert np.abs(np.diff(bars.frames)[1:-1] - 40).max() <= 1
+    assert len(bars.frames) == pytest.approx(100, abs=2)
+
+
 @pytest.mark.parametrize("frames", [0, 1, 5, 30])
 def test_what_is_shorter_than_a_few_beats_has_an_answer(frames: int) -> None:
     bars = most_likely_bars(np.full(frames, 0.01), np.full(frames, 0.005), FRAME_RATE)
