@@ -12,8 +12,7 @@ from encoders.analysis.form.features import SAMPLE_RATE, sound_of
 from encoders.analysis.form.highlights import highlights
 from encoders.editing.retargeting import Retargeted, Track, retargeted
 from encoders.errors import RetargetError, SilentAudioError
-from encoders.media.decode import decode
-from encoders.media.native import decode_native
+from encoders.media.decoder_process import DecoderProcess
 from retrieval.catalog.heard.music import RHYTHM_STAGE, STRUCTURE_STAGE, heard_music
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import HeardMusic
 
 Keep = Literal["highlight"]
+
+_DECODING_S, _DECODING_BYTES = 120.0, 2 << 30
+"""What decoding may take, for each of the two times that a file is decoded, and of memory in either."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ def retarget(
     MissingWeightsError, CheckpointMismatchError
         If the track must be listened to, and cannot.
     """
-    audio = decode_native(path, limits=here.settings.media_limits)
-    try:
-        waveform = decode(path, sample_rates=[SAMPLE_RATE], limits=here.settings.media_limits).waveforms[SAMPLE_RATE]
-    except SilentAudioError:
-        waveform = np.zeros(round(audio.duration_s * SAMPLE_RATE), np.float32)
+    limits = here.settings.media_limits
+    with DecoderProcess(timeout_s=_DECODING_S, memory_bytes=_DECODING_BYTES) as decoder:
+        audio = decoder.decode_native(path, limits=limits)
+        try:
+            waveform = decoder.decode(path, sample_rates=[SAMPLE_RATE], limits=limits).waveforms[SAMPLE_RATE]
+        except SilentAudioError:
+            waveform = np.zeros(round(audio.duration_s * SAMPLE_RATE), np.float32)
     known = None
     if track_id is not None:
         known = _stored(heard_music(here.engine, track_id, (RHYTHM_STAGE, STRUCTURE_STAGE)))

@@ -221,19 +221,20 @@ import os, signal, sys
 sys.path[0] = os.getcwd()
 from encoders.media import decoder_child
 
-whole = decoder_child.decode
+def faulty(whole):
+    def decode(source, *rest, **options):
+        name = getattr(source, "stem", "")
+        if name.startswith("SIG"):
+            os.kill(os.getpid(), signal.Signals[name])
+        while name == "hang":
+            signal.pause()
+        while name == "spin":
+            pass
+        return whole(source, *rest, **options)
+    return decode
 
-def decode(source, **options):
-    name = getattr(source, "stem", "")
-    if name.startswith("SIG"):
-        os.kill(os.getpid(), signal.Signals[name])
-    while name == "hang":
-        signal.pause()
-    while name == "spin":
-        pass
-    return whole(source, **options)
-
-decoder_child.decode = decode
+decoder_child.decode = faulty(decoder_child.decode)
+decoder_child.write_samples = faulty(decoder_child.write_samples)
 decoder_child.serve(sys.stdin.buffer, sys.stdout.buffer, memory_bytes=int(sys.argv[-2]), cpu_s=int(sys.argv[-1]))
 """
 

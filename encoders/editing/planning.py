@@ -19,7 +19,7 @@ from encoders.editing.programme import Leg, bins_of, leg, usable_jumps
 from encoders.errors import RetargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,6 +40,10 @@ _LEAST_USUAL_STAY = 4
 _LOST_S, _LOST = 0.06, 1 / 3
 """What each round of a repeated track may lose to the fade into the next, in seconds and of its length."""
 _SPARE_S = 40.0  # beyond the highlight, to say how long a track with it is at least
+USUAL = 75.0
+"""Percentile of a track's own changes of sound from which on a jump is rough."""
+_ROUGH, _ROUNDS = 1.0, 5
+"""What a jump costs that was heard to be rough, and how often another way is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,14 @@ class _Asked:
     grid: Grid
     duration_s: float
     kept: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Jumps from point to point, in order, and what the end costs."""
+
+    jumps: list[tuple[int, int]]
+    end_cost: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +79,20 @@ class Draft:
 
 
 def draft(
-    sound: Sound, rhythm: Rhythm, sections: Sequence[Section], duration_s: float, keep: Highlight | None = None
+    sound: Sound,
+    rhythm: Rhythm,
+    sections: Sequence[Section],
+    duration_s: float,
+    keep: Highlight | None = None,
+    *,
+    heard: Callable[[Draft], Sequence[float]],
 ) -> Draft:
     """Plan a track of a length: the cheapest way whose end is near it.
+
+    Parameters
+    ----------
+    heard : says of each jump of a draft how great a change of sound it is once it is cut, as a percentile of the
+        track's own; a draft may end before its last jumps
 
     Raises
     ------
@@ -89,7 +112,7 @@ def draft(
         costs = jump_costs(sound, grid, sections, least_jump=max(1, least_jump))
         way, shortest_s = _cheapest(asked, costs.total, stay, most_trimmed_s)
         if way is not None:
-            return _drafted(grid, costs, way)
+            return _smoothest(asked, costs, way, (stay, most_trimmed_s), heard)
     if keep is not None:
         accepted = f"at least {np.ceil(shortest_s or keep.end_s - keep.start_s):g} seconds, or no highlight to keep"
         raise RetargetError("duration_s", f"{duration_s:g} seconds are too short for the highlight", accepted)
@@ -120,8 +143,8 @@ def _points_around(grid: Grid, keep: Highlight) -> tuple[int, int]:
 
 def _cheapest(
     asked: _Asked, costs: NDArray[np.float32], stay: int, most_trimmed_s: float
-) -> tuple[list[tuple[int, int]] | None, float | None]:
-    """The jumps of the cheapest way to the end, if there is one; and how long the shortest way is, if that is known."""
+) -> tuple[_Way | None, float | None]:
+    """The cheapest way to the end, if there is one; and how long the shortest way is, if that is known."""
     grid, kept = asked.grid, asked.kept
     last = len(grid.times_s) - 1
     kept_s = grid.times_s[kept[1]] - grid.times_s[kept[0]] + _SPARE_S if kept else 0.0
@@ -134,11 +157,42 @@ def _cheapest(
         behind = _behind(legs[0].arrivals(kept[0]), grid.times_s[kept[1]] - grid.times_s[kept[0]], bin_s)
         legs.append(leg(grid.times_s, jumps, kept[1], behind, bin_s))
     end_costs, end_s = legs[-1].arrivals(last)
-    total = end_costs + _tail_costs(asked.sound, end_s - asked.duration_s, most_trimmed_s)
+    tails = _tail_costs(asked.sound, end_s - asked.duration_s, most_trimmed_s)
+    total = end_costs + tails
     reached = np.isfinite(end_costs)
     shortest_s = float(end_s[reached].min()) if reached.any() else None
     best = int(total.argmin())
-    return (_way(legs, asked, best) if np.isfinite(total[best]) else None), shortest_s
+    return (_Way(_way(legs, asked, best), float(tails[best])) if np.isfinite(total[best]) else None), shortest_s
+
+
+def _smoothest(
+    asked: _Asked,
+    costs: JumpCosts,
+    first: _Way,
+    rule: tuple[int, float],
+    heard: Callable[[Draft], Sequence[float]],
+) -> Draft:
+    """A way's draft, or that of a dearer one, where jumps of the former are rough once they are cut.
+
+    What beats sound like says little of the hundredths of a second around a jump: each way is cut and heard, what is
+    rough in it gets dearer, until the cheapest way is known to be smooth, or has been found before.
+    """
+    way: _Way | None = first
+    dearer = costs.total.copy()
+    known: set[tuple[int, int]] = set()
+    tried: list[tuple[_Way, Draft]] = []
+    while way is not None and len(tried) < _ROUNDS:
+        drafted = _drafted(asked.grid, costs, way.jumps)
+        rough = {jump for jump, share in zip(way.jumps, heard(drafted), strict=False) if share >= USUAL}
+        tried.append((way, drafted))
+        if rough <= known:
+            break
+        for jump in rough - known:
+            dearer[jump] += _ROUGH
+        known |= rough
+        way, _ = _cheapest(asked, dearer, *rule)
+    totals = [one.end_cost + sum(float(dearer[jump]) for jump in one.jumps) for one, _ in tried]
+    return tried[int(np.argmin(totals))][1]
 
 
 def _behind(

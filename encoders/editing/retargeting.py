@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from encoders.analysis.form.features import grid_of
 from encoders.editing.plan import Jump, Plan
-from encoders.editing.planning import draft
-from encoders.editing.seams import flux, fluxes
-from encoders.editing.splicing import Edit, edit_of, rendered
+from encoders.editing.planning import LONGEST_S, draft
+from encoders.editing.seams import REACH_S, flux, fluxes
+from encoders.editing.splicing import edit_of, rendered, seam_of
+from encoders.errors import RetargetError
+from encoders.media.native import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from encoders.analysis.findings import Highlight, Rhythm, Section
     from encoders.analysis.form.features import Grid, Sound
     from encoders.editing.planning import Draft
+    from encoders.editing.splicing import Edit, Splice
     from encoders.media.native import NativeAudio
 
 _MOST_COMPARED = 400  # places that the flux of seams is compared with
@@ -60,7 +65,13 @@ def retargeted(track: Track, duration_s: float, *, keep: Highlight | None = None
     RetargetError
         If no such length can be made, or not with the highlight in it.
     """
-    drafted = draft(track.sound, track.rhythm, track.sections, duration_s, keep)
+    _check_size(track.audio, duration_s)
+    own = _Own(track)
+
+    def heard(drafted: Draft) -> list[float]:
+        return [own.percentile(splice) for splice in edit_of(track.audio, drafted, duration_s).splices]
+
+    drafted = draft(track.sound, track.rhythm, track.sections, duration_s, keep, heard=heard)
     edit = edit_of(track.audio, drafted, duration_s)
     audio = rendered(track.audio, edit)
     plan = Plan(
@@ -70,7 +81,7 @@ def retargeted(track: Track, duration_s: float, *, keep: Highlight | None = None
         length=edit.length,
         unit="beats" if drafted.grid.has_beats else "steps",
         segments=edit.segments,
-        jumps=_jumps(track, drafted, edit, audio),
+        jumps=_jumps(own, drafted, edit),
         trimmed=edit.trimmed,
         padded=edit.padded,
         tail_fade_length=edit.tail_fade_length,
@@ -79,28 +90,47 @@ def retargeted(track: Track, duration_s: float, *, keep: Highlight | None = None
     return Retargeted(plan, audio)
 
 
-def _jumps(track: Track, drafted: Draft, edit: Edit, audio: NativeAudio) -> tuple[Jump, ...]:
-    if not edit.splices:
-        return ()
-    rate = audio.sample_rate
-    own = np.sort(fluxes(track.audio.samples, rate, compared(drafted.grid, rate)))
-    jumps = []
-    for splice, segment, (cost, parts) in zip(edit.splices, edit.segments[1:], drafted.jump_costs, strict=False):
-        change = flux(audio.samples, rate, segment.output_start)
-        percentile = 100.0 * np.searchsorted(own, change) / len(own)
-        jumps.append(
-            Jump(
-                splice.from_sample,
-                splice.to_sample,
-                cost,
-                parts,
-                splice.fade_length,
-                splice.shift,
-                splice.correlation,
-                float(percentile),
-            )
+def _check_size(audio: NativeAudio, duration_s: float) -> None:
+    """Refuse what would fill the disk: channels and rates are the file's, which anybody may have made."""
+    a_second = audio.sample_rate * audio.samples.shape[1] * audio.samples.itemsize
+    if duration_s <= LONGEST_S and duration_s * a_second > MOST_BYTES:  # longer ones are refused for what they are
+        reason = f"{duration_s:g} seconds of this file take more than {MOST_BYTES >> 30} GiB"
+        raise RetargetError("duration_s", reason, f"at most {int(MOST_BYTES / a_second)} seconds")
+
+
+class _Own:
+    """A track's own changes of sound, which those at its seams are compared with."""
+
+    def __init__(self, track: Track) -> None:
+        self._audio = track.audio
+        self._grid = grid_of(track.rhythm, track.sound.duration_s)
+
+    @cached_property
+    def _fluxes(self) -> NDArray[np.float64]:
+        rate = self._audio.sample_rate
+        return np.sort(fluxes(self._audio.samples, rate, compared(self._grid, rate)))
+
+    def percentile(self, splice: Splice) -> float:
+        """Share of them that a jump's is not less than, 0 … 100."""
+        seam, place = seam_of(self._audio, splice, REACH_S)
+        change = flux(seam, self._audio.sample_rate, place)
+        return 100.0 * int(np.searchsorted(self._fluxes, change)) / len(self._fluxes)
+
+
+def _jumps(own: _Own, drafted: Draft, edit: Edit) -> tuple[Jump, ...]:
+    return tuple(
+        Jump(
+            splice.from_sample,
+            splice.to_sample,
+            cost,
+            parts,
+            splice.fade_length,
+            splice.shift,
+            splice.correlation,
+            own.percentile(splice),
         )
-    return tuple(jumps)
+        for splice, (cost, parts) in zip(edit.splices, drafted.jump_costs, strict=False)
+    )
 
 
 def compared(grid: Grid, sample_rate: int) -> NDArray[np.int64]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _WINDOW_S, _HOP_S, _LAG_S = 0.046, 0.01, 0.02
 _AROUND_S = 0.03
 _GAMMA = 100.0
+REACH_S = 0.1
+"""How far from a place its flux may hear, at most."""
 
 
 def flux(samples: NDArray[np.float32], sample_rate: int, place: int) -> float:

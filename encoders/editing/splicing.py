@@ -79,6 +79,19 @@ def edit_of(audio: NativeAudio, draft: Draft, duration_s: float) -> Edit:
     return Edit(segments, tuple(splices[: count - 1]), length, max(0, excess), max(0, -excess), fade_length)
 
 
+def seam_of(audio: NativeAudio, splice: Splice, around_s: float) -> tuple[NDArray[np.float32], int]:
+    """What is heard around a jump, float32 [samples, channels], and at which of the samples the jump is."""
+    around = round(around_s * audio.sample_rate) + splice.fade_length
+    before = min(around, splice.from_sample)
+    parts = [
+        audio.samples[splice.from_sample - before : splice.from_sample],
+        audio.samples[splice.to_sample : splice.to_sample + around],
+    ]
+    seam = np.concatenate(parts)
+    _fade(seam, before, audio, splice)
+    return seam, before
+
+
 def rendered(audio: NativeAudio, edit: Edit) -> NativeAudio:
     """The sound of an edit; on disk, as that of the file it comes from."""
     source = audio.samples
@@ -89,17 +102,21 @@ def rendered(audio: NativeAudio, edit: Edit) -> NativeAudio:
             place = segment.output_start + start - segment.start
             out[place : place + end - start] = source[start:end]
     for segment, splice in zip(edit.segments[1:], edit.splices, strict=True):
-        before, behind = splice.fade_length // 2, splice.fade_length - splice.fade_length // 2
-        behind = min(behind, edit.length - segment.output_start)
-        leaving = source[splice.from_sample - before : splice.from_sample + behind]
-        coming = source[splice.to_sample - before : splice.to_sample + behind]
-        place = segment.output_start - before
-        out[place : place + len(leaving)] = _crossfaded(leaving, coming)
+        _fade(out, segment.output_start, audio, splice)
     if edit.tail_fade_length:
         end = edit.segments[-1].output_start + edit.segments[-1].end - edit.segments[-1].start
         gain = np.cos(np.linspace(0, np.pi / 2, edit.tail_fade_length, dtype=np.float32)) ** 2
         out[end - edit.tail_fade_length : end] *= gain[:, None]
     return NativeAudio(out, audio.sample_rate, audio.layout, audio.bits)
+
+
+def _fade(out: NDArray[np.float32], place: int, audio: NativeAudio, splice: Splice) -> None:
+    """Fade one side of a jump into the other, where the jump is in the output."""
+    before = splice.fade_length // 2
+    behind = min(splice.fade_length - before, len(out) - place)
+    leaving = audio.samples[splice.from_sample - before : splice.from_sample + behind]
+    coming = audio.samples[splice.to_sample - before : splice.to_sample + behind]
+    out[place - before : place + behind] = _crossfaded(leaving, coming)
 
 
 def _splice(audio: NativeAudio, leave: int, land: int, room: int, *, has_beats: bool) -> Splice:

@@ -9,6 +9,7 @@ import math
 import resource
 import sys
 import time
+from dataclasses import asdict
 from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import MediaError, UnreadableMediaError
 from encoders.media.decode import MediaLimits, decode
+from encoders.media.native import write_samples
 
 
 def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: int) -> None:
@@ -30,8 +32,7 @@ def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: 
     while line := requests.readline():
         _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + cpu_s)
         request = json.loads(line)
-        source = Path(request["path"]) if "path" in request else requests.read(request["size"])
-        answer, waveforms = _answer(source, request, memory_bytes)
+        answer, waveforms = _answer(request, requests, memory_bytes)
         answer["warnings"] = [record.getMessage() for record in warnings.buffer]
         answers.write(json.dumps(answer).encode() + b"\n")
         for waveform in waveforms:
@@ -48,10 +49,15 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _answer(
-    source: Path | bytes, request: dict[str, Any], memory_bytes: int
+    request: dict[str, Any], requests: IO[bytes], memory_bytes: int
 ) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
+    limits = MediaLimits(**request["limits"])
+    source = Path(request["path"]) if "path" in request else requests.read(request["size"])
     try:
-        audio = decode(source, sample_rates=request["sample_rates"], limits=MediaLimits(**request["limits"]))
+        if isinstance(source, Path) and "samples_to" in request:
+            with Path(request["samples_to"]).open("r+b") as file:
+                return {"written": asdict(write_samples(source, file, limits=limits))}, []
+        audio = decode(source, sample_rates=request["sample_rates"], limits=limits)
     except MediaError as error:
         return {"error": type(error).__name__, "reason": error.reason}, []
     except MemoryError:

@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict
@@ -27,12 +28,15 @@ import numpy as np
 
 from encoders.errors import MediaError, UnreadableMediaError
 from encoders.media.decode import DEFAULT_LIMITS, DecodedAudio, MediaLimits
+from encoders.media.native import Written, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader, BufferedWriter
 
     from numpy.typing import NDArray
+
+    from encoders.media.native import NativeAudio
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,29 @@ class DecoderProcess:
         MediaError
             The same subclass; UnreadableMediaError also for a timeout or a crash of the decoder.
         """
-        name = str(source) if isinstance(source, Path) else "upload"
+        where = {"path": str(source.absolute())} if isinstance(source, Path) else {"size": len(source)}
+        request = where | {"sample_rates": list(dict.fromkeys(sample_rates)), "limits": asdict(limits)}
+        name, upload = (str(source), b"") if isinstance(source, Path) else ("upload", source)
+        answer, waveforms = self._answer(name, request, upload)
+        return DecodedAudio(waveforms, answer["duration_s"])
+
+    def decode_native(self, source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> NativeAudio:
+        """Decode as :func:`encoders.media.native.decode_native` does.
+
+        Raises
+        ------
+        MediaError
+            As of :meth:`decode`.
+        """
+        with tempfile.NamedTemporaryFile() as file:
+            request = {"path": str(source.absolute()), "samples_to": file.name, "limits": asdict(limits)}
+            answer, _ = self._answer(str(source), request)
+            return mapped(file, Written(**answer["written"]))
+
+    def _answer(
+        self, name: str, request: dict[str, Any], upload: bytes = b""
+    ) -> tuple[dict[str, Any], dict[int, NDArray[np.float32]]]:
+        """The child's answer to a request; an error where it is one, or there is none."""
         child = self._running()
         expired = threading.Event()
 
@@ -84,7 +110,7 @@ class DecoderProcess:
         clock = threading.Timer(self._timeout_s, expire)
         clock.start()
         try:
-            answer, waveforms = _exchange(child, source, sample_rates, limits)
+            answer, waveforms = _exchange(child, request, upload)
         except (OSError, EOFError, ValueError) as error:
             returncode = self._end()
             reason = f"decoding took more than {self._timeout_s:g} s" if expired.is_set() else self._reason(returncode)
@@ -101,7 +127,7 @@ class DecoderProcess:
             logger.warning("%s", warning)
         if "error" in answer:
             raise _REFUSALS[answer["error"]](name, answer["reason"])
-        return DecodedAudio(waveforms, answer["duration_s"])
+        return answer, waveforms
 
     def _running(self) -> subprocess.Popen[bytes]:
         """The child, started where there is none, or none any more."""
@@ -157,15 +183,11 @@ def decode_untrusted(
 
 
 def _exchange(
-    child: subprocess.Popen[bytes], source: Path | bytes, sample_rates: Sequence[int], limits: MediaLimits
+    child: subprocess.Popen[bytes], request: dict[str, Any], upload: bytes
 ) -> tuple[dict[str, Any], dict[int, NDArray[np.float32]]]:
     """One request and its answer; an error where the child is gone before the end of it."""
     requests, answers = cast("BufferedWriter", child.stdin), cast("BufferedReader", child.stdout)
-    where = {"path": str(source.absolute())} if isinstance(source, Path) else {"size": len(source)}
-    request = where | {"sample_rates": list(dict.fromkeys(sample_rates)), "limits": asdict(limits)}
-    requests.write(json.dumps(request).encode() + b"\n")
-    if isinstance(source, bytes):
-        requests.write(source)
+    requests.write(json.dumps(request).encode() + b"\n" + upload)
     requests.flush()
     answer = json.loads(answers.readline())
     waveforms = {}

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
-from encoders.errors import TooShortError, UnreadableMediaError
+from encoders.errors import TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.decode import DEFAULT_LIMITS, MediaLimits, frames_of, unreadable
 from encoders.media.polarity import frame_format
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_AT_ONCE = 1 << 20  # samples of each channel
+MOST_BYTES = 6 << 30
+"""Of samples on disk: an hour of 5.1 at 48 kHz takes four, what would take more is refused."""
 _DEEP_FORMATS = frozenset({"s32", "s32p", "s64", "s64p", "flt", "dbl"})
 """Of PCM and lossless codecs; lossy ones give ``fltp``."""
 
@@ -53,6 +54,17 @@ class NativeAudio:
         return len(self.samples) / self.sample_rate
 
 
+@dataclass(frozen=True)
+class Written:
+    """What lies in a file of samples; attributes as of :class:`NativeAudio`."""
+
+    samples: int
+    channels: int
+    sample_rate: int
+    layout: str
+    bits: int
+
+
 def decode_native(source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> NativeAudio:
     """Decode the first audio stream at its own rate, with all its channels.
 
@@ -63,21 +75,36 @@ def decode_native(source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Nati
     UnreadableMediaError, NoAudioError, TooShortError, TooLongError
         As of :func:`encoders.media.decode.decode`. Silence is no error: it can be cut like anything else.
     """
-    name = str(source)
     with tempfile.TemporaryFile() as file:
-        try:
-            first, samples = _write(frames_of(source, name, limits), file)
-        except av.FFmpegError as error:
-            raise unreadable(name, error) from error
-        if samples < limits.min_duration_s * first.sample_rate:
-            found_s = samples / first.sample_rate
-            raise TooShortError(name, f"{found_s:.2f} s of audio, at least {limits.min_duration_s:g} s are needed")
+        written = write_samples(source, file, limits=limits)
         file.flush()
-        mapped = np.memmap(file, np.float32, "r", shape=(samples, first.layout.nb_channels))
-    if not all(np.isfinite(mapped[start : start + _AT_ONCE]).all() for start in range(0, samples, _AT_ONCE)):
-        raise UnreadableMediaError(name, "holds samples that are not finite numbers")
+        return mapped(file, written)
+
+
+def write_samples(source: Path, file: IO[bytes], *, limits: MediaLimits = DEFAULT_LIMITS) -> Written:
+    """Decode as :func:`decode_native` does, into an open file: interleaved float32.
+
+    Raises
+    ------
+    UnreadableMediaError, NoAudioError, TooShortError, TooLongError
+        As of :func:`decode_native`.
+    """
+    name = str(source)
+    try:
+        first, samples = _write(frames_of(source, name, limits), file, name)
+    except av.FFmpegError as error:
+        raise unreadable(name, error) from error
+    if samples < limits.min_duration_s * first.sample_rate:
+        found_s = samples / first.sample_rate
+        raise TooShortError(name, f"{found_s:.2f} s of audio, at least {limits.min_duration_s:g} s are needed")
     bits = 24 if first.format.name in _DEEP_FORMATS else 16
-    return NativeAudio(mapped, first.sample_rate, first.layout.name, bits)
+    return Written(samples, first.layout.nb_channels, first.sample_rate, first.layout.name, bits)
+
+
+def mapped(file: IO[bytes], written: Written) -> NativeAudio:
+    """What was written to a file, which may be closed and gone from then on."""
+    samples = np.memmap(file, np.float32, "r", shape=(written.samples, written.channels))
+    return NativeAudio(samples, written.sample_rate, written.layout, written.bits)
 
 
 def samples_on_disk(samples: int, channels: int) -> NDArray[np.float32]:
@@ -88,24 +115,31 @@ def samples_on_disk(samples: int, channels: int) -> NDArray[np.float32]:
         return np.memmap(file, np.float32, "w+", shape=(samples, channels))
 
 
-def _write(frames: Iterator[av.AudioFrame], file: IO[bytes]) -> tuple[av.AudioFrame, int]:
+def _write(frames: Iterator[av.AudioFrame], file: IO[bytes], name: str) -> tuple[av.AudioFrame, int]:
     """Write frames as interleaved float32, in the rate and layout of the first; return it, and how many samples."""
+
+    def write(parts: Iterable[av.AudioFrame]) -> int:
+        written = 0
+        for part in parts:
+            values = part.to_ndarray()
+            if not np.isfinite(values).all():
+                raise UnreadableMediaError(name, "holds samples that are not finite numbers")
+            if file.tell() + values.nbytes > MOST_BYTES:
+                raise TooLongError(
+                    name, f"takes more than {MOST_BYTES >> 30} GiB with all its channels at its own rate"
+                )
+            file.write(values.tobytes())
+            written += part.samples
+        return written
+
     first = next(frames)  # there is one, or an error came
     current = frame_format(first)
     resampler = AudioResampler("flt", first.layout, first.sample_rate)
     samples = 0
     for frame in itertools.chain([first], frames):
         if frame_format(frame) != current:
-            samples += _write_parts(resampler.resample(None), file)
+            samples += write(resampler.resample(None))
             current = frame_format(frame)
             resampler = AudioResampler("flt", first.layout, first.sample_rate)
-        samples += _write_parts(resampler.resample(frame), file)
-    return first, samples + _write_parts(resampler.resample(None), file)
-
-
-def _write_parts(parts: Iterable[av.AudioFrame], file: IO[bytes]) -> int:
-    written = 0
-    for part in parts:
-        file.write(part.to_ndarray().tobytes())
-        written += part.samples
-    return written
+        samples += write(resampler.resample(frame))
+    return first, samples + write(resampler.resample(None))

@@ -16,6 +16,7 @@ import pytest
 from encoders.errors import MediaError, SilentAudioError, TooShortError, UnreadableMediaError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import DecoderProcess, decode_untrusted
+from encoders.media.native import decode_native
 from tests.conftest import is_running
 from tests.encoders.test_media import FORMATS, encoded, sine, wav, with_empty_packet
 
@@ -32,6 +33,24 @@ def test_a_child_process_gives_the_same_audio() -> None:
     assert there.duration_s == here.duration_s
     for rate in (16_000, 22_050):
         np.testing.assert_array_equal(there.waveforms[rate], here.waveforms[rate])
+
+
+def test_a_child_process_gives_the_same_audio_as_it_is(tmp_path: Path) -> None:
+    with DecoderProcess() as decoder:
+        for name, content in FORMATS.items():
+            path = tmp_path / f"x {name}"
+            path.write_bytes(content())
+            here, there = decode_native(path), decoder.decode_native(path)
+            assert (there.sample_rate, there.layout, there.bits) == (here.sample_rate, here.layout, here.bits)
+            np.testing.assert_array_equal(there.samples, here.samples)
+            assert decoder.decode(path, sample_rates=[16_000]).duration_s == pytest.approx(here.duration_s)
+        (tmp_path / "text").write_text("words, not music")
+        for path in (tmp_path / "text", tmp_path / "nowhere"):
+            with pytest.raises(UnreadableMediaError) as raised:
+                decode_native(path)
+            with pytest.raises(UnreadableMediaError) as raised_there:
+                decoder.decode_native(path)
+            assert str(raised_there.value) == str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +148,8 @@ def test_a_file_that_hangs_is_stopped_by_the_clock(tmp_path: Path, faulty_decode
     with DecoderProcess(timeout_s=3) as decoder:
         with pytest.raises(UnreadableMediaError, match=r"decoding took more than 3 s"):
             decoder.decode(tmp_path / "hang.wav", sample_rates=[16_000])
+        with pytest.raises(UnreadableMediaError, match=r"decoding took more than 3 s"):
+            decoder.decode_native(tmp_path / "hang.wav")
         assert decoder.decode(tmp_path / "after.wav", sample_rates=[16_000]).duration_s == pytest.approx(3)
 
 

@@ -28,6 +28,9 @@ MOST_LOOPS = 5
 
 _BEFORE, _AFTER = 4, 8
 """Beats around the start and the end that are compared."""
+_AROUND = 1 / (1 + np.array([-1 - n if n < 0 else n for n in range(-_BEFORE, _AFTER)]) / 4)
+_WITHIN_BAR = 0.85
+"""What the likeness of a beat within a bar counts: where it is the same sound, the bars were wrong."""
 _SHORTEST_S, _LONGEST_S = 4.0, 130.0
 _MOST_BARS = 64
 _MOST_STARTS = 2_000
@@ -38,16 +41,18 @@ _SEAM_S, _SEAM_LENGTH = 0.01, 33
 """How far a loop may be moved as a whole, and over how many samples its ends are compared then."""
 _UNLIKE = 1.0
 """Squared distance of bars at which their likeness has sunk to 1/e."""
-_LEAST_SIMILARITY = 0.5
-_SAME = 0.02
-"""Similarities that are no further apart are taken for equal: the shorter loop is the better then."""
+_LEAST_SIMILARITY, _LEAST_WITHIN_BAR = 0.5, 0.93
+_SAME, _EXACT = 0.02, 0.0005
+"""Similarities that are no further apart are taken for equal: the shorter loop is the better then. What repeats exactly
+may hold parts that nearly do: what falls short of 1 by more than twice as much as the best, and more than a waveform
+that was stored does, is not its equal."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
     start: int
     end: int
-    bars: int
+    whole_bars: bool
     likeness: float
 
 
@@ -66,47 +71,58 @@ def loops(waveform: NDArray[np.float32], sound: Sound, rhythm: Rhythm) -> tuple[
         return ()
     grid = grid_of(rhythm, sound.duration_s)
     found = [_refined(waveform, grid, candidate) for candidate in _distinct(_candidates(sound, grid))]
-    good = [loop for loop in found if loop is not None and loop.similarity >= _LEAST_SIMILARITY]
+    good = [loop for loop in found if loop is not None]
     best = max((loop.similarity for loop in good), default=0.0)
+    least = max(best - _SAME, best - (1 - best) - _EXACT)
 
     def rank(loop: Loop) -> tuple[bool, float]:
-        near = loop.similarity >= best - _SAME
+        near = loop.similarity >= least
         return not near, loop.end_s - loop.start_s if near else -loop.similarity
 
     return tuple(sorted(good, key=rank)[:MOST_LOOPS])
 
 
 def _candidates(sound: Sound, grid: Grid) -> list[_Candidate]:
-    """Pairs of downbeats that are alike, the most alike first."""
+    """Pairs of a downbeat and a later beat that are alike, the most alike first."""
     vectors = steps_of(sound, grid).vectors
-    bars = np.flatnonzero(grid.positions == 1)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    is_bar = grid.positions == 1
+    bars, downbeats = np.cumsum(is_bar), np.flatnonzero(is_bar)
+    lags = range(1, _longest_lag(grid))
     found: list[_Candidate] = []
-    for count in range(1, min(_MOST_BARS if grid.has_beats else round(_LONGEST_S / 0.5), len(bars) - 1) + 1):
-        starts, ends = bars[:-count], bars[count:]
-        lengths_s = grid.times_s[ends] - grid.times_s[starts]
-        usable = (lengths_s >= _SHORTEST_S) & (lengths_s <= _LONGEST_S) & (ends < len(vectors))
-        starts, ends = starts[usable], ends[usable]
+    for lag in lags:
+        starts = downbeats[downbeats + lag < len(vectors)]
+        lengths_s = grid.times_s[starts + lag] - grid.times_s[starts]
+        counts = bars[starts + lag] - bars[starts]
+        usable = (lengths_s >= _SHORTEST_S) & (lengths_s <= _LONGEST_S)
+        usable &= (counts <= _MOST_BARS) | (not grid.has_beats)
+        starts, counts = starts[usable], counts[usable]
+        every = max(1, -(-len(starts) // _MOST_STARTS))
+        starts, counts = starts[::every], counts[::every]
         if not len(starts):
             continue
-        every = -(-len(starts) // _MOST_STARTS)
-        starts, ends = starts[::every], ends[::every]
-        likeness = _likeness(vectors, starts, ends)
+        whole = is_bar[starts + lag]
+        likeness = _likeness(vectors, squares, lag)[starts]
         if grid.has_beats:
-            likeness = likeness * (1.0 if count % 4 == 0 else 0.95 if count % 2 == 0 else 0.9)
+            likeness *= np.select([~whole, counts % 4 == 0, counts % 2 == 0], [_WITHIN_BAR, 1.0, 0.95], 0.9)
         best = np.argsort(-likeness, kind="stable")[:_REFINED]
-        found += [_Candidate(int(starts[n]), int(ends[n]), count, float(likeness[n])) for n in best]
+        found += [_Candidate(int(starts[n]), int(starts[n]) + lag, bool(whole[n]), float(likeness[n])) for n in best]
     return sorted(found, key=lambda candidate: -candidate.likeness)
 
 
-def _likeness(vectors: NDArray[np.float32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How like the beats around each start are to those around its end, 0 … 1, float64 [pairs]."""
-    total, weights = np.zeros(len(starts)), np.zeros(len(starts))
-    for offset in range(-_BEFORE, _AFTER):
-        weight = 1 / (1 + (offset if offset >= 0 else -1 - offset) / 4)
-        there = (starts + offset >= 0) & (ends + offset < len(vectors))
-        apart = vectors[(starts + offset)[there]] - vectors[(ends + offset)[there]]
-        total[there] += weight * np.einsum("ij,ij->i", apart, apart)
-        weights[there] += weight
+def _longest_lag(grid: Grid) -> int:
+    """One more than the most steps that may be as long as the longest loop."""
+    behind = np.searchsorted(grid.times_s, grid.times_s + _LONGEST_S, "right")
+    return int((behind - np.arange(len(behind))).max())
+
+
+def _likeness(vectors: NDArray[np.float32], squares: NDArray[np.float32], lag: int) -> NDArray[np.float64]:
+    """How like the beats around each one are to those around the one so many later, 0 … 1, float64 [n - lag]."""
+    products = np.einsum("ij,ij->i", vectors[:-lag], vectors[lag:])
+    apart = np.maximum(squares[:-lag] + squares[lag:] - 2 * products, 0).astype(np.float64)
+    around = (_BEFORE, _AFTER - 1)
+    total = np.correlate(np.pad(apart, around), _AROUND, "valid")
+    weights = np.correlate(np.pad(np.ones(len(apart)), around), _AROUND, "valid")
     return np.asarray(np.exp(-total / weights / _UNLIKE))
 
 
@@ -115,7 +131,7 @@ def _distinct(candidates: list[_Candidate]) -> Iterator[_Candidate]:
     taken: list[_Candidate] = []
     for candidate in candidates:
         length = candidate.end - candidate.start
-        if all(candidate.bars != one.bars or abs(candidate.start - one.start) >= length for one in taken):
+        if all(one.end - one.start != length or abs(candidate.start - one.start) >= length for one in taken):
             taken.append(candidate)
             yield candidate
         if len(taken) == _REFINED:
@@ -132,8 +148,10 @@ def _refined(waveform: NDArray[np.float32], grid: Grid, candidate: _Candidate) -
     moved = start + _seam(waveform, start, round(length))
     if moved + length > len(waveform):
         return None
-    similarity = (candidate.likeness + 2 * max(0.0, found.correlation)) / 3
-    return Loop(moved / SAMPLE_RATE, (moved + length) / SAMPLE_RATE, min(1.0, similarity))
+    similarity = min(1.0, (candidate.likeness + 2 * max(0.0, found.correlation)) / 3)
+    if similarity < (_LEAST_SIMILARITY if candidate.whole_bars else _LEAST_WITHIN_BAR):
+        return None
+    return Loop(moved / SAMPLE_RATE, (moved + length) / SAMPLE_RATE, similarity)
 
 
 def _seam(waveform: NDArray[np.float32], start: int, length: int) -> int:

@@ -245,3 +245,83 @@ def test_a_file_that_is_gone_or_no_audio_says_so(
     assert not (tmp_path / "x.wav").exists()
     unknown = refused(client.post("/v1/tracks/a/sung/retarget", json=body), 404, "unknown-track")
     assert unknown["nearest"][0] == "a/song"
+
+
+@pytest.mark.usefixtures("known")
+def test_a_player_gets_ranges_of_the_sound(client: FlaskClient) -> None:
+    url, whole = "/v1/tracks/a/song/retarget?duration_s=20.5", {"buffered": True}
+    posted = client.post(
+        "/v1/tracks/a/song/retarget", json={"duration_s": 20.5}, headers={"Accept": "audio/wav"}, **whole
+    )
+    got = client.get(url, **whole)
+    assert (got.status_code, got.content_type, got.headers["Accept-Ranges"]) == (200, "audio/wav", "bytes")
+    assert got.data == posted.data
+    for asked, part in (("10-19", slice(10, 20)), (f"{len(got.data) - 7}-", slice(-7, None)), ("-5", slice(-5, None))):
+        answer = client.get(url, headers={"Range": f"bytes={asked}", "If-Range": got.headers["ETag"]}, **whole)
+        assert (answer.status_code, answer.data) == (206, got.data[part])
+        assert answer.headers["Content-Range"].endswith(f"/{len(got.data)}")
+        assert int(answer.headers["Content-Length"]) == len(answer.data)
+    beyond = client.get(url, headers={"Range": f"bytes={len(got.data)}-"}, **whole)
+    assert beyond.status_code == 416
+    assert client.get(url, headers={"If-None-Match": got.headers["ETag"]}, **whole).status_code == 304
+    other = client.get(f"{url}1", headers={"Range": "bytes=10-19", "If-Range": got.headers["ETag"]}, **whole)
+    assert other.status_code == 200  # another sound: all of it
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize(
+    ("duration_s", "code"), [("0", 1), ("-5", 1), ("1e9", 1), ("nan", 1), ("inf", 1), ("long", 2), ("", 2)]
+)
+def test_lengths_that_cannot_be_are_refused_at_all_doors(
+    run: Run, tmp_path: Path, client: FlaskClient, duration_s: str, code: int
+) -> None:
+    got = client.get(f"/v1/tracks/a/song/retarget?duration_s={duration_s}")
+    assert refused(got, 422, "invalid-request")["field"] == "duration_s"
+    stderr = run("retarget", "a/song", f"--duration={duration_s}", "--out", tmp_path / "x.wav", expect=code).stderr
+    assert "cannot be made; accepted: 1 to 3600 seconds" in stderr or "is not a valid float" in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "x.wav").exists()
+
+
+UNKNOWN = replace(RHYTHM, tempo_bpm=None, meter=None, beats_s=np.empty(0), positions=np.empty(0, np.int64))
+NO_DOWNBEATS = replace(RHYTHM, positions=np.arange(len(BEATS_S)) % 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("length_s", "rhythm", "channels"),
+    [(3.0, UNKNOWN, 2), (3.0, RHYTHM, 1), (20.0, UNKNOWN, 2), (LENGTH_S, NO_DOWNBEATS, 1)],
+    ids=["three seconds", "three seconds with beats beyond them", "applause", "no downbeats"],
+)
+def test_what_is_no_song_gets_the_asked_length_at_both_doors(
+    run: Run, store: Store, tmp_path: Path, client: FlaskClient, length_s: float, rhythm: TrackRhythm, channels: int
+) -> None:
+    path, rng = tmp_path / "odd.wav", np.random.default_rng(5)
+    samples = (rng.standard_normal((round(length_s * 8000), channels)) / 8).astype(np.float32)
+    write_audio(NativeAudio(samples, 8000, "stereo" if channels == 2 else "mono", 16), path)
+    store("odd", path, rhythm, WITHOUT_HIGHLIGHT)
+    for duration_s in (1.0, 2.9, 45.5):
+        done = loaded(run("retarget", "odd", "--duration", str(duration_s), "--out", tmp_path / "x.wav", "--json"))
+        assert decode_native(tmp_path / "x.wav").samples.shape == (round(duration_s * 8000), channels)
+        assert client.post("/v1/tracks/odd/retarget", json={"duration_s": duration_s}).json == done
+
+
+@pytest.mark.usefixtures("known")
+def test_a_file_that_hangs_or_ends_its_decoder_is_unreadable_and_the_next_is_not(
+    run: Run, store: Store, tmp_path: Path, song: Path, client: FlaskClient, faulty_decoder: None
+) -> None:
+    crashing = tmp_path / "SIGSEGV.flac"
+    crashing.write_bytes(song.read_bytes())
+    store("crashing", crashing, RHYTHM, FORM)
+    answer = client.post("/v1/tracks/crashing/retarget", json={"duration_s": 20})
+    assert "the decoder was stopped by SIGSEGV" in refused(answer, 415, "unreadable-audio")["detail"]
+    stderr = run("retarget", "crashing", "--duration", "20", "--out", tmp_path / "x.wav", expect=1).stderr
+    assert "the decoder was stopped by SIGSEGV" in stderr
+    assert client.post("/v1/tracks/a/song/retarget", json={"duration_s": 20}).status_code == 200
+
+
+@pytest.mark.usefixtures("known")
+def test_what_would_fill_the_disk_is_refused(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("encoders.editing.retargeting.MOST_BYTES", 100 * RATE * 2 * 4)
+    assert client.post("/v1/tracks/a/song/retarget", json={"duration_s": 100}).status_code == 200
+    problem = refused(client.post("/v1/tracks/a/song/retarget", json={"duration_s": 101}), 422, "invalid-length")
+    assert (problem["field"], problem["accepted"]) == ("duration_s", "at most 100 seconds")

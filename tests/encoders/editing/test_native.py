@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from encoders.errors import AudioWriteError, TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.decode import MediaLimits
@@ -78,3 +79,21 @@ def test_limits_and_foreign_files(tmp_path: Path, rng: np.random.Generator) -> N
     path.write_bytes(b"no audio")
     with pytest.raises(UnreadableMediaError):
         decode_native(path)
+
+
+def test_what_would_fill_the_disk_is_refused(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_audio(noise(2, "stereo", 8000, 16, rng), tmp_path / "x.wav")
+    monkeypatch.setattr("encoders.media.native.MOST_BYTES", 2 * 8000 * 2 * 4)
+    assert decode_native(tmp_path / "x.wav").duration_s == 2.0
+    monkeypatch.setattr("encoders.media.native.MOST_BYTES", 2 * 8000 * 2 * 4 - 1)
+    with pytest.raises(TooLongError, match="with all its channels at its own rate"):
+        decode_native(tmp_path / "x.wav")
+
+
+def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "x.wav").open("wb") as file:
+        wavfile.write(file, 8000, np.where(np.arange(16_000) == 12_345, np.nan, 0.1).astype(np.float32))
+    with pytest.raises(UnreadableMediaError, match="not finite numbers"):
+        decode_native(tmp_path / "x.wav")
