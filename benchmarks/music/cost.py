@@ -4,13 +4,16 @@
 
 Tracks are three minutes of the music under FOLDER, over and over where that is shorter. First the seconds that each
 analyser takes for a track on one core, nothing else running; then tracks a second of all together, a track a core, as
-an ingest has them, and the memory of the process (resident set) after every tenth part of them. A machine that does
-anything else gives other figures.
+an ingest has them, seconds of a core for each, and the memory of the process (resident set) after every tenth part of
+them. A machine that does anything else gives other figures, least so for seconds of a core and memory.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from api.settings import read_settings
 from benchmarks.machine import machine
 from benchmarks.music.systems.system import LIMITS, SAMPLE_RATE
-from encoders.acceleration import keep_freed_memory, one_core_each
+from encoders.acceleration import keep_freed_memory
 from encoders.analysis.music import MusicAnalysis
 from encoders.loading import load_music_analysis
 from encoders.media.decode import decode
@@ -65,28 +68,33 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=500)
     arguments = parser.parse_args()
     keep_freed_memory()
-    print(machine())
+    say = partial(print, flush=True)  # it takes minutes: what is known is seen, in a file too
+    say(machine())
     analysis = load_music_analysis(read_settings().weights_dir)
     waveforms = three_minutes(arguments.folder)
-    pool, process = one_core_each(), psutil.Process()
+    # Threads of its own: the analysers hand each track to those of `one_core_each` and wait for them, and whoever waits
+    # in one of these would wait for ever.
+    pool, process = ThreadPoolExecutor(len(os.sched_getaffinity(0))), psutil.Process()
     list(pool.map(lambda waveform: analyse(analysis, waveform), waveforms[:2]))  # compiles, and fills what is kept
-    alone = np.array([pool.submit(analyse, analysis, waveform).result() for waveform in waveforms[:_SINGLE]])
-    print("\n| analyser | s a track, median | slowest |\n|---|---|---|")
+    say(f"{len(waveforms)} files decoded, {process.memory_info().rss / 2**20:.0f} MiB")
+    alone = np.array([analyse(analysis, waveform) for waveform in waveforms[:_SINGLE]])
+    say("\n| analyser | s a track, median | slowest |\n|---|---|---|")
     for name, seconds in zip(("rhythm and key", "form", "melody"), alone.T, strict=True):
-        print(f"| {name} | {np.median(seconds):.2f} | {seconds.max():.2f} |")
-    print(f"| all | {np.median(alone.sum(axis=1)):.2f} | {alone.sum(axis=1).max():.2f} |")
-    print("\n| tracks | tracks/s | memory, MiB |\n|---|---|---|")
+        say(f"| {name} | {np.median(seconds):.2f} | {seconds.max():.2f} |")
+    say(f"| all | {np.median(alone.sum(axis=1)):.2f} | {alone.sum(axis=1).max():.2f} |")
+    say("\n| tracks | tracks/s | core-s a track | memory, MiB |\n|---|---|---|---|")
     heard, resident = 0, []
     for part in in_parts(waveforms, arguments.tracks):
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         list(pool.map(lambda waveform: analyse(analysis, waveform), part))
         heard += len(part)
         resident.append(process.memory_info().rss / 2**20)
         speed = len(part) / (time.perf_counter() - started)
-        print(f"| {heard} | {speed:.2f} | {resident[-1]:.0f} |", flush=True)
+        cores_s = (time.process_time() - computed) / len(part)
+        say(f"| {heard} | {speed:.2f} | {cores_s:.2f} | {resident[-1]:.0f} |")
     if len(resident) > 2:
         slope = np.polyfit(np.arange(1, len(resident)), resident[1:], 1)[0] / (arguments.tracks / _LOOKS) * 100
-        print(f"\nMemory grows by {slope:+.1f} MiB a hundred tracks after the first tenth.")
+        say(f"\nMemory grows by {slope:+.1f} MiB a hundred tracks after the first tenth.")
 
 
 if __name__ == "__main__":

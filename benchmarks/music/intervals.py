@@ -24,7 +24,11 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self}"
+
+    def __format__(self, sign: str) -> str:
+        """With a sign before each number if `sign` is +."""
+        return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
 
 
 def interval(values: Sequence[float]) -> Interval:

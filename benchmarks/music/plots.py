@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from api.settings import read_settings
-from benchmarks.music.beatnet import FPS, features
+from benchmarks.music.novelty import ROW_S, half_seconds
 from benchmarks.music.systems.form import novelty
 from benchmarks.music.systems.system import LIMITS, SAMPLE_RATE
 from encoders.analysis.findings import COARSE, FINE, Form, Key, Rhythm
@@ -28,7 +28,6 @@ from encoders.media.decode import decode
 from indexer.scan import scan
 
 A_SHEET = 4
-_STEP_S = 0.5
 _COLOURS = {
     **{"intro": "tab:gray", "verse": "tab:blue", "chorus": "tab:red", "bridge": "tab:purple", "inst": "tab:green"},
     **{"outro": "tab:brown", "silence": "black"},
@@ -52,7 +51,7 @@ def sheet(tracks: Sequence[Seen]) -> Figure:
     heights = {"height_ratios": [6, 1.5, 1, 1.5]}
     columns = figure.subplots(4, len(tracks), squeeze=False, sharex="col", gridspec_kw=heights)
     for track, (similarity, new, tempo, bars) in zip(tracks, columns.T, strict=True):
-        rows = _rows(track.waveform)
+        rows = half_seconds(track.waveform)
         _draw_similarity(similarity, track, rows)
         _draw_novelty(new, track, rows)
         _draw_tempo(tempo, track.rhythm)
@@ -60,19 +59,9 @@ def sheet(tracks: Sequence[Seen]) -> Figure:
     return figure
 
 
-def _rows(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Half-second means of a log spectrogram, each band with mean 0 and variance 1, float64 [bands, n]."""
-    frames = features(waveform)
-    bands = frames.shape[1] // 2
-    step = round(_STEP_S * FPS)
-    count = max(1, len(frames) // step)
-    means = frames[: count * step, :bands].reshape(count, -1, bands).mean(axis=1).T.astype(np.float64)
-    return (means - means.mean(axis=1, keepdims=True)) / (means.std(axis=1, keepdims=True) + 1e-6)
-
-
 def _draw_similarity(axes: Axes, track: Seen, rows: NDArray[np.float64]) -> None:
     unit = rows / (np.linalg.norm(rows, axis=0) + 1e-9)
-    end_s = rows.shape[1] * _STEP_S
+    end_s = rows.shape[1] * ROW_S
     axes.imshow(unit.T @ unit, origin="lower", extent=(0, end_s, 0, end_s), cmap="magma", aspect="auto")
     for part in track.form.level(COARSE):
         colour = _COLOURS[part.label]
@@ -90,7 +79,7 @@ def _draw_similarity(axes: Axes, track: Seen, rows: NDArray[np.float64]) -> None
 def _draw_novelty(axes: Axes, track: Seen, rows: NDArray[np.float64]) -> None:
     curve = novelty(rows)
     top = float(curve.max()) or 1.0
-    axes.plot(np.arange(len(curve)) * _STEP_S, curve / top, color="black", lw=0.8)
+    axes.plot(np.arange(len(curve)) * ROW_S, curve / top, color="black", lw=0.8)
     for section in track.form.level(FINE):
         axes.axvline(section.start_s, color="tab:blue", lw=0.4)
     for section in track.form.level(COARSE):

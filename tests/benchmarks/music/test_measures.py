@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.music.__main__ import show
 from benchmarks.music.intervals import interval
 from benchmarks.music.measures import MEASURES, function, function_accuracy, measure, tempo_accuracies
 from benchmarks.music.songs import Contour, Music, Part
@@ -140,3 +141,13 @@ def test_an_interval_holds_its_mean_and_narrows_with_songs():
     # The mean of 1,000 coins has a standard deviation of .0158.
     assert many.high - many.low == pytest.approx(2 * 1.96 * 0.0158, rel=0.05)
     assert str(interval([1.0, 1.0])) == "1.000 [1.000, 1.000]"
+    assert f"{interval([1.0, 1.0]):+}" == "+1.000 [+1.000, +1.000]"
+
+
+def test_systems_are_compared_in_the_songs_that_both_were_asked_about(capsys):
+    scores = {"beat F": {"ours": {"a": 0.9, "b": 0.7}, "theirs": {"a": 0.4, "b": 0.2, "c": 1.0}, "nobody's": {}}}
+    show("songs", scores, {"a", "b", "c"})
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| beat F")]
+    assert [row[:3] for row in rows] == [["| beat F", "2", "ours"], ["| beat F", "3", "theirs"]]
+    assert rows[1][4].startswith("+0.500 [+0.500, +0.500]")
+    assert rows[0][4].strip(" |") == ""

@@ -1,12 +1,19 @@
 """What others are made of here: features, profiles, novelty. Their libraries are not needed."""
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from benchmarks.music.beatnet import BeatNet, features, filterbank
 from benchmarks.music.songs import Contour, Music, Part
+from benchmarks.music.systems import msaf
 from benchmarks.music.systems import system as systems
 from benchmarks.music.systems.form import novelty
+from benchmarks.music.systems.msaf_process import median_filter
 from benchmarks.music.systems.rhythm import KRUMHANSL, TEMPERLEY, key_of
 from benchmarks.music.systems.system import System, answer
 from benchmarks.music.truth.sources import write_wave
@@ -48,6 +55,31 @@ def test_novelty_peaks_where_one_half_meets_another():
     features = np.zeros((2, 100))
     features[0, :40] = features[1, 40:] = 1
     assert novelty(features).argmax() == 40
+
+
+@pytest.mark.parametrize("size", [(1, 31), (31, 1)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_medians_are_those_of_scipy_where_values_are_equal_too(size, kind, rng):
+    values = np.abs(rng.normal(size=(37, 120))).round(1).astype(kind)
+    values[5], values[:, 50:90] = 0, 0
+    found = median_filter(values, size=size, mode="reflect")
+    assert np.array_equal(found, scipy.ndimage.median_filter(values, size=size, mode="reflect"))
+    assert found.dtype == kind
+
+
+def test_msaf_is_asked_once_about_a_song_and_a_sliver_at_its_end_is_no_section(tmp_path, monkeypatch):
+    said = {pair: [[0.0, 5.0, 9.99, 10.0], [0, 1, 2]] for pair in msaf.PAIRS}
+    child = tmp_path / "child.py"
+    child.write_text(
+        "import sys\nfor line in sys.stdin:\n"
+        f"    print({json.dumps(said)!r}, flush=True)\n    open({str(tmp_path / 'asked')!r}, 'a').write(line)\n"
+    )
+    monkeypatch.setattr(msaf.msaf_process, "__file__", str(child))
+    heard = [system.hear(np.zeros(22_050, np.float32)) for system in msaf.systems(Path(sys.executable))]
+    assert [heard[0].parts, heard[1].parts, heard[2].parts] == [
+        (Part(0.0, 5.0, None, "0"), Part(5.0, 10.0, None, "1"))
+    ] * 3
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1
 
 
 def test_an_answer_is_asked_for_once_a_version_and_comes_back_whole(tmp_path, rng):
