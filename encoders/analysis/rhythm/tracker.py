@@ -29,8 +29,9 @@ _BLOCK, _CONTEXT = 12_000, 2_500
 _FEWEST = 8
 _NEAR = 2
 """Frames around a beat in which the network may have heard it."""
-_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.36, 0.15, 8
-"""Beats that were heard less than this on average are none: of all of a track, or of this many around one."""
+_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.41, 0.15, 8
+"""Beats that were heard less than this on average are none: of all of a track, or of this many around one. Claps by
+chance reach 0.40; one of a hundred songs up to 700 is below that."""
 _NO_KEY = 0.25
 
 
@@ -45,7 +46,7 @@ class RhythmTracker:
     def __init__(
         self, rhythm: RhythmNet, key: KeyNet, listener: Listener, *, version: str, device: torch.device
     ) -> None:
-        self.version = f"{version}-2"  # how beats are told is part of it
+        self.version = f"{version}-3"  # how beats are told is part of it
         self._rhythm, self._key = rhythm.eval().to(device), key.eval().to(device)
         self._listener = listener
         self._device = device

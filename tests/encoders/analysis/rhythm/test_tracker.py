@@ -78,8 +78,9 @@ def test_silence_has_neither_beats_nor_key(seconds: float, tracker: RhythmTracke
     assert key is None
 
 
-def test_applause_has_no_beats(tracker: RhythmTracker, rng: np.random.Generator) -> None:
-    claps = rng.standard_normal(40 * SAMPLE_RATE) * (rng.random(40 * SAMPLE_RATE) < 0.01)
+@pytest.mark.parametrize("density", [0.003, 0.01, 0.03])
+def test_applause_has_no_beats(tracker: RhythmTracker, rng: np.random.Generator, density: float) -> None:
+    claps = rng.standard_normal(40 * SAMPLE_RATE) * (rng.random(40 * SAMPLE_RATE) < density)
     rhythm, _ = tracker.track(np.convolve(claps, np.exp(-np.arange(400) / 60), "same").astype(np.float32))
     assert rhythm.tempo_bpm is None
     assert len(rhythm.beats_s) == 0
