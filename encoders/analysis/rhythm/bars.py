@@ -152,7 +152,7 @@ def _search(heard, lengths, slower, log_bars, begins, meters, tried, scores):  #
                 reached = scores[began, number, chain] + (other + more * is_first[chain])
                 ended[number, chain] = reached
                 top[chain] = reached if reached > top[chain] else top[chain]
-            for chain in range(1, _CHAINS):
+            for chain in range(1, begins[-1] + meters[-1]):  # none leads into those that only fill the row
                 into[number, chain] = ended[number, chain - 1]
         for meter in range(len(meters)):
             before, price, most = 0, none, none

@@ -29,9 +29,11 @@ _BLOCK, _CONTEXT = 12_000, 2_500
 _FEWEST = 8
 _NEAR = 2
 """Frames around a beat in which the network may have heard it."""
-_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.41, 0.15, 8
-"""Beats that were heard less than this on average are none: of all of a track, or of this many around one. Claps by
-chance reach 0.40; one of a hundred songs up to 700 is below that."""
+_NO_BEATS, _NO_BEATS_HERE, _PHRASE = 0.36, 0.15, 8
+"""Beats that were heard less than this on average are none: of all of a track, or of this many around one."""
+_NO_SLOW_BEATS, _SLOW_BPM = 0.45, 52.0
+"""The same of beats that are slower than this: the slowest fit best where nothing is heard, as in applause,
+where claps by chance reach 0.44."""
 _NO_KEY = 0.25
 
 
@@ -46,7 +48,7 @@ class RhythmTracker:
     def __init__(
         self, rhythm: RhythmNet, key: KeyNet, listener: Listener, *, version: str, device: torch.device
     ) -> None:
-        self.version = f"{version}-3"  # how beats are told is part of it
+        self.version = f"{version}-5"  # how beats are told is part of it
         self._rhythm, self._key = rhythm.eval().to(device), key.eval().to(device)
         self._listener = listener
         self._device = device
@@ -101,10 +103,16 @@ def rhythm_of(activations: NDArray[np.float64]) -> Rhythm:
     around = uniform_filter1d(heard, _PHRASE, mode="nearest") if len(heard) else heard
     kept = around >= _NO_BEATS_HERE
     if confidence < _NO_BEATS or kept.sum() < _FEWEST:
-        nothing = np.zeros(0)
-        return Rhythm(None, nothing, nothing.astype(np.int64), None, confidence)
+        return _no_beats(confidence)
     beats_s = _times_s(beats, bars.frames[kept])
-    return Rhythm(tempo_of(beats_s), beats_s, bars.positions[kept], meter_of(bars.meters[kept]), confidence)
+    tempo = tempo_of(beats_s)
+    if tempo is not None and tempo < _SLOW_BPM and confidence < _NO_SLOW_BEATS:
+        return _no_beats(confidence)
+    return Rhythm(tempo, beats_s, bars.positions[kept], meter_of(bars.meters[kept]), confidence)
+
+
+def _no_beats(confidence: float) -> Rhythm:
+    return Rhythm(None, np.empty(0), np.empty(0, np.int64), None, confidence)
 
 
 def _times_s(beats: NDArray[np.float64], frames: NDArray[np.int64]) -> NDArray[np.float64]:

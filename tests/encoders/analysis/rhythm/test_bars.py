@@ -85,3 +85,12 @@ def test_beats_of_about_a_length_are_found_alone() -> None:
 def test_what_is_shorter_than_a_few_beats_has_an_answer(frames: int) -> None:
     bars = most_likely_bars(np.full(frames, 0.01), np.full(frames, 0.005), FRAME_RATE)
     assert len(bars.frames) == len(bars.positions) == len(bars.meters) <= 3
+
+
+def test_no_place_lies_beyond_its_bar() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        beats = rng.beta(0.5, 2, 1500)
+        bars = most_likely_bars(beats, beats * rng.random(1500) ** 2, 50)
+        assert (bars.positions >= 1).all()
+        assert (bars.positions <= bars.meters).all()
