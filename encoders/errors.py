@@ -39,8 +39,16 @@ class NoAudioError(MediaError):
     """A readable container without an audio stream."""
 
 
+class NoVideoError(MediaError):
+    """A readable container without a video stream or picture; a cover of an album is none."""
+
+
+class TooLargeError(MediaError):
+    """More pixels in a picture than the limits allow."""
+
+
 class TooShortError(MediaError):
-    """Less audio than the limits ask for."""
+    """Less audio, or less of a video, than the limits ask for."""
 
 
 class TooLongError(MediaError):

@@ -103,7 +103,7 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
     return DecodedAudio(waveforms, duration_s)
 
 
-def _input(source: Path | bytes, name: str) -> str | IO[bytes]:
+def media_input(source: Path | bytes, name: str) -> str | IO[bytes]:
     """Return what FFmpeg opens: an absolute path, which it cannot mistake for a protocol, or the bytes as a file."""
     if isinstance(source, bytes):
         size = len(source)
@@ -169,7 +169,7 @@ def frames_of(source: Path | bytes, name: str, limits: MediaLimits) -> Iterator[
         What :func:`unreadable` turns into an UnreadableMediaError.
     """
     duration_s = 0.0
-    with av.open(_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
+    with av.open(media_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
         for frame in _frames(container, _audio_stream(container, name, limits), name):
             duration_s += frame.samples / frame.sample_rate
             if duration_s > limits.max_duration_s:

@@ -1,71 +1,29 @@
-"""Decode in a supervised child process: what crashes it, hangs it or takes too much memory costs that file alone.
-
-The child (:mod:`encoders.media.decoder_child`) lives for many files, and is started anew after one that ended it. A
-request is a line of JSON on its standard input, then the bytes where it is an upload; an answer is a line of JSON on
-its standard output, then the samples. The pipes are as wide as the system lets them be: an hour of audio at 16 kHz is
-handed over in a tenth of a second. The child ends when its input does, so it does not outlive its parent, and a limit
-on CPU time ends it where it hangs.
-"""
+"""Decode sound in a supervised child process (:mod:`encoders.media.decoder_child`)."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import logging
-import math
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from encoders.errors import MediaError, UnreadableMediaError
+from encoders.media.child_process import ChildProcess
 from encoders.media.decode import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 from encoders.media.native import Written, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from io import BufferedReader, BufferedWriter
-
-    from numpy.typing import NDArray
+    from pathlib import Path
 
     from encoders.media.native import NativeAudio
 
-logger = logging.getLogger(__name__)
 
-_PIPE_BYTES = 1 << 20  # what Linux grants everybody: a third faster than its usual 64 KiB
-_LAST_WORDS = 4096
-_REFUSALS = {kind.__name__: kind for kind in MediaError.__subclasses__()}
-
-
-class DecoderProcess:
+class DecoderProcess(ChildProcess):
     """A decoder in a child process of its own, which starts with the first file; for one thread at a time.
 
-    Parameters
-    ----------
-    timeout_s : wall clock and CPU seconds that a file may take
-    memory_bytes : address space that the child may take
+    Parameters and errors as of :class:`encoders.media.child_process.ChildProcess`.
     """
 
-    def __init__(self, *, timeout_s: float = 600.0, memory_bytes: int = 8 << 30) -> None:
-        self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
-        self._child: subprocess.Popen[bytes] | None = None
-        self._stderr = os.memfd_create("stderr of a decoder")  # a pipe that nobody reads would fill
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-        os.close(self._stderr)
+    module = "encoders.media.decoder_child"
 
     def decode(
         self, source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS
@@ -77,11 +35,9 @@ class DecoderProcess:
         MediaError
             The same subclass; UnreadableMediaError also for a timeout or a crash of the decoder.
         """
-        where = {"path": str(source.absolute())} if isinstance(source, Path) else {"size": len(source)}
-        request = where | {"sample_rates": list(dict.fromkeys(sample_rates)), "limits": asdict(limits)}
-        name, upload = (str(source), b"") if isinstance(source, Path) else ("upload", source)
-        answer, waveforms = self._answer(name, request, upload)
-        return DecodedAudio(waveforms, answer["duration_s"])
+        rates = list(dict.fromkeys(sample_rates))
+        answer, waveforms = self.ask(source, {"sample_rates": rates, "limits": asdict(limits)})
+        return DecodedAudio(dict(zip(answer["rates"], waveforms, strict=True)), answer["duration_s"])
 
     def decode_native(self, source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> NativeAudio:
         """Decode as :func:`encoders.media.native.decode_native` does.
@@ -92,81 +48,8 @@ class DecoderProcess:
             As of :meth:`decode`.
         """
         with tempfile.NamedTemporaryFile() as file:
-            request = {"path": str(source.absolute()), "samples_to": file.name, "limits": asdict(limits)}
-            answer, _ = self._answer(str(source), request)
+            answer, _ = self.ask(source, {"samples_to": file.name, "limits": asdict(limits)})
             return mapped(file, Written(**answer["written"]))
-
-    def _answer(
-        self, name: str, request: dict[str, Any], upload: bytes = b""
-    ) -> tuple[dict[str, Any], dict[int, NDArray[np.float32]]]:
-        """The child's answer to a request; an error where it is one, or there is none."""
-        child = self._running()
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            child.kill()
-
-        clock = threading.Timer(self._timeout_s, expire)
-        clock.start()
-        try:
-            answer, waveforms = _exchange(child, request, upload)
-        except (OSError, EOFError, ValueError) as error:
-            returncode = self._end()
-            reason = f"decoding took more than {self._timeout_s:g} s" if expired.is_set() else self._reason(returncode)
-            raise UnreadableMediaError(name, reason) from error
-        except BaseException:  # half an answer would be taken for the next file's
-            self._end()
-            raise
-        finally:
-            clock.cancel()
-            clock.join()
-            if expired.is_set():  # at the last moment, it may be: the next file gets another child
-                self._end()
-        for warning in answer["warnings"]:
-            logger.warning("%s", warning)
-        if "error" in answer:
-            raise _REFUSALS[answer["error"]](name, answer["reason"])
-        return answer, waveforms
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        """The child, started where there is none, or none any more."""
-        if self._child is None or self._child.poll() is not None:
-            self._end()
-            limits = str(self._memory_bytes), str(math.ceil(self._timeout_s) + 1)
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "encoders.media.decoder_child", *limits],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                # Every BLAS thread reserves address space, on a machine with many cores more than the limit.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                process_group=0,  # Ctrl-C is for the parent: a file that it cuts short has not failed
-            )
-            for pipe in (self._child.stdin, self._child.stdout):
-                with suppress(OSError):  # the user's pipes may be many already
-                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
-        os.lseek(self._stderr, 0, os.SEEK_SET)  # the child's place in it, too
-        os.ftruncate(self._stderr, 0)
-        return self._child
-
-    def _end(self) -> int:
-        """End the child, if there is one, and return what it ended with."""
-        child, self._child = self._child, None
-        if child is None:
-            return 0
-        child.kill()
-        with suppress(BrokenPipeError), child:
-            pass
-        return child.returncode
-
-    def _reason(self, returncode: int) -> str:
-        if returncode < 0:
-            return f"the decoder was stopped by {signal.Signals(-returncode).name}"
-        size = os.fstat(self._stderr).st_size
-        last = os.pread(self._stderr, _LAST_WORDS, max(0, size - _LAST_WORDS)).decode(errors="replace")
-        lines = last.strip().splitlines() or ["no message"]
-        return f"the decoder failed: {lines[-1][:200]}"
 
 
 def decode_untrusted(
@@ -180,19 +63,3 @@ def decode_untrusted(
     """Decode an upload in a child process that sees no other upload; parameters and errors as of `DecoderProcess`."""
     with DecoderProcess(timeout_s=timeout_s, memory_bytes=memory_bytes) as decoder:
         return decoder.decode(data, sample_rates=sample_rates, limits=limits)
-
-
-def _exchange(
-    child: subprocess.Popen[bytes], request: dict[str, Any], upload: bytes
-) -> tuple[dict[str, Any], dict[int, NDArray[np.float32]]]:
-    """One request and its answer; an error where the child is gone before the end of it."""
-    requests, answers = cast("BufferedWriter", child.stdin), cast("BufferedReader", child.stdout)
-    requests.write(json.dumps(request).encode() + b"\n" + upload)
-    requests.flush()
-    answer = json.loads(answers.readline())
-    waveforms = {}
-    for rate, samples in answer.get("waveforms", []):
-        waveforms[rate] = waveform = np.empty(samples, np.float32)
-        if answers.readinto(waveform.data) != waveform.nbytes:
-            raise EOFError("the decoder ended within a waveform")
-    return answer, waveforms
