@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from encoders.analysis.accents import AccentTracker
 from encoders.analysis.form.analyser import FormAnalyser
 from encoders.analysis.languages import LanguageIdentifier, WhisperEar
 from encoders.analysis.melody import MelodyTracker
@@ -84,7 +85,7 @@ def load_language_identifier(weights_dir: Path) -> LanguageIdentifier:
 
 
 def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
-    """What finds rhythm and key, form and melody in a track, all of them in the same spectra.
+    """What finds rhythm and key, form, melody and accents in a track, all of them in the same spectra.
 
     Raises
     ------
@@ -96,6 +97,7 @@ def load_music_analysis(weights_dir: Path) -> MusicAnalysis:
         load_rhythm_tracker(weights_dir, listener),
         FormAnalyser(cast("StructureNet", structure), listener, version=version, device=device),
         load_melody_tracker(weights_dir, listener),
+        AccentTracker(listener),
     )
 
 

@@ -121,3 +121,19 @@ class Melody:
     pitches: NDArray[np.float32]
     unvoiced: NDArray[np.float32]
     confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Accents:
+    """What of a track meets what is seen.
+
+    Attributes
+    ----------
+    rate : values a second; value ``i`` is of time ``i / rate``
+    onsets : float32 [n], 0 … 1: onset strength
+    loudness : float32 [n], 0 … 1, even in decibels
+    """
+
+    rate: float
+    onsets: NDArray[np.float32]
+    loudness: NDArray[np.float32]

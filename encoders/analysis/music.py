@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from encoders.analysis.findings import COARSE, FINE, Form, Melody, Rhythm, Section
+from encoders.analysis.findings import COARSE, FINE, Accents, Form, Melody, Rhythm, Section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,13 +53,24 @@ class TracksMelody(Protocol):
         """Pitches at equal steps."""
 
 
+class TracksAccents(Protocol):
+    """Finds onsets and loudness in a mono waveform as above; safe to share between threads."""
+
+    version: str
+    sample_rate: int
+
+    def track(self, waveform: NDArray[np.float32]) -> Accents:
+        """Onset strength and loudness at equal steps."""
+
+
 @dataclass(frozen=True)
 class MusicAnalysis:
-    """What finds rhythm and key, form, and melody."""
+    """What finds rhythm and key, form, melody, and accents."""
 
     rhythm: TracksRhythm
     form: AnalysesForm
     melody: TracksMelody
+    accents: TracksAccents
 
 
 def rhythm_and_key(tracker: TracksRhythm, waveform: NDArray[np.float32]) -> tuple[Rhythm, Key | None]:
@@ -85,6 +96,13 @@ def melody(tracker: TracksMelody, waveform: NDArray[np.float32]) -> Melody:
     steps = int(len(waveform) / tracker.sample_rate / NO_MELODY_STEP_S)
     nothing = np.full(steps, np.nan, np.float32)
     return Melody(NO_MELODY_STEP_S, nothing, nothing, 0.0)
+
+
+def accents(tracker: TracksAccents, waveform: NDArray[np.float32]) -> Accents:
+    """What the tracker finds; in sound too short or silent nothing at all."""
+    if _is_music(waveform, tracker.sample_rate):
+        return tracker.track(waveform)
+    return Accents(1.0, np.empty(0, np.float32), np.empty(0, np.float32))
 
 
 def _is_music(waveform: NDArray[np.float32], sample_rate: int) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from encoders.media import fingerprint
+from indexer.stages.accents import AccentsStage
 from indexer.stages.embedding import EmbeddingStage
 from indexer.stages.fingerprint import FingerprintStage
 from indexer.stages.language import LanguageStage
@@ -33,7 +34,7 @@ class Analyses:
     Attributes
     ----------
     voices : what finds voices and their languages; none where its weights are not here
-    music : what finds rhythm and key, form and melody
+    music : what finds rhythm and key, form, melody and accents
     """
 
     voices: VoiceAnalysis | None = None
@@ -47,6 +48,7 @@ class Analyses:
         if self.music is not None:
             music = self.music
             stages += [RhythmStage(music.rhythm), StructureStage(music.form), MelodyStage(music.melody)]
+            stages.append(AccentsStage(music.accents))
         return stages
 
 

@@ -242,11 +242,31 @@ melodies = Table(
     CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),
 )
 
+accents = Table(
+    "accents",
+    metadata,
+    _track_id(),
+    Column("rate", Double, nullable=False, comment="values a second"),
+    Column("onsets", LargeBinary, nullable=False, comment="uint8, 255 the strongest"),
+    Column("loudness", LargeBinary, nullable=False, comment="uint8, 255 the loudest"),
+    CheckConstraint("rate > 0", name="rate_positive"),
+    CheckConstraint("length(onsets) = length(loudness)", name="as_many_of_each"),
+)
+
 fingerprints = Table(
     "fingerprints",
     metadata,
     _track_id(),
     Column("words", LargeBinary, nullable=False, comment="Chromaprint, little-endian int32; none in sound too short"),
+)
+
+clips = Table(
+    "clips",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the bytes, and of what of them was read"),
+    Column("version", Text, nullable=False, comment="of what looked at it"),
+    Column("seen", LargeBinary, nullable=False, comment="what it saw, as who looked writes it"),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 
 analyses = Table(

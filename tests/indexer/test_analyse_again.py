@@ -18,7 +18,7 @@ from retrieval.catalog.heard.music import MUSIC_STAGES, heard_music
 from retrieval.errors import UnknownTrackError
 from retrieval.search.query import similar
 from tests.conftest import tone
-from tests.indexer.test_music_stages import Halves, Humming, Metronome
+from tests.indexer.test_music_stages import ACCENTS, Halves, Humming, Metronome
 from tests.indexer.test_pipeline import LIMITS, reasons, run
 from tests.indexer.test_stages import analysed, changed
 
@@ -30,7 +30,7 @@ def metronome() -> Metronome:
 
 @pytest.fixture
 def analyses(metronome: Metronome) -> Analyses:
-    return Analyses(music=MusicAnalysis(metronome, Halves(), Humming()))
+    return Analyses(music=MusicAnalysis(metronome, Halves(), Humming(), ACCENTS))
 
 
 def again(

@@ -9,15 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from api.wiring import Soundalike
+from encoders.analysis.accents import AccentTracker
 from encoders.analysis.findings import COARSE, FINE, Form, Highlight, Key, Loop, Melody, Rhythm, Section
 from encoders.analysis.music import MusicAnalysis
 from encoders.encoder import Encoder
 from encoders.media.decode import DecodedAudio
+from encoders.models.music.spectra import Listener
 from indexer.pipeline import DecodedTrack, run_stages
 from indexer.stages.registry import Analyses, named_stages, stages_with
 from indexer.stages.stage import Stage, outdated
 from indexer.uploads import Upload, index_upload
-from retrieval.catalog.heard.music import MUSIC_STAGES, heard_music
+from retrieval.catalog.heard.music import ACCENTS_STAGE, MUSIC_STAGES, heard_music
 from retrieval.catalog.records import SectionSpan, TrackForm, TrackMelody, TrackRhythm
 from retrieval.search.query import similar
 from tests.conftest import tone
@@ -25,6 +27,7 @@ from tests.indexer.test_pipeline import LIMITS, reasons, run
 from tests.indexer.test_stages import Step, analysed, track_of
 
 RATE = 22_050
+ACCENTS = AccentTracker(Listener())
 BEAT_S = 0.5
 
 
@@ -84,7 +87,7 @@ def metronome() -> Metronome:
 
 @pytest.fixture
 def analyses(metronome: Metronome) -> Analyses:
-    return Analyses(music=MusicAnalysis(metronome, Halves(), Humming()))
+    return Analyses(music=MusicAnalysis(metronome, Halves(), Humming(), ACCENTS))
 
 
 def made_of(waveform: NDArray[np.float32], analyses: Analyses) -> tuple[TrackRhythm, TrackForm, TrackMelody]:
@@ -94,7 +97,7 @@ def made_of(waveform: NDArray[np.float32], analyses: Analyses) -> tuple[TrackRhy
     assert isinstance(track, DecodedTrack), track
     assert track.failures == {}
     assert {stage: set(result.seconds) for stage, result in track.results.items()} == {
-        stage: {stage} for stage in MUSIC_STAGES
+        stage: {stage} for stage in (*MUSIC_STAGES, ACCENTS_STAGE)
     }
     rhythm, form, melody = (row for stage in MUSIC_STAGES for row in track.results[stage].rows)
     assert isinstance(rhythm, TrackRhythm)

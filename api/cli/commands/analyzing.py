@@ -10,10 +10,10 @@ from api.cli.commands.reencoding import say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json
 from api.wiring import Soundalike
 from indexer.stages.stage import Stage
-from retrieval.catalog.heard.music import MUSIC_STAGES
+from retrieval.catalog.heard.music import ACCENTS_STAGE, MUSIC_STAGES
 from retrieval.catalog.heard.voices import LANGUAGE_STAGE, VOCALS_STAGE
 
-STAGES = (*MUSIC_STAGES, VOCALS_STAGE, LANGUAGE_STAGE)
+STAGES = (*MUSIC_STAGES, ACCENTS_STAGE, VOCALS_STAGE, LANGUAGE_STAGE)
 
 
 def stages_of(given: str | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from retrieval.errors import NotAnalysedError
 RHYTHM_STAGE = "rhythm"
 STRUCTURE_STAGE = "structure"
 MELODY_STAGE = "melody"
+ACCENTS_STAGE = "accents"
 MUSIC_STAGES = (RHYTHM_STAGE, STRUCTURE_STAGE, MELODY_STAGE)
 
 PARTS, PHRASES = 1, 2

@@ -1,12 +1,22 @@
-"""Writing what was found of rhythm, form and melody, in the place of what was stored of it."""
+"""Writing what was found of rhythm, form, melody and accents, in the place of what was stored of it."""
 
 from collections.abc import Iterable, Set
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from retrieval.catalog.heard.contours import packed
-from retrieval.catalog.records import HighlightSpan, LoopSpan, SectionSpan, TrackForm, TrackMelody, TrackRhythm
+from retrieval.catalog.records import (
+    HighlightSpan,
+    LoopSpan,
+    SectionSpan,
+    TrackAccents,
+    TrackForm,
+    TrackMelody,
+    TrackRhythm,
+)
 from retrieval.catalog.tables import highlights, loops, sections
 from retrieval.catalog.writing.statements import clear, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified
@@ -43,6 +53,10 @@ _MELODY_TYPES = {
     "confidence": "double precision",
 }
 
+_ACCENT_TYPES = {"track_id": "bigint", "rate": "double precision", "onsets": "bytea", "loudness": "bytea"}
+STEPS = 255
+"""Of what lies in 0 … 1, as accents are stored."""
+
 
 def _or_update(types: Iterable[str]) -> str:
     named = ", ".join(f"{name} = EXCLUDED.{name}" for name in types if name != "track_id")
@@ -58,6 +72,7 @@ _INSERT_SECTIONS = text(insert_of("sections", _SECTION_TYPES))
 _INSERT_HIGHLIGHTS = text(insert_of("highlights", _HIGHLIGHT_TYPES))
 _INSERT_LOOPS = text(insert_of("loops", _LOOP_TYPES))
 _SET_MELODIES = text(f"{insert_of('melodies', _MELODY_TYPES)} {_or_update(_MELODY_TYPES)}")
+_SET_ACCENTS = text(f"{insert_of('accents', _ACCENT_TYPES)} {_or_update(_ACCENT_TYPES)}")
 
 
 def set_rhythm(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
@@ -91,6 +106,18 @@ def set_melodies(connection: Connection, identified: Identified, unchanged: Set[
         for track_id, row in made.items()
     ]
     execute(connection, _SET_MELODIES, _MELODY_TYPES, rows)
+
+
+def set_accents(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
+    """Write onset strength and loudness."""
+    made = {track_id: row for track_id, analysis in identified for row in analysis.of(TrackAccents)}
+    rows = [(track_id, float(row.rate), _steps(row.onsets), _steps(row.loudness)) for track_id, row in made.items()]
+    execute(connection, _SET_ACCENTS, _ACCENT_TYPES, rows)
+
+
+def _steps(shares: NDArray[np.float32]) -> bytes:
+    """Numbers of 0 … 1 to the nearest step, one byte each."""
+    return np.rint(STEPS * np.clip(shares, 0, 1)).astype(np.uint8).tobytes()
 
 
 def _rhythm_row(track_id: int, row: TrackRhythm) -> tuple[Any, ...]:

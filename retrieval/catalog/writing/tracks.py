@@ -21,6 +21,7 @@ from retrieval.catalog.records import (
     VocalActivity,
 )
 from retrieval.catalog.tables import (
+    accents,
     analyses,
     chords,
     corrections,
@@ -40,7 +41,7 @@ from retrieval.catalog.tables import (
     vocal_spans,
 )
 from retrieval.catalog.writing.corrections import keep_corrections
-from retrieval.catalog.writing.music import replace_form, set_melodies, set_rhythm
+from retrieval.catalog.writing.music import replace_form, set_accents, set_melodies, set_rhythm
 from retrieval.catalog.writing.statements import clear, columns, draw_revisions, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified, replace_languages, replace_vocals, settle_voice
 from retrieval.errors import UnknownTrackError
@@ -50,7 +51,7 @@ WORD_DTYPE = np.dtype("<i4")
 
 _ANALYSIS_TABLES = (
     *(embeddings, tags, heard_vocals, vocal_spans, heard_languages, language_spans, languages),
-    *(rhythm, sections, highlights, loops, chords, melodies, fingerprints, analyses),
+    *(rhythm, sections, highlights, loops, chords, melodies, accents, fingerprints, analyses),
 )
 
 # What an analysis sets in its row of `tracks`, with the types of the arrays that carry a batch.
@@ -282,7 +283,7 @@ def _set_stages(connection: Connection, identified: Identified, unchanged: Set[i
 
 _WRITERS = (
     *(_replace_embeddings, _replace_tags, _set_fingerprints),
-    *(replace_vocals, replace_languages, set_rhythm, replace_form, set_melodies, _set_stages),
+    *(replace_vocals, replace_languages, set_rhythm, replace_form, set_melodies, set_accents, _set_stages),
 )
 
 

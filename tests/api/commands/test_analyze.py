@@ -13,17 +13,17 @@ from encoders.encoder import Encoder
 from indexer.stages.registry import Analyses
 from retrieval.catalog.heard.music import heard_music
 from tests.conftest import Run, loaded
-from tests.indexer.test_music_stages import Halves, Humming, Metronome
+from tests.indexer.test_music_stages import ACCENTS, Halves, Humming, Metronome
 from tests.indexer.test_pipeline import run as index
 
-STAGES = "rhythm, structure, melody, vocals, language"
+STAGES = "rhythm, structure, melody, accents, vocals, language"
 
 
 @pytest.fixture
 def metronome(monkeypatch: pytest.MonkeyPatch) -> Metronome:
     """What listens: to music, and to no voices."""
     metronome = Metronome()
-    analyses = Analyses(music=MusicAnalysis(metronome, Halves(), Humming()))
+    analyses = Analyses(music=MusicAnalysis(metronome, Halves(), Humming(), ACCENTS))
     monkeypatch.setattr(Soundalike, "analyses", lambda here, **options: analyses)
     return metronome
 
@@ -83,7 +83,7 @@ import os, signal, sys
 from pathlib import Path
 from api.settings import Settings
 from api.wiring import open_soundalike
-from tests.indexer.test_music_stages import Halves, Humming, Metronome
+from tests.indexer.test_music_stages import ACCENTS, Halves, Humming, Metronome
 from encoders.analysis.music import MusicAnalysis
 from indexer.stages.registry import Analyses
 
@@ -94,7 +94,7 @@ def kill_in_the_middle(outcome):
     if len(done) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-stages = Analyses(music=MusicAnalysis(Metronome(), Halves(), Humming())).stages()
+stages = Analyses(music=MusicAnalysis(Metronome(), Halves(), Humming(), ACCENTS)).stages()
 with open_soundalike(Settings(home=Path(sys.argv[2]), weights_dir=Path(sys.argv[2]), database_url=sys.argv[1])) as here:
     here.analyse_again(stages, ["rhythm", "structure"], on_outcome=kill_in_the_middle)
 """

@@ -22,7 +22,7 @@ from tests.api.conftest import refused
 from tests.catalog.test_catalog import analysis
 from tests.conftest import Run, loaded
 from tests.encoders.editing.music_of import bars
-from tests.indexer.test_music_stages import Halves, Humming, Metronome
+from tests.indexer.test_music_stages import ACCENTS, Halves, Humming, Metronome
 
 RATE, LENGTH_S = 32_000, 48.0
 BEATS_S = np.arange(0.0, LENGTH_S, 0.5)
@@ -153,7 +153,7 @@ def test_what_is_not_known_is_listened_to(
     run: Run, song: Path, tmp_path: Path, store: Store, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is not in the catalogue, and a track of it whose rhythm nobody has looked for."""
-    music = MusicAnalysis(Metronome(), Halves(), Humming())
+    music = MusicAnalysis(Metronome(), Halves(), Humming(), ACCENTS)
     monkeypatch.setattr(LoadedEncoders, "music", lambda encoders: music)
     arguments = ["--duration", "40", "--keep", "highlight", "--out", tmp_path / "x.wav", "--json"]
     of_file = loaded(run("retarget", song, *arguments))
