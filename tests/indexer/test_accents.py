@@ -26,10 +26,10 @@ def tracker() -> AccentTracker:
 
 
 def test_onsets_are_where_tones_begin_and_loudness_follows_them(tracker: AccentTracker) -> None:
-    waveform = np.zeros(6 * RATE, np.float32)
-    for start_s, level in ((1.0, 0.05), (2.5, 0.2), (4.2, 0.8)):
+    waveform, dying = np.zeros(6 * RATE, np.float32), np.linspace(1, 0, RATE // 2, dtype=np.float32)
+    for start_s, level in ((1.0, 0.1), (2.5, 0.3), (4.2, 0.8)):
         first = round(start_s * RATE)
-        waveform[first : first + RATE // 2] = level * tone(440, 0.5, sample_rate=RATE)
+        waveform[first : first + RATE // 2] = level * tone(440, 0.5, sample_rate=RATE) * dying
     found = accents(tracker, waveform)
     strongest = np.sort(np.argsort(found.onsets)[-3:]) / found.rate
     np.testing.assert_allclose(strongest, [1.0, 2.5, 4.2], atol=0.06)
