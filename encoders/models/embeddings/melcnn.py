@@ -61,7 +61,10 @@ class MelCNN(nn.Module):
 
         Three windows of the length that it was trained on are heard, side by side, and averaged.
         """
-        features = self.features(waveform)
+        return self.hear(self.features(waveform))
+
+    def hear(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, of the features of a window [batch, 96, 625]."""
         windows = features[:, :, : features.shape[2] // N_FRAMES * N_FRAMES].unfold(2, N_FRAMES, N_FRAMES)
         batch, mels, number, frames = windows.shape
         embedding, _ = self.encode(windows.transpose(1, 2).reshape(batch * number, mels, frames))

@@ -51,13 +51,14 @@ class VideoSpace(nn.Module):
         self.pictures = VideoTower()
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveform windows float32 [batch, 220500] → embedding [batch, 128] of unit length, no tag logits [batch, 0]."""
+        """Waveform windows float32 [batch, 220500] → embedding [batch, 128], L2 norm 1, no tag logits [batch, 0]."""
         embedding = self.embed(*self.hear(waveform))
         return embedding, embedding[:, :0]
 
     def hear(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Waveform windows → what `melcnn` makes of them [batch, 256], and what is measured [batch, 65]."""
-        return self.melcnn(waveform)[0], measured(self.melcnn.features(waveform), SAMPLE_RATE / self.melcnn.hop_length)
+        features = self.melcnn.features(waveform)
+        return self.melcnn.hear(features)[0], measured(features, SAMPLE_RATE / self.melcnn.hop_length)
 
     def embed(self, heard: Tensor, measured: Tensor) -> Tensor:
         """What `hear` returns → embedding [batch, 128] of unit length."""
@@ -69,7 +70,7 @@ class VideoSpace(nn.Module):
 def measured(features: Tensor, rate: float) -> Tensor:
     """Loudness, brightness, onsets and pulse of features [batch, 96, frames], `rate` frames a second: [batch, 65]."""
     levels = melcnn.decibels(features)
-    bands = levels.unflatten(1, (_BANDS, -1)).mean(dim=2)
+    bands = _banded(levels)
     level = levels.mean(dim=1)
     rises = levels.diff(dim=2).clamp(min=0)
     flux = rises.mean(dim=1)
@@ -88,8 +89,13 @@ def measured(features: Tensor, rate: float) -> Tensor:
         centroid.mean(dim=1),
         centroid.std(dim=1),
     ]
-    busy = rises.unflatten(1, (_BANDS, -1)).mean(dim=(2, 3))
+    busy = _banded(rises).mean(dim=2)
     return torch.cat([bands.mean(dim=2), busy, torch.stack(scalars, dim=1), pulse_of(flux, rate)], dim=1)
+
+
+def _banded(levels: Tensor) -> Tensor:
+    """[batch, 96, frames] → means of twelve bands [batch, 12, frames]."""
+    return levels.view(len(levels), _BANDS, -1, levels.shape[2]).mean(dim=2)
 
 
 def pulse_of(curve: Tensor, rate: float) -> Tensor:

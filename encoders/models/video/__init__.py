@@ -1,1 +1,1 @@
-"""Networks that look at pictures."""
+"""Networks that see: what is in a picture, and which music is said to go with it."""

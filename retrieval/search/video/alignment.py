@@ -53,21 +53,25 @@ class Alignment:
     chance: float
 
 
-def aligned(clip: Moments, clip_s: float, track: Moments, track_s: float) -> Alignment:
+def aligned(
+    clip: Moments, clip_s: float, track: Moments, track_s: float, worth: NDArray[np.float64] | None = None
+) -> Alignment:
     """The best start and speed of a track under a clip.
 
-    A clip longer than the track begins with it. Without moments on either side every start is as good, and the score
-    is 0.
+    A clip longer than the track begins with it. Without moments on either side the score is 0, and every start as good
+    but for its worth.
 
     Parameters
     ----------
     clip, clip_s : the clip's moments, and how long it is
     track, track_s : the track's
+    worth : float64 [n], what else speaks for starts that are evenly spread over all there are, in shares of the score
     """
-    nothing = Alignment(0.0, 1.0, 0.0, 0.0)
+    most = max(0.0, track_s - clip_s)
+    worth = np.zeros(1) if worth is None or not len(worth) else worth
     if not len(clip.times_s) or not len(track.times_s):
-        return nothing
-    best, key, means = nothing, 0.0, []
+        return Alignment(most * int(worth.argmax()) / max(1, len(worth) - 1), 1.0, 0.0, 0.0)
+    best, key, means = Alignment(0.0, 1.0, 0.0, 0.0), -np.inf, []
     heard = _curve(track, track_s)
     for rate in RATES:
         # In a track that is played faster more of it passes by.
@@ -77,10 +81,11 @@ def aligned(clip: Moments, clip_s: float, track: Moments, track_s: float) -> Ali
         padded = np.pad(heard, (0, max(0, starts + len(seen) - 1 - len(heard))))[: starts + len(seen) - 1]
         scores = correlate(padded, seen, mode="valid", method="fft") / clip.weights.sum()
         means.append(float(scores.mean()))
-        place = int(scores.argmax())
-        worth = float(scores[place]) - _RATE_PRICE / 100 * abs(rate - 1) / 0.03
-        if worth > key:
-            best, key = Alignment(place * STEP_S, rate, float(np.clip(scores[place], 0, 1)), 0.0), worth
+        whole = scores + np.interp(np.arange(starts) * STEP_S, np.linspace(0, most, len(worth)), worth)
+        place = int(whole.argmax())
+        reached = float(whole[place]) - _RATE_PRICE / 100 * abs(rate - 1) / 0.03
+        if reached > key:
+            best, key = Alignment(place * STEP_S, rate, float(np.clip(scores[place], 0, 1)), 0.0), reached
     return Alignment(best.start_s, best.rate, best.score, float(np.clip(np.mean(means), 0, 1)))
 
 
