@@ -42,6 +42,7 @@ RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
 LISTENERS: dict[str, str] = {
+    "efficientnet-lite0": "encoders.models.video.efficientnet:SPEC",
     "key": "encoders.models.music.key:SPEC",
     "melody": "encoders.models.music.melody:SPEC",
     "rhythm": "encoders.models.music.rhythm:SPEC",
