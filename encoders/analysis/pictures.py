@@ -15,6 +15,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from encoders.models.embeddings.video import pulse_of
+from encoders.models.video.efficientnet import seen as seen_in
 from encoders.models.video.tower import N_CURVES, batched
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from encoders.media.video.footage import Footage
-    from encoders.models.video.efficientnet import EfficientNetLite0
 
 EVENT_RATE = 25.0
 """Values of `Seen.events` in a second."""
-_FRAMES_AT_ONCE = 8
 _KINDS = ("motion", "brightness", "saturation", "warmth")
 _CUT_S = 0.04  # how wide a cut is among events
 _NEAR_S = 8.0  # cuts are counted over so many seconds about a second
@@ -138,21 +137,17 @@ class Seen:
             )
 
 
-def look(footage: Footage, network: EfficientNetLite0, *, from_s: float = 0.0) -> Seen:
-    """What is seen in footage that starts at a moment of its video."""
-    features, classes = [], []
-    with torch.inference_mode():
-        for start in range(0, len(footage.frames), _FRAMES_AT_ONCE):
-            frames = torch.from_numpy(footage.frames[start : start + _FRAMES_AT_ONCE]).permute(0, 3, 1, 2)
-            feature, logits = network(frames)
-            features.append(feature.float().numpy().astype(np.float16))
-            classes.append(logits.float().softmax(dim=1).numpy().astype(np.float16))
+def look(footage: Footage, network: nn.Module, *, from_s: float = 0.0) -> Seen:
+    """What a network that is ready for work sees in footage that starts at a moment of its video."""
+    features, logits = seen_in(network, footage.frames)
+    classes = np.exp(logits - logits.max(axis=1, keepdims=True))
+    classes /= classes.sum(axis=1, keepdims=True)
     curves = np.stack([getattr(footage, kind) for kind in _KINDS])
     return Seen(
         from_s,
         footage.duration_s,
-        np.concatenate(features),
-        np.concatenate(classes),
+        features.astype(np.float16),
+        classes.astype(np.float16),
         curves,
         footage.rate,
         footage.cuts_s,

@@ -1,4 +1,4 @@
-"""Where in a track a clip starts: where cuts and motion meet beats and parts, where both move together, where it fits."""
+"""Where in a track a clip starts: where cuts and motion meet beats, where both move together, where it fits."""
 
 from __future__ import annotations
 

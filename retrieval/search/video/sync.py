@@ -43,7 +43,7 @@ class Curves:
     @property
     def steps(self) -> int:
         """How many, 25 a second."""
-        return self.curves.shape[1]
+        return int(self.curves.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Sync:
     @property
     def starts(self) -> int:
         """How many, 25 a second."""
-        return self.pairs.shape[1]
+        return int(self.pairs.shape[1])
 
     @property
     def joined(self) -> NDArray[np.float32]:
