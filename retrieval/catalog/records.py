@@ -190,20 +190,6 @@ class TrackMelody:
     confidence: float
 
 
-@dataclass(frozen=True, eq=False)
-class TrackAccents:
-    """What of a track meets what is seen, `rate` values a second.
-
-    Attributes
-    ----------
-    onsets, loudness : float32 [n] each, 0 … 1, stored in 255 steps
-    """
-
-    rate: float
-    onsets: NDArray[np.float32]
-    loudness: NDArray[np.float32]
-
-
 StageRows = (
     SpaceEmbedding
     | TagScores

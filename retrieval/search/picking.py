@@ -5,7 +5,7 @@ Where results are picked, by diversity or for a queue, the nearest ones are not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from retrieval.index.protocol import IndexView, Neighbors
     from retrieval.search.cursors import Position
     from retrieval.search.plan import Plan
-    from retrieval.search.query import Query
+    from retrieval.search.query import Query, Rescoring
 
 _MORE = 4
 
@@ -119,12 +119,21 @@ class PageMaker:
         query = self._plan.query
         if not query.picks:
             return self._requested
-        block = query.diversity.candidates if query.diversity else 10 * query.limit
-        return -(-self._requested // block) * block
+        return -(-self._requested // self._block) * self._block
+
+    @property
+    def _block(self) -> int:
+        """How many candidates are picked from together."""
+        query = self._plan.query
+        if query.diversity is not None:
+            return query.diversity.candidates
+        return 10 * query.limit if query.rescoring is None else query.rescoring.candidates
 
     def _made(self, candidates: Candidates) -> Page:
         query, plan, position = self._plan.query, self._plan, self._position
         dropped = {"exclude": plan.dropped}
+        if query.rescoring is not None:
+            candidates = _rescored(candidates, query.rescoring, self._block)
         above = candidates.scores >= (query.score_threshold or 0)
         dropped["score_threshold"] = int((~above)[: query.limit].sum())
         candidates = candidates.at(above)
@@ -160,6 +169,13 @@ def _scored(plan: Plan, neighbors: Neighbors) -> Candidates:
     _, first = np.unique(track_ids[order], return_index=True)
     order = order[np.sort(first)]
     return Candidates(track_ids[order], scores[order], vector_ids[order])
+
+
+def _rescored(candidates: Candidates, rescoring: Rescoring, block: int) -> Candidates:
+    """The candidates of each block by their new scores."""
+    scores = rescoring.scores(candidates.track_ids, (2 * candidates.scores - 1).astype(np.float32))
+    order = np.lexsort((candidates.track_ids, -scores, np.arange(len(candidates)) // block))
+    return replace(candidates, scores=scores.astype(np.float64)).at(order)
 
 
 def pick(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.errors import OutOfRangeError, QueryError
@@ -126,6 +126,20 @@ class QueueContext:
             _check_range(name, getattr(self, name), 0, MAX_GAP, f"0 or more, at most {MAX_GAP}")
 
 
+class Rescoring(Protocol):
+    """What knows more of a query than its vector says: it scores the nearest tracks anew.
+
+    Attributes
+    ----------
+    candidates : how many of the nearest are scored anew together; those of the next so many come behind them
+    """
+
+    candidates: int
+
+    def scores(self, track_ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores float32 [n] in [0, 1] of tracks, int64 [n], given their cosines with the query, float32 [n]."""
+
+
 @dataclass(frozen=True)
 class Query:
     """What is asked: what is like some examples, and unlike others.
@@ -137,6 +151,7 @@ class Query:
     exclude : keys that must not come back; unknown ones are ignored
     include_seed : let the seeds come back as their own neighbours
     cursor : `Answer.next_cursor` of the page before
+    rescoring : what scores the nearest tracks anew; with it a page is picked from these
     exact : score everything that matches
     """
 
@@ -151,6 +166,7 @@ class Query:
     include_seed: bool = False
     context: QueueContext | None = None
     diversity: Diversity | None = None
+    rescoring: Rescoring | None = field(default=None, repr=False)
     score_threshold: float | None = None
     limit: int = 10
     cursor: str | None = None
@@ -160,7 +176,7 @@ class Query:
     @property
     def picks(self) -> bool:
         """Whether the order of the results is another than that of their scores."""
-        return self.diversity is not None or self.context is not None
+        return any(part is not None for part in (self.diversity, self.context, self.rescoring))
 
     @property
     def played(self) -> list[str]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import func, select
 
+from retrieval.catalog.heard.accents import TrackAccents, unpacked
 from retrieval.catalog.heard.music import PARTS
-from retrieval.catalog.records import TrackAccents
 from retrieval.catalog.tables import accents, rhythm, sections, tracks
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from sqlalchemy import Engine
-
-_STEPS = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +62,9 @@ def moments_of(engine: Engine, track_ids: Sequence[int]) -> dict[int, TrackMomen
             starts.setdefault(track_id, []).append(start_s)
     found = {}
     for row in rows:
-        heard = None if row.rate is None else TrackAccents(row.rate, _shares(row.onsets), _shares(row.loudness))
+        heard = None if row.rate is None else TrackAccents(row.rate, unpacked(row.onsets), unpacked(row.loudness))
         beats_s = np.array(row.beats_s or (), np.float64)
         downbeats_s = beats_s[np.array(row.positions or (), np.int64) == 1]
         sections_s = np.array(starts.get(row.id, ()), np.float64)
         found[row.id] = TrackMoments(row.duration_s, heard, beats_s, downbeats_s, sections_s, row.tempo)
     return found
-
-
-def _shares(stored: bytes) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = np.frombuffer(stored, np.uint8).astype(np.float32) / np.float32(_STEPS)
-    return shares

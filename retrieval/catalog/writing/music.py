@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Set
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
+from retrieval.catalog.heard import accents
+from retrieval.catalog.heard.accents import TrackAccents
 from retrieval.catalog.heard.contours import packed
 from retrieval.catalog.records import (
     HighlightSpan,
     LoopSpan,
     SectionSpan,
-    TrackAccents,
     TrackForm,
     TrackMelody,
     TrackRhythm,
@@ -54,8 +53,6 @@ _MELODY_TYPES = {
 }
 
 _ACCENT_TYPES = {"track_id": "bigint", "rate": "double precision", "onsets": "bytea", "loudness": "bytea"}
-STEPS = 255
-"""Of what lies in 0 … 1, as accents are stored."""
 
 
 def _or_update(types: Iterable[str]) -> str:
@@ -111,13 +108,11 @@ def set_melodies(connection: Connection, identified: Identified, unchanged: Set[
 def set_accents(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:
     """Write onset strength and loudness."""
     made = {track_id: row for track_id, analysis in identified for row in analysis.of(TrackAccents)}
-    rows = [(track_id, float(row.rate), _steps(row.onsets), _steps(row.loudness)) for track_id, row in made.items()]
+    rows = [
+        (track_id, float(row.rate), accents.packed(row.onsets), accents.packed(row.loudness))
+        for track_id, row in made.items()
+    ]
     execute(connection, _SET_ACCENTS, _ACCENT_TYPES, rows)
-
-
-def _steps(shares: NDArray[np.float32]) -> bytes:
-    """Numbers of 0 … 1 to the nearest step, one byte each."""
-    return np.rint(STEPS * np.clip(shares, 0, 1)).astype(np.uint8).tobytes()
 
 
 def _rhythm_row(track_id: int, row: TrackRhythm) -> tuple[Any, ...]:

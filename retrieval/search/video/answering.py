@@ -1,0 +1,58 @@
+"""A clip's way through a catalogue: that of any search, the nearest tracks scored anew, then laid under the clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from retrieval.search.query import Seed
+from retrieval.search.video.fitting import Fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retrieval.search.engine import Search
+    from retrieval.search.query import Answer, Query
+    from retrieval.search.video.clip import Clip
+    from retrieval.search.video.fitting import Parts
+    from retrieval.search.video.placing import Placement
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Why a track fits a clip, and how it is laid under it; no placement where the track has gone meanwhile."""
+
+    parts: Parts
+    placement: Placement | None
+
+
+@dataclass(frozen=True)
+class VideoAnswer:
+    """Tracks that fit a clip, best first, and of each how."""
+
+    clip: Clip
+    answer: Answer
+    fits: Sequence[Fit]
+
+
+def answer_clip(search: Search, clip: Clip, space: str, query: Query) -> VideoAnswer:
+    """Find the music that fits a clip.
+
+    Parameters
+    ----------
+    space : of music and video
+    query : how to search; what it is like is the clip
+
+    Raises
+    ------
+    IndexMissingError, IndexMismatchError, FilterError, QueryError, StaleCursorError
+        As `Search.answer` does.
+    """
+    fitting = Fitting(clip, search.catalog, space)
+    suggested = {tag: weight for tag, weight in clip.tags.items() if weight > 0}
+    seed = Seed(vector=clip.vector, tags=suggested, encoder_version=clip.encoder_version)
+    answer = search.answer(replace(query, positive=(seed,), negative=(), space=space, rescoring=fitting))
+    ids = [result.track.id for result in answer.results]
+    placements = fitting.placements(ids) if ids else {}
+    fits = [Fit(fitting.parts[track_id], placements.get(track_id)) for track_id in ids]
+    return VideoAnswer(clip, answer, fits)
