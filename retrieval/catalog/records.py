@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.catalog.heard.accents import TrackAccents
+
 Granularity = Literal["track", "segment"]
 """What a row of an index is."""
 

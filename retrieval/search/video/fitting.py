@@ -109,6 +109,7 @@ def said_of(suggested: Mapping[str, float], tags_of: Mapping[int, Mapping[str, f
 
     The cosine of what is suggested with how a track's tags differ from those of all of these, each in its spread.
     Tracks without tags are absent.
+    """
     names = list(suggested)
     wanted = np.array([suggested[name] for name in names])
     ids = [track_id for track_id, tags in tags_of.items() if tags]
