@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from encoders.analysis.music import accents
 from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
-from retrieval.catalog.heard.accents import TrackAccents
 from retrieval.catalog.heard.music import ACCENTS_STAGE
+from retrieval.catalog.records import TrackAccents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

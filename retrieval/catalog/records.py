@@ -8,8 +8,6 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog.heard.accents import TrackAccents
-
 Granularity = Literal["track", "segment"]
 """What a row of an index is."""
 
@@ -192,17 +190,17 @@ class TrackMelody:
     confidence: float
 
 
-StageRows = (
-    SpaceEmbedding
-    | TagScores
-    | Fingerprint
-    | VocalActivity
-    | LanguageRatios
-    | TrackRhythm
-    | TrackForm
-    | TrackMelody
-    | TrackAccents
-)
+@dataclass(frozen=True, eq=False)
+class TrackAccents:
+    """What meets pictures: onset strength and loudness, float32 [n], 0 … 1, `rate` values a second, in 255 steps."""
+
+    rate: float
+    onsets: NDArray[np.float32]
+    loudness: NDArray[np.float32]
+
+
+MusicRows = TrackRhythm | TrackForm | TrackMelody | TrackAccents
+StageRows = SpaceEmbedding | TagScores | Fingerprint | VocalActivity | LanguageRatios | MusicRows
 """What a stage writes of one track."""
 
 Rows = TypeVar("Rows")

@@ -1,8 +1,7 @@
-"""Accents of a track, and how they are stored: one byte a value."""
+"""How accents are stored: one byte a value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +10,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STEPS = 255
-
-
-@dataclass(frozen=True, eq=False)
-class TrackAccents:
-    """What of a track meets what is seen, `rate` values a second.
-
-    Attributes
-    ----------
-    onsets, loudness : float32 [n] each, 0 … 1, stored in 255 steps
-    """
-
-    rate: float
-    onsets: NDArray[np.float32]
-    loudness: NDArray[np.float32]
 
 
 def packed(shares: NDArray[np.float32]) -> bytes:

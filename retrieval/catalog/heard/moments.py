@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import func, select
 
-from retrieval.catalog.heard.accents import TrackAccents, unpacked
+from retrieval.catalog.heard.accents import unpacked
 from retrieval.catalog.heard.music import PARTS
+from retrieval.catalog.records import TrackAccents
 from retrieval.catalog.tables import accents, rhythm, sections, tracks
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from retrieval.catalog.heard import accents
-from retrieval.catalog.heard.accents import TrackAccents
 from retrieval.catalog.heard.contours import packed
 from retrieval.catalog.records import (
     HighlightSpan,
     LoopSpan,
     SectionSpan,
+    TrackAccents,
     TrackForm,
     TrackMelody,
     TrackRhythm,
