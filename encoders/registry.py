@@ -31,6 +31,7 @@ REGISTRY: dict[str, str] = {
     "tagging-msd-student": "encoders.models.embeddings.tagging:MSD_STUDENT_SPEC",
     "tagging-student": "encoders.models.embeddings.tagging:STUDENT_SPEC",
     "timbre": "encoders.models.embeddings.timbre:SPEC",
+    "video": "encoders.models.embeddings.video:SPEC",
 }
 """Encoder name → ``module:attribute`` of its :class:`EncoderSpec`."""
 

@@ -30,6 +30,7 @@ try:
     from api.cli.commands.humming import hum
     from api.cli.commands.teaching.encoders import train
     from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
+    from api.cli.commands.teaching.videos import make_clips, train_video
     from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
@@ -79,6 +80,7 @@ for command in (
 for command in (
     *(gather_voices, sing_voices, train_vocals),
     *(record_songs, train_rhythm, train_key, train_form, train_melody),
+    *(make_clips, train_video),
 ):
     train.add_command(command)
 

@@ -1,0 +1,1 @@
+"""Videos are made to music."""
