@@ -48,6 +48,7 @@ LISTENERS: dict[str, str] = {
     "melody": "encoders.models.music.melody:SPEC",
     "rhythm": "encoders.models.music.rhythm:SPEC",
     "structure": "encoders.models.music.structure:SPEC",
+    "video-words": "encoders.models.video.words:SPEC",
     "vocals": "encoders.models.vocals:SPEC",
     "whisper-base": "encoders.models.language.whisper:SPEC",
 }

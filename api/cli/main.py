@@ -32,6 +32,7 @@ try:
     from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
     from api.cli.commands.teaching.videos import make_clips, train_video
     from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
+    from api.cli.commands.teaching.words import train_words
     from api.cli.commands.weights import weights
     from api.cli.options import in_options
     from api.documents.search import DocumentError
@@ -80,7 +81,7 @@ for command in (
 for command in (
     *(gather_voices, sing_voices, train_vocals),
     *(record_songs, train_rhythm, train_key, train_form, train_melody),
-    *(make_clips, train_video),
+    *(make_clips, train_video, train_words),
 ):
     train.add_command(command)
 

@@ -1,1 +1,1 @@
-"""Videos made to music, so that what fits is known: pictures and patterns that follow a track as people let them."""
+"""Pairs of video and music, and what is learnt from them."""
