@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from encoders.analysis.music import MusicAnalysis
+    from encoders.analysis.pictures import PictureAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
 
@@ -31,6 +32,7 @@ class LoadedEncoders:
         self._loaded: dict[str, Encoder] = {}
         self._voices: VoiceAnalysis | None = None
         self._music: MusicAnalysis | None = None
+        self._pictures: PictureAnalysis | None = None
         self._lock = threading.Lock()
 
     def __call__(self, name: str, version: str | None = None) -> Encoder:
@@ -71,6 +73,20 @@ class LoadedEncoders:
                 vocals = load_vocal_detector(self.weights_dir)
                 self._voices = VoiceAnalysis(vocals, load_language_identifier(self.weights_dir))
             return self._voices
+
+    def pictures(self) -> PictureAnalysis:
+        """What looks at clips.
+
+        Raises
+        ------
+        MissingWeightsError, CheckpointMismatchError
+        """
+        from encoders.loading import load_picture_analysis
+
+        with self._lock:
+            if self._pictures is None:
+                self._pictures = load_picture_analysis(self.weights_dir)
+            return self._pictures
 
     def music(self) -> MusicAnalysis:
         """What finds rhythm, form and melody; its weights are shipped.

@@ -14,6 +14,7 @@ from encoders.analysis.form.analyser import FormAnalyser
 from encoders.analysis.languages import LanguageIdentifier, WhisperEar
 from encoders.analysis.melody import MelodyTracker
 from encoders.analysis.music import MusicAnalysis
+from encoders.analysis.pictures import SEEN_VERSION, PictureAnalysis
 from encoders.analysis.rhythm.tracker import RhythmTracker
 from encoders.analysis.vocals import VocalDetector
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
@@ -21,6 +22,7 @@ from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder, marked
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
 from encoders.models.music.spectra import Listener
+from encoders.models.video.efficientnet import made_fast
 from encoders.registry import RENAMED, encoder_spec, network_spec
 from encoders.spec import SHIPPED_WEIGHTS
 
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from encoders.models.embeddings.video import VideoSpace
     from encoders.models.language.whisper import Whisper
     from encoders.models.music.key import KeyNet
     from encoders.models.music.melody import MelodyNet
     from encoders.models.music.rhythm import RhythmNet
     from encoders.models.music.structure import StructureNet
+    from encoders.models.video.words import Words
     from encoders.models.vocals import VocalNet
     from encoders.spec import EncoderSpec, NetworkSpec
 
@@ -128,6 +132,25 @@ def load_melody_tracker(weights_dir: Path, listener: Listener) -> MelodyTracker:
     """
     network, version = load_network(network_spec("melody"), weights_dir)
     return MelodyTracker(cast("MelodyNet", network), listener, version=version, device=torch_device("auto"))
+
+
+def load_picture_analysis(weights_dir: Path) -> PictureAnalysis:
+    """What looks at clips, and finds the place of each among music.
+
+    Raises
+    ------
+    MissingWeightsError, CheckpointMismatchError
+    """
+    network, seeing = load_network(network_spec("efficientnet-lite0"), weights_dir)
+    space, version = load_network(network_spec("video"), weights_dir)
+    words, _ = load_network(network_spec("video-words"), weights_dir)
+    return PictureAnalysis(
+        made_fast(network),
+        cast("VideoSpace", space).pictures.eval(),
+        cast("Words", words.eval()),
+        version=f"{SEEN_VERSION}-{seeing}",
+        encoder_version=marked(version),
+    )
 
 
 def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:

@@ -35,6 +35,10 @@ class UnknownTrackError(RetrievalError):
         super().__init__(f"no track with key {key!r}{hint}")
 
 
+class UnknownClipError(RetrievalError):
+    """A clip that is asked about by its id, and is not kept."""
+
+
 class MissingEmbeddingError(RetrievalError):
     """A track that has no embedding in the asked space."""
 

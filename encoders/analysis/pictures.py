@@ -17,13 +17,18 @@ from scipy.ndimage import gaussian_filter1d
 from encoders.models.embeddings.video import pulse_of
 from encoders.models.video.efficientnet import seen as seen_in
 from encoders.models.video.tower import N_CURVES, batched
+from encoders.models.video.words import mood_words
+from encoders.tag_vocabulary import TAGS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from encoders.media.video.footage import Footage
+    from encoders.models.video.words import Reason, Words
 
+SEEN_VERSION = "seen-1"
+"""Of how clips are kept: what another way has written is not read."""
 EVENT_RATE = 25.0
 """Values of `Seen.events` in a second."""
 _KINDS = ("motion", "brightness", "saturation", "warmth")
@@ -135,6 +140,43 @@ class Seen:
             return cls(
                 *(from_s, duration_s, of["features"], of["classes"], curves, rate, of["cuts_s"]), is_still, has_sound
             )
+
+
+@dataclass(frozen=True, eq=False)
+class PictureAnalysis:
+    """What looks at clips; safe to share between threads.
+
+    Attributes
+    ----------
+    network : sees what is in frames, ready for work
+    tower : lays clips into the space of music and video
+    words : say which tags of music go with what is seen
+    version : of `network`, and of how what it sees is kept
+    encoder_version : of the space
+    """
+
+    network: nn.Module
+    tower: nn.Module
+    words: Words
+    version: str
+    encoder_version: str
+
+    def look(self, footage: Footage, *, from_s: float = 0.0) -> Seen:
+        """What is seen in footage that starts at a moment of its video."""
+        return look(footage, self.network, from_s=from_s)
+
+    def embed(self, seen: Seen) -> NDArray[np.float32]:
+        """Where a clip lies in the space: float32 [128], L2 norm 1."""
+        return embedded(seen, self.tower)
+
+    def suggested(self, seen: Seen) -> tuple[dict[str, float], list[Reason]]:
+        """The tags of music that go with a clip, any number by tag, and the words that say so, the weightiest first."""
+        classes = seen.classes.astype(np.float32)
+        means = {kind: float(seen.curve(kind).mean()) for kind in _KINDS}
+        per_minute = 60 * len(seen.cuts_s) / seen.duration_s if seen.duration_s else 0.0
+        moods = mood_words(**means, cuts_per_minute=per_minute)
+        scores = self.words.scores(classes) + self.words.mood_scores(moods)
+        return dict(zip(TAGS, scores.tolist(), strict=True)), self.words.reasons(classes, moods)
 
 
 def look(footage: Footage, network: nn.Module, *, from_s: float = 0.0) -> Seen:
