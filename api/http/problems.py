@@ -13,8 +13,10 @@ from encoders.errors import (
     AudioWriteError,
     EncoderError,
     MediaError,
+    NoVideoError,
     RetargetError,
     SilentAudioError,
+    TooLargeError,
     TooLongError,
     TooShortError,
     UnknownEncoderError,
@@ -33,6 +35,7 @@ from retrieval.errors import (
     RetrievalError,
     SchemaError,
     StaleCursorError,
+    UnknownClipError,
     UnknownTrackError,
 )
 from retrieval.filters.language import field_path
@@ -67,6 +70,7 @@ class BusyError(Exception):
 # The first row whose class fits; `type` never changes once it has been published.
 TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UnknownTrackError, 404, "unknown-track", "No such track"),
+    (UnknownClipError, 404, "unknown-clip", "No such clip"),
     (UnknownJobError, 404, "unknown-job", "No such job"),
     (NotAnalysedError, 404, "not-analysed", "Nobody has listened to the track for this"),
     (CorrectionError, 422, "invalid-correction", "The correction cannot be"),
@@ -84,7 +88,9 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TooLongError, 413, "audio-too-long", "The audio is too long"),
     (TooShortError, 422, "audio-too-short", "The audio is too short"),
     (SilentAudioError, 422, "audio-silent", "The audio is silent"),
-    (MediaError, 415, "unreadable-audio", "The file cannot be read as audio"),
+    (NoVideoError, 415, "no-video", "The file has no picture"),
+    (TooLargeError, 413, "picture-too-large", "The pictures have too many pixels"),
+    (MediaError, 415, "unreadable-audio", "The file cannot be read"),
     (RetargetError, 422, "invalid-length", "The track cannot be made this long"),
     (AudioWriteError, 422, "unwritable-audio", "The audio cannot be written"),
     (UnknownEncoderError, 404, "unknown-space", "No such space"),

@@ -26,6 +26,13 @@ class AudioSearchForm(Strict):
     body: str | None = Field(default=None, description="JSON: space, filter, limit, … as in /v1/query")
 
 
+class VideoSearchForm(Strict):
+    """A search by a video or a picture: the file, unless `body` names a clip; and a `VideoSearch` as JSON in `body`."""
+
+    file: UploadFile | None = None
+    body: str | None = Field(default=None, description="JSON: clip, start_s, end_s, filter, limit, … as in /v1/query")
+
+
 class HummingForm(Strict):
     """A search by a hum: the file, and a `HumSearch` as JSON in `body`."""
 

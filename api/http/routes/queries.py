@@ -7,11 +7,13 @@ from apiflask import APIBlueprint
 
 from api.documents.answer import AnswerOut, answer_out
 from api.documents.humming import HumAnswerOut, HumSearch, hum_answer_out
-from api.documents.search import MediaSearch, SearchIn
+from api.documents.search import DocumentError, MediaSearch, SearchIn
+from api.documents.video import VideoAnswerOut, VideoSearch, video_answer_out
 from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
-from api.http.requests import AudioSearchForm, BatchIn, HummingForm
+from api.http.requests import AudioSearchForm, BatchIn, HummingForm, VideoSearchForm
+from api.matching import SPACE, match, remembered, watch
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
@@ -51,6 +53,29 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
             seed = soundalike().seed_of(form_and_files_data.file.read(), search.space or default_space)
         answer = soundalike().search.answer(replace(query, positive=[seed]), default_space=default_space)
         return answer_out(answer)
+
+
+@blueprint.post("/query/video")
+@blueprint.input(VideoSearchForm, location="form_and_files")
+@blueprint.output(VideoAnswerOut)
+@blueprint.doc(responses=possible(400, 404, 409, 410, 413, 415, 422, 503))
+def query_video(form_and_files_data: VideoSearchForm) -> VideoAnswerOut:
+    """Tracks that fit an uploaded video or picture, or one that was sent before, and where in each it starts."""
+    search = VideoSearch.model_validate_json(form_and_files_data.body or "{}")
+    file = form_and_files_data.file
+    if (file is None) == (search.clip is None):
+        raise DocumentError("file", "either a file or the id of a clip, in body.clip, is needed")
+    with search.naming_fields():
+        query = search.query_for([Seed("clip")])
+        query.check()  # what is out of range costs no decoding
+        soundalike().search.space(SPACE)
+        with resources().encoding():
+            if file is None:
+                clip = remembered(soundalike(), search.clip or "", start_s=search.start_s, end_s=search.end_s)
+            else:
+                clip = watch(soundalike(), file.read(), start_s=search.start_s or 0.0, end_s=search.end_s)
+            found = match(soundalike(), clip, query)
+    return video_answer_out(clip, found, explain=search.explain)
 
 
 @blueprint.post("/query/humming")

@@ -9,7 +9,7 @@ from retrieval.search.query import Seed
 from retrieval.search.video.fitting import Fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from retrieval.search.engine import Search
     from retrieval.search.query import Answer, Query
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """Why a track fits a clip, and how it is laid under it; no placement where the track has gone meanwhile."""
+    """Why a track, which has these tags, fits a clip, and how it is laid under it: not at all where it has gone."""
 
     parts: Parts
     placement: Placement | None
+    tags: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -54,5 +55,6 @@ def answer_clip(search: Search, clip: Clip, space: str, query: Query) -> VideoAn
     answer = search.answer(replace(query, positive=(seed,), negative=(), space=space, rescoring=fitting))
     ids = [result.track.id for result in answer.results]
     placements = fitting.placements(ids) if ids else {}
-    fits = [Fit(fitting.parts[track_id], placements.get(track_id)) for track_id in ids]
+    tags = search.catalog.tags_of(ids) if ids else {}
+    fits = [Fit(fitting.parts[one], placements.get(one), tags.get(one, {})) for one in ids]
     return VideoAnswer(clip, answer, fits)
