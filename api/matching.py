@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from encoders.errors import TooShortError
 from encoders.media.video.process import read_untrusted
 from retrieval.catalog.clips import keep_clip, kept_clip
 from retrieval.errors import OutOfRangeError
@@ -45,10 +46,15 @@ def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s:
     Raises
     ------
     MediaError
-        If it cannot be read, or nothing is left of it between these moments.
+        If it cannot be read.
+    OutOfRangeError
+        If it shows nothing between these moments.
     MissingWeightsError, CheckpointMismatchError
     """
-    footage = read_untrusted(video, start_s=start_s, end_s=end_s)
+    try:
+        footage = read_untrusted(video, start_s=start_s, end_s=end_s)
+    except TooShortError as error:
+        raise OutOfRangeError("start_s", error.reason, "moments within the video, start_s < end_s") from error
     pictures = here.encoder.pictures()
     seen = pictures.look(footage, from_s=start_s)
     clip_id = _id_of(video, start_s, end_s)

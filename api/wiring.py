@@ -16,7 +16,7 @@ from encoders.errors import WeightsError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
-from encoders.registry import RENAMED, network_spec
+from encoders.registry import BESIDE, RENAMED, SEEING, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
 from indexer.stages.registry import NO_ANALYSES, Analyses
 from retrieval.catalog.database import check_schema, connected, migrate
@@ -82,9 +82,10 @@ class Soundalike:
     def indexing_encoders(
         self, spaces: Sequence[str] = (), *, fetch: bool = False, on_note: OnNote = lambda note: None
     ) -> IndexingEncoders:
-        """What tracks are to be encoded with: these spaces, or where none is named, the newest default that can be.
+        """What tracks are to be encoded with: these spaces; none named, the default and those beside it.
 
-        While an older default or version still answers, new tracks are encoded in it too, or they would not be found.
+        The default is the newest that can be used. While an older one, or an older version, still answers, new tracks
+        are encoded in it too, or they would not be found.
 
         Parameters
         ----------
@@ -96,7 +97,9 @@ class Soundalike:
         UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
             For a named space, or when no default can be used.
         """
-        every = [self.encoder(name) for name in spaces or (self._default(fetch, on_note),)]
+        every = [
+            self.encoder(name) for name in spaces or (self._default(fetch, on_note), *self._beside(fetch, on_note))
+        ]
         answers = self.search.space_name()
         if not spaces and answers != every[0].spec.name and self.encoder.are_here(answers):
             version = self._answering_version(answers)
@@ -115,6 +118,18 @@ class Soundalike:
             self.encoder.voices() if self.encoder.are_here("vocals") else None,
             self.encoder.music(),
         )
+
+    def _beside(self, fetch: bool, on_note: OnNote) -> list[str]:
+        """Spaces beside the default, and what looks at the clips that are asked about in them."""
+        names = [name for name in BESIDE if self.encoder.are_here(name)]
+        if names and fetch:
+            self.fetch_seeing(on_note)
+        return names
+
+    def fetch_seeing(self, on_note: OnNote) -> None:
+        """Fetch what sees what is in clips, if it is not here; where that fails, a note says so."""
+        if not self.encoder.are_here(SEEING):
+            self._is_fetched(SEEING, "no videos can be asked about", on_note)
 
     def _default(self, fetch: bool, on_note: OnNote) -> str:
         """The newest default space, if its weights are here or can be fetched; else the newest whose weights are."""

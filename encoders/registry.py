@@ -39,8 +39,14 @@ DEFAULTS: tuple[str, ...] = ("ear", "soundalike")
 """The spaces that are the default one after the other, newest first. A catalogue indexed in an older one answers in it
 until the newer holds all of its tracks; the oldest has weights that are shipped, for where none can be fetched."""
 
+BESIDE: tuple[str, ...] = ("video",)
+"""Spaces that every catalogue is encoded in beside the default: what clips are asked in."""
+
 RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
+
+SEEING = "efficientnet-lite0"
+"""What sees what is in the frames of clips."""
 
 LISTENERS: dict[str, str] = {
     "efficientnet-lite0": "encoders.models.video.efficientnet:SPEC",

@@ -28,6 +28,7 @@ try:
         serving,
     )
     from api.cli.commands.humming import hum
+    from api.cli.commands.matching import match_video
     from api.cli.commands.teaching.encoders import train
     from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
     from api.cli.commands.teaching.videos import make_clips, train_video
@@ -60,6 +61,7 @@ for command in (
         searching.similar,
         searching.query,
         hum,
+        match_video,
         continuing.continue_playlist,
         retargeting.retarget,
     ),

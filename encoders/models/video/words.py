@@ -139,7 +139,7 @@ _GREY, _COLOURFUL = (0.08, 0.25), (0.4, 0.7)
 # A camera that pans over a photograph by 2 % of its width in a second makes 0.09 of motion, by 10 % 0.4, by 20 % 0.58
 # (medians of 39 pictures): these are a drift, a walk and a chase.
 _STIRRING, _MOVING, _RUSHING = (0.01, 0.08), (0.1, 0.4), (0.5, 0.9)
-# Films have a cut every 4 s or so (Cutting et al., "Quicker, faster, darker", i-Perception 2011), trailers every second.
+# Films have a cut every 4 s or so (Cutting et al., "Quicker, faster, darker", i-Perception 2011), trailers every one.
 _CUT_AT_ALL, _CUT_OFTEN, _CUT_WILDLY = (1.0, 4.0), (8.0, 24.0), (30.0, 60.0)
 """Where a word begins and where it is full."""
 

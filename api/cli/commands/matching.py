@@ -1,0 +1,58 @@
+"""Music for a video or a picture: `match-video`."""
+
+from pathlib import Path
+
+import click
+
+from api.cli.commands.reencoding import say
+from api.cli.options import filter_option, json_option, opened, print_json
+from api.cli.video_tables import print_matched
+from api.documents.video import video_answer_out
+from retrieval.filters.language import Filter
+from retrieval.search.query import MAX_LIMIT, Query, Seed
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("match-video")
+@click.argument("clip", type=_FILE)
+@filter_option
+@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Where the clip begins.")
+@click.option("--end-s", type=click.FloatRange(min=0), help="Where it ends; none: where the video does.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks."
+)
+@click.option("--explain", is_flag=True, help="Say what drove each score.")
+@click.option("--preview", type=click.Path(dir_okay=False, path_type=Path), help="Write the clip with the best track.")
+@click.option("--keep-speech", is_flag=True, help="In the preview, keep the clip's own sound where somebody speaks.")
+@json_option
+def match_video(
+    clip: Path, condition: Filter | None, start_s: float, end_s: float | None, limit: int, explain: bool,
+    preview: Path | None, keep_speech: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the music that fits CLIP, a video or a picture, and where in each track it starts."""
+    from api.matching import match, watch
+    from api.previewing import Preview, check_preview, write_preview
+
+    if end_s is not None and end_s <= start_s:
+        raise click.BadParameter(f"is {end_s:g}, --start-s is {start_s:g}: it must be later", param_hint="--end-s")
+    if keep_speech and preview is None:
+        raise click.UsageError("--keep-speech needs --preview")
+    if preview is not None:
+        check_preview(preview)
+    with opened() as here:
+        here.fetch_seeing(say)
+        watched = watch(here, clip, start_s=start_s, end_s=end_s)
+        found = match(here, watched, Query((Seed("clip"),), filter=condition, limit=limit, explain=explain))
+        if preview is not None:
+            if not found.fits or found.fits[0].placement is None:
+                raise click.ClickException(f"{preview}: no track fits the filter, so there is nothing to preview")
+            best = Preview(clip, watched, found.answer.results[0].track, found.fits[0].placement, keep_speech)
+            write_preview(here, best, preview)
+    shown = video_answer_out(watched, found, explain=explain)
+    if as_json:
+        print_json(shown.model_dump())
+    else:
+        print_matched(str(clip), shown)
+        if preview is not None:
+            click.echo(f"{preview}: {clip} with {shown.results[0].track}")

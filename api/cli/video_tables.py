@@ -1,0 +1,44 @@
+"""What the command line shows of tracks that fit a clip."""
+
+from rich.console import Console
+
+from api.cli.tables import clock, table_of
+from api.documents.video import ClipOut, FitOut, PlacementOut, VideoAnswerOut
+
+
+def print_matched(title: str, answer: VideoAnswerOut) -> None:
+    """What was seen, then tracks, where each starts and at which speed, and how many of the cuts meet its beats."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{title}: {_seen(answer.clip)}", markup=False)
+    names = ["#", "score", "track", "from – to", "speed", "in time (by chance)"]
+    explained = any(result.fit is not None for result in answer.results)
+    rows = [
+        (
+            *(str(result.rank), f"{result.score:.3f}", result.track, *_placed(result.placement)),
+            *([_reasons(result.fit)] if explained else []),
+        )
+        for result in answer.results
+    ]
+    console.print(table_of([*names, *(["learned + words + sync; shared words"] if explained else [])], rows))
+    reason = f" ({answer.stats.reason})" if answer.stats.reason else ""
+    console.print(f"{answer.stats.matching} tracks{reason}, {answer.timing_ms['total']:.1f} ms", markup=False)
+
+
+def _seen(clip: ClipOut) -> str:
+    what = "a picture" if clip.is_picture else f"{clip.duration_s:.1f} s, {clip.cuts} cuts"
+    return what + (f"; suggests {', '.join(clip.suggests)}" if clip.suggests else "")
+
+
+def _placed(placement: PlacementOut | None) -> tuple[str, str, str]:
+    if placement is None:
+        return "", "", ""
+    span = f"{clock(placement.start_s)} – {clock(placement.end_s)}"
+    return span, f"× {placement.rate:.3f}", f"{placement.score:.2f} ({placement.chance:.2f})"
+
+
+def _reasons(fit: FitOut | None) -> str:
+    if fit is None:
+        return ""
+    parts = f"{fit.learned + fit.local:+.2f} {fit.words:+.2f} {fit.sync:+.1f}"
+    words = ", ".join(f"{shared.word} → {shared.tag}" for shared in fit.shared_words)
+    return f"{parts}; {words}" if words else parts
