@@ -125,7 +125,8 @@ def _convolution(channels: int, out: int, *, kernel: int, stride: int = 1, group
 def made_fast(network: nn.Module) -> nn.Module:
     """A trained network made ready for work, in place: norms folded; channels last, faster for its convolutions.
 
-    In float32: in bfloat16 it takes half the time, but the first blocks then lose what dim pictures consist of.
+    In float32, four frames at once, one takes 16 ms on a core of an AMD EPYC. In bfloat16 it takes half of that, but
+    the first blocks then lose what dim pictures consist of: features have a cosine of 0.993 to these at worst.
     """
     fold_batch_norms(network.eval())
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -76,7 +76,7 @@ class Words(nn.Module):
         return scores
 
     def mood_scores(self, words: Mapping[str, float]) -> Scores:
-        """Say which tags go with words of `MOODS` and their weights; float32 [62] as `scores`."""
+        """Say which tags go with words of `MOODS` by their weights; float32 [62], which may be added to `scores`."""
         scores: Scores = _weights(words) @ self.moods.numpy()
         return scores
 
@@ -139,7 +139,7 @@ _GREY, _COLOURFUL = (0.08, 0.25), (0.4, 0.7)
 # A camera that pans over a photograph by 2 % of its width in a second makes 0.09 of motion, by 10 % 0.4, by 20 % 0.58
 # (medians of 39 pictures): these are a drift, a walk and a chase.
 _STIRRING, _MOVING, _RUSHING = (0.01, 0.08), (0.1, 0.4), (0.5, 0.9)
-# Films have a cut every 4 s or so (Cutting et al., "Quicker, faster, darker", i-Perception 2011), trailers every one.
+# Films have a cut every 4 s or so (Cutting et al., i-Perception 2011), trailers every second.
 _CUT_AT_ALL, _CUT_OFTEN, _CUT_WILDLY = (1.0, 4.0), (8.0, 24.0), (30.0, 60.0)
 """Where a word begins and where it is full."""
 
@@ -176,8 +176,7 @@ def score_against(tags_of_clip: Scores, tag_scores_of_tracks: Scores) -> Scores:
     tracks = (tracks - tracks.mean(axis=0)) / np.where(spread > _NOTHING, spread, np.inf)
     tracks -= tracks.mean(axis=1, keepdims=True)
     clip = tags_of_clip.astype(np.float64) - tags_of_clip.mean(dtype=np.float64)
-    norms = np.linalg.norm(tracks, axis=1) * np.linalg.norm(clip)
-    correlations: Scores = (tracks @ clip / np.where(norms > _NOTHING, norms, np.inf)).astype(np.float32)
+    correlations: Scores = (_to_length_one(tracks) @ _to_length_one(clip)).astype(np.float32)
     return correlations
 
 
@@ -188,6 +187,12 @@ def _mean(class_probabilities: Scores) -> Scores:
         )
     mean: Scores = class_probabilities.mean(axis=0, dtype=np.float32)
     return mean
+
+
+def _to_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: NDArray[np.float64] = rows / np.where(norms > _NOTHING, norms, np.inf)
+    return scaled
 
 
 def _weights(words: Mapping[str, float]) -> Scores:

@@ -22,7 +22,7 @@ SCENES: dict[str, str] = {
         "0-6, 107-117, 327-329, 389-397, coral reef, scuba diver, submarine, bubble, sea snake, sea lion, "
         "loggerhead, leatherback turtle, 147-149"
     ),
-    "a sailing boat on the open sea, wind and freedom": (
+    "a sailing boat glides over the wide sea": (
         "yawl, schooner, catamaran, trimaran, canoe, paddle, liner, container ship, pirate, wreck, lifeboat, fireboat, "
         "dock, boathouse, pier, beacon, albatross"
     ),

@@ -79,13 +79,14 @@ def make_words(out: Path, *, embed: Embed | None = None) -> dict[str, Matrix]:
 
 
 def _matrices(embed: Embed) -> dict[str, Matrix]:
-    tags = _told(embed, [TAG_SENTENCES[tag] for tag in TAGS])
-    shared = tags.mean(axis=0)
-    tags = _unit(tags - shared)
+    tags = _centred(_told(embed, [TAG_SENTENCES[tag] for tag in TAGS]))
     about, weights = _classes(embed)
-    classes = _spread(_unit(about) @ tags.T)
+    seen = _unit(about) @ tags.T
+    spread = seen.std(axis=0)
+    classes = _evened(seen, spread)
     words = _told(embed, [WORD_SENTENCES[word] for word in MOODS])
-    moods = _spread(_unit(words - words.mean(axis=0)) @ tags.T)
+    # Ten words are too few to tell the spread of a tag.
+    moods = _evened(_centred(words) @ tags.T, spread)
     return {"classes": _unit(classes) * weights[:, None], "moods": _unit(moods)}
 
 
@@ -128,9 +129,9 @@ def _unit(rows: Matrix) -> Matrix:
     return unit
 
 
-def _spread(likeness: Matrix) -> Matrix:
-    """Columns centred and of one spread, then rows centred."""
-    likeness = (likeness - likeness.mean(axis=0)) / likeness.std(axis=0)
+def _evened(likeness: Matrix, spread: Matrix) -> Matrix:
+    """Columns centred and divided by their spread, then rows centred."""
+    likeness = (likeness - likeness.mean(axis=0)) / spread
     centred: Matrix = likeness - likeness.mean(axis=1, keepdims=True)
     return centred
 
