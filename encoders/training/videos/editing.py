@@ -25,6 +25,7 @@ _SYNC_SHARES = (0.26, 0.22, 0.15, 0.08, 0.14, 0.15)
 _BARS = {"downbeats": 1, "2 bars": 2, "4 bars": 4}
 _SHORTEST_SHOT_S = 0.4
 _FEWEST_BEATS = 8
+_DRIFT = 4 * FRAME_RATE  # frames from one knot of slow noise to the next
 _LONG_SHOT_S, _SHORT_SHOT_S = 6.0, 0.9  # where arousal is 0 and 1
 
 
@@ -137,7 +138,7 @@ def edit(heard: Heard, start_s: float, duration_s: float, habits: Habits, rng: n
     speed = habits.motion * (0.15 + 1.1 * level**2 + 2.2 * pulse)
     glad = 0.6 * felt.valence + 0.4 * brightness
     light = habits.light * (1 + habits.light_follows * 1.1 * (glad - 0.45)) * (1 + habits.flashes * _decaying(onsets))
-    warmth = habits.warmth + habits.warmth_follows * 1.6 * (felt.valence - 0.5) + 0.1 * _drift(frames, rng)
+    warmth = habits.warmth + habits.warmth_follows * 1.6 * (felt.valence - 0.5) + 0.05 * _drift(frames, rng)
     return Edit(
         duration_s=duration_s,
         cuts_s=_cuts(heard, start_s, duration_s, habits, rng),
@@ -146,7 +147,7 @@ def edit(heard: Heard, start_s: float, duration_s: float, habits: Habits, rng: n
         speed=speed.astype(np.float32),
         pulse=pulse.astype(np.float32),
         level=level.astype(np.float32),
-        light=np.clip(light * (1 + 0.06 * _drift(frames, rng)), 0.35, 1.9).astype(np.float32),
+        light=np.clip(light * (1 + 0.03 * _drift(frames, rng)), 0.35, 1.9).astype(np.float32),
         warmth=np.clip(warmth, -1, 1).astype(np.float32),
     )
 
@@ -206,5 +207,5 @@ def _perhaps(rng: np.random.Generator, chance: float) -> float:
 
 def _drift(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Slow noise of variance about 1."""
-    knots = rng.normal(size=frames // FRAME_RATE + 3)
-    return np.asarray(np.interp(np.arange(frames) / FRAME_RATE, np.arange(len(knots)), knots), np.float64)
+    knots = rng.normal(size=frames // _DRIFT + 3)
+    return np.asarray(np.interp(np.arange(frames) / _DRIFT, np.arange(len(knots)), knots), np.float64)

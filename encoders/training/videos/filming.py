@@ -15,7 +15,7 @@ from encoders.training.videos.listening import FRAME_RATE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from encoders.training.videos.editing import Edit
     from encoders.training.videos.families import Draw
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SLIDESHOW, MONTAGE = "slideshow", "montage"
 STYLES = (SLIDESHOW, MONTAGE, *FAMILIES)
+_ZOOM_FOR = 8.0  # seconds of usual speed, after which what came closer goes back
 _GLAD_HUE, _SAD_HUE = 0.09, 0.62  # orange, blue
 
 
@@ -144,22 +145,27 @@ def _pan(picture: Picture, since: float, rng: np.random.Generator) -> Draw:
     zoom_to = float(rng.choice([-1, 0, 1], p=[0.35, 0.2, 0.45])) * rng.uniform(0.02, 0.07)
     closeness = rng.uniform(1.08, 1.5) * (1.3 if zoom_to < 0 else 1.0)
     angle = rng.uniform(0, 2 * math.pi)
-    going = rng.uniform(4, 22) * np.array([math.cos(angle), 0.5 * math.sin(angle)])
-    centre = np.array([width, height]) * rng.uniform(0.38, 0.62, 2)
+    going = rng.uniform(6, 36) * np.array([math.cos(angle), 0.5 * math.sin(angle)])
+    start = rng.uniform(0.2, 0.8, 2)
+    size, window = np.array([width, height]), np.array([WIDTH, HEIGHT])
+    # Where it is counts in shares of the room that the zoom leaves, so that a zoom moves nothing else.
+    going /= np.maximum(size - window / (cover * closeness * math.exp(zoom_to * _ZOOM_FOR / 2)), 10)
     jump = rng.uniform(0.04, 0.12)
 
     def draw(moment: Moment) -> NDArray[np.uint8]:
         gone = moment.phase - since
-        close = closeness * math.exp(zoom_to * math.tanh(gone / 6) * 6) * (1 + jump * moment.pulse)
+        close = closeness * math.exp(zoom_to * float(_turning(gone, _ZOOM_FOR))) * (1 + jump * moment.pulse)
         scale = cover * max(1.0, close)
-        half = np.array([WIDTH, HEIGHT]) / (2 * scale)
-        low, room = half, np.maximum(np.array([width, height]) - 2 * half, 1e-6)
-        # What comes to the edge of the picture turns round.
-        at = low + room * (1 - np.abs(((centre + going * gone - low) / room) % 2 - 1))
+        at = window / (2 * scale) + (size - window / scale) * _turning(start + going * gone, 1.0)
         moved = np.array([[scale, 0, WIDTH / 2 - scale * at[0]], [0, scale, HEIGHT / 2 - scale * at[1]]])
         return np.asarray(cv2.warpAffine(picture.pixels, moved, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT))
 
     return draw
+
+
+def _turning(value: ArrayLike, end: float) -> NDArray[np.float64]:
+    """What goes on steadily, and turns round at 0 and at an end."""
+    return np.asarray(end * (1 - np.abs((np.asarray(value) / end) % 2 - 1)), np.float64)
 
 
 def _shaking(edit: Edit, look: Look, rng: np.random.Generator) -> NDArray[np.float64]:

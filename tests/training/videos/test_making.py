@@ -64,7 +64,7 @@ def some_pictures(count: int = 12) -> tuple[Picture, ...]:
     rng = np.random.default_rng(3)
     blocks = [rng.integers(0, 256, (6, 9, 3), np.uint8) for _ in range(count)]
     return tuple(
-        described(str(number), np.asarray(cv2.resize(block, (432, 288), interpolation=cv2.INTER_NEAREST), np.uint8))
+        described(str(number), np.asarray(cv2.resize(block, (432, 288), interpolation=cv2.INTER_CUBIC), np.uint8))
         for number, block in enumerate(blocks)
     )
 
