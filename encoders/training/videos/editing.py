@@ -1,7 +1,7 @@
 """The editor, another one for every clip: when there is a cut, how fast things move, how light and how warm it is.
 
 People follow music by habits that differ, and never in everything. So each relation between sound and picture holds by
-a strength that chance takes, often by none, and what is left of it stands in noise.
+a strength that chance takes, now and then by none, and what is left of it stands in noise.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 SYNCS = ("beats", "downbeats", "2 bars", "4 bars", "onsets", "nothing")
 """What cuts may follow."""
-_SYNC_SHARES = (0.26, 0.22, 0.15, 0.08, 0.14, 0.15)
+_SYNC_SHARES = (0.34, 0.26, 0.14, 0.05, 0.14, 0.07)
 _BARS = {"downbeats": 1, "2 bars": 2, "4 bars": 4}
 _SHORTEST_SHOT_S = 0.4
 _FEWEST_BEATS = 8
 _DRIFT = 4 * FRAME_RATE  # frames from one knot of slow noise to the next
-_LONG_SHOT_S, _SHORT_SHOT_S = 6.0, 0.9  # where arousal is 0 and 1
+_LONG_SHOT_S, _SHORT_SHOT_S = 7.0, 0.5  # where arousal is 0 and 1
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,21 @@ def some_habits(heard: Heard, start_s: float, duration_s: float, rng: np.random.
     shares = np.array(_SYNC_SHARES)
     if here < _FEWEST_BEATS:
         shares[:4] = 0
-    arousal = float(np.clip(mood(heard, start_s, start_s + duration_s).arousal + rng.normal(0, 0.12), 0, 1))
+    arousal = float(np.clip(mood(heard, start_s, start_s + duration_s).arousal + rng.normal(0, 0.06), 0, 1))
     return Habits(
         sync=str(rng.choice(SYNCS, p=shares / shares.sum())),
-        shot_s=float(_LONG_SHOT_S * (_SHORT_SHOT_S / _LONG_SHOT_S) ** arousal * np.exp(rng.normal(0, 0.3))),
+        shot_s=float(_LONG_SHOT_S * (_SHORT_SHOT_S / _LONG_SHOT_S) ** arousal * np.exp(rng.normal(0, 0.15))),
         jitter_s=float(rng.uniform(0, 0.05)),
-        dissolve_s=0.0 if rng.random() < 0.7 else float(rng.uniform(0.2, 0.8)),
-        motion=float(np.exp(rng.normal(0, 0.45) + rng.uniform(0, 0.8) * (arousal - 0.5))),
-        follows_loudness=_perhaps(rng, 0.8),
-        pulses=_perhaps(rng, 0.75),
+        dissolve_s=0.0 if rng.random() < 0.85 else float(rng.uniform(0.2, 0.8)),
+        motion=float(np.exp(rng.normal(0, 0.25) + rng.uniform(2, 4) * (arousal - 0.5))),
+        follows_loudness=_perhaps(rng, 0.9),
+        pulses=_perhaps(rng, 0.85),
         lag_s=float(rng.uniform(0, 0.08)),
         flashes=_perhaps(rng, 0.3) * 0.6,
-        light=float(np.exp(rng.normal(0, 0.18))),
-        light_follows=_perhaps(rng, 0.75),
-        warmth=float(rng.normal(0, 0.3)),
-        warmth_follows=_perhaps(rng, 0.75),
+        light=float(np.exp(rng.normal(0, 0.1))),
+        light_follows=_perhaps(rng, 0.85),
+        warmth=float(rng.normal(0, 0.15)),
+        warmth_follows=_perhaps(rng, 0.85),
         taste=_perhaps(rng, 0.8),
     )
 
@@ -201,8 +201,8 @@ def _decaying(onsets: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _perhaps(rng: np.random.Generator, chance: float) -> float:
-    """A strength 0.2 … 1, or none at all."""
-    return float(rng.uniform(0.2, 1)) if rng.random() < chance else 0.0
+    """A strength 0.4 … 1, or none at all."""
+    return float(rng.uniform(0.4, 1)) if rng.random() < chance else 0.0
 
 
 def _drift(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
