@@ -1,7 +1,7 @@
 """How well what happens in a clip and what is heard in a track go together, for every start of the clip in the track.
 
-Four pairs of curves are correlated at every start: what begins to move with onsets, changes of light with onsets, cuts
-with onsets and beats, how much moves with loudness. Each correlation is measured in the spread that it has by chance:
+Five pairs of curves are correlated at every start: what begins to move with onsets, changes of light with onsets, cuts
+with onsets, cuts with beats, how much moves with loudness. Each correlation is measured in the spread that it has by chance:
 over all starts of the track, and where these are few, as two noises of its pace would have it.
 """
 
@@ -27,11 +27,11 @@ _SLOW = 0.5 * RATE
 _SHARP = 1.0
 _MOST = 4.0  # spreads of its neighbourhood: what is stronger counts no more
 _DOWNBEAT, _BEAT = 1.0, 0.6
-_ALIKE = np.array([[4.0], [4.0], [4.0], [40.0]])  # steps over which what is correlated is much the same
+_ALIKE = np.array([[4.0], [4.0], [4.0], [4.0], [40.0]])  # steps over which what is correlated is much the same
 _SURE = 20.0  # independent starts whose own spread weighs as much as what noise has
-WEIGHTS = np.array([1.0, 1.0, 1.0, 0.5])
+WEIGHTS = np.array([1.0, 0.7, 0.4, 0.6, 0.2])
 """Of the pairs: energy follows loudness more loosely than the others follow accents."""
-PAIRS = ("motion", "light", "cuts", "energy")
+PAIRS = ("motion", "light", "cuts", "beats", "energy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Sync:
 
     Attributes
     ----------
-    pairs : float32 [4, starts], each correlation in the spread that it has by chance; 0 where nothing happens
+    pairs : float32 [5, starts], each correlation in the spread that it has by chance; 0 where nothing happens
     """
 
     pairs: NDArray[np.float32]
@@ -78,6 +78,7 @@ def seen(clip: Clip) -> Curves:
                 _sharp(clip.events),
                 _sharp(clip.changes),
                 clip.cuts - clip.cuts.mean(),
+                clip.cuts - clip.cuts.mean(),
                 _slow(clip.energy),
             ]
         ).astype(np.float32)
@@ -96,8 +97,8 @@ def heard(moments: TrackMoments) -> Curves | None:
     for times_s, weight in ((moments.beats_s, _BEAT), (moments.downbeats_s, _DOWNBEAT)):
         beats[np.clip(np.rint(times_s * RATE).astype(int), 0, steps - 1)] = weight
     beats = gaussian_filter1d(beats, _SHARP)
-    beats = (beats - beats.mean()) / (beats.std() + 1e-6)
-    return Curves(np.stack([sharp, sharp, (sharp + beats) / 2, _slow(loudness)]).astype(np.float32))
+    beats -= beats.mean()
+    return Curves(np.stack([sharp, sharp, sharp, beats, _slow(loudness)]).astype(np.float32))
 
 
 def sync(clip: Curves, track: Curves) -> Sync:
