@@ -31,6 +31,8 @@ _PICTURE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*
 _MOST_PICTURE_BYTES = 256 << 20
 _LONGEST_SEEK_BACK_S = 1.0
 _THIN_ABOVE = 35.0  # frames a second: faster ones are read without the frames that no other refers to
+_THIN_ABOVE_PIXELS = 40e6  # a second, 1080p at 24 and more: so are larger ones, whose decoding takes most of the time
+_WIDEST_GAP_S = 0.085  # between frames that are left: two at 24 a second, so that a shot begins one late at most
 
 
 @dataclass
@@ -107,7 +109,9 @@ def video_stream(container: InputContainer, name: str, max_pixels: int) -> Video
     codec.options = {"skip_loop_filter": "all", "max_pixels": str(max_pixels)}
     codec.thread_type = "AUTO"
     codec.thread_count = 2
-    if rate_of(stream) > _THIN_ABOVE:
+    rate = rate_of(stream)
+    # Not without every B frame: others may refer to some of them, and what is decoded without is another picture.
+    if rate > _THIN_ABOVE or rate * codec.width * codec.height > _THIN_ABOVE_PIXELS:
         codec.skip_frame = "NONREF"
     return stream
 
@@ -128,12 +132,15 @@ def timed_frames(
             container.seek(int((first_s + start_s) / stream.time_base), stream=stream)
         except av.FFmpegError:
             container.seek(0)  # no index: everything before is decoded and left
+    codec = stream.codec_context
     step_s = 1 / rate_of(stream)
     latest_s = -math.inf
     for frame in _decoded(container, stream, tally):
         time_s = frame.time - first_s if frame.time is not None else max(latest_s + step_s, 0.0)
         if time_s <= latest_s:
             continue
+        if _WIDEST_GAP_S < time_s - latest_s < math.inf:
+            codec.skip_frame = "DEFAULT"
         latest_s = time_s
         if time_s + 1e-6 >= start_s:
             yield time_s, frame

@@ -1,7 +1,7 @@
 """Read a video or a picture to a `Footage`, in this process; :mod:`encoders.media.video.process` does it in a child.
 
-Every frame that is decoded is scaled once to 160 × 90 (or 90 × 160) for cuts and curves; one a second is scaled once
-more, large enough that 224 pixels are left of it within black bars. No torch here.
+Sixteen frames a second are scaled to 160 × 90 (or 90 × 160) for cuts and curves; one a second is scaled once more,
+large enough that 224 pixels are left of it within black bars. No torch here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from encoders.media.video.curves import CurveTracer
 from encoders.media.video.cuts import CutFinder
 from encoders.media.video.demuxing import ACCEPTED, Tally, opened, rate_of, refused, timed_frames, video_stream
 from encoders.media.video.footage import CURVE_RATE, DEFAULT_VIDEO_LIMITS, FRAME_SIDE, Footage, VideoLimits
-from encoders.media.video.scaling import Scaler, size_for, squared, upright
+from encoders.media.video.scaling import Scaler, glimpse, size_for, squared, upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 _LONG, _SHORT = 160, 90
 _KEPT_SIDE = 300  # the shorter side of a frame that is kept: 2.39:1 in 16:9 leaves 224 lines of it
 _EVERY_S = 1.0
-_MOST_RATE = 32.0  # frames a second that cuts are looked for in
+_MOST_RATE = 16.0  # frames a second that are looked at, where a glimpse of the others tells when a shot began
+_MOST_RATE_WITHOUT = 32.0
 
 
 class _Reader:
@@ -53,7 +54,11 @@ class _Reader:
 
     def push(self, time_s: float, frame: av.VideoFrame) -> None:
         self.frames += 1
-        if time_s - self.latest_s < 1 / _MOST_RATE:
+        luma = glimpse(frame)
+        if luma is not None:
+            self.cuts.glimpse(time_s, luma)
+        is_kept = not self.times_s or time_s + 1e-6 >= len(self.times_s) * _EVERY_S
+        if not is_kept and time_s - self.latest_s < 1 / (_MOST_RATE_WITHOUT if luma is None else _MOST_RATE):
             return
         self.latest_s = time_s
         if self._shapes is None:
@@ -64,7 +69,7 @@ class _Reader:
         rgb = np.ascontiguousarray(upright(self._small.scale(frame, *small), rotation))
         self.cuts.push(time_s, rgb)
         self.curves.push(time_s, rgb)
-        if time_s + 1e-6 >= len(self.times_s) * _EVERY_S or not self.times_s:
+        if is_kept:
             while self.times_s and len(self.times_s) * _EVERY_S + _EVERY_S <= time_s:
                 self._hold(len(self.times_s) * _EVERY_S)
             self.times_s.append(time_s)

@@ -29,7 +29,7 @@ def test_a_child_reads_what_is_read_here() -> None:
 
 
 def test_a_crash_or_a_hang_costs_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for script, reason in (("kill -SEGV $$", "SIGSEGV"), ("exit 7", "failed"), ("sleep 60", "more than 1 s")):
+    for script, reason in (("kill -SEGV $$", "SIGSEGV"), ("exit 7", "failed"), ("exec sleep 60", "more than 1 s")):
         interpreter = tmp_path / "python"
         interpreter.write_text(f"#!/bin/sh\nread -r request\nexec 2>&1\n{script}\n")
         interpreter.chmod(0o755)
