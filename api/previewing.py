@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -20,6 +20,8 @@ from encoders.media.writing import check_place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from av.audio.frame import AudioFrame
+    from av.filter.context import FilterContext
     from numpy.typing import NDArray
 
     from api.matching import Watched
@@ -121,7 +123,7 @@ def at_speed(samples: NDArray[np.float32], sample_rate: int, speed: float) -> ND
     source.link_to(stretched)
     stretched.link_to(sink)
     graph.configure()
-    parts = []
+    parts: list[NDArray[np.float32]] = []
     for start in range(0, samples.shape[1], _AT_ONCE):
         block = np.ascontiguousarray(samples[:, start : start + _AT_ONCE])
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
@@ -133,11 +135,11 @@ def at_speed(samples: NDArray[np.float32], sample_rate: int, speed: float) -> ND
     return np.concatenate(parts, axis=1)
 
 
-def _pulled(sink: av.filter.context.FilterContext) -> list[NDArray[np.float32]]:
-    parts = []
+def _pulled(sink: FilterContext) -> list[NDArray[np.float32]]:
+    parts: list[NDArray[np.float32]] = []
     while True:
         try:
-            frame = sink.pull()
+            frame = cast("AudioFrame", sink.pull())
         except (av.BlockingIOError, av.EOFError):
             return parts
         parts.append(frame.to_ndarray().astype(np.float32))

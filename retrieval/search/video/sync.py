@@ -1,8 +1,8 @@
 """How well what happens in a clip and what is heard in a track go together, for every start of the clip in the track.
 
 Five pairs of curves are correlated at every start: what begins to move with onsets, changes of light with onsets, cuts
-with onsets, cuts with beats, how much moves with loudness. Each correlation is measured in the spread that it has by chance:
-over all starts of the track, and where these are few, as two noises of its pace would have it.
+with onsets, cuts with beats, how much moves with loudness. Each correlation is measured in the spread that it has by
+chance: over all starts of the track, and where these are few, as two noises of its pace would have it.
 """
 
 from __future__ import annotations
