@@ -66,6 +66,26 @@ def test_a_long_video_is_read_up_to_the_limit_and_says_so() -> None:
     assert not read_footage(clip([GREY] * 200, rate=10), end_s=2.0, limits=VideoLimits(max_read_s=3.0)).is_limited
 
 
+def test_four_hours_are_read_up_to_the_limit() -> None:
+    content = clip([GREY] * 1440, ticks=range(0, 1440 * 250, 250))  # a frame every ten seconds
+    footage = read_footage(content)
+    assert footage.is_limited
+    assert len(footage.frames) == footage.duration_s == 300
+    assert footage.source_s == pytest.approx(4 * 3600, abs=11)
+
+
+@pytest.mark.parametrize("options", [{"bf": "3"}, {"bf": "3", "b-pyramid": "none", "b_strategy": "0"}])
+def test_large_video_is_thinned_and_its_cuts_stay_where_they_are(options: dict[str, str]) -> None:
+    pictures = [texture(seed, height=1080, width=1920) for seed in (0, 1)]
+    content = clip(
+        [pictures[0]] * 23 + [pictures[1]] * 24, rate=30, options={"preset": "veryfast", "sc_threshold": "0"} | options
+    )
+    footage = read_footage(content)
+    np.testing.assert_allclose(footage.cuts_s, [23 / 30], atol=0.05)
+    assert footage.duration_s == pytest.approx(47 / 30, abs=0.05)
+    assert footage.motion.max() < 0.02
+
+
 def test_uneven_times_are_kept() -> None:
     pictures = [texture(0)] * 10 + [texture(1)] * 10
     footage = read_footage(clip(pictures, ticks=[*range(10), *range(60, 160, 10)]))
