@@ -1,7 +1,8 @@
 """What of a track drives pictures: its beats, how loud and bright it is from frame to frame, and its mood.
 
-Mood has two axes (Russell 1980, "A circumplex model of affect"): arousal, here of loudness, onset rate and tempo, and
-valence, here of mode, tempo and spectral brightness. Both are rough, as the taste of an editor is.
+Mood has two axes (Russell 1980, "A circumplex model of affect"): arousal, here of onset rate, tempo and spectral
+brightness, and valence, here of mode, tempo and spectral brightness. Both are rough, as the taste of an editor is. How
+loud a recording was made says nothing: tracks are brought to one loudness first, as encoders hear them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.signal import find_peaks
 
 from encoders.analysis.music import rhythm_and_key
 from encoders.media.decode import MediaLimits, decode
+from encoders.media.loudness import normalised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +35,10 @@ _LIMITS = MediaLimits(min_duration_s=SHORTEST_S, max_duration_s=1200.0)
 _WINDOW = 1024
 _PER_FRAME = 2  # spectra for a frame of video
 _QUIET_DB, _LOUD_DB = -50.0, -8.0
-_LOW_HZ, _HIGH_HZ = 300.0, 5000.0
+_LOW_HZ, _HIGH_HZ = 120.0, 1500.0
 _STRONG = 0.35
 _APART_S = 0.15
+_MANY_ONSETS = 4.0  # strong ones in a second
 _SECOND_OF_SILENCE_DB = -55.0
 
 
@@ -94,7 +97,7 @@ def listen(path: Path, tracker: TracksRhythm) -> Heard:
     rate = tracker.sample_rate
     waveforms = decode(path, sample_rates=(SOUND_RATE, rate), limits=_LIMITS).waveforms
     rhythm, key = rhythm_and_key(tracker, waveforms[rate])
-    return heard(waveforms[SOUND_RATE], waveforms[rate], rate, (rhythm, key))
+    return heard(waveforms[SOUND_RATE], normalised(waveforms[rate], rate), rate, (rhythm, key))
 
 
 def heard(
@@ -127,19 +130,23 @@ def heard(
 def mood(heard_track: Heard, start_s: float, end_s: float) -> Mood:
     """Mood of a stretch."""
     stretch = slice(int(start_s * FRAME_RATE), max(int(start_s * FRAME_RATE) + 1, int(end_s * FRAME_RATE)))
-    loudness = float(heard_track.loudness[stretch].mean())
     bright = float(heard_track.brightness[stretch].mean())
     strong = (heard_track.strong_s >= start_s) & (heard_track.strong_s < end_s)
-    onset_rate = min(1.0, float(strong.sum()) / (end_s - start_s) / 4)
+    onset_rate = min(1.0, float(strong.sum()) / (end_s - start_s) / _MANY_ONSETS)
     tempo = heard_track.rhythm.tempo_bpm
     pace = 0.35 if tempo is None else float(np.clip((tempo - 60) / 110, 0, 1))
     key = heard_track.key
     major = 0.5 if key is None else 0.5 + (0.5 if key.mode == "major" else -0.5) * min(1.0, key.confidence)
     return Mood(
-        arousal=float(np.clip(0.45 * loudness + 0.3 * onset_rate + 0.25 * pace, 0, 1)),
-        valence=float(np.clip(0.5 * major + 0.25 * pace + 0.25 * bright, 0, 1)),
+        arousal=_stretched(0.4 * onset_rate + 0.2 * pace + 0.4 * bright),
+        valence=_stretched(0.25 * major + 0.25 * pace + 0.5 * bright),
         brightness=bright,
     )
+
+
+def _stretched(feeling: float) -> float:
+    """A weighted mean over all of 0 … 1: of nine tracks in ten it lies between 0.17 and 0.63."""
+    return float(np.clip((feeling - 0.17) / 0.46, 0, 1))
 
 
 def _onset_strength(power: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
