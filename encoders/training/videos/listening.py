@@ -39,6 +39,7 @@ _LOW_HZ, _HIGH_HZ = 120.0, 1500.0
 _STRONG = 0.35
 _APART_S = 0.15
 _MANY_ONSETS = 4.0  # strong ones in a second
+_FIRM = 0.6  # rise of an onset that is strong in most music: what is softer everywhere has none
 _SECOND_OF_SILENCE_DB = -55.0
 
 
@@ -150,12 +151,12 @@ def _stretched(feeling: float) -> float:
 
 
 def _onset_strength(power: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
-    """Rise of the logarithm of bands a third of an octave wide, 0 … 1, the loudest hundredth of a track at 1."""
+    """Rise of the logarithm of bands a third of an octave wide, 0 … 1, the strongest hundredth of a track at 1, unless all are soft."""
     edges = np.unique(np.geomspace(60, rate / 2, 26) * _WINDOW / rate).astype(int)
     bands = np.log1p(1000 * np.add.reduceat(power, np.unique(edges), axis=1) / _WINDOW)
     flux = np.maximum(0, np.diff(bands, axis=0, prepend=bands[:1])).mean(1).astype(np.float64)
     rise = np.maximum(0, flux - gaussian_filter1d(flux, 25))
-    return np.asarray(np.clip(rise / max(float(np.percentile(rise, 99)), 1e-6), 0, 1), np.float64)
+    return np.asarray(np.clip(rise / max(float(np.percentile(rise, 99)), _FIRM), 0, 1), np.float64)
 
 
 def _even(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -127,8 +127,9 @@ def test_motion_follows_loudness_as_far_as_it_is_to(style: str, tmp_path: Path) 
 
 
 def test_rate_of_cuts_grows_with_arousal() -> None:
-    calm, stirring = told(0.03 * clicks()), told(4 * clicks())
-    assert mood(calm, 0, 15).arousal < mood(stirring, 0, 15).arousal
+    calm, stirring = told(clicks(np.full(65, 0.5))), told(clicks())
+    assert mood(calm, 0, 15).arousal < mood(stirring, 0, 15).arousal - 0.1
+    assert mood(told(0.1 * clicks()), 0, 15).arousal == pytest.approx(mood(stirring, 0, 15).arousal, abs=0.02)
     shots = [
         np.mean([np.log(some_habits(music, 0.0, 15.0, np.random.default_rng(seed)).shot_s) for seed in range(60)])
         for music in (calm, stirring)
