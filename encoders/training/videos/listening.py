@@ -98,7 +98,7 @@ def listen(path: Path, tracker: TracksRhythm) -> Heard:
     rate = tracker.sample_rate
     waveforms = decode(path, sample_rates=(SOUND_RATE, rate), limits=_LIMITS).waveforms
     rhythm, key = rhythm_and_key(tracker, waveforms[rate])
-    return heard(waveforms[SOUND_RATE], normalised(waveforms[rate], rate), rate, (rhythm, key))
+    return heard(waveforms[SOUND_RATE], waveforms[rate], rate, (rhythm, key))
 
 
 def heard(
@@ -106,7 +106,7 @@ def heard(
 ) -> Heard:
     """Curves of a track whose rhythm and key are known; `waveform` is the same sound at `rate`, a multiple of 50 Hz."""
     hop = rate // (FRAME_RATE * _PER_FRAME)
-    padded = np.pad(waveform, _WINDOW // 2)
+    padded = np.pad(normalised(waveform, rate), _WINDOW // 2)
     cells = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::hop]
     cells = cells[: len(cells) // _PER_FRAME * _PER_FRAME]
     window = np.hanning(_WINDOW).astype(np.float32)
@@ -151,7 +151,7 @@ def _stretched(feeling: float) -> float:
 
 
 def _onset_strength(power: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
-    """Rise of the logarithm of bands a third of an octave wide, 0 … 1, the strongest hundredth of a track at 1, unless all are soft."""
+    """Rise of the logarithm of bands a third of an octave wide, 0 … 1; at 1 is the strongest hundredth of a track."""
     edges = np.unique(np.geomspace(60, rate / 2, 26) * _WINDOW / rate).astype(int)
     bands = np.log1p(1000 * np.add.reduceat(power, np.unique(edges), axis=1) / _WINDOW)
     flux = np.maximum(0, np.diff(bands, axis=0, prepend=bands[:1])).mean(1).astype(np.float64)
