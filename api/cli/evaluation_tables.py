@@ -17,6 +17,7 @@ from retrieval.evaluation.results.spaces import (
     SpaceComparison,
     SpaceEvaluation,
 )
+from retrieval.evaluation.results.videos import VideoEvaluation
 
 OVERALL = {
     "coverage": "item coverage",
@@ -151,6 +152,38 @@ def _print_labels(console: Console, space: str, labels: LabelledTracks) -> None:
     console.print(table)
 
 
+def print_videos(result: VideoEvaluation) -> None:
+    """Clips that asked for their own music: how high it stood, what that is more than, and where it started."""
+    console = Console()
+    counts = f"{result.clips} clips of {result.clip_s:g} s, of {result.sources} sources, {result.tracks} tracks"
+    for pooled in result.pools:
+        size = f"{pooled.smallest}" if pooled.smallest == pooled.largest else f"{pooled.smallest} to {pooled.largest}"
+        names = [f"recall@{k}" for k in pooled.chance]
+        table = _table(f"{counts}: own music in pools of {size}", "by", *names, "median rank", show_lines=True)
+        for name, one in pooled.rankings.items():
+            recalls = [f"{_number(of.mean)}\n{_bounds(of)}" for of in one.recall.values()]
+            table.add_row(name, *recalls, f"{one.median_rank:.1f}")
+        table.add_row("chance", *map(_number, pooled.chance.values()), f"{pooled.chance_rank:.1f}")
+        console.print(table)
+        table = _table("how much more than baselines, paired by clip", "", *names, show_lines=True)
+        for name, gained in pooled.gains.items():
+            table.add_row(f"all − {name}", *(f"{of.mean:+.4f}\n{_bounds(of)}" for of in gained.values()))
+        console.print(table)
+    started = result.moments
+    table = _table(f"where {started.clips} clips start in their own music", "measure", "found", "random start")
+    beats = "" if math.isnan(started.ratio.mean) else f" (ratio {started.ratio.mean:.2f} {_bounds(started.ratio)})"
+    shares = f"cuts within 100 ms of a beat, {started.cut_clips} clips{beats}"
+    table.add_row(Text(shares), _number(started.cuts_on_beats), _number(started.by_chance))
+    table.add_row("error of the start, s, median", _number(started.error_s), _number(started.error_by_chance_s))
+    table.add_row("starts within 0.5 s", _number(started.close), _number(started.close_by_chance))
+    table.add_row("mIoU with the true span", _number(started.overlap), _number(started.overlap_by_chance))
+    console.print(table)
+    for name, reason in result.left_out.items():
+        console.print(Text(f"left out: {name}: {reason}", style="yellow"), soft_wrap=True)
+    for warning in result.warnings:
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+
+
 def print_files(folder: Path, names: Sequence[str]) -> None:
     """What was written."""
     Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
@@ -218,6 +251,10 @@ def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Ta
 def _cells(interval: Interval) -> tuple[str, str, str]:
     bounds = "" if not interval.count else f"{interval.low:.4f} – {interval.high:.4f}"
     return _number(interval.mean), bounds, str(interval.count)
+
+
+def _bounds(interval: Interval) -> str:
+    return "" if math.isnan(interval.low) else f"{interval.low:.2f} – {interval.high:.2f}"
 
 
 def _number(value: float) -> str:

@@ -171,12 +171,13 @@ class PictureAnalysis:
 
     def suggested(self, seen: Seen) -> tuple[dict[str, float], list[Reason]]:
         """The tags of music that go with a clip, any number by tag, and the words that say so, the weightiest first."""
-        classes = seen.classes.astype(np.float32)
-        means = {kind: float(seen.curve(kind).mean()) for kind in _KINDS}
-        per_minute = 60 * len(seen.cuts_s) / seen.duration_s if seen.duration_s else 0.0
-        moods = mood_words(**means, cuts_per_minute=per_minute)
+        classes, moods = seen.classes.astype(np.float32), _moods(seen)
         scores = self.words.scores(classes) + self.words.mood_scores(moods)
         return dict(zip(TAGS, scores.tolist(), strict=True)), self.words.reasons(classes, moods)
+
+    def suggested_by_moods(self, seen: Seen) -> dict[str, float]:
+        """The tags of music that go with how a clip looks and moves, whatever it shows; likewise."""
+        return dict(zip(TAGS, self.words.mood_scores(_moods(seen)).tolist(), strict=True))
 
 
 def look(footage: Footage, network: nn.Module, *, from_s: float = 0.0) -> Seen:
@@ -203,6 +204,13 @@ def embedded(seen: Seen, tower: nn.Module) -> NDArray[np.float32]:
     with torch.inference_mode():
         vector: NDArray[np.float32] = tower(*batched([inputs_of(seen)]))[0].numpy()
     return vector
+
+
+def _moods(seen: Seen) -> dict[str, float]:
+    """Words for how a clip looks and moves, and their weights."""
+    means = {kind: float(seen.curve(kind).mean()) for kind in _KINDS}
+    per_minute = 60 * len(seen.cuts_s) / seen.duration_s if seen.duration_s else 0.0
+    return mood_words(**means, cuts_per_minute=per_minute)
 
 
 def inputs_of(seen: Seen) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,6 @@
-"""How good are the answers: `evaluate run`, `compare`, `ann`; and the spaces: `evaluate catalogue`, `models`."""
+"""How good are the answers: `evaluate run`, `compare`, `ann`, `video`; and the spaces: `catalogue`, `models`."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,17 @@ import click
 
 from api.cli import tables
 from api.cli.commands.evaluation_report import report
-from api.cli.options import filter_of, filter_option, granularity_option, json_option, opened, print_json, space_option
+from api.cli.commands.reencoding import say
+from api.cli.options import (
+    FAILED_FILES,
+    filter_of,
+    filter_option,
+    granularity_option,
+    json_option,
+    opened,
+    print_json,
+    space_option,
+)
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -181,6 +192,50 @@ def models(
             here.search, qrels=qrels, names=metrics or DEFAULT, labels=labels, on_done=done, **given
         )
     _shown(result, out, lambda folder: write_results(folder, result), as_json=as_json)
+
+
+@evaluate.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--clip-s", type=click.FloatRange(1, 300), default=20.0, show_default=True, help="How long clips are.")
+@click.option(
+    "--pool", "pools", type=click.IntRange(2), multiple=True, default=(100, 1_000), show_default=True,
+    help="Tracks that each clip's own is among; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--music",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Other music to stand among (default: that of the catalogue); none that the videos hold.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file, as JSON.")
+@seed_option
+@json_option
+def video(
+    folder: Path, clip_s: float, pools: Sequence[int], music: Path | None, out: Path | None, seed: int, as_json: bool
+) -> int:
+    """Let clips of the videos in FOLDER ask for their own music, among others', and for where in it they start.
+
+    FOLDER/<source>/<clip>.mp4: clips of one source, such as a film, never stand against each other.
+    """
+    from api.cli import evaluation_tables
+    from api.cli.video_evaluation import VideoTask, evaluate_videos
+    from retrieval.evaluation.clips import VideoOptions
+    from retrieval.evaluation.results.runs import as_json as in_json
+
+    options = VideoOptions(list(dict.fromkeys(pools)), clip_s, seed)
+    with opened() as here, tables.progress("evaluating", quiet=as_json) as done:
+        here.fetch_seeing(say)
+        result = evaluate_videos(here, VideoTask(folder, music, options), done)
+    plain = in_json(result)
+    if out is not None:
+        try:
+            out.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{out}: {error.strerror or error}") from error
+    if as_json:
+        print_json(plain)
+    else:
+        evaluation_tables.print_videos(result)
+    return FAILED_FILES if result.left_out else 0
 
 
 def _labels_in(folder: Path | None, *, quiet: bool) -> "FolderLabels | None":

@@ -79,9 +79,8 @@ class Fitting:
         words = said_of(self.clip.tags, self._catalog.tags_of(missing)) if self.clip.tags else {}
         for track_id in missing:
             cosine = learned[track_id]
-            local = self._local(cosine, segments.get(track_id), moments.get(track_id))
-            together = self._together(moments.get(track_id))
-            sync = 0.0 if together is None else syncing.beyond_chance(float(together.max()), len(together))
+            local = local_gain(self.clip, cosine, segments.get(track_id), moments.get(track_id))
+            sync = syncing.best_beyond_chance(self._together(moments.get(track_id)))
             self.parts[track_id] = Parts(cosine, local, words.get(track_id, 0.0), sync)
         return np.array([self.parts[track_id].score for track_id in track_ids.tolist()], np.float32)
 
@@ -94,14 +93,16 @@ class Fitting:
             for track_id, track in moments.items()
         }
 
-    def _local(self, cosine: float, segments: TrackSegments | None, track: TrackMoments | None) -> float:
-        if segments is None or track is None or not len(segments.vectors):
-            return 0.0
-        return max(0.0, float(local_fit(self.clip, segments, track.duration_s).max()) - cosine)
-
     def _together(self, track: TrackMoments | None) -> NDArray[np.float32] | None:
         heard = None if track is None or self._seen is None else syncing.heard(track)
         return None if heard is None or self._seen is None else syncing.sync(self._seen, heard).joined
+
+
+def local_gain(clip: Clip, cosine: float, segments: TrackSegments | None, track: TrackMoments | None) -> float:
+    """By how much the part of a track that fits a clip best does so better than all of it, whose cosine this is."""
+    if segments is None or track is None or not len(segments.vectors):
+        return 0.0
+    return max(0.0, float(local_fit(clip, segments, track.duration_s).max()) - cosine)
 
 
 def said_of(suggested: Mapping[str, float], tags_of: Mapping[int, Mapping[str, float]]) -> dict[int, float]:

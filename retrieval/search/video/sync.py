@@ -131,6 +131,11 @@ def beyond_chance(score: float, starts: int) -> float:
     return score - (1.6 * float(np.sqrt(2 * np.log(starts / (RATE / 2) + 1.0))) - 0.8)
 
 
+def best_beyond_chance(together: NDArray[np.float32] | None) -> float:
+    """What the best start of all is worth, float32 [starts]; 0 where nothing can be said."""
+    return 0.0 if together is None else beyond_chance(float(together.max()), len(together))
+
+
 def _sharp(curve: NDArray[np.float32]) -> NDArray[np.float64]:
     """What stands out of its neighbourhood, in spreads of it."""
     curve = gaussian_filter1d(curve.astype(np.float64), _SHARP, mode="nearest")

@@ -1,0 +1,1 @@
+"""How clips are asked for their own music."""
