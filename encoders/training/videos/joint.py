@@ -30,7 +30,8 @@ _WINDOW_S = WINDOW_LENGTH / 22_050
 _LEAST_INSIDE_S = 5.0
 _SHORTEST_S = 8.0
 _LIKE = 16  # nearest by ear, of which a hard negative is drawn
-_COLDEST = 100.0
+_COLDEST = 30.0
+_HIDDEN = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,9 @@ class _Learnt(nn.Module):
         """Embeddings of the pictures and of the music of crops, each [B, 128] of unit length."""
         frames, curves, pulse, there = batched([crop.seen for crop in crops])
         if noise:
+            # What is shown tells clips apart so well that nothing else would be learnt by it.
+            hidden = torch.rand(len(crops), 1, 1) < _HIDDEN
+            frames = torch.where(hidden, self.space.pictures.frame_mean, frames)
             spread = self.space.pictures.curve_scale
             # What one clip is lighter or livelier than another says less than how it changes.
             curves = curves + noise * spread * (torch.randn_like(curves) + 2 * torch.randn_like(curves[:, :1]))
@@ -165,12 +169,12 @@ def _alike(pairs: Sequence[Pair], sources: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def ranks(learnt: _Learnt, pairs: Sequence[Pair]) -> np.ndarray:
-    """The place of each clip's own music among that of all sources, from 1: int [n]."""
+    """The place that each clip's own music has on average, from 1, among that of one clip of every other source."""
     pictures, music = learnt.eval()([part_of(pair, 0.0, max(1.0, pair.seen.duration_s)) for pair in pairs])
     learnt.train()
     scores = (pictures @ music.T).numpy()
     sources = np.array([pair.source for pair in pairs])
     own = np.diag(scores)[:, None]
-    better = (scores > own) & (sources[:, None] != sources)
-    # Another source is beaten by all of its clips.
-    return np.array([1 + len(set(sources[row])) for row in better])
+    better = scores > own
+    others = [[sources == other for other in np.unique(sources) if other != source] for source in sources]
+    return np.array([1 + sum(float(row[of].mean()) for of in parts) for row, parts in zip(better, others, strict=True)])
