@@ -32,7 +32,7 @@ SEEN_VERSION = "seen-1"
 EVENT_RATE = 25.0
 """Values of `Seen.events` in a second."""
 _KINDS = ("motion", "brightness", "saturation", "warmth")
-_CUT_S = 0.04  # how wide a cut is among events
+_CUT_S = 0.03  # how wide a cut is among events
 _NEAR_S = 8.0  # cuts are counted over so many seconds about a second
 _FAINT = 1e-3  # motion of a picture that stands still, but for what coding adds
 

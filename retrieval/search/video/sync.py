@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 _NEAR = 2.0 * RATE  # steps that a peak is measured against
 _SLOW = 0.5 * RATE
-_SHARP = 1.0
+_SHARP = 0.5
 _MOST = 4.0  # spreads of its neighbourhood: what is stronger counts no more
 _DOWNBEAT, _BEAT = 1.0, 0.6
-_ALIKE = np.array([[4.0], [4.0], [4.0], [4.0], [40.0]])  # steps over which what is correlated is much the same
+_ALIKE = np.array([[3.5], [3.5], [2.5], [1.2], [30.0]])  # steps over which what is correlated is much the same
 _SURE = 20.0  # independent starts whose own spread weighs as much as what noise has
 WEIGHTS = np.array([1.0, 0.7, 0.4, 0.6, 0.2])
 """Of the pairs: energy follows loudness more loosely than the others follow accents."""
