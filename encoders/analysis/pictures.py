@@ -67,14 +67,16 @@ class Seen:
         """What was seen from one moment to another of the clip; at least the frame that is shown when it starts."""
         first = min(int(start_s), len(self.features) - 1)
         last = max(first + 1, int(np.ceil(end_s)))
-        steps = slice(int(start_s * self.rate), max(int(start_s * self.rate) + 1, int(np.ceil(end_s * self.rate))))
+        end_s = max(start_s, min(end_s, self.duration_s))
+        steps = start_s * self.rate + np.arange(max(1, int(np.ceil((end_s - start_s) * self.rate - 1e-6))))
+        curves = np.stack([np.interp(steps, np.arange(len(curve)), curve) for curve in self.curves])
         inside = (self.cuts_s > start_s) & (self.cuts_s < end_s)
         return Seen(
             self.from_s + start_s,
-            min(end_s, self.duration_s) - start_s,
+            end_s - start_s,
             self.features[first:last],
             self.classes[first:last],
-            self.curves[:, steps],
+            curves.astype(np.float32),
             self.rate,
             self.cuts_s[inside] - start_s,
             self.is_still,
