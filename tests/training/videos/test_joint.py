@@ -67,10 +67,12 @@ def test_what_was_seen_is_kept_and_cut(rng: np.random.Generator) -> None:
         False,
         True,
     )
-    part = again.between(5.0, 12.0)
-    assert (part.from_s, part.duration_s, part.cuts_s.tolist(), len(part.features)) == (5.0, 7.0, [2.5], 7)
-    np.testing.assert_allclose(part.events, again.events[125:300], atol=0.02)
-    assert part.cuts.argmax() / 25 == pytest.approx(2.5, abs=0.02)
+    part = again.between(4.0, 12.0)
+    assert (part.from_s, part.duration_s, part.cuts_s.tolist(), len(part.features)) == (4.0, 8.0, [3.5], 8)
+    np.testing.assert_allclose(part.events[1:-1], again.events[101:299], atol=1e-3)
+    assert part.cuts.argmax() / 25 == pytest.approx(3.5, abs=0.02)
+    halfway = again.between(4.04, 12.0)
+    np.testing.assert_allclose(halfway.curves[0, :9], (again.curves[0, 50:59] + again.curves[0, 51:60]) / 2, atol=1e-3)
 
 
 @pytest.mark.parametrize("bpm", [60, 90, 150])
