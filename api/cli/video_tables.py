@@ -39,6 +39,6 @@ def _placed(placement: PlacementOut | None) -> tuple[str, str, str]:
 def _reasons(fit: FitOut | None) -> str:
     if fit is None:
         return ""
-    parts = f"{fit.learned + fit.local:+.2f} {fit.words:+.2f} {fit.sync:+.1f}"
+    parts = f"{fit.learned:+.2f} {fit.words:+.2f} {fit.sync:+.1f}"
     words = ", ".join(f"{shared.word} → {shared.tag}" for shared in fit.shared_words)
     return f"{parts}; {words}" if words else parts

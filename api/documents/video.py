@@ -70,12 +70,10 @@ class SharedWordOut(BaseModel):
 class FitOut(BaseModel):
     """What drove the score.
 
-    `learned` is a cosine in the space of music and video, `local` what the best part of the track has more of it,
-    `words` the correlation of suggested with heard tags, `sync` how far beyond chance both move together, in spreads.
+    `learned` is a cosine in the space of music and video, `words` the correlation of suggested with heard tags, `sync` how far beyond chance both move together, in spreads.
     """
 
     learned: float
-    local: float
     words: float
     sync: float
     cuts_on_beats: float | None = Field(description="share of the cuts within 100 ms of a beat")
@@ -145,7 +143,6 @@ def _fit_out(clip: Clip, fit: Fit, tempo: float | None) -> FitOut:
     placement, per_minute = fit.placement, clip.cuts_per_minute
     return FitOut(
         learned=round(fit.parts.learned, 4),
-        local=round(fit.parts.local, 4),
         words=round(fit.parts.words, 4),
         sync=round(fit.parts.sync, 3),
         cuts_on_beats=None if placement is None else placement.cuts_on_beats,

@@ -18,7 +18,7 @@ from retrieval.evaluation.measures import video as measures
 from retrieval.evaluation.results.videos import Pooled, Ranking, Started, VideoEvaluation
 from retrieval.search.video import sync as syncing
 from retrieval.search.video.clip import RATE
-from retrieval.search.video.fitting import Parts, local_gain, said_of
+from retrieval.search.video.fitting import Parts, said_of
 from retrieval.search.video.placing import cuts_on_beats, place
 
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ class _Table:
         together = (measures.standardised(of, of) for of in (self.loud[pool], self.busy[pool]))
         liveliness = np.mean([*together], axis=0)
         columns = (
-            [Parts(part.learned, part.local, said, part.sync).score for part, said in rows],
-            [part.learned + part.local for part, _ in rows],
+            [Parts(part.learned, said, part.sync).score for part, said in rows],
+            [part.learned for part, _ in rows],
             [said for _, said in rows],
             [part.sync for part, _ in rows],
             [-self.octaves[index] for index in pool.tolist()],
@@ -212,8 +212,7 @@ class _Bench:
         for index in indices.tolist():
             track, together = self.tracks[index], self.together(number, index)
             cosine = float(track.vector @ one.clip.vector)
-            local = local_gain(one.clip, cosine, track.segments, track.moments)
-            parts[index] = Parts(cosine, local, 0.0, syncing.best_beyond_chance(together))
+            parts[index] = Parts(cosine, 0.0, syncing.best_beyond_chance(together))
         clip = one.clip
         happening = clip.events / (clip.events.std() + 1e-3) + 2 * clip.cuts
         tempo = measures.visual_tempo(happening.astype(np.float64), RATE)

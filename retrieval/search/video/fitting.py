@@ -13,7 +13,7 @@ import numpy as np
 
 from retrieval.catalog.heard.moments import moments_of
 from retrieval.search.video import sync as syncing
-from retrieval.search.video.placing import Placement, local_fit, place
+from retrieval.search.video.placing import Placement, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from retrieval.catalog.heard.moments import TrackMoments
     from retrieval.catalog.reading import Catalog
-    from retrieval.catalog.records import TrackSegments
     from retrieval.search.video.clip import Clip
 
 CANDIDATES = 500
 """Tracks nearest in the space of music and video, of which more is asked."""
-_LEARNED, _LOCAL, _WORDS, _SYNC, _BIAS = 4.0, 4.0, 1.0, 0.5, -1.0
+_LEARNED, _WORDS, _SYNC, _BIAS = 4.7, 0.9, 3.4, -1.0
+_BY_CHANCE, _SURE = 1.0, 4.0  # spreads: what moves together less says nothing, and what does so more no more
 _TYPICAL = 0.05  # of a tag's score, beside which its spread over tracks counts
 
 
@@ -38,20 +38,19 @@ class Parts:
     Attributes
     ----------
     learned : cosine of clip and track in the space of music and video
-    local : that of the part of the track that fits best, less `learned`
     words : correlation of what the pictures suggest with the track's tags
     sync : by how many spreads of chance both move together, at the start where they do most, beyond chance
     """
 
     learned: float
-    local: float
     words: float
     sync: float
 
     @property
     def score(self) -> float:
         """0 … 1."""
-        weighed = _LEARNED * self.learned + _LOCAL * self.local + _WORDS * self.words + _SYNC * self.sync
+        in_step = min(max(self.sync - _BY_CHANCE, 0.0), _SURE - _BY_CHANCE)
+        weighed = _LEARNED * self.learned + _WORDS * self.words + _SYNC * in_step
         return float(1 / (1 + np.exp(-(weighed + _BIAS))))
 
 
@@ -75,13 +74,10 @@ class Fitting:
         missing = [track_id for track_id in track_ids.tolist() if track_id not in self.parts]
         learned = dict(zip(track_ids.tolist(), cosines.tolist(), strict=True))
         moments = moments_of(self._catalog.engine, missing)
-        segments = self._catalog.segments_of(missing, self._space, self.clip.encoder_version)
         words = said_of(self.clip.tags, self._catalog.tags_of(missing)) if self.clip.tags else {}
         for track_id in missing:
-            cosine = learned[track_id]
-            local = local_gain(self.clip, cosine, segments.get(track_id), moments.get(track_id))
             sync = syncing.best_beyond_chance(self._together(moments.get(track_id)))
-            self.parts[track_id] = Parts(cosine, local, words.get(track_id, 0.0), sync)
+            self.parts[track_id] = Parts(learned[track_id], words.get(track_id, 0.0), sync)
         return np.array([self.parts[track_id].score for track_id in track_ids.tolist()], np.float32)
 
     def placements(self, track_ids: list[int]) -> dict[int, Placement]:
@@ -96,13 +92,6 @@ class Fitting:
     def _together(self, track: TrackMoments | None) -> NDArray[np.float32] | None:
         heard = None if track is None or self._seen is None else syncing.heard(track)
         return None if heard is None or self._seen is None else syncing.sync(self._seen, heard).joined
-
-
-def local_gain(clip: Clip, cosine: float, segments: TrackSegments | None, track: TrackMoments | None) -> float:
-    """By how much the part of a track that fits a clip best does so better than all of it, whose cosine this is."""
-    if segments is None or track is None or not len(segments.vectors):
-        return 0.0
-    return max(0.0, float(local_fit(clip, segments, track.duration_s).max()) - cosine)
 
 
 def said_of(suggested: Mapping[str, float], tags_of: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
