@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from encoders.errors import TooShortError
 from encoders.media.video.process import read_untrusted
 from retrieval.catalog.clips import keep_clip, kept_clip
-from retrieval.errors import OutOfRangeError
+from retrieval.errors import IndexMissingError, OutOfRangeError
 from retrieval.search.video.answering import answer_clip
 from retrieval.search.video.clip import Clip
 
@@ -33,6 +33,20 @@ class Watched:
 
     clip_id: str
     seen: Seen
+
+
+def check_catalogue(here: Soundalike) -> None:
+    """Refuse what no clip can be asked of, before one is watched.
+
+    Raises
+    ------
+    IndexMissingError
+        If no track lies in the space of music and video.
+    """
+    try:
+        here.search.space(SPACE)
+    except IndexMissingError as error:
+        raise IndexMissingError(f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well") from error
 
 
 def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s: float | None = None) -> Watched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -11,10 +11,10 @@ from av.filter import Graph
 
 from api.editing import retarget
 from encoders.editing.planning import LONGEST_S, SHORTEST_S
-from encoders.errors import AudioWriteError, NoAudioError
-from encoders.media.decode import decode
+from encoders.errors import AudioWriteError, TooShortError
 from encoders.media.decoder_process import DecoderProcess
 from encoders.media.video.laying import lay_under
+from encoders.media.video.mixing import original_sound
 from encoders.media.writing import check_place
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ _SHORT_BY_S = 0.5
 _FADE_S = 1.5
 _DECODING_S, _DECODING_BYTES = 120.0, 2 << 30
 _AT_ONCE = 1 << 14
+_RATES = frozenset(
+    {96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350}
+)
+"""Those that AAC has, in Hz."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,19 @@ class Preview:
     keeps_speech: bool = False
 
 
-def check_preview(out: Path) -> None:
+def check_preview(video: Path, out: Path) -> None:
     """Refuse what could not be written, before work is done for it.
 
     Raises
     ------
     AudioWriteError
-        If its name does not end in ``.mp4``, or its folder is not there.
+        If its name does not end in ``.mp4``, its folder is not there, or it is the video itself.
     """
     if out.suffix.lower() != ".mp4":
         raise AudioWriteError(str(out), f"ends in {out.suffix or 'nothing'}; accepted: .mp4")
     check_place(out)
+    if out.exists() and out.samefile(video):
+        raise AudioWriteError(str(out), "is the clip itself, whose own sound would be lost; accepted: another file")
 
 
 def write_preview(here: Soundalike, preview: Preview, out: Path) -> None:
@@ -81,31 +87,38 @@ def write_preview(here: Soundalike, preview: Preview, out: Path) -> None:
     """
     seen = preview.watched.seen
     length_s = STILL_S if seen.is_still else seen.duration_s
-    music, sample_rate = music_for(here, preview.track, preview.placement, length_s)
+    placement = preview.placement
+    if seen.is_still:  # any start is as good that leaves enough of the track
+        placement = replace(placement, start_s=max(0.0, min(placement.start_s, preview.track.duration_s - length_s)))
+    music, sample_rate = music_for(here, preview.track, placement, length_s)
     speech_s = _speech(here, preview, length_s) if preview.keeps_speech and seen.has_sound else None
     end_s = None if seen.is_still else seen.from_s + seen.duration_s
     lay_under(preview.video, music, sample_rate, out, start_s=seen.from_s, end_s=end_s, speech_s=speech_s)
 
 
 def music_for(here: Soundalike, track: Track, placement: Placement, length_s: float) -> tuple[NDArray[np.float32], int]:
-    """A track from where it is placed, so long: float32 [channels, samples], and its sample rate in Hz.
+    """A track from where it is placed, so long: float32 [1 or 2 channels, samples], and its sample rate in Hz.
 
     What ends too early is made as long as it must be, by jumps from beat to beat (`api.editing.retarget`), from its
-    beginning.
+    beginning. More channels than two are mixed down, and a rate that AAC lacks becomes 48 kHz.
     """
     from pathlib import Path
 
     path = Path(track.uri)
     needed_s = length_s * placement.rate
     if track.duration_s - placement.start_s < needed_s - _SHORT_BY_S and SHORTEST_S <= length_s <= LONGEST_S:
-        made = retarget(here, path, length_s, track_id=track.id).audio
-        return np.ascontiguousarray(made.samples.T), made.sample_rate
+        audio = retarget(here, path, length_s, track_id=track.id).audio
+        return _for_aac(audio.samples.T.copy(), audio.sample_rate, audio.layout)
     with DecoderProcess(timeout_s=_DECODING_S, memory_bytes=_DECODING_BYTES) as decoder:
         audio = decoder.decode_native(path, limits=here.settings.media_limits)
     rate = audio.sample_rate
     first = round(placement.start_s * rate)
-    part = np.ascontiguousarray(audio.samples[first : first + round(needed_s * rate)].T)
-    music = part if placement.rate == 1 else at_speed(part, rate, placement.rate)
+    part = audio.samples[first : first + round(needed_s * rate)].T
+    if not part.size:
+        raise TooShortError(
+            track.uri, f"ends at {audio.duration_s:.1f} s, before {placement.start_s:.1f} s: index it anew"
+        )
+    music, rate = _for_aac(part.copy(), rate, audio.layout, speed=placement.rate)
     music = music[:, : round(length_s * rate)]
     fade = min(music.shape[1], round(_FADE_S * rate))
     # It was cut somewhere, and is no end.
@@ -113,15 +126,30 @@ def music_for(here: Soundalike, track: Track, placement: Placement, length_s: fl
     return music, rate
 
 
-def at_speed(samples: NDArray[np.float32], sample_rate: int, speed: float) -> NDArray[np.float32]:
-    """Sound, float32 [channels, samples], played at another speed and the same pitch (FFmpeg's ``atempo``, WSOLA)."""
-    layout = {1: "mono", 2: "stereo"}.get(len(samples), f"{len(samples)}c")
+def _for_aac(
+    samples: NDArray[np.float32], sample_rate: int, layout: str, *, speed: float = 1.0
+) -> tuple[NDArray[np.float32], int]:
+    """Sound, float32 [channels, samples], with channels and a rate that AAC has; at another speed, of the same pitch.
+
+    FFmpeg's ``atempo`` is WSOLA.
+    """
+    is_held = len(samples) <= 2 and sample_rate in _RATES
+    if is_held and speed == 1:
+        return samples, sample_rate
+    rate, channels = sample_rate if sample_rate in _RATES else 48_000, "mono" if len(samples) == 1 else "stereo"
+    # ``atempo`` gives packed samples: what follows it takes the channels apart.
+    filters = [("aformat", f"sample_fmts=fltp:sample_rates={rate}:channel_layouts={channels}")]
+    if speed != 1:
+        filters.insert(0, ("atempo", f"{speed:.5f}"))
     graph = Graph()
     source = graph.add_abuffer(sample_rate=sample_rate, format="fltp", layout=layout, time_base=None)
-    stretched = graph.add("atempo", f"{speed:.5f}")
+    last = source
+    for name, arguments in filters:
+        added = graph.add(name, arguments)
+        last.link_to(added)
+        last = added
     sink = graph.add("abuffersink")
-    source.link_to(stretched)
-    stretched.link_to(sink)
+    last.link_to(sink)
     graph.configure()
     parts: list[NDArray[np.float32]] = []
     for start in range(0, samples.shape[1], _AT_ONCE):
@@ -132,7 +160,7 @@ def at_speed(samples: NDArray[np.float32], sample_rate: int, speed: float) -> ND
         parts += _pulled(sink)
     source.push(None)
     parts += _pulled(sink)
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1), rate
 
 
 def _pulled(sink: FilterContext) -> list[NDArray[np.float32]]:
@@ -147,12 +175,7 @@ def _pulled(sink: FilterContext) -> list[NDArray[np.float32]]:
 
 def _speech(here: Soundalike, preview: Preview, length_s: float) -> NDArray[np.float64]:
     """Where somebody speaks in the clip, float64 [n, 2], seconds from its start."""
-    vocals = here.encoder.voices().vocals
-    try:
-        heard = decode(preview.video, sample_rates=[vocals.sample_rate], limits=here.settings.media_limits)
-    except NoAudioError:
-        return np.empty((0, 2))
-    from_s = preview.watched.seen.from_s
-    first, last = (round(at_s * vocals.sample_rate) for at_s in (from_s, from_s + length_s))
-    found = vocals.detect(heard.waveforms[vocals.sample_rate][first:last])
-    return np.array([(span.start_s, span.end_s) for span in found.spans if span.kind == "speech"]).reshape(-1, 2)
+    vocals, name = here.encoder.voices().vocals, str(preview.video)
+    sound = original_sound(preview.video, name, preview.watched.seen.from_s, length_s, vocals.sample_rate, 1)
+    spans = [] if sound is None else vocals.detect(np.array(sound[0])).spans
+    return np.array([(span.start_s, span.end_s) for span in spans if span.kind == "speech"]).reshape(-1, 2)

@@ -51,11 +51,13 @@ class DocumentError(Exception):
     Attributes
     ----------
     path : of the field that is wrong, for example ``query.recommend.positive[0].track``
+    explanation : what is wrong with it
     cause : the error of the search, or none where the document does not fit its model
     """
 
     def __init__(self, path: str, explanation: str, cause: RetrievalError | None = None) -> None:
         self.path = path
+        self.explanation = explanation
         self.cause = cause
         super().__init__(f"{path}: {explanation}")
 

@@ -105,11 +105,11 @@ EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), Document
 
 _DESCRIPTIONS = {
     400: "The body is not JSON, or not multipart",
-    404: "No such track, space or job, or the track was not analysed for this",
+    404: "No such track, clip, space or job, or the track was not analysed for this",
     409: "The track is not encoded in this space",
     410: "The index has changed since the page before, or the audio file is gone",
-    413: "The body or the audio is too long",
-    415: "The file cannot be read as audio",
+    413: "The body or the audio is too long, or pictures have too many pixels",
+    415: "The file cannot be read as audio, as a video or as a picture",
     422: "The request is not valid: the field, and what would be accepted",
     503: "Database, index or weights are not usable, or too many clips at the same time",
 }
@@ -134,6 +134,8 @@ def problem_of(error: Exception) -> Problem:
         return _invalid(
             [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
         )
+    if isinstance(error, DocumentError) and error.cause is None:
+        return _invalid([{"field": error.path, "reason": error.explanation}])
     cause = error.cause if isinstance(error, DocumentError) else error
     field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
     _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))

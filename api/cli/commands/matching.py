@@ -8,6 +8,7 @@ from api.cli.commands.reencoding import say
 from api.cli.options import filter_option, json_option, opened, print_json
 from api.cli.video_tables import print_matched
 from api.documents.video import video_answer_out
+from retrieval.errors import OutOfRangeError
 from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_LIMIT, Query, Seed
 
@@ -31,7 +32,7 @@ def match_video(
     preview: Path | None, keep_speech: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the music that fits CLIP, a video or a picture, and where in each track it starts."""
-    from api.matching import match, watch
+    from api.matching import check_catalogue, match, watch
     from api.previewing import Preview, check_preview, write_preview
 
     if end_s is not None and end_s <= start_s:
@@ -39,20 +40,26 @@ def match_video(
     if keep_speech and preview is None:
         raise click.UsageError("--keep-speech needs --preview")
     if preview is not None:
-        check_preview(preview)
+        check_preview(clip, preview)
     with opened() as here:
+        check_catalogue(here)
         here.fetch_seeing(say)
-        watched = watch(here, clip, start_s=start_s, end_s=end_s)
+        try:
+            watched = watch(here, clip, start_s=start_s, end_s=end_s)
+        except OutOfRangeError as error:
+            raise click.BadParameter(error.explanation, param_hint="--start-s") from error
         found = match(here, watched, Query((Seed("clip"),), filter=condition, limit=limit, explain=explain))
-        if preview is not None:
-            if not found.fits or found.fits[0].placement is None:
-                raise click.ClickException(f"{preview}: no track fits the filter, so there is nothing to preview")
-            best = Preview(clip, watched, found.answer.results[0].track, found.fits[0].placement, keep_speech)
-            write_preview(here, best, preview)
-    shown = video_answer_out(watched, found, explain=explain)
-    if as_json:
-        print_json(shown.model_dump())
-    else:
-        print_matched(str(clip), shown)
-        if preview is not None:
-            click.echo(f"{preview}: {clip} with {shown.results[0].track}")
+        shown = video_answer_out(watched, found, explain=explain)
+        # Before the preview is written, which takes a while and may fail.
+        if as_json:
+            print_json(shown.model_dump())
+        else:
+            print_matched(str(clip), shown)
+        if preview is None:
+            return
+        if not found.fits or found.fits[0].placement is None:
+            raise click.ClickException(f"{preview}: no track fits the filter, so there is nothing to preview")
+        track = found.answer.results[0].track
+        write_preview(here, Preview(clip, watched, track, found.fits[0].placement, keep_speech), preview)
+        if not as_json:
+            click.echo(f"{preview}: {clip} with {track.key}")

@@ -13,7 +13,7 @@ from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
 from api.http.requests import AudioSearchForm, BatchIn, HummingForm, VideoSearchForm
-from api.matching import SPACE, match, remembered, watch
+from api.matching import check_catalogue, match, remembered, watch
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
@@ -68,7 +68,7 @@ def query_video(form_and_files_data: VideoSearchForm) -> VideoAnswerOut:
     with search.naming_fields():
         query = search.query_for([Seed("clip")])
         query.check()  # what is out of range costs no decoding
-        soundalike().search.space(SPACE)
+        check_catalogue(soundalike())
         with resources().encoding():
             if file is None:
                 clip = remembered(soundalike(), search.clip or "", start_s=search.start_s, end_s=search.end_s)

@@ -1,0 +1,1 @@
+"""Video in, music out: both doors, on a small catalogue of real files."""
