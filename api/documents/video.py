@@ -70,7 +70,8 @@ class SharedWordOut(BaseModel):
 class FitOut(BaseModel):
     """What drove the score.
 
-    `learned` is a cosine in the space of music and video, `words` the correlation of suggested with heard tags, `sync` how far beyond chance both move together, in spreads.
+    `learned` is a cosine in the space of music and video, `words` the correlation of suggested with heard tags, `sync`
+    how far beyond chance both move together, in spreads.
     """
 
     learned: float

@@ -18,7 +18,7 @@ from encoders.models.embeddings.soundalike import Soundalike
 from encoders.registry import DEFAULTS, LISTENERS, REGISTRY, encoder_spec, network_spec
 from tests.conftest import BANDS, tone
 
-NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre"]
+NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre", "video"]
 SHIPPED_LISTENERS = ("key", "melody", "rhythm", "structure", "video-words")
 ENCODERS = {"ear-own": "ear", "vocals-own": "vocals", **{name: name for name in (*NAMES, *SHIPPED_LISTENERS)}}
 """File → the network that it is of: alone, or beside what is fetched."""

@@ -109,7 +109,7 @@ def train_video(task: VideoTask, out: Path, settings: VideoSettings, *, on_step:
     training = VideoTraining(settings, beside, space=space, pairs=learnt, device=torch.device("cpu"))
     training.resume()
     best, found = _train(training, judged, settings.steps, on_step)
-    save_halved(out, best, _origin(settings, learnt))
+    save_halved(out, best, _origin(settings, learnt, judged))
     return VideoReport(
         out,
         len(learnt),
@@ -140,6 +140,8 @@ def _train(
     return best, found
 
 
-def _origin(settings: VideoSettings, pairs: Sequence[Pair]) -> Origin:
+def _origin(settings: VideoSettings, pairs: Sequence[Pair], judged: Sequence[Pair]) -> Origin:
     names = "\n".join(sorted(pair.name for pair in pairs))
-    return Origin("video", asdict(settings), (), hashlib.sha256(names.encode()).hexdigest())
+    return Origin(
+        "video", asdict(settings), sorted({pair.source for pair in judged}), hashlib.sha256(names.encode()).hexdigest()
+    )

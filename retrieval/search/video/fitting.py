@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CANDIDATES = 500
 """Tracks nearest in the space of music and video, of which more is asked."""
 _LEARNED, _WORDS, _SYNC, _BIAS = 4.7, 0.9, 3.4, -1.0
-_BY_CHANCE, _SURE = 1.0, 4.0  # spreads: what moves together less says nothing, and what does so more no more
+_BY_CHANCE, _SURE = 1.5, 4.5  # spreads: one unrelated track in 25 reaches the first; beyond the second more says no more
 _TYPICAL = 0.05  # of a tag's score, beside which its spread over tracks counts
 
 

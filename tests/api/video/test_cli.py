@@ -156,7 +156,8 @@ def test_a_catalogue_without_the_space_says_how_to_get_it(run: Run, film: Path, 
 
 
 @pytest.mark.parametrize(
-    ("rate", "layout", "channels"), [(22_050, "mono", 1), (44_100, "stereo", 2), (192_000, "stereo", 2), (48_000, "5.1", 6)]
+    ("rate", "layout", "channels"),
+    [(22_050, "mono", 1), (44_100, "stereo", 2), (192_000, "stereo", 2), (48_000, "5.1", 6)],
 )
 @pytest.mark.parametrize("speed", [1.0, 1.03])
 def test_tracks_of_every_kind_can_be_laid_under(
