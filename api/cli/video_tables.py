@@ -26,6 +26,7 @@ def print_matched(title: str, answer: VideoAnswerOut) -> None:
 
 def _seen(clip: ClipOut) -> str:
     what = "a picture" if clip.is_picture else f"{clip.duration_s:.1f} s, {clip.cuts} cuts"
+    what += " (the first of a longer video: --start-s and --end-s take another part)" if clip.is_limited else ""
     return what + (f"; suggests {', '.join(clip.suggests)}" if clip.suggests else "")
 
 

@@ -45,6 +45,7 @@ class ClipOut(BaseModel):
     duration_s: float
     is_picture: bool
     has_sound: bool
+    is_limited: bool = Field(description="whether the video goes on where the limits of reading ended the clip")
     cuts: int
     cuts_per_minute: float
     suggests: list[str] = Field(description="tags of music that go with what is seen, by words, the likeliest first")
@@ -121,6 +122,7 @@ def _clip_out(watched: Watched, clip: Clip) -> ClipOut:
         duration_s=round(seen.duration_s, 3),
         is_picture=seen.is_still,
         has_sound=seen.has_sound,
+        is_limited=seen.is_limited,
         cuts=len(seen.cuts_s),
         cuts_per_minute=round(clip.cuts_per_minute, 2),
         suggests=[tag for tag in likeliest if clip.tags[tag] > 0],

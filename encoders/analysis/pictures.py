@@ -51,6 +51,7 @@ class Seen:
     cuts_s : float64 [k], ascending
     is_still : whether it is a picture
     has_sound : whether its video has any
+    is_limited : whether it goes on where the limits of reading ended it
     """
 
     from_s: float
@@ -62,6 +63,7 @@ class Seen:
     cuts_s: NDArray[np.float64]
     is_still: bool
     has_sound: bool
+    is_limited: bool = False
 
     def between(self, start_s: float, end_s: float) -> Seen:
         """What was seen from one moment to another of the clip; at least the frame that is shown when it starts."""
@@ -128,7 +130,7 @@ class Seen:
             curves=self.curves.astype(np.float16),
             cuts_s=self.cuts_s,
             spans=np.array([self.from_s, self.duration_s, self.rate]),
-            flags=np.array([self.is_still, self.has_sound]),
+            flags=np.array([self.is_still, self.has_sound, self.is_limited]),
         )
         return file.getvalue()
 
@@ -137,11 +139,9 @@ class Seen:
         """What was packed."""
         with np.load(io.BytesIO(kept), allow_pickle=False) as of:
             from_s, duration_s, rate = of["spans"].tolist()
-            is_still, has_sound = of["flags"].tolist()
+            flags = of["flags"].tolist()
             curves = of["curves"].astype(np.float32)
-            return cls(
-                *(from_s, duration_s, of["features"], of["classes"], curves, rate, of["cuts_s"]), is_still, has_sound
-            )
+            return cls(*(from_s, duration_s, of["features"], of["classes"], curves, rate, of["cuts_s"]), *flags)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +198,7 @@ def look(footage: Footage, network: nn.Module, *, from_s: float = 0.0) -> Seen:
         footage.cuts_s,
         footage.is_still,
         footage.has_sound,
+        footage.is_limited,
     )
 
 

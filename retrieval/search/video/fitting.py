@@ -1,7 +1,7 @@
 """How well tracks fit a clip: near in the space of music and video, said to go with what is seen, in step with it.
 
 The three parts are joined by a logistic regression whose weights were chosen on validation pairs
-(`encoders/weights/video.md`): each part is on a scale of its own that does not depend on what else is in a catalogue.
+(`encoders/weights/video.md`). Only `words` depends on which tracks are scored together: tags count by how they differ.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 CANDIDATES = 500
 """Tracks nearest in the space of music and video, of which more is asked."""
 _LEARNED, _WORDS, _SYNC, _BIAS = 4.7, 0.9, 3.4, -1.0
-_BY_CHANCE, _SURE = 1.5, 4.5  # spreads: one unrelated track in 25 reaches the first; beyond the second more says no more
+_BY_CHANCE, _SURE = (
+    1.5,
+    4.5,
+)  # spreads: one unrelated track in 25 reaches the first; beyond the second more says no more
 _TYPICAL = 0.05  # of a tag's score, beside which its spread over tracks counts
 
 
