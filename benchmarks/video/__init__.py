@@ -1,0 +1,1 @@
+"""What it costs to find music for videos."""
