@@ -30,6 +30,7 @@ _OPEN_OPTIONS = {"format_whitelist": f"{_CONTAINERS},{_AUDIO_ALONE},{_PICTURES}"
 _PICTURE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 _MOST_PICTURE_BYTES = 256 << 20
 _LONGEST_SEEK_BACK_S = 1.0
+_THREADS = 6  # frames in the making: with as many as cores, these wait for whoever looks at the last one
 _THIN_ABOVE = 35.0  # frames a second: faster ones are read without the frames that no other refers to
 _THIN_ABOVE_PIXELS = 40e6  # a second, 1080p at 24 and more: so are larger ones, whose decoding takes most of the time
 _WIDEST_GAP_S = 0.085  # between frames that are left: two at 24 a second, so that a shot begins one late at most
@@ -108,7 +109,7 @@ def video_stream(container: InputContainer, name: str, max_pixels: int) -> Video
     # what the decoder finds as well, where that is not what the container says.
     codec.options = {"skip_loop_filter": "all", "max_pixels": str(max_pixels)}
     codec.thread_type = "AUTO"
-    codec.thread_count = 2
+    codec.thread_count = _THREADS
     rate = rate_of(stream)
     # Not without every B frame: others may refer to some of them, and what is decoded without is another picture.
     if rate > _THIN_ABOVE or rate * codec.width * codec.height > _THIN_ABOVE_PIXELS:

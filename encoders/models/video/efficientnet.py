@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoders.acceleration import fold_batch_norms
+from encoders.acceleration import fold_batch_norms, one_core_each
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import CheckpointMismatchError, ShapeError
@@ -154,11 +154,15 @@ def seen(network: nn.Module, frames: NDArray[np.uint8]) -> tuple[NDArray[np.floa
     size = _CPU_BATCH_SIZE if device.type == "cpu" else _GPU_BATCH_SIZE
     features = np.empty((len(frames), FEATURES), np.float32)
     logits = np.empty((len(frames), CLASSES), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(frames), size):
-            rows = slice(start, start + size)
+
+    def see(start: int) -> None:
+        rows = slice(start, start + size)
+        with torch.inference_mode():
             batch = torch.tensor(frames[rows], device=device).permute(0, 3, 1, 2)
             features[rows], logits[rows] = (answer.cpu().numpy() for answer in network(batch))
+
+    starts = range(0, len(frames), size)
+    deque(one_core_each().map(see, starts) if device.type == "cpu" else map(see, starts), maxlen=0)
     return features, logits
 
 
