@@ -68,10 +68,6 @@ class Fitting:
         self._seen = syncing.seen(clip) if clip.duration_s else None
         self.parts: dict[int, Parts] = {}
 
-    def __repr__(self) -> str:
-        """What makes two of them the same: a cursor holds for one clip."""
-        return f"Fitting({self._space})"
-
     def scores(self, track_ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 [n] in [0, 1] of tracks, int64 [n], and their cosines with the clip, float32 [n]."""
         missing = [track_id for track_id in track_ids.tolist() if track_id not in self.parts]
