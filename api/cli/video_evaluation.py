@@ -14,6 +14,7 @@ import numpy as np
 
 from api.matching import SPACE, clip_of
 from encoders.errors import MediaError, TooShortError
+from encoders.media.video.footage import VIDEO_SUFFIXES
 from encoders.media.video.process import FootageProcess
 from indexer.pipeline import ingest
 from indexer.scan import AUDIO_SUFFIXES, find_files
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     OnDone = Callable[[int, int, str], None]
 
-VIDEO_SUFFIXES = frozenset(f".{name}" for name in ("mp4", "m4v", "mov", "webm", "mkv", "avi", "mpg", "mpeg", "ogv"))
 _HARDLY_S = 0.5
 """What a clip may lack of its length: no video ends on the frame."""
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 CURVE_RATE = 12.5
 """Values of a curve in a second, whatever the rate of the video."""
 
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv")
+"""Of files that are taken for videos where a folder is looked through."""
+
 FRAME_SIDE = 224
 """Pixels of a frame's side."""
 

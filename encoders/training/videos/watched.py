@@ -18,6 +18,7 @@ from encoders.analysis.pictures import Seen, look
 from encoders.errors import MediaError
 from encoders.media.decode import MediaLimits, decode
 from encoders.media.loudness import normalised
+from encoders.media.video.footage import VIDEO_SUFFIXES
 from encoders.media.video.process import FootageProcess
 from encoders.models.embeddings.video import SAMPLE_RATE, WINDOW_LENGTH
 from encoders.training.corpus import CorpusError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from encoders.models.embeddings.video import VideoSpace
 
-ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv")
 HOP_S = 5.0
 """From one window of sound to the next; a window is of 10 s."""
 _SHORTEST_S = 8.0
@@ -75,9 +75,9 @@ def video_files(folder: Path) -> list[Path]:
     CorpusError
         If there is none.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     if not files:
-        raise CorpusError(f"{folder}: no video in it; accepted: {', '.join(ENDINGS)}")
+        raise CorpusError(f"{folder}: no video in it; accepted: {', '.join(VIDEO_SUFFIXES)}")
     return files
 
 
