@@ -144,42 +144,6 @@ _CUT_AT_ALL, _CUT_OFTEN, _CUT_WILDLY = (1.0, 4.0), (8.0, 24.0), (30.0, 60.0)
 """Where a word begins and where it is full."""
 
 
-def score_against(tags_of_clip: Scores, tag_scores_of_tracks: Scores) -> Scores:
-    """Say which tracks of a catalogue have the tags of a clip.
-
-    A tag counts by how far a track lies from what the catalogue has on average, in its own spread: a catalogue of rock
-    would else answer every clip with what is most rock.
-
-    Parameters
-    ----------
-    tags_of_clip : float32 [62], any scale
-    tag_scores_of_tracks : float32 [n, 62], in [0, 1]
-
-    Returns
-    -------
-    float32 [n], −1 to 1, correlations; 0 where clip or track says nothing
-
-    Raises
-    ------
-    ShapeError
-        If the numbers of tags differ.
-    """
-    if tag_scores_of_tracks.ndim != 2 or tag_scores_of_tracks.shape[1:] != tags_of_clip.shape:
-        raise ShapeError(
-            f"tags are {list(tags_of_clip.shape)} of the clip, {list(tag_scores_of_tracks.shape)} of tracks"
-        )
-    if not len(tag_scores_of_tracks):
-        return np.empty(0, np.float32)
-    tracks = tag_scores_of_tracks.astype(np.float64)
-    spread = tracks.std(axis=0)
-    # What differs by no more than rounding does not differ.
-    tracks = (tracks - tracks.mean(axis=0)) / np.where(spread > _NOTHING, spread, np.inf)
-    tracks -= tracks.mean(axis=1, keepdims=True)
-    clip = tags_of_clip.astype(np.float64) - tags_of_clip.mean(dtype=np.float64)
-    correlations: Scores = (_to_length_one(tracks) @ _to_length_one(clip)).astype(np.float32)
-    return correlations
-
-
 def _mean(class_probabilities: Scores) -> Scores:
     if class_probabilities.ndim != 2 or class_probabilities.shape[1] != CLASSES or not len(class_probabilities):
         raise ShapeError(
@@ -187,12 +151,6 @@ def _mean(class_probabilities: Scores) -> Scores:
         )
     mean: Scores = class_probabilities.mean(axis=0, dtype=np.float32)
     return mean
-
-
-def _to_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    scaled: NDArray[np.float64] = rows / np.where(norms > _NOTHING, norms, np.inf)
-    return scaled
 
 
 def _weights(words: Mapping[str, float]) -> Scores:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from encoders.errors import ShapeError
 from encoders.loading import load_network
 from encoders.models.video.efficientnet import class_names
-from encoders.models.video.words import MOODS, SPEC, Reason, Words, mood_words, score_against
+from encoders.models.video.words import MOODS, SPEC, Reason, Words, mood_words
 from encoders.tag_vocabulary import TAGS
 
 Scores = NDArray[np.float32]
@@ -121,17 +121,3 @@ def test_how_a_clip_looks_and_moves_is_put_into_words() -> None:
     assert mood_words(**{**usual, "motion": 1.0}) == {"frantic": 1.0}
     assert mood_words(**{**usual, "motion": 0.0, "cuts_per_minute": 0.0}) == {"still": 1.0}
     assert set(MOODS) == {*looks, "still", "calm", "fast", "frantic"}
-
-
-def test_a_clip_gets_the_tracks_that_have_its_tags_for_this_catalogue() -> None:
-    """All tracks are more rock than sad, the second the least so: it is the sad one."""
-    clip = np.array([-1.0, 1.0, 0.0], np.float32)
-    tracks = np.array([[0.9, 0.2, 0.5], [0.7, 0.4, 0.5], [0.8, 0.3, 0.5]], np.float32)
-    # Columns centred: ±0.1 by a spread of 0.0816 is ±1.2247; rows then have a mean of 0, and the third is all zeros.
-    np.testing.assert_allclose(score_against(clip, tracks), [-1.0, 1.0, 0.0], atol=1e-6)
-    np.testing.assert_allclose(score_against(5 * clip + 3, tracks), [-1.0, 1.0, 0.0], atol=1e-5)
-    assert score_against(clip, tracks[:1]).tolist() == [0.0]
-    assert score_against(np.zeros(3, np.float32), tracks).tolist() == [0.0, 0.0, 0.0]
-    assert score_against(clip, tracks[:0]).shape == (0,)
-    with pytest.raises(ShapeError, match=r"\[3\] of the clip, \[3, 2\] of tracks"):
-        score_against(clip, tracks[:, :2])
