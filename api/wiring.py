@@ -18,11 +18,13 @@ from encoders.media.decoder_process import decode_untrusted
 from encoders.media.segments import pool
 from encoders.registry import BESIDE, RENAMED, SEEING, network_spec
 from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
+from indexer.pruning import Pruning, prune
 from indexer.stages.registry import NO_ANALYSES, Analyses
 from retrieval.catalog.database import check_schema, connected, migrate
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
+from retrieval.index.merging import merge_soon
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
 from retrieval.search.humming.answering import answer_hum
@@ -177,6 +179,7 @@ class Soundalike:
         of_new: Sequence[Encoder] = (),
         analyses: Analyses = NO_ANALYSES,
         key_prefix: str | None = None,
+        rescan: bool = False,
         on_start: OnStart = lambda total: None,
         on_outcome: OnOutcome = lambda outcome: None,
     ) -> IngestReport:
@@ -190,10 +193,23 @@ class Soundalike:
             decode_threads=self.settings.decode_threads,
             of_new=of_new,
             analyses=analyses,
+            others=self.encoder_held,
             key_prefix=key_prefix,
+            rescan=rescan,
             on_start=on_start,
             on_outcome=on_outcome,
         )
+
+    def prune(self, *, dry_run: bool = False) -> Pruning:
+        """Take out tracks whose files are gone: `indexer.pruning.prune`, and the indexes are brought up to date."""
+        pruning = prune(self.catalog, self.ledger, dry_run=dry_run)
+        if pruning.pruned and not dry_run:
+            merge_soon(self.search.opened)
+        return pruning
+
+    def encoder_held(self, space: str) -> Encoder | None:
+        """The encoder that answers in a space; none where its weights are not here."""
+        return self.encoder(space, self._answering_version(space)) if self.encoder.are_here(space) else None
 
     def analyse_again(
         self,

@@ -26,3 +26,7 @@ class StageError(IndexerError):
         self.stage = stage
         self.reason = reason
         super().__init__(f"{stage}: {reason}")
+
+
+class IgnoredFileError(IndexerError):
+    """A file that was deleted from the catalogue and is to stay out."""

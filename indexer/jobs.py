@@ -5,18 +5,23 @@ At a job's end the indexes are brought up to date.
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from indexer.file_tags import FileTags
-from indexer.pipeline import Outcome, ingest
-from indexer.scan import ScannedFile, scan
+from indexer.pipeline import ingest
+from indexer.scan import ScannedFile, absolute, scan
+from indexer.stages.embedding import EmbeddingStage, spaces_of
 from indexer.stages.registry import NO_ANALYSES, Analyses, named_stages, stages_with
-from retrieval.catalog.records import Granularity, StoredTrack, TrackAnalysis
+from indexer.track import Outcome
+from retrieval.catalog.files.presence import tracks_under
+from retrieval.catalog.records import Granularity, TrackAnalysis
 from retrieval.catalog.writing.tracks import store_again
 from retrieval.index.merging import merge_if_due
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from encoders.encoder import Encoder
     from encoders.media.decode import MediaLimits
     from indexer.stages.stage import Stage
+    from retrieval.catalog.files.known import StoredTrack
     from retrieval.catalog.ledger import Ledger
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Track
@@ -41,15 +47,22 @@ class IngestReport:
 
     Attributes
     ----------
-    counts : files by outcome: ``indexed``, ``unchanged``, ``failed``; those that were indexed without what some stage
-        makes are among the first, and their failures in the ledger
+    counts : files by outcome: ``indexed``, ``unchanged``, ``failed``, and where there are any ``moved``, ``updated``,
+        ``ignored`` and ``missing``; those that were indexed without what some stage makes are among the first, and
+        their failures in the ledger
     seconds : work by stage, summed over threads
+    skipped : files that were left out, by the reason
+    partial : of the files that came in, those that are a part of what they were, and how that is known
+    dropped : what tracks had of a sound that has changed since, and have not of the new one, by stage: keys
     """
 
     job_id: int
     counts: Mapping[str, int]
     audio_s: float
     seconds: Mapping[str, float]
+    skipped: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    partial: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def index_folder(
@@ -62,16 +75,23 @@ def index_folder(
     decode_threads: int,
     of_new: Sequence[Encoder] = (),
     analyses: Analyses = NO_ANALYSES,
+    others: Callable[[str], Encoder | None] = lambda space: None,
     key_prefix: str | None = None,
+    rescan: bool = False,
     on_start: OnStart = lambda total: None,
     on_outcome: OnOutcome = lambda outcome: None,
 ) -> IngestReport:
     """Bring every audio file under `root` into the catalogue and its index.
 
+    Tracks whose files were under it and are not there any more are left out of answers until they are there again; an
+    empty or absent root says nothing of them.
+
     Parameters
     ----------
     of_new : encoders for new tracks, beside the others: older versions, as long as they answer
     analyses : what else listens to them
+    others : the encoders of other spaces, for tracks that these held before their sound changed
+    rescan : read files that seem to be as they were, too
     on_start : called with the number of files
     on_outcome : called after each file
 
@@ -82,14 +102,24 @@ def index_folder(
     KeyboardInterrupt
         When interrupted; what was stored stays, the job is closed as interrupted, and the next run goes on from there.
     """
-    with _job(ledger, "index", str(root)) as job:
-        files = scan(root, key_prefix=key_prefix, on_error=lambda uri, reason: job.failed(uri, "scan", reason))
+    again: list[Encoder] = []
+    with _job(ledger, "index", str(absolute(root))) as job:
+        roots = [root.expanduser().resolve()]
+        files = scan(root, key_prefix=key_prefix, on_error=job.failed_in_scan, on_skip=job.skip, on_link=roots.append)
         on_start(len(files))
         stages = stages_with(encoders, of_new, analyses)
-        for outcome in ingest(files, stages, search.catalog, limits=limits, decode_threads=decode_threads):
+        bring_in = partial(ingest, catalog=search.catalog, limits=limits, decode_threads=decode_threads)
+        for outcome in bring_in(files, stages, rescan=rescan):
             job.take(outcome)
             on_outcome(outcome)
-    _update_indexes(encoders, search)
+        for encoder in filter(None, map(others, spaces_of(list(job.dropped)))):
+            stage = EmbeddingStage(encoder)
+            heard = bring_in(job.dropped[stage.name], [stage])
+            job.dropped[stage.name] = [outcome.file for outcome in heard if outcome.status == "failed"]
+            again.append(encoder)
+        _miss(files, roots, search.catalog, job)
+        _forget_failures(roots[0], ledger, job)
+    _update_indexes([*encoders, *again], search)
     return job.report
 
 
@@ -149,11 +179,28 @@ class _Job:
     counts: Counter[str] = field(default_factory=lambda: Counter(indexed=0, unchanged=0, failed=0))
     seconds: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
+    skipped: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    partial: dict[str, str] = field(default_factory=dict)
+    dropped: defaultdict[str, list[ScannedFile]] = field(default_factory=lambda: defaultdict(list))
+    unlisted: list[str] = field(default_factory=list)
 
     @property
     def report(self) -> IngestReport:
         """What it came to so far."""
-        return IngestReport(self.id, dict(self.counts), self.audio_s, dict(self.seconds))
+        skipped = dict(self.skipped)
+        dropped = {stage: [file.key for file in files] for stage, files in self.dropped.items() if files}
+        return IngestReport(
+            self.id, dict(self.counts), self.audio_s, dict(self.seconds), skipped, dict(self.partial), dropped
+        )
+
+    def skip(self, uri: str, reason: str) -> None:
+        """A file is left out."""
+        self.skipped[reason].append(uri)
+
+    def failed_in_scan(self, uri: str, reason: str) -> None:
+        """A file or folder cannot be listed."""
+        self.unlisted.append(uri)
+        self.failed(uri, "scan", reason)
 
     def failed(self, uri: str, stage: str, reason: str) -> None:
         """A file that is not in the catalogue, or not as it should be."""
@@ -168,6 +215,10 @@ class _Job:
             return
         self.counts[outcome.status] += 1
         self.audio_s += outcome.duration_s
+        if outcome.partial is not None:
+            self.partial[outcome.file.key] = outcome.partial
+        for stage in outcome.dropped:
+            self.dropped[stage].append(outcome.file)
         self.seconds.update(outcome.seconds)
         if outcome.reason is not None:
             self.ledger.record_failure(uri, stage=stage, reason=reason, job_id=self.id)
@@ -213,8 +264,44 @@ class _Held:
         made_from_it = [stage.name for stage in left if not analysis.stages.keys().isdisjoint(stage.needs)]
         return store_again(self._catalog.engine, replace(analysis, undone=[*analysis.undone, *made_from_it]))
 
+    def stored_at(self, uris: Sequence[str]) -> dict[str, StoredTrack]:
+        """Nothing: the files are those of tracks, by their keys."""
+        return {}
+
+    def stored_as(self, content_hash: str, audio_hash: str | None) -> list[StoredTrack]:
+        """Nothing: no track was moved where another one is."""
+        return []
+
     def _to_keep(self, versions: Mapping[str, str]) -> dict[str, str]:
         return {stage: version for stage, version in versions.items() if stage not in self._force}
+
+
+def _miss(files: Sequence[ScannedFile], roots: Sequence[Path], catalog: Catalog, job: _Job) -> None:
+    """Mark the tracks under folders whose files are not there, unless nobody could look, or nothing at all is there."""
+    found = {file.uri for file in files}
+    looked = [str(root) for root in roots if any(_is_under(uri, [str(root)]) for uri in found)]
+    gone = [
+        track.id
+        for track in {track.id: track for root in looked for track in tracks_under(catalog.engine, root)}.values()
+        if track.uri not in found and not Path(track.uri).exists() and not _is_under(track.uri, job.unlisted)
+    ]
+    if gone:
+        catalog.miss(gone)
+        job.counts["missing"] = len(gone)
+
+
+def _forget_failures(root: Path, ledger: Ledger, job: _Job) -> None:
+    """Clear what failed before of files that are not there any more, and of folders that can be listed again."""
+    folder, failed_now = str(root), {one.uri for one in ledger.failures(job_id=job.id)}
+    for uri in job.failed_before:
+        if uri in failed_now or not (uri == folder or _is_under(uri, [folder])) or _is_under(uri, job.unlisted):
+            continue
+        if not os.path.lexists(uri) or Path(uri).is_dir():
+            ledger.clear_failure(uri)
+
+
+def _is_under(uri: str, folders: Iterable[str]) -> bool:
+    return any(uri.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def _pages(catalog: Catalog) -> Iterator[list[Track]]:
@@ -232,8 +319,8 @@ def _files_of(pages: Iterable[Sequence[Track]], catalog: Catalog) -> Iterator[Sc
         for track in page:
             if (known := stored.get(track.key)) is not None:
                 said = FileTags(track.title, track.artist, track.album, track.genre, track.year)
-                path = Path(known.uri)
-                yield ScannedFile(path, track.key, known.size_bytes, known.modified_ns, said, known.content_hash)
+                path, times = Path(known.uri), (known.modified_ns, known.changed_ns)
+                yield ScannedFile(path, track.key, known.size_bytes, *times, said, known.content_hash)
 
 
 def _update_indexes(encoders: Sequence[Encoder], search: Search) -> None:

@@ -8,19 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders.media.decoder_process import decode_untrusted
+from encoders.media.decoder_process import DecoderProcess, decode_untrusted
+from encoders.media.kinds import AUDIO_SUFFIXES
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
-from indexer.pipeline import Outcome, analysis_of, prepare, run_stages, store
-from indexer.scan import AUDIO_SUFFIXES, ScannedFile
+from indexer.scan import ScannedFile
+from indexer.stages.embedding import EmbeddingStage, spaces_of
 from indexer.stages.registry import NO_ANALYSES, Analyses, stages_with
+from indexer.track import Outcome, analysis_of, prepare, run_stages, store
 from retrieval.catalog.corrections import corrections_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from encoders.encoder import Encoder
     from encoders.media.decode import DecodedAudio, MediaLimits
+    from indexer.stages.stage import Stage
+    from indexer.track import DecodedTrack, Decoder
+    from retrieval.catalog.files.known import StoredTrack
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import TrackAnalysis
 
@@ -49,33 +54,51 @@ def index_upload(
     limits: MediaLimits,
     of_new: Sequence[Encoder] = (),
     analyses: Analyses = NO_ANALYSES,
+    others: Callable[[str], Encoder | None] = lambda space: None,
 ) -> Outcome:
     """Bring one upload into the catalogue; the same content and fields again change nothing.
 
     What was stored under the key before stays until the new analysis is committed. Encoders `of_new` are for a new
-    track, beside the others: older versions, as long as they answer.
+    track, beside the others: older versions, as long as they answer; `others` are those of other spaces that held it.
     """
     file = _keep(upload, uploads_dir)
     known = catalog.stored_tracks([upload.key]).get(upload.key)
-
-    def decode_upload(_: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
-        return decode_untrusted(upload.content, sample_rates=sample_rates, limits=limits)
-
+    decoder = _UploadDecoder(upload.content, limits)
     try:
-        stages = stages_with(encoders, of_new, analyses)
-        (track,) = run_stages(stages, [prepare(file, stages, decode_upload, known=known)])
-        if isinstance(track, StageError):
-            raise track
+        track = _heard(file, stages_with(encoders, of_new, analyses), decoder, known)
         analysis = replace(analysis_of(track), metadata=upload.metadata or {})
         if not track.stages and _same_fields(analysis, catalog):
             return Outcome(file, "unchanged", duration_s=analysis.duration_s)
-        outcome = store(analysis, catalog, track)
+        outcome = replace(store(analysis, catalog, track), status="indexed")
+        for encoder in filter(None, map(others, spaces_of(outcome.dropped))):
+            again = _heard(file, [EmbeddingStage(encoder)], decoder, catalog.stored_tracks([upload.key])[upload.key])
+            store(replace(analysis_of(again), metadata=analysis.metadata), catalog, again)
     except StageError as error:
         discard_audio(file.uri, catalog, uploads_dir=uploads_dir)
         return Outcome(file, "failed", stage=error.stage, reason=error.reason)
     if known is not None:
         discard_audio(known.uri, catalog, uploads_dir=uploads_dir)
     return outcome
+
+
+def _heard(file: ScannedFile, stages: Sequence[Stage], decoder: Decoder, known: StoredTrack | None) -> DecodedTrack:
+    (track,) = run_stages(stages, [prepare(file, stages, decoder, known=known)])
+    if isinstance(track, StageError):
+        raise track
+    return track
+
+
+@dataclass(frozen=True)
+class _UploadDecoder:
+    content: bytes
+    limits: MediaLimits
+
+    def decode(self, file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
+        return decode_untrusted(self.content, sample_rates=sample_rates, limits=self.limits)
+
+    def identify(self, file: ScannedFile) -> str:
+        with DecoderProcess() as process:
+            return process.identify(self.content)
 
 
 def discard_audio(uri: str, catalog: Catalog, *, uploads_dir: Path) -> None:
@@ -96,7 +119,7 @@ def _keep(upload: Upload, uploads_dir: Path) -> ScannedFile:
         temporary.rename(path)
     stat = path.stat()
     said = FileTags(upload.title, upload.artist, upload.album, upload.genre, upload.year)
-    return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns, said)
+    return ScannedFile(path, upload.key, stat.st_size, stat.st_mtime_ns, said=said, named=True)
 
 
 def _same_fields(analysis: TrackAnalysis, catalog: Catalog) -> bool:

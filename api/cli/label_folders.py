@@ -1,16 +1,16 @@
 """What `--labels-from FOLDER` takes: audio files as label/file, each with the sha256 of its bytes.
 
-What lies deeper bears the label of its first folder. Files are those that `soundalike index FOLDER` takes: by suffix,
-not hidden; a link to a file is that file, and one to a folder is not followed. What is left out is said.
+What lies deeper bears the label of its first folder. Files are those that `soundalike index FOLDER` takes by suffix; a
+link to a file is that file, and one to a folder is not followed. What is left out is said.
 """
 
 from __future__ import annotations
 
-from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from encoders.checkpoints.sha256 import sha256_file
-from indexer.scan import AUDIO_SUFFIXES, find_files
+from encoders.media.kinds import AUDIO_SUFFIXES
+from indexer.scan import NO_FILE, find_files
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.folder_labels import FolderLabels, LabelledFile, named
 
@@ -34,18 +34,22 @@ def read_labels(folder: Path, *, on_done: Callable[[int, int], None] = lambda do
         If no audio file that bears a label can be read.
     """
     unreadable, files = list[str](), list[LabelledFile]()
-    found = find_files(
-        folder, AUDIO_SUFFIXES, key_prefix="", on_error=lambda uri, reason: unreadable.append(f"{uri} ({reason})")
-    )
+
+    def cannot(uri: str, reason: str) -> None:
+        unreadable.append(f"{uri} ({reason})")
+
+    def skipped(uri: str, reason: str) -> None:
+        if reason == NO_FILE:
+            cannot(uri, reason)
+
+    found = find_files(folder, AUDIO_SUFFIXES, key_prefix="", on_error=cannot, on_skip=skipped, follow=False)
     loose = [file.key for file in found if "/" not in file.key]
     labelled = [file for file in found if "/" in file.key]
     for number, file in enumerate(labelled, start=1):
         try:
-            if not file.path.is_file():  # who waits for a pipe waits for ever
-                raise OSError(EINVAL, "no regular file")
             content_hash = sha256_file(file.path)
         except OSError as error:
-            unreadable.append(f"{file.path} ({error.strerror})")
+            unreadable.append(f"{folder / file.key} ({error.strerror})")
         else:
             files.append(LabelledFile(file.key, file.key.partition("/")[0], content_hash))
         on_done(number, len(labelled))

@@ -8,10 +8,11 @@ import logging
 import sys
 
 import click
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from encoders.errors import EncoderError
 from indexer.errors import IndexerError
+from retrieval.catalog.database import is_lost, refusal
 from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 
 try:
@@ -76,7 +77,7 @@ for command in (
         exporting.export_jams,
         evaluation.evaluate,
     ),
-    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, serving.migrate),
+    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, indexing.prune_missing, serving.migrate),
 ):
     soundalike.add_command(command)
 
@@ -103,8 +104,9 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(in_options(error), 1)
     except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError) as error:
         _fail(str(error), 1)
-    except (OperationalError, InterfaceError) as error:
-        _fail(f"the database was lost: {str(error.orig).strip().splitlines()[0]}", 1)
+    except DBAPIError as error:
+        lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
+        _fail(lost if is_lost(error) else refusal(error), 1)
     else:
         sys.exit(code or 0)
 

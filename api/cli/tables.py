@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
@@ -17,9 +16,7 @@ from rich.text import Text
 
 from api.documents.facets import FacetsOut
 from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
-from indexer.jobs import IngestReport
 from indexer.packs.known import Pack
-from indexer.pipeline import Outcome
 from retrieval.catalog.languages import LANGUAGES, language_name
 from retrieval.catalog.ledger import Failure
 from retrieval.catalog.records import Track
@@ -46,48 +43,6 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
                 console.print(f"{what}: {done}/{total}{note and f', {note}'}")
 
         yield show
-
-
-class IngestProgress:
-    """Files done, tracks a second and failures, and why a file failed."""
-
-    def __init__(self, show: Callable[..., None], *, quiet: bool) -> None:
-        self._show, self._quiet = show, quiet
-        self._start = time.monotonic()
-        self._done = self._failed = self._total = 0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._start
-
-    def start(self, total: int) -> None:
-        """Begin with this many files."""
-        self._start, self._total = time.monotonic(), total
-        self._show(0, total)
-
-    def advance(self, outcome: Outcome) -> None:
-        """One file is done."""
-        self._done += 1
-        self._failed += outcome.status == "failed"
-        if outcome.reason is not None and not self._quiet:
-            reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
-            click.secho(reason, sys.stderr, fg="yellow")  # the bar's own stream while it is shown: a line above it
-        rate = self._done / max(self.elapsed_s, 1e-6)
-        self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
-
-
-def print_report(report: IngestReport, failures: Sequence[Failure], elapsed_s: float, *, done: str = "indexed") -> None:
-    """What a job came to."""
-    counts = report.counts
-    console = Console(soft_wrap=True)
-    console.print(
-        f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed "
-        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)",
-        highlight=False,
-    )
-    if failures:
-        console.print(_failures_table(failures))
 
 
 def print_hummed(title: str, answer: HumAnswer) -> None:
@@ -224,6 +179,8 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
     console = Console(soft_wrap=True)
     for name in ("home", "database", "tracks"):
         console.print(f"{name}: {state[name]}", highlight=False)
+    if state["missing"]:
+        console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)", highlight=False)
     for default in state["defaults"]:
         answers = ", and answers where no space is named" if default["answers"] else ""
         console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}", highlight=False)
@@ -236,7 +193,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
     if failures is None:
         console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
     elif failures:
-        console.print(_failures_table(failures))
+        console.print(failures_table(failures))
     else:
         console.print("no failures")
 
@@ -298,7 +255,8 @@ def _named(track: Track) -> Text:
     return Text.assemble(track.key, *([("\n" + known, "dim")] if known else []))
 
 
-def _failures_table(failures: Sequence[Failure]) -> Table:
+def failures_table(failures: Sequence[Failure]) -> Table:
+    """Files that failed, where and why."""
     rows = [(failure.uri, failure.stage, failure.reason) for failure in failures]
     return table_of(("file", "stage", "reason"), rows, title="failures")
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from api.matching import SPACE, clip_of
 from encoders.errors import MediaError, TooShortError
+from encoders.media.kinds import AUDIO_SUFFIXES
 from encoders.media.video.footage import VIDEO_SUFFIXES
 from encoders.media.video.process import FootageProcess
 from indexer.pipeline import ingest
-from indexer.scan import AUDIO_SUFFIXES, find_files
+from indexer.scan import find_files
 from indexer.stages.registry import Analyses, named_stages, stages_with
 from indexer.stages.stage import outdated
 from retrieval.catalog.heard.moments import TrackMoments, moments_of
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from api.wiring import Soundalike
     from indexer.scan import ScannedFile
     from indexer.stages.stage import Stage
-    from retrieval.catalog.records import StoredTrack, TrackAnalysis
+    from retrieval.catalog.files.known import StoredTrack
+    from retrieval.catalog.records import TrackAnalysis
     from retrieval.evaluation.results.videos import VideoEvaluation
 
     OnDone = Callable[[int, int, str], None]
@@ -68,6 +70,12 @@ class _Collected:
     def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
         """Nothing is known before."""
         return {}
+
+    def stored_at(self, uris: Sequence[str]) -> dict[str, StoredTrack]:
+        return {}
+
+    def stored_as(self, content_hash: str, audio_hash: str | None) -> list[StoredTrack]:
+        return []
 
     def store(self, analysis: TrackAnalysis) -> int:
         self.analyses[analysis.key] = analysis

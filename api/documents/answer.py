@@ -22,6 +22,9 @@ class TrackOut(BaseModel):
     year: int | None
     duration_s: float
     content_hash: str
+    partial: bool
+    notes: list[str]
+    missing_since: str | None
     indexed_at: str
     metadata: dict[str, Any]
     vocal_ratio: float | None
@@ -106,10 +109,11 @@ class AnswerOut(BaseModel):
 
 def track_out(track: Track) -> TrackOut:
     """A track for callers: its key as `track`, no internal id and no path."""
-    named_otherwise = ("track", "key", "indexed_at")
+    named_otherwise = ("track", "key", "indexed_at", "missing_since")
     shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in named_otherwise}
+    missing_since = None if track.missing_since is None else track.missing_since.isoformat()
     shown |= {"duration_s": round(track.duration_s, 3), "languages": highest_first(track.languages)} | _music(track)
-    return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), **shown)
+    return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), missing_since=missing_since, **shown)
 
 
 def answer_out(answer: Answer) -> AnswerOut:

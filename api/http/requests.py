@@ -70,8 +70,17 @@ class ListArguments(Strict):
     """A page of the catalogue."""
 
     filter: str | None = Field(default=None, description="a filter as JSON")
+    missing: bool = Field(
+        default=False, description="those whose files are not there any more, which answers leave out"
+    )
     cursor: str | None = None
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
+
+
+class DeleteArguments(Strict):
+    """How a track is taken out."""
+
+    ignore: bool = Field(default=False, description="whether its file stays out when its folder is indexed again")
 
 
 class FacetArguments(Strict):

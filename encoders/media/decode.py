@@ -1,32 +1,34 @@
 """Decode a media file or an upload to mono waveforms at the sample rates the encoders ask for.
 
 One pass of FFmpeg (through PyAV) over the first audio stream: decode → average the channels → resample to every rate.
-The few files whose channels would cancel each other (:mod:`encoders.media.polarity`) are decoded once more.
-Waveforms are float32 [samples], about [-1, 1].
+The few files whose channels would cancel each other (:mod:`encoders.media.polarity`), or with samples that are no sound
+(:mod:`encoders.media.healing`), are decoded once more. Waveforms are float32 [samples], about [-1, 1].
 
 No torch here: :mod:`encoders.media.decoder_process` runs this in small child processes.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import av
-import numpy as np
 
-from encoders.errors import NoAudioError, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.errors import SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.media.files.packets import Account, packets_of
+from encoders.media.files.partial import why_cut, why_partial
+from encoders.media.files.parts import unreadable
+from encoders.media.healing import Ailing, cured, examined, is_suspicious
 from encoders.media.mixdown import Mixdown
 from encoders.media.polarity import Polarity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -36,12 +38,6 @@ logger = logging.getLogger(__name__)
 SILENCE_PEAK = 1e-4
 """Peak amplitude (-80 dBFS) below which audio counts as silent."""
 
-# Formats that hold media themselves. Playlists (HLS, DASH, concat) would make FFmpeg open other files and addresses.
-_CONTAINERS = (
-    "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,ogg,"
-    "tak,tta,w64,wav,webm,wv"
-)
-_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 # These carry no duration of their own: FFmpeg extrapolates the bit rate of the first frames, far off with VBR.
 _GUESSED_DURATION = frozenset({"aac", "mp3"})
 
@@ -56,10 +52,22 @@ class MediaLimits:
 
 @dataclass(frozen=True)
 class DecodedAudio:
-    """One file's audio: a mono waveform float32 [samples] for each sample rate (Hz), and the decoded duration."""
+    """One file's audio.
+
+    Attributes
+    ----------
+    waveforms : a mono waveform float32 [samples] for each sample rate (Hz)
+    duration_s : decoded
+    audio_hash : which audio it is, whatever tags stand beside it (:mod:`encoders.media.files.packets`)
+    partial : why it is taken for a part of what it was, in a clause for users; none where nothing says so
+    notes : what was mended or left out, a sentence each
+    """
 
     waveforms: Mapping[int, NDArray[np.float32]]
     duration_s: float
+    audio_hash: str = ""
+    partial: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 DEFAULT_LIMITS = MediaLimits()
@@ -81,58 +89,111 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
     Raises
     ------
     UnreadableMediaError
-        If the file is missing, empty, foreign, mostly corrupt, or holds NaN or infinite samples.
+        If the file is missing, empty, foreign, mostly corrupt, or more than a hundredth of its samples are no sound.
     NoAudioError, TooShortError, TooLongError, SilentAudioError
         As their names say.
     """
     if not sample_rates:
         raise ValueError("decode needs at least one sample rate")
     name = str(source) if isinstance(source, Path) else "upload"
-    mixdown, polarity = Mixdown(sample_rates), Polarity()
+    account, ailing = Account(), None
     try:
-        duration_s = _decode_into((polarity.hear, mixdown.push), source, name, limits)
-        if signs := polarity.signs():
-            mixdown = Mixdown(sample_rates, signs)
-            _decode_into((mixdown.push,), source, name, limits)
-        waveforms = mixdown.finish()
+        duration_s, waveforms = _mixed(frames_of(source, name, limits, account), source, name, limits, sample_rates)
+        if duration_s < limits.min_duration_s:
+            raise TooShortError(name, f"{duration_s:.2f} s of audio, at least {limits.min_duration_s:g} s are needed")
+        if any(is_suspicious(waveform) for waveform in waveforms.values()):
+            ailing = ailing_of(frames_of(source, name, limits), name)
+            if ailing:
+                frames = cured(frames_of(source, name, limits), ailing)
+                _, waveforms = _mixed(frames, source, name, limits, sample_rates, ailing)
     except av.FFmpegError as error:
         raise unreadable(name, error) from error
-    if duration_s < limits.min_duration_s:
-        raise TooShortError(name, f"{duration_s:.2f} s of audio, at least {limits.min_duration_s:g} s are needed")
-    _check_samples(waveforms, name)
-    return DecodedAudio(waveforms, duration_s)
+    except UnreadableMediaError as error:
+        if why := why_cut(source, name):
+            raise UnreadableMediaError(name, f"{error.reason}; {why}") from error
+        raise
+    _check_level(waveforms, name)
+    notes = (ailing.notes if ailing else ()) + account.notes
+    for note in account.notes:
+        logger.warning("%s: %s", name, note)
+    partial = why_partial(source, name, account, duration_s=duration_s, waveform=waveforms[sample_rates[0]])
+    return DecodedAudio(waveforms, duration_s, account.audio_hash, partial, notes)
 
 
-def media_input(source: Path | bytes, name: str) -> str | IO[bytes]:
-    """Return what FFmpeg opens: an absolute path, which it cannot mistake for a protocol, or the bytes as a file."""
-    if isinstance(source, bytes):
-        size = len(source)
-    else:
-        try:
-            status = source.stat()
-        except (OSError, ValueError) as error:
-            raise UnreadableMediaError(name, (getattr(error, "strerror", None) or str(error)).lower()) from error
-        if not stat.S_ISREG(status.st_mode):
-            reason = "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
-            raise UnreadableMediaError(name, reason)
-        size = status.st_size
-    if size == 0:
-        raise UnreadableMediaError(name, "file is empty")
-    return io.BytesIO(source) if isinstance(source, bytes) else str(source.absolute())
+def ailing_of(frames: Iterator[av.AudioFrame], name: str) -> Ailing | None:
+    """What is wrong with the samples of suspicious frames, if that can be mended; `name` is for errors.
+
+    Raises
+    ------
+    UnreadableMediaError
+        If too many of them are no sound.
+    """
+    ailing = examined(frames)
+    if ailing and not ailing.is_curable:
+        raise UnreadableMediaError(name, ailing.refusal)
+    return ailing
 
 
-def unreadable(name: str, error: av.FFmpegError) -> UnreadableMediaError:
-    """What FFmpeg's error is to a user."""
-    # FFmpeg calls a format outside the whitelist an argument error, and a header cut short an end of file.
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.EOFError):
-        return UnreadableMediaError(name, "not a readable audio or video file (unknown, damaged or truncated)")
-    return UnreadableMediaError(name, (error.strerror or str(error)).lower())
+def _mixed(
+    frames: Iterator[av.AudioFrame],
+    source: Path | bytes,
+    name: str,
+    limits: MediaLimits,
+    sample_rates: Sequence[int],
+    ailing: Ailing | None = None,
+) -> tuple[float, dict[int, NDArray[np.float32]]]:
+    """The duration of frames in seconds, and their waveforms; the source is read again where channels would cancel."""
+    mixdown, polarity, duration_s = Mixdown(sample_rates), Polarity(), 0.0
+    for frame in frames:
+        duration_s += frame.samples / frame.sample_rate
+        polarity.hear(frame)
+        mixdown.push(frame)
+    if signs := polarity.signs():
+        mixdown = Mixdown(sample_rates, signs)
+        again = frames_of(source, name, limits)
+        for frame in cured(again, ailing) if ailing else again:
+            mixdown.push(frame)
+    return duration_s, mixdown.finish()
 
 
-def _audio_stream(container: InputContainer, name: str, limits: MediaLimits) -> AudioStream:
-    if not container.streams.audio:
-        raise NoAudioError(name, f"no audio stream in this {container.format.long_name} file")
-    stream = container.streams.audio[0]
+def frames_of(
+    source: Path | bytes, name: str, limits: MediaLimits, account: Account | None = None
+) -> Iterator[av.AudioFrame]:
+    """Yield every frame of the first audio stream, as it was decoded; `name` is for errors.
+
+    Of a chain, those of one link after the other: rate, layout and sample format may change midway.
+
+    Parameters
+    ----------
+    account : where what is learnt on the way is put down
+
+    Raises
+    ------
+    UnreadableMediaError, NoAudioError, TooLongError
+        As of :func:`decode`.
+    """
+    account = account or Account()
+    duration_s, decoded = 0.0, 0
+    begun: AudioStream | None = None
+    for container, stream, packet in packets_of(source, name, account):
+        if stream is not begun:
+            begun = stream
+            _check_declared(container, stream, name, limits)
+            # Files are decoded side by side; threads inside one decoder would only contend, and reserve memory each.
+            stream.codec_context.thread_count = 1
+        for frame in _decoded(packet, account):
+            duration_s += frame.samples / frame.sample_rate
+            if duration_s > limits.max_duration_s:
+                raise TooLongError(name, f"more than the accepted {limits.max_duration_s:g} s of audio")
+            decoded += 1
+            yield frame
+    if account.corrupt > decoded:
+        raise UnreadableMediaError(name, f"{account.corrupt} corrupt audio packets, {decoded} decodable")
+    if decoded == 0:
+        raise UnreadableMediaError(name, "the audio stream is empty")
+
+
+def _check_declared(container: InputContainer, stream: AudioStream, name: str, limits: MediaLimits) -> None:
     declared_s = 0.0
     if container.format.name not in _GUESSED_DURATION:
         if stream.duration is not None and stream.time_base is not None:
@@ -141,70 +202,20 @@ def _audio_stream(container: InputContainer, name: str, limits: MediaLimits) -> 
             declared_s = container.duration / 1e6
     if declared_s > limits.max_duration_s:
         raise TooLongError(name, f"{declared_s:.0f} s of audio, at most {limits.max_duration_s:g} s are accepted")
-    # Files are decoded side by side; threads inside one decoder would only contend, and reserve memory each.
-    stream.codec_context.thread_count = 1
-    return stream
 
 
-def _decode_into(
-    takers: Sequence[Callable[[av.AudioFrame], None]], source: Path | bytes, name: str, limits: MediaLimits
-) -> float:
-    """Give every frame of a source to the takers, and return its duration in seconds."""
-    duration_s = 0.0
-    for frame in frames_of(source, name, limits):
-        duration_s += frame.samples / frame.sample_rate
-        for take in takers:
-            take(frame)
-    return duration_s
+def _decoded(packet: av.Packet[AudioStream], account: Account) -> list[av.AudioFrame]:
+    """The frames of a packet; one that is corrupt costs only its own audio."""
+    try:
+        return list(packet.decode())
+    except av.error.MemoryError:
+        raise
+    except av.FFmpegError:  # also for an empty packet, which Ogg files may hold; AC-3's has a number of its own
+        account.corrupt += 1
+        return []
 
 
-def frames_of(source: Path | bytes, name: str, limits: MediaLimits) -> Iterator[av.AudioFrame]:
-    """Yield every frame of the first audio stream, as it was decoded; `name` is for errors.
-
-    Raises
-    ------
-    UnreadableMediaError, NoAudioError, TooLongError
-        As of :func:`decode`.
-    av.FFmpegError
-        What :func:`unreadable` turns into an UnreadableMediaError.
-    """
-    duration_s = 0.0
-    with av.open(media_input(source, name), mode="r", options=_OPEN_OPTIONS) as container:
-        for frame in _frames(container, _audio_stream(container, name, limits), name):
-            duration_s += frame.samples / frame.sample_rate
-            if duration_s > limits.max_duration_s:
-                raise TooLongError(name, f"more than the accepted {limits.max_duration_s:g} s of audio")
-            yield frame
-
-
-def _frames(container: InputContainer, stream: AudioStream, name: str) -> Iterator[av.AudioFrame]:
-    """Yield decoded frames; an isolated corrupt packet costs only its own audio."""
-    packets = container.demux(stream)
-    decoded = corrupt = 0
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                break
-            frames = packet.decode()
-        except (av.InvalidDataError, av.ArgumentError):  # the latter for an empty packet, which Ogg files may hold
-            corrupt += 1
-            continue
-        for frame in frames:
-            if isinstance(frame, av.AudioFrame):
-                decoded += 1
-                yield frame
-    if corrupt > decoded:
-        raise UnreadableMediaError(name, f"{corrupt} corrupt audio packets, {decoded} decodable")
-    if decoded == 0:
-        raise UnreadableMediaError(name, "the audio stream is empty")
-    if corrupt:
-        logger.warning("%s: skipped %d corrupt audio packets", name, corrupt)
-
-
-def _check_samples(waveforms: Mapping[int, NDArray[np.float32]], name: str) -> None:
-    peaks = np.array([np.maximum(waveform.max(), -waveform.min()) for waveform in waveforms.values() if waveform.size])
-    if not np.isfinite(peaks).all():
-        raise UnreadableMediaError(name, "holds samples that are not finite numbers")
-    if peaks.max(initial=0.0) < SILENCE_PEAK:
+def _check_level(waveforms: Mapping[int, NDArray[np.float32]], name: str) -> None:
+    peaks = [max(waveform.max(), -waveform.min()) for waveform in waveforms.values() if waveform.size]
+    if max(peaks, default=0.0) < SILENCE_PEAK:
         raise SilentAudioError(name, f"silent: no sample above {20 * math.log10(SILENCE_PEAK):.0f} dBFS")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from encoders.media.child_serving import serve_with
 from encoders.media.decode import MediaLimits, decode
+from encoders.media.files.packets import identify
 from encoders.media.native import write_samples
 
 
@@ -21,12 +22,15 @@ def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: 
 
 
 def _decoded(source: Path | bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    if request.get("identify"):
+        return {"audio_hash": identify(source)}, []
     limits = MediaLimits(**request["limits"])
     if isinstance(source, Path) and "samples_to" in request:
         with Path(request["samples_to"]).open("r+b") as file:
             return {"written": asdict(write_samples(source, file, limits=limits))}, []
     audio = decode(source, sample_rates=request["sample_rates"], limits=limits)
-    return {"duration_s": audio.duration_s, "rates": list(audio.waveforms)}, list(audio.waveforms.values())
+    said = {"duration_s": audio.duration_s, "audio_hash": audio.audio_hash, "partial": audio.partial}
+    return said | {"notes": audio.notes, "rates": list(audio.waveforms)}, list(audio.waveforms.values())
 
 
 if __name__ == "__main__":

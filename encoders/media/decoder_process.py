@@ -37,7 +37,24 @@ class DecoderProcess(ChildProcess):
         """
         rates = list(dict.fromkeys(sample_rates))
         answer, waveforms = self.ask(source, {"sample_rates": rates, "limits": asdict(limits)})
-        return DecodedAudio(dict(zip(answer["rates"], waveforms, strict=True)), answer["duration_s"])
+        return DecodedAudio(
+            dict(zip(answer["rates"], waveforms, strict=True)),
+            answer["duration_s"],
+            audio_hash=answer["audio_hash"],
+            partial=answer["partial"],
+            notes=tuple(answer["notes"]),
+        )
+
+    def identify(self, source: Path | bytes) -> str:
+        """Which audio it is, as :func:`encoders.media.files.packets.identify` and `decode` say: 64 hexadecimal digits.
+
+        Raises
+        ------
+        MediaError
+            As of :meth:`decode`, but for what is found out only by decoding.
+        """
+        answer, _ = self.ask(source, {"identify": True})
+        return str(answer["audio_hash"])
 
     def decode_native(self, source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> NativeAudio:
         """Decode as :func:`encoders.media.native.decode_native` does.

@@ -8,14 +8,16 @@ from __future__ import annotations
 import itertools
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
-from encoders.errors import TooLongError, TooShortError, UnreadableMediaError
-from encoders.media.decode import DEFAULT_LIMITS, MediaLimits, frames_of, unreadable
+from encoders.errors import TooLongError, TooShortError
+from encoders.media.decode import DEFAULT_LIMITS, MediaLimits, ailing_of, frames_of
+from encoders.media.files.parts import unreadable
+from encoders.media.healing import cured, is_suspicious
 from encoders.media.polarity import frame_format
 
 if TYPE_CHECKING:
@@ -91,7 +93,11 @@ def write_samples(source: Path, file: IO[bytes], *, limits: MediaLimits = DEFAUL
     """
     name = str(source)
     try:
-        first, samples = _write(frames_of(source, name, limits), file, name)
+        first, samples, is_sound = _write(frames_of(source, name, limits), file, name)
+        if not is_sound and (ailing := ailing_of(frames_of(source, name, limits), name)):
+            file.seek(0)
+            file.truncate()
+            first, samples, _ = _write(cured(frames_of(source, name, limits), ailing), file, name)
     except av.FFmpegError as error:
         raise unreadable(name, error) from error
     if samples < limits.min_duration_s * first.sample_rate:
@@ -115,15 +121,21 @@ def samples_on_disk(samples: int, channels: int) -> NDArray[np.float32]:
         return np.memmap(file, np.float32, "w+", shape=(samples, channels))
 
 
-def _write(frames: Iterator[av.AudioFrame], file: IO[bytes], name: str) -> tuple[av.AudioFrame, int]:
-    """Write frames as interleaved float32, in the rate and layout of the first; return it, and how many samples."""
+def _write(frames: Iterator[av.AudioFrame], file: IO[bytes], name: str) -> tuple[av.AudioFrame, int, bool]:
+    """Write frames as interleaved float32, in the rate and layout of the first.
+
+    Returns
+    -------
+    The first frame, how many samples of each channel were written, and whether nothing is suspicious about them.
+    """
+    is_sound = True
 
     def write(parts: Iterable[av.AudioFrame]) -> int:
+        nonlocal is_sound
         written = 0
         for part in parts:
-            values = part.to_ndarray()
-            if not np.isfinite(values).all():
-                raise UnreadableMediaError(name, "holds samples that are not finite numbers")
+            values: NDArray[Any] = part.to_ndarray()
+            is_sound = is_sound and not is_suspicious(values)
             if file.tell() + values.nbytes > MOST_BYTES:
                 raise TooLongError(
                     name, f"takes more than {MOST_BYTES >> 30} GiB with all its channels at its own rate"
@@ -142,4 +154,5 @@ def _write(frames: Iterator[av.AudioFrame], file: IO[bytes], name: str) -> tuple
             current = frame_format(frame)
             resampler = AudioResampler("flt", first.layout, first.sample_rate)
         samples += write(resampler.resample(frame))
-    return first, samples + write(resampler.resample(None))
+    samples += write(resampler.resample(None))
+    return first, samples, is_sound

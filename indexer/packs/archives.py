@@ -19,8 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from encoders.errors import UnreadableMediaError
+from encoders.media.kinds import AUDIO_SUFFIXES
 from indexer.errors import ScanError
-from indexer.scan import AUDIO_SUFFIXES, ScannedFile, find_files
+from indexer.scan import ScannedFile, find_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
+from encoders.media.kinds import AUDIO_SUFFIXES
 from indexer.errors import PackError
 from indexer.packs.known import NOT_MUSIC, PACKS
-from indexer.scan import AUDIO_SUFFIXES
 from indexer.sidecars import sidecars_in
 
 if TYPE_CHECKING:

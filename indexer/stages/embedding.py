@@ -16,13 +16,15 @@ from indexer.stages.stage import Stage, StageResult, TrackInput, each, step
 from retrieval.catalog.records import SpaceEmbedding, StageRows, TagScores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from encoders.encoder import Encoder, Encoding
     from encoders.media.segments import Segments
 
 logger = logging.getLogger(__name__)
 
+EMBEDDING = "embedding/"
+"""How the names of these stages begin; the space follows."""
 TAG_FLOOR = 0.01  # a tagger's score below it is noise and is not stored
 WINDOWS_TOGETHER = 64  # two batches of a GPU; three or four tracks in windows of ten seconds
 
@@ -40,6 +42,11 @@ class _Encoded:
     seconds: Mapping[str, float]
 
 
+def spaces_of(stages: Iterable[str]) -> list[str]:
+    """The spaces that stages of these names fill."""
+    return [stage.removeprefix(EMBEDDING) for stage in stages if stage.startswith(EMBEDDING)]
+
+
 class EmbeddingStage(Stage):
     """One encoder: embeddings of a track and of its segments, and tags where no encoder before it has given them.
 
@@ -48,9 +55,9 @@ class EmbeddingStage(Stage):
 
     def __init__(self, encoder: Encoder, *, of_new: bool = False) -> None:
         self._encoder = encoder
-        self.name = f"embedding/{encoder.spec.name}"
+        self.name = EMBEDDING + encoder.spec.name
         if of_new:
-            self.name, self.beside = f"embedding/{encoder.version}", self.name
+            self.name, self.beside = EMBEDDING + encoder.version, self.name
         self.version = encoder.version
         self.sample_rates = (encoder.spec.sample_rate,)
         self.batch_s = WINDOWS_TOGETHER * encoder.spec.window_s

@@ -25,6 +25,7 @@ class LanguageStage(Stage):
     name = "language"
     needs = ("vocals",)
     may_fail = True
+    reads_tags = True
 
     def __init__(self, identifier: LanguageIdentifier) -> None:
         self._identifier = identifier

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from encoders.errors import MediaError
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
+from retrieval.catalog.database import is_lost, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,6 +72,7 @@ class Stage(ABC):
         of that name never ran for, as all others have what it makes already
     batch_s : seconds of audio that it takes together at best; 0 for one that gains nothing by it
     may_fail : whether a track comes in without what it makes, which is missing until it runs again
+    reads_tags : whether title, artist and album have a say in it
     """
 
     name: str
@@ -81,6 +83,7 @@ class Stage(ABC):
     beside: str | None = None
     batch_s: float = 0.0
     may_fail: bool = False
+    reads_tags: bool = False
 
     @abstractmethod
     def run(self, tracks: Sequence[TrackInput]) -> list[StageResult | StageError]:
@@ -121,13 +124,16 @@ def step(name: str, seconds: dict[str, float]) -> Iterator[None]:
     Raises
     ------
     StageError
-        With the step and the reason. A lost database is no fault of the file, and is raised as it is.
+        With the step and the reason: also where the database refuses what is known of the file. A lost database is no
+        fault of the file, and is raised as it is.
     """
     start = time.perf_counter()
     try:
         yield
-    except (OperationalError, InterfaceError):
-        raise
+    except DBAPIError as error:
+        if is_lost(error):
+            raise
+        raise StageError(name, refusal(error)) from error
     except MediaError as error:
         raise StageError(name, error.reason) from error
     except FileNotFoundError as error:

@@ -12,9 +12,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Double, Engine, Numeric, Row, Select, Table, cast, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    Numeric,
+    Row,
+    Select,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+    true,
+)
 
 from retrieval.catalog.conditions import RHYTHM_NUMBER_KEYS, RHYTHM_TEXT_KEYS
+from retrieval.catalog.files.presence import GONE, PRESENT
 from retrieval.catalog.heard.music import PARTS
 from retrieval.catalog.records import Granularity
 from retrieval.catalog.tables import chords, embeddings, languages, melodies, rhythm, sections, tags, tracks
@@ -30,6 +45,7 @@ class IndexChange:
 
     Attributes
     ----------
+    deleted : or its file is missing
     vectors : float16 [n, dim], the whole track's or its segments'; none: deleted, or never encoded in this space
     spans_s : float32 [n, 2], start and end of each
     """
@@ -54,7 +70,7 @@ def index_changes(
     """
     rows_of_space = whole_track(space) if granularity == "track" else segments(space)
     changed = (
-        select(tracks.c.id, tracks.c.revision, tracks.c.deleted_at.is_not(None).label("deleted"))
+        select(tracks.c.id, tracks.c.revision, GONE.label("deleted"))
         .where(tracks.c.revision > after)
         .order_by(tracks.c.revision)
     )
@@ -65,7 +81,7 @@ def index_changes(
         while chunk := list(islice(stream, ROWS_A_FETCH)):
             by_track = _rows_of(engine, [track.id for track in chunk], rows_of_space)
             for track in chunk:
-                rows = by_track.get(track.id)
+                rows = None if track.deleted else by_track.get(track.id)
                 if rows is None:
                     yield IndexChange(track.id, track.revision, track.deleted, None, None, np.empty((0, 2), np.float32))
                     continue
@@ -113,11 +129,11 @@ def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
 
 
 def track_changes(*, connection: Connection, after: int) -> Iterator[Row[Any]]:
-    """The catalogue's own columns of tracks with a revision beyond `after`, oldest first; deleted ones are flagged."""
+    """The catalogue's own columns of tracks with a revision beyond `after`, oldest first; what is gone is flagged."""
     names = ("id", "revision", "key", "title", "artist", "album", "genre", "year", "duration_s")
     statement = (
         select(*(tracks.c[name] for name in names), tracks.c.vocal_ratio, tracks.c.speech_ratio, tracks.c.metadata)
-        .add_columns(tracks.c.deleted_at.is_not(None).label("deleted"))
+        .add_columns(cast(tracks.c.partial, Text).label("partial"), GONE.label("deleted"))
         .where(tracks.c.revision > after)
         .order_by(tracks.c.revision)
     )
@@ -152,7 +168,7 @@ def rhythm_changes(*, connection: Connection, after: int, until: int) -> Iterato
 
 def melody_changes(*, connection: Connection, after: int, until: int) -> Iterator[Row[Any]]:
     """Rows of (track_id, step_s, pitches) of live tracks with a revision beyond `after`, up to `until`."""
-    statement = select(melodies.c.track_id, melodies.c.step_s, melodies.c.pitches).where(tracks.c.deleted_at.is_(None))
+    statement = select(melodies.c.track_id, melodies.c.step_s, melodies.c.pitches)
     return _of_changed(connection, statement, melodies, after, until)
 
 
@@ -171,7 +187,7 @@ def _of_changed(
     connection: Connection, statement: Select[Any], table: Table, after: int, until: int
 ) -> Iterator[Row[Any]]:
     of_tracks = statement.join(tracks, tracks.c.id == table.c.track_id)
-    return _stream(connection, of_tracks.where(tracks.c.revision > after, tracks.c.revision <= until))
+    return _stream(connection, of_tracks.where(PRESENT, tracks.c.revision > after, tracks.c.revision <= until))
 
 
 def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:

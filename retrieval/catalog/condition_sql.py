@@ -83,7 +83,7 @@ def _of_track(test: Test) -> ColumnElement[bool]:
     key = test.key
     family, _, name = key.partition(".")
     if key in TEXT_KEYS:
-        return _meets(test, text=tracks.c[TEXT_KEYS[key]])
+        return _meets(test, text=cast(tracks.c[TEXT_KEYS[key]], Text))
     if key in NUMBER_KEYS:
         return _meets(test, number=cast(tracks.c[key], Double))
     if key in RHYTHM_NUMBER_KEYS:

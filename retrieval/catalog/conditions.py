@@ -6,6 +6,7 @@ equal, and true and false are words. The keys:
 ==================================  ==============================================================================
 `track`                             the caller's own id
 `title` `artist` `album` `genre`    text
+`partial`                           whether the file is a part of what it was: ``true`` or ``false``
 `year` `duration_s`                 numbers
 `vocal_ratio` `speech_ratio`        share of the track's time in which somebody sings or speaks, or speaks
 `tempo` `meter`                     beats a minute, beats a bar; none without beats
@@ -26,7 +27,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Keys by the column that holds them. The caller's id is `track` everywhere outside the tables.
-TEXT_KEYS = {"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"}
+TEXT_KEYS = {
+    **{"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"},
+    "partial": "partial",
+}
 NUMBER_KEYS = ("year", "duration_s", "vocal_ratio", "speech_ratio")
 RHYTHM_NUMBER_KEYS = ("tempo", "meter")
 RHYTHM_TEXT_KEYS = ("key", "mode")

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from retrieval.errors import DatabaseUnavailableError, SchemaError
 
@@ -19,6 +19,24 @@ CONNECT_TIMEOUT_S = 5
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 ACCEPTED = "postgresql://user:password@host:port/database"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+_NOT_SERVING = ("08", "53", "57P", "58")
+"""How the SQLSTATEs begin of a server that is lost, full, shutting down or ill."""
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether the database is lost, so that there is no use in going on; else it refused this one statement."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state is None or state.startswith(_NOT_SERVING)
+
+
+def refusal(error: DBAPIError) -> str:
+    """What the database refused, in one line."""
+    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+    return f"the database refuses it: {lines[0]}"
 
 
 @contextmanager

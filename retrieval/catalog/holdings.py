@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyroaring import BitMap64
 from sqlalchemy import Engine, Select, exists, func, literal, or_, select
 
+from retrieval.catalog.files.presence import MISSING_IDS, PRESENT
 from retrieval.catalog.tables import analyses, embeddings, tracks
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def folders_without(engine: Engine, encoder_version: str, spaces: Sequence[str])
     statement = (
         select(folder, func.count().label("n"))
         .join_from(tracks, lacking, lacking.c.track_id == tracks.c.id)
+        .where(tracks.c.missing_since.is_(None))
         .group_by(folder)
         .order_by(func.count().desc(), folder)
     )
@@ -82,7 +84,7 @@ def count_without(engine: Engine, stages: Mapping[str, str], folder: str) -> int
         .scalar_subquery()
     )
     under = (tracks.c.uri == folder) | tracks.c.uri.startswith(f"{folder.rstrip('/')}/", autoescape=True)
-    statement = select(func.count()).where(tracks.c.deleted_at.is_(None), under, ran < len(stages))
+    statement = select(func.count()).where(PRESENT, under, ran < len(stages))
     with engine.connect() as connection:
         return int(connection.execute(statement).scalar_one())
 
@@ -102,4 +104,6 @@ def _versions(connection: Connection, space: str) -> list[str]:
 
 
 def _whole_tracks(space: str) -> Select[Any]:
-    return select(embeddings.c.track_id).where(embeddings.c.space == space, embeddings.c.segment_no.is_(None))
+    of_space = embeddings.c.space == space, embeddings.c.segment_no.is_(None)
+    # Nobody can encode anew what is missing: it must not keep an older space or version answering.
+    return select(embeddings.c.track_id).where(*of_space, embeddings.c.track_id.not_in(MISSING_IDS))

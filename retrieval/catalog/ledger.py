@@ -83,18 +83,17 @@ class Ledger:
 
     def record_failure(self, uri: str, *, stage: str, reason: str, job_id: int | None) -> None:
         """Note why a file, or what a stage makes of it, is missing; a later one takes its place."""
-        values = {"stage": stage, "reason": reason, "failed_at": func.now(), "job_id": job_id}
+        values = {"stage": stage, "reason": _storable(reason), "failed_at": func.now(), "job_id": job_id}
         with self.engine.begin() as connection:
-            connection.execute(
-                insert(failures)
-                .values(uri=uri, **values)
-                .on_conflict_do_update(index_elements=[failures.c.uri], set_=values)
-            )
+            of_file = update(failures).where(failures.c.uri == _storable(uri))
+            if connection.execute(of_file.values(**values)).rowcount == 0:
+                new = insert(failures).values(uri=_storable(uri), **values)
+                connection.execute(new.on_conflict_do_nothing())
 
     def clear_failure(self, uri: str) -> None:
         """Forget a file's failure, once it went well."""
         with self.engine.begin() as connection:
-            connection.execute(delete(failures).where(failures.c.uri == uri))
+            connection.execute(delete(failures).where(failures.c.uri == _storable(uri)))
 
     def failures(self, *, job_id: int | None = None) -> list[Failure]:
         """The newest failure of every file that has one, newest first; only those of `job_id` when given."""
@@ -104,3 +103,8 @@ class Ledger:
         with self.engine.connect() as connection:
             rows = connection.execute(statement.order_by(failures.c.failed_at.desc(), failures.c.uri))
             return [Failure(*row) for row in rows]
+
+
+def _storable(text: str) -> str:
+    """What PostgreSQL's text can hold of it: no NUL, and no half of a pair."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()

@@ -15,16 +15,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import JSON, ColumnElement, Connection, Engine, Select, Text, cast, func, literal_column, select
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
 from retrieval.catalog.corrections import checked
+from retrieval.catalog.files.known import StoredTrack, lying_at, sounding_as, with_keys
+from retrieval.catalog.files.presence import MISSING_IDS, PRESENT, mark_missing
 from retrieval.catalog.heard.voices import LANGUAGES_OF_TRACK
 from retrieval.catalog.holdings import answering_version, folders_without
-from retrieval.catalog.records import Labels, StoredTrack, Track, TrackAnalysis, TrackSegments
-from retrieval.catalog.tables import KEY_TEXT, analyses, embeddings, fingerprints, rhythm, tags, tracks
+from retrieval.catalog.records import Labels, Track, TrackAnalysis, TrackSegments
+from retrieval.catalog.tables import KEY_TEXT, embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.catalog.writing.corrections import correct_track
 from retrieval.catalog.writing.tracks import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
@@ -77,8 +79,12 @@ class Catalog:
         self._committed(revision)
         return revision
 
-    def delete(self, key: str) -> int:
+    def delete(self, key: str, *, ignore: bool = False) -> int:
         """Mark a track as deleted, drop its analysis, and return the new revision.
+
+        Parameters
+        ----------
+        ignore : whether its file is to stay out, where it is found again
 
         Raises
         ------
@@ -86,7 +92,7 @@ class Catalog:
             If there is no such track.
         """
         with self.engine.begin() as connection:
-            revision = delete_track(connection, key)
+            revision = delete_track(connection, key, ignore=ignore)
         if revision is None:
             raise UnknownTrackError(key, self.nearest_keys(key))
         self._committed(revision)
@@ -107,6 +113,10 @@ class Catalog:
             raise UnknownTrackError(key, self.nearest_keys(key))
         self._committed(revision)
         return revision
+
+    def miss(self, track_ids: Sequence[int]) -> None:
+        """Leave tracks out of answers until their files are there again."""
+        self._committed(mark_missing(self.engine, track_ids) or 0)
 
     def drop_superseded(self, space: str, version: str) -> None:
         """Drop what other versions of the encoder made of the tracks that this one has encoded in a space."""
@@ -147,9 +157,10 @@ class Catalog:
         def read(some: Sequence[str]) -> Iterable[tuple[str, int]]:
             # JSON both ways: an array of texts takes psycopg as long to write as PostgreSQL to find them.
             asked = func.json_array_elements_text(cast(json.dumps(some), Text).cast(JSON)).table_valued("value")
-            array = cast(select(func.array_agg(asked.c.value)).scalar_subquery(), ARRAY(Text))
-            statement = select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text)).where(
-                tracks.c.key == func.any(array), tracks.c.deleted_at.is_(None)
+            statement = (
+                select(cast(func.json_object_agg(tracks.c.key, tracks.c.id), Text))
+                .select_from(asked.join(tracks, tracks.c.key == asked.c.value))
+                .where(tracks.c.deleted_at.is_(None))
             )
             ids: dict[str, int] = json.loads(self._value(statement) or "{}")
             return ids.items()
@@ -158,7 +169,7 @@ class Catalog:
 
     def ids_by_content(self, hashes: Sequence[str]) -> dict[str, list[int]]:
         """Ids of live tracks, ascending, by the sha256 of their file, hexadecimal; unknown ones are absent."""
-        columns = select(tracks.c.content_hash, tracks.c.id).where(tracks.c.deleted_at.is_(None))
+        columns = select(tracks.c.content_hash, tracks.c.id).where(PRESENT)
 
         def read(some: Sequence[str]) -> Iterable[tuple[str, int]]:
             statement = columns.where(tracks.c.content_hash == func.any(list(some)))
@@ -176,21 +187,19 @@ class Catalog:
         rows = _in_pieces(lambda some: self._rows(columns.where(tracks.c.id == func.any(some))), track_ids.tolist())
         return {track_id: Labels(key, artist, album) for track_id, key, artist, album in rows}
 
-    def list_tracks(self, *, after_id: int, limit: int, condition: Condition | None = None) -> list[Track]:
-        """Live tracks in order of id, from the one after `after_id`; only those that meet the condition."""
-        statement = _LIVE.where(tracks.c.id > after_id)
+    def list_tracks(
+        self, *, after_id: int, limit: int, condition: Condition | None = None, missing: bool = False
+    ) -> list[Track]:
+        """Tracks by id, from the one after `after_id`, whose files are there, or are not; under a condition."""
+        since = tracks.c.missing_since
+        statement = _LIVE.where(tracks.c.id > after_id, since.is_not(None) if missing else since.is_(None))
         if condition is not None:
             statement = statement.where(holds(condition))
         return self._tracks(statement.order_by(tracks.c.id).limit(limit))
 
     def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
         """Live keys most like `key` by trigrams, most alike first."""
-        statement = (
-            select(tracks.c.key)
-            .where(tracks.c.deleted_at.is_(None))
-            .order_by(KEY_TEXT.op("<->")(key), tracks.c.key)
-            .limit(limit)
-        )
+        statement = select(tracks.c.key).where(PRESENT).order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)
         return [key for (key,) in self._rows(statement)]
 
     def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
@@ -252,23 +261,20 @@ class Catalog:
         }
 
     def stored_tracks(self, keys: Sequence[str]) -> dict[str, StoredTrack]:
-        """What is known of the live tracks with these keys, by key: enough to tell which files need no analysis."""
-        versions = (
-            select(func.jsonb_object_agg(analyses.c.stage, analyses.c.version))
-            .where(analyses.c.track_id == tracks.c.id)
-            .scalar_subquery()
-        )
-        statement = (
-            select(tracks.c.key, tracks.c.uri, tracks.c.content_hash, tracks.c.size_bytes, tracks.c.modified_ns)
-            .add_columns(tracks.c.duration_s, func.coalesce(versions, literal_column("'{}'::jsonb")))
-            .where(tracks.c.key == func.any(list(keys)), tracks.c.deleted_at.is_(None))
-        )
-        return {row.key: StoredTrack(*row[1:]) for row in self._rows(statement)}
+        """What is known of live tracks, by key: enough to tell which files need no analysis."""
+        return with_keys(self.engine, keys)
+
+    def stored_at(self, uris: Sequence[str]) -> dict[str, StoredTrack]:
+        """What is known of files, those that are ignored too, by where they lie."""
+        return lying_at(self.engine, uris)
+
+    def stored_as(self, content_hash: str, audio_hash: str | None) -> list[StoredTrack]:
+        """What is known of tracks of this file, or of this sound."""
+        return sounding_as(self.engine, content_hash, audio_hash)
 
     def count(self) -> int:
-        """Number of live tracks."""
-        live = select(func.count()).select_from(tracks).where(tracks.c.deleted_at.is_(None))
-        return int(self._value(live))
+        """Number of live tracks whose files are there."""
+        return int(self._value(select(func.count()).select_from(tracks).where(PRESENT)))
 
     # Following by revision -----------------------------------------------------------------------------------------
 
@@ -302,7 +308,7 @@ class Catalog:
         """Live tracks counted by space and encoder version."""
         statement = (
             select(embeddings.c.space, embeddings.c.encoder_version, func.count().label("n"))
-            .where(embeddings.c.segment_no.is_(None))
+            .where(embeddings.c.segment_no.is_(None), embeddings.c.track_id.not_in(MISSING_IDS))
             .group_by(embeddings.c.space, embeddings.c.encoder_version)
             .order_by(embeddings.c.space)
         )

@@ -212,6 +212,9 @@ class TrackAnalysis:
 
     Attributes
     ----------
+    content_hash, audio_hash : of the file; of what is heard in it, by which the same audio is known under other tags
+    partial, notes : whether the file is a part of what it was, and what decoding came upon; none: as it was said before
+    formerly : the key that the track had, where its file was moved
     rows : what its stages made of it; what is stored of the same audio and not among it stays
     stages : version by name, of the stages that ran
     undone : names of others that are to run again, even if they ran before: this time they failed, or what they are
@@ -224,6 +227,11 @@ class TrackAnalysis:
     size_bytes: int
     modified_ns: int
     duration_s: float
+    audio_hash: str | None = None
+    changed_ns: int | None = None
+    partial: bool | None = None
+    notes: Sequence[str] | None = None
+    formerly: str | None = None
     title: str | None = None
     artist: str | None = None
     album: str | None = None
@@ -240,18 +248,6 @@ class TrackAnalysis:
 
 
 @dataclass(frozen=True)
-class StoredTrack:
-    """What the catalogue knows of a file that was analysed before; `analyses`: the version of each stage that ran."""
-
-    uri: str
-    content_hash: str
-    size_bytes: int
-    modified_ns: int
-    duration_s: float
-    analyses: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Track:
     """A track as callers see it: what a curator corrected stands in the place of what was heard or read.
 
@@ -260,6 +256,8 @@ class Track:
     vocal_ratio, speech_ratio : shares of its duration in which somebody sings or speaks; none where it is not known
     languages : shares of the vocal time by code, and of what is ``unknown``; none without vocals, or not known
     tempo, meter, tonic, mode : of its `TrackRhythm`, where it has one; `key` is the caller's id
+    partial, notes : whether its file is a part of what it was, and what decoding came upon
+    missing_since : when its file was not there any more; none: it is there
     """
 
     id: int
@@ -272,6 +270,9 @@ class Track:
     duration_s: float
     uri: str
     content_hash: str
+    partial: bool
+    notes: Sequence[str]
+    missing_since: datetime | None
     metadata: Mapping[str, Any]
     indexed_at: datetime
     vocal_ratio: float | None

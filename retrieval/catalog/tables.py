@@ -7,6 +7,7 @@ which they were drawn: a reader that has seen revision r never misses a smaller 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -23,10 +24,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
-    literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
 metadata = MetaData(
     naming_convention={
@@ -53,7 +53,7 @@ tracks = Table(
     "tracks",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("key", Text, nullable=False, unique=True, comment="the caller's id"),
+    Column("key", Text, nullable=False, comment="the caller's id, of one live track"),
     Column("title", Text),
     Column("artist", Text),
     Column("album", Text),
@@ -64,17 +64,25 @@ tracks = Table(
     Column("speech_ratio", Double, comment="at most the vocal ratio"),
     Column("uri", Text, nullable=False, comment="where the audio lies"),
     Column("content_hash", Text, nullable=False, comment="sha256 of the file, hexadecimal"),
+    Column("audio_hash", Text, comment="of what is heard, whatever tags are beside it; none: not known yet"),
     Column("size_bytes", BigInteger, nullable=False),
     Column("modified_ns", BigInteger, nullable=False, comment="with size_bytes: a file that need not be read again"),
+    Column("changed_ns", BigInteger, comment="likewise: when the file, or what is said of it, was last changed"),
+    Column("partial", Boolean, nullable=False, server_default=text("false"), comment="a part of what it was"),
+    Column("notes", JSONB, nullable=False, server_default=text("'[]'::jsonb"), comment="what decoding came upon"),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("revision", BigInteger, nullable=False, unique=True),
     Column("indexed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("deleted_at", DateTime(timezone=True)),
-    Index("ix_tracks_uri", "uri"),
+    Column("missing_since", DateTime(timezone=True), comment="the file was not there when its folder was"),
+    Column("ignored_at", DateTime(timezone=True), comment="deleted, and its file is not to come in again"),
+    # Hashes: a row of a B-tree holds 2,704 bytes, and paths may be longer.
+    ExcludeConstraint(("key", "="), name="ex_tracks_key", using="hash", where=text("deleted_at IS NULL")),
+    *(Index(f"ix_tracks_{name}", name, postgresql_using="hash") for name in ("uri", "content_hash", "audio_hash")),
+    Index("ix_tracks_missing", "id", postgresql_where=text("missing_since IS NOT NULL")),
 )
-KEY_TEXT = tracks.c.key.concat(literal_column("''"))
-"""The key, as the index of trigrams has it: over the column that would serve equality too, and PostgreSQL would take it
-for that, a hundred times as slow as the unique index."""
+KEY_TEXT = func.right(tracks.c.key, 500)
+"""What of a key the index of trigrams has: no row of it holds those of more."""
 Index(
     "ix_tracks_key_trgm",
     KEY_TEXT.label("key_text"),
@@ -294,9 +302,10 @@ jobs = Table(
 failures = Table(
     "failures",
     metadata,
-    Column("uri", Text, primary_key=True),
+    Column("uri", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("job_id", ForeignKey("jobs.id", ondelete="SET NULL")),
+    ExcludeConstraint(("uri", "="), name="ex_failures_uri", using="hash"),
 )

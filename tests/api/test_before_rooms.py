@@ -167,12 +167,13 @@ def renamed(value: Any) -> Any:
 
 VOICES = {"vocal_ratio", "speech_ratio", "languages", "shared_languages", "vocal_delta"}
 MUSIC = {"tempo", "meter", "key", "mode", "key_relation", "section"}
+FILES = {"partial", "notes", "missing_since"}
 
 
 def as_shown_then(value: Any) -> Any:
-    """What was said then: what PostgreSQL held of voices, tempi, keys and sections was not shown yet."""
+    """What was said then: what PostgreSQL held of voices, tempi, keys, sections and files was not shown yet."""
     if isinstance(value, dict):
-        return {name: as_shown_then(inner) for name, inner in value.items() if name not in VOICES | MUSIC}
+        return {name: as_shown_then(inner) for name, inner in value.items() if name not in VOICES | MUSIC | FILES}
     return [as_shown_then(inner) for inner in value] if isinstance(value, list) else value
 
 

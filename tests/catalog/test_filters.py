@@ -305,7 +305,7 @@ def test_an_empty_filter_matches_everything(attributes: Attributes, tracks: dict
         ),
         (
             {"must": [{"key": "xyz", "is_empty": True}]},
-            "accepted: album, artist, duration_s, genre, key, meter, mode, speech_ratio, tempo",
+            "accepted: album, artist, duration_s, genre, key, meter, mode, partial, speech_ratio, tempo",
         ),
         (
             {"must": [{"key": "language.jp", "range": {"gte": 0.6}}]},

@@ -196,5 +196,5 @@ def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator
         catalog.store_many([replace(one, content_hash=content) for one in batch])
         event.remove(catalog.engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts == [7, 10, 27]
+    assert counts == [8, 11, 28]
     assert rows(catalog, embeddings) == 400

@@ -33,10 +33,11 @@ def test_the_first_folder_is_the_label(mine: Path) -> None:
     found = read_labels(mine, on_done=lambda *counts: done.append(counts))
     assert [(file.name, file.label, file.content_hash) for file in found.files] == [
         ("jazz/c.ogg", "jazz", sha256(b"c").hexdigest()),
+        ("rock/.hidden.mp3", "rock", sha256(b"sound").hexdigest()),
         ("rock/a.mp3", "rock", sha256(b"a").hexdigest()),
         ("rock/live/1999/b.FLAC", "rock", sha256(b"b").hexdigest()),
     ]
-    assert (found.source, found.warnings, done) == (str(mine), [], [(1, 3), (2, 3), (3, 3)])
+    assert (found.source, found.warnings, done) == (str(mine), [], [(1, 4), (2, 4), (3, 4), (4, 4)])
 
 
 def test_links(mine: Path, tmp_path: Path) -> None:
@@ -62,7 +63,8 @@ def test_what_cannot_be_read_is_left_out(mine: Path) -> None:
     (mine / "jazz" / "memory.mp3").symlink_to("/proc/self/mem")
     found = read_labels(mine)
     assert len(found.files) == 3
-    said = f"2 paths: {mine}/jazz/memory.mp3 (Input/output error), {mine}/jazz/pipe.mp3 (no regular file)"
+    no_file = "no file: a device, a pipe or a socket"
+    said = f"2 paths: {mine}/jazz/pipe.mp3 ({no_file}), {mine}/jazz/memory.mp3 (Input/output error)"
     assert found.warnings == [f"{mine}: left out, cannot be read: {said}"]
 
 

@@ -15,9 +15,9 @@ from encoders.analysis.music import MusicAnalysis
 from encoders.encoder import Encoder
 from encoders.media.decode import DecodedAudio
 from encoders.models.music.spectra import Listener
-from indexer.pipeline import DecodedTrack, run_stages
 from indexer.stages.registry import Analyses, named_stages, stages_with
 from indexer.stages.stage import Stage, outdated
+from indexer.track import DecodedTrack, run_stages
 from indexer.uploads import Upload, index_upload
 from retrieval.catalog.heard.music import ACCENTS_STAGE, MUSIC_STAGES, heard_music
 from retrieval.catalog.records import SectionSpan, TrackForm, TrackMelody, TrackRhythm

@@ -19,13 +19,13 @@ from api.wiring import Soundalike
 from encoders.encoder import Encoder
 from encoders.media import fingerprint
 from encoders.media.decode import MediaLimits
-from indexer import pipeline
+from indexer import identity
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
 from indexer.pipeline import ingest
 from indexer.scan import scan
 from indexer.stages.registry import stages_with
-from retrieval.catalog.records import StoredTrack
+from retrieval.catalog.files.known import StoredTrack
 from retrieval.catalog.tables import embeddings, tracks
 from retrieval.index.merging import rebuild
 from retrieval.search.query import similar
@@ -143,7 +143,7 @@ def test_a_moved_folder_keeps_its_tracks(music: Path, soundalike: Soundalike, ba
     moved = tmp_path / "new" / "music"
     moved.parent.mkdir()
     music.rename(moved)
-    assert dict(run(moved, soundalike, bands).counts) == {"indexed": 0, "unchanged": 12, "failed": 0}
+    assert dict(run(moved, soundalike, bands).counts) == {"indexed": 0, "unchanged": 0, "failed": 0, "moved": 12}
     assert soundalike.catalog.track("music/low/tone00.wav").uri.startswith(str(moved))
     assert soundalike.catalog.count() == 12
 
@@ -157,7 +157,7 @@ def test_a_name_that_is_not_utf8_is_listed(music: Path, soundalike: Soundalike, 
 
 def test_a_folder_without_audio_is_refused(tmp_path: Path, soundalike: Soundalike, bands: Encoder) -> None:
     (tmp_path / "notes.txt").write_text("nothing to hear")
-    with pytest.raises(ScanError, match=r"no audio file in it \(accepted: \.aac"):
+    with pytest.raises(ScanError, match=r"no audio file in it \(accepted: \.3g2"):
         run(tmp_path, soundalike, bands)
     with pytest.raises(ScanError, match="no such file or folder"):
         run(tmp_path / "nowhere", soundalike, bands)
@@ -300,15 +300,15 @@ def test_known_tracks_are_asked_for_while_files_come_in(
     music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(music, soundalike, bands)
-    monkeypatch.setattr(pipeline, "KEYS_AT_ONCE", 5)
+    monkeypatch.setattr(identity, "KEYS_AT_ONCE", 5)
     requested: list[int] = []
-    stored_tracks = soundalike.catalog.stored_tracks
+    stored_at = soundalike.catalog.stored_at
 
-    def counted(keys: Sequence[str]) -> dict[str, StoredTrack]:
-        requested.append(len(keys))
-        return stored_tracks(keys)
+    def counted(uris: Sequence[str]) -> dict[str, StoredTrack]:
+        requested.append(len(uris))
+        return stored_at(uris)
 
-    monkeypatch.setattr(soundalike.catalog, "stored_tracks", counted)
+    monkeypatch.setattr(soundalike.catalog, "stored_at", counted)
     files = scan(music, on_error=print)
     outcomes = ingest(iter(files), stages_with([bands]), soundalike.catalog, limits=LIMITS, decode_threads=2)
     assert next(outcomes).file == files[0]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,11 @@ from mutagen.wave import WAVE
 from encoders.media.decode import DecodedAudio
 from indexer import sidecars
 from indexer.file_tags import FileTags
-from indexer.pipeline import prepare
-from indexer.scan import ScannedFile, scan
+from indexer.scan import scan
 from indexer.sidecars import read_track_tags, sidecars_in
+from indexer.track import prepare
 from tests.conftest import tone
+from tests.indexer.decoding import Decoding
 
 ALBUM = {
     "title": "Warzone 2100 OST",
@@ -135,8 +136,8 @@ def test_the_pipeline_reads_what_lies_beside(music: Path) -> None:
     written(music / "low", "song.ini", "[song]\nname = Low\n")
     files = scan(music, on_error=lambda uri, reason: None)
 
-    def decoded(file: ScannedFile, rates: Sequence[int]) -> DecodedAudio:
-        return DecodedAudio({rate: tone(220, 1.0, sample_rate=rate) for rate in rates}, 1.0)
-
+    decoded = Decoding(
+        lambda file, rates: DecodedAudio({rate: tone(220, 1.0, sample_rate=rate) for rate in rates}, 1.0)
+    )
     assert {prepare(file, [], decoded).tags.title for file in files[-6:]} == {"Low"}
     assert prepare(files[0], [], decoded).tags.title is None

@@ -17,13 +17,14 @@ from encoders.media.decode import DecodedAudio, decode
 from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
-from indexer.pipeline import DecodedTrack, prepare, run_stages
 from indexer.scan import ScannedFile
 from indexer.stages.embedding import EmbeddingStage
 from indexer.stages.stage import Stage, StageResult, TrackInput, each, outdated
+from indexer.track import DecodedTrack, prepare, run_stages
 from retrieval.catalog.records import SpaceEmbedding, TagScores
 from retrieval.catalog.tables import analyses, tracks
 from tests.conftest import BANDS, Bands, tone
+from tests.indexer.decoding import Decoding
 from tests.indexer.test_pipeline import LIMITS, reasons, run
 
 needs_library = pytest.mark.skipif(not fingerprint.is_available(), reason="libchromaprint is not installed")
@@ -226,9 +227,7 @@ def test_a_stage_sees_the_tags_of_the_file_below_those_that_were_said(music: Pat
     file = ScannedFile(path, "k", path.stat().st_size, path.stat().st_mtime_ns)
     sent = replace(file, said=FileTags(title="Sent", year=1999))
 
-    def decoder(file: ScannedFile, sample_rates: Sequence[int]) -> DecodedAudio:
-        return decode(file.path, sample_rates=sample_rates, limits=LIMITS)
-
+    decoder = Decoding(lambda file, rates: decode(file.path, sample_rates=rates, limits=LIMITS))
     (given,) = run_stages([stage], [prepare(sent, [stage], decoder)])
     assert isinstance(given, DecodedTrack)
     assert given.tags == FileTags(title="Sent", album="Album", year=1999)

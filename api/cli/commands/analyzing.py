@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from api.cli import tables
+from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json
 from api.wiring import Soundalike
@@ -47,7 +47,7 @@ def analyze(keys: tuple[str, ...], everything: bool, names: tuple[str, ...], for
     with opened() as here:
         stages = _stages(here, names)
         with tables.progress("analysing", quiet=as_json) as show:
-            shown = tables.IngestProgress(show, quiet=as_json)
+            shown = ingest_tables.IngestProgress(show, quiet=as_json)
             report = here.analyse_again(
                 stages,
                 names,
@@ -60,7 +60,7 @@ def analyze(keys: tuple[str, ...], everything: bool, names: tuple[str, ...], for
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        tables.print_report(report, failures, shown.elapsed_s, done="analysed")
+        ingest_tables.print_report(report, failures, shown.elapsed_s, done="analysed")
     return FAILED_FILES if failures else 0
 
 

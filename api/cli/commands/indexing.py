@@ -1,19 +1,20 @@
 """A catalogue comes in, from folders and packs: `index`, `demo`, `packs`, `delete`, `rebuild`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from api.cli import tables
+from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.settings import read_settings
 from api.wiring import Soundalike
 from indexer.packs.fetch import default_pack, fetch_pack
 from indexer.packs.known import PACKS
-from indexer.pipeline import Outcome
+from indexer.scan import UNDECODABLE
+from indexer.track import Outcome
 from retrieval.catalog.records import Granularity
 from retrieval.index import merging
 from retrieval.search.query import similar
@@ -23,14 +24,19 @@ from retrieval.search.query import similar
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--pack", help=f"Fetch and index free music: {', '.join(PACKS)}.")
 @click.option("--space", "spaces", multiple=True, help="Encoder to index with; may be given several times.")
-@click.option("--key-prefix", help="What keys begin with (default: the folder's name).")
+@click.option("--key-prefix", help="What keys begin with (default: the folder's name). What is in keeps its key.")
+@click.option("--rescan", is_flag=True, help="Read every file, also where size and times say that it is as it was.")
+@click.option("--list-skipped", is_flag=True, help="Name the files that are left out, and why.")
 @json_option
-def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], key_prefix: str | None, as_json: bool) -> int:
-    """Bring a folder of music, a file, or a pack of free music into the catalogue."""
+def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Bring a folder of music, a file, or a pack of free music into the catalogue.
+
+    Tracks of the folder whose files are not there any more are left out of answers until they are back.
+    """
     if (path is None) == (pack is None):
         raise click.UsageError("give either a PATH or --pack NAME")
     with opened() as here:
-        return _index(here, path, pack, spaces, key_prefix=key_prefix, as_json=as_json)
+        return _index(here, path, pack, spaces, _Options(**options), as_json=as_json)
 
 
 @click.command()
@@ -47,7 +53,7 @@ def demo(music: Path | None) -> int:
         click.echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
         pack = None if music else default_pack()
-        code = _index(here, music, pack, (), key_prefix=None, as_json=False)
+        code = _index(here, music, pack, (), _Options(), as_json=False)
         tracks = here.catalog.list_tracks(after_id=0, limit=1)
         if not tracks:
             return code
@@ -69,18 +75,43 @@ def packs(as_json: bool) -> None:
 
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
+@click.option("--ignore", is_flag=True, help="Keep their files out, too; `index FILE` by its own name takes it back.")
 @json_option
-def delete(keys: tuple[str, ...], as_json: bool) -> None:
+def delete(keys: tuple[str, ...], ignore: bool, as_json: bool) -> None:
     """Take tracks out of the catalogue; their audio files stay."""
     with opened() as here:
-        for key in keys:
-            here.catalog.track(key)  # all or none: an unknown key is found before anything is deleted
-        for key in keys:
-            here.catalog.delete(key)
+        # All or none: an unknown key is found before anything is deleted.
+        tracks = [here.catalog.track(key) for key in dict.fromkeys(keys)]
+        for track in tracks:
+            here.catalog.delete(track.key, ignore=ignore)
+    remain = [track.uri for track in tracks if Path(track.uri).exists()]
     if as_json:
-        print_json({"deleted": list(keys)})
+        print_json({"deleted": list(keys), "files_remain": remain, "ignored": ignore})
+        return
+    click.echo(f"deleted {len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}")
+    if remain:
+        what = f"{remain[0]} is" if len(remain) == 1 else f"their {len(remain)} files are"
+        then = (
+            "it is ignored from now on" if ignore else "the next `index` brings it back (delete --ignore keeps it out)"
+        )
+        click.echo(f"{what} still there; {then if len(remain) == 1 else then.replace('it is', 'they are')}")
+
+
+@click.command(name="prune")
+@click.option("--dry-run", is_flag=True, help="Only say which tracks would go.")
+@json_option
+def prune_missing(dry_run: bool, as_json: bool) -> None:
+    """Take tracks out of the catalogue whose files are gone: those that `tracks --missing` lists.
+
+    Tracks stay whose root, as it was indexed, is empty or not there: a drive may be unplugged.
+    """
+    with opened() as here:
+        pruning = here.prune(dry_run=dry_run)
+    if as_json:
+        kept = [{"track": track.key, "uri": track.uri, "reason": reason} for track, reason in pruning.kept]
+        print_json({"pruned": [track.key for track in pruning.pruned], "kept": kept, "dry_run": dry_run})
     else:
-        click.echo(f"deleted {len(keys)} tracks")
+        ingest_tables.print_pruned(pruning.pruned, pruning.kept, dry_run=dry_run)
 
 
 @click.command()
@@ -106,15 +137,17 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
             click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
 
 
+@dataclass(frozen=True)
+class _Options:
+    key_prefix: str | None = None
+    rescan: bool = False
+    list_skipped: bool = False
+
+
 def _index(
-    here: Soundalike,
-    path: Path | None,
-    pack: str | None,
-    spaces: tuple[str, ...],
-    *,
-    key_prefix: str | None,
-    as_json: bool,
+    here: Soundalike, path: Path | None, pack: str | None, spaces: tuple[str, ...], options: _Options, *, as_json: bool
 ) -> int:
+    key_prefix = options.key_prefix
     if pack is not None:
         fetched = fetch_pack(pack, here.settings.packs_dir)
         click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
@@ -125,7 +158,7 @@ def _index(
     again.announce(path)
     announce_analyses(here, encoders.analyses, path)
     with tables.progress("indexing", quiet=as_json) as show:
-        shown = tables.IngestProgress(show, quiet=as_json)
+        shown = ingest_tables.IngestProgress(show, quiet=as_json)
 
         def advance(outcome: Outcome) -> None:
             shown.advance(outcome)
@@ -137,6 +170,7 @@ def _index(
             of_new=encoders.of_new,
             analyses=encoders.analyses,
             key_prefix=key_prefix,
+            rescan=options.rescan,
             on_start=shown.start,
             on_outcome=advance,
         )
@@ -145,5 +179,5 @@ def _index(
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        tables.print_report(report, failures, shown.elapsed_s)
-    return FAILED_FILES if failures else 0
+        ingest_tables.print_report(report, failures, shown.elapsed_s, list_skipped=options.list_skipped)
+    return FAILED_FILES if failures or UNDECODABLE in report.skipped else 0

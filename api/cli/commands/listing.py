@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from api.cli import tables
+from api.cli import ingest_tables, tables
 from api.cli.options import filter_option, json_option, opened, print_json
 from api.documents.answer import track_out
 from api.documents.facets import facets_out
 from api.wiring import Soundalike
+from retrieval.catalog.files.presence import ignored_files, missing_tracks
 from retrieval.filters.facets import facets as count_facets
 from retrieval.filters.language import Filter
 from retrieval.index.snapshots import current_name
@@ -18,9 +19,23 @@ from retrieval.index.snapshots import current_name
 @click.command()
 @click.option("-n", "--limit", default=100, show_default=True, help="How many.")
 @filter_option
+@click.option("--missing", is_flag=True, help="Those whose files are not there any more, which answers leave out.")
+@click.option("--ignored", is_flag=True, help="Files that were deleted with --ignore, and stay out.")
 @json_option
-def tracks(limit: int, condition: Filter | None, as_json: bool) -> None:
+def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, as_json: bool) -> None:
     """List the catalogue, in the order in which it came in."""
+    if missing or ignored:
+        if (missing and ignored) or condition is not None:
+            raise click.UsageError("--missing, --ignored and --filter do not go together")
+        with opened() as here:
+            placed = (missing_tracks if missing else ignored_files)(here.engine)[:limit]
+        since = "missing since" if missing else "ignored since"
+        if as_json:
+            fields = [(one.key, one.uri, one.missing_since) for one in placed]
+            print_json([{"track": key, "uri": uri, since.replace(" ", "_"): str(at)} for key, uri, at in fields])
+        else:
+            ingest_tables.print_missing(placed, since=since)
+        return
     with opened() as here:
         only = None if condition is None else here.search.selections.condition(condition)
         listed = here.catalog.list_tracks(after_id=0, limit=limit, condition=only)
@@ -54,6 +69,7 @@ def status(failures: bool, as_json: bool) -> None:
             "home": str(here.settings.home),
             "database": here.engine.url.render_as_string(hide_password=True),
             "tracks": here.catalog.count(),
+            "missing": len(missing_tracks(here.engine)),
             "defaults": _defaults(here),
             "spaces": [_space_state(here, name, versions) for name, versions in here.catalog.spaces().items()],
             "failures": [asdict(failure) for failure in failed] if failures else len(failed),

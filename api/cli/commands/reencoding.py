@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from api.wiring import Soundalike
     from encoders.encoder import Encoder
-    from indexer.pipeline import Outcome
     from indexer.stages.registry import Analyses
+    from indexer.track import Outcome
 
 NAMED_FOLDERS = 3
 MEASURED_S = 10.0  # of encoding, before it is said how long the rest will take
@@ -36,7 +36,7 @@ class Reencoding:
 
     def announce(self, root: Path) -> None:
         """Say how many there are under a folder, before they are heard."""
-        path = str(root.expanduser().absolute())
+        path = str(root.expanduser().resolve())
         folders = self._folders()
         self._left = sum(n for folder, n in folders.items() if folder == path or folder.startswith(f"{path}/"))
         if self._left:
@@ -85,7 +85,7 @@ class Reencoding:
     def _roots(self, folders: Mapping[str, int]) -> list[str]:
         """Up to three of the folders that were indexed, those that hold most of these; else where the files lie."""
         uploads = str(self._here.settings.uploads_dir)
-        indexed = sorted({str(Path(source).absolute()) for source in self._here.ledger.sources("index")}, key=len)
+        indexed = sorted({str(Path(source).resolve()) for source in self._here.ledger.sources("index")}, key=len)
         counts = Counter[str]()
         for folder, n in folders.items():
             if folder.startswith(uploads):
@@ -101,7 +101,7 @@ def announce_analyses(here: Soundalike, analyses: Analyses, root: Path) -> None:
     of_voices, of_music = replace(analyses, music=None), replace(analyses, voices=None)
     for some, what in ((of_voices, "voices and languages"), (of_music, "rhythm, form and melody")):
         versions = {stage.name: stage.version for stage in some.stages()}
-        left = count_without(here.engine, versions, str(root.expanduser().absolute())) if versions else 0
+        left = count_without(here.engine, versions, str(root.expanduser().resolve())) if versions else 0
         if left:
             say(f"{_tracks(left)} to be listened to for {what}. Stop at any time, the same command goes on.")
 

@@ -54,7 +54,7 @@ def _meant(here: Soundalike, name: str) -> tuple[Path, int | None]:
     except UnknownTrackError:
         if not path.is_file():
             raise
-        stored = here.catalog.track_at(str(path))
+        stored = here.catalog.track_at(str(path.resolve()))
         return path, None if stored is None else stored.id
     return Path(track.uri), track.id
 

@@ -153,7 +153,7 @@ def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[fl
     except UnknownTrackError:
         if not path.is_file():
             raise
-    stored = here.catalog.track_at(str(path))
+    stored = here.catalog.track_at(str(path.resolve()))
     if stored is not None:
         return Seed(stored.key, start_s, end_s)
     return here.seed_of(path, space, span_s)

@@ -23,6 +23,7 @@ from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
 from api.http.requests import (
     BulkForm,
+    DeleteArguments,
     FacetArguments,
     ListArguments,
     SimilarArguments,
@@ -30,7 +31,7 @@ from api.http.requests import (
     TrackFields,
     TrackForm,
 )
-from indexer.pipeline import Outcome
+from indexer.track import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
 from retrieval.errors import QueryError
 from retrieval.filters.facets import facets
@@ -57,7 +58,9 @@ def list_tracks(query_data: ListArguments) -> TrackPage:
     if query_data.filter is not None:
         condition = here.search.selections.condition(_filter(query_data.filter))
     after_id = _after(query_data.cursor)
-    tracks = here.catalog.list_tracks(after_id=after_id, limit=query_data.limit + 1, condition=condition)
+    tracks = here.catalog.list_tracks(
+        after_id=after_id, limit=query_data.limit + 1, condition=condition, missing=query_data.missing
+    )
     page = tracks[: query_data.limit]
     more = len(tracks) > query_data.limit
     return TrackPage(tracks=[track_out(track) for track in page], next_cursor=str(page[-1].id) if more else None)
@@ -127,12 +130,16 @@ def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
 
 
 @blueprint.delete("/tracks/<path:key>")
+@blueprint.input(DeleteArguments, location="query")
 @blueprint.output({}, status_code=204)
-@blueprint.doc(responses=possible(404, 503))
-def delete_track(key: str) -> str:
-    """Take a track out of the catalogue; it is gone from answers at once."""
+@blueprint.doc(responses=possible(404, 422, 503))
+def delete_track(key: str, query_data: DeleteArguments) -> str:
+    """Take a track out of the catalogue; it is gone from answers at once.
+
+    A file that lies in a folder comes back when that is indexed again, unless it is ignored.
+    """
     track = soundalike().catalog.track(key)
-    soundalike().catalog.delete(key)
+    soundalike().catalog.delete(key, ignore=query_data.ignore)
     discard_audio(track.uri, soundalike().catalog, uploads_dir=soundalike().settings.uploads_dir)
     merge_soon(soundalike().search.opened)
     return ""
@@ -204,6 +211,7 @@ def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
             limits=here.settings.media_limits,
             of_new=encoders.of_new,
             analyses=encoders.analyses,
+            others=here.encoder_held,
         )
 
 

@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from encoders.errors import NoVideoError, TooLargeError, UnreadableMediaError
-from encoders.media.decode import media_input
+from encoders.media.files.content import media_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def refused(name: str, error: av.FFmpegError) -> UnreadableMediaError:
 
 
 def _input(source: Path | bytes, name: str) -> str | IO[bytes]:
-    """As :func:`encoders.media.decode.media_input`; pictures as bytes, in whose names FFmpeg would see patterns."""
+    """As that of :mod:`encoders.media.files.content`; pictures as bytes, in whose names FFmpeg would see patterns."""
     found = media_input(source, name)
     if isinstance(source, Path):
         with source.open("rb") as file:

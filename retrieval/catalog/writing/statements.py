@@ -7,9 +7,22 @@ over it with nobody between.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, delete, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    Text,
+    TextClause,
+    cast,
+    delete,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from retrieval.catalog.tables import track_revision
+from retrieval.catalog.tables import track_revision, tracks
 
 REVISION_LOCK = 0x536F756E  # one key for every writer of revisions
 
@@ -43,6 +56,15 @@ def execute(
 def columns(names: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
     """Rows as an array for each name."""
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def among(column: ColumnElement[str], texts: Sequence[str]) -> FromClause:
+    """Tracks whose column has one of these texts.
+
+    A join, not ``= ANY``: for that a hash index is read once a text with all its rows anew, a thousand times as slow.
+    """
+    asked = func.unnest(cast(list(texts), ARRAY(Text))).table_valued("value", name="asked").render_derived()
+    return asked.join(tracks, column == asked.c.value)
 
 
 def clear(connection: Connection, table: Table, track_ids: Collection[int]) -> None:

@@ -42,7 +42,7 @@ from retrieval.catalog.tables import (
 )
 from retrieval.catalog.writing.corrections import keep_corrections
 from retrieval.catalog.writing.music import replace_form, set_accents, set_melodies, set_rhythm
-from retrieval.catalog.writing.statements import clear, columns, draw_revisions, execute, insert_of, unnested
+from retrieval.catalog.writing.statements import among, clear, columns, draw_revisions, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified, replace_languages, replace_vocals, settle_voice
 from retrieval.errors import UnknownTrackError
 
@@ -59,8 +59,12 @@ _TRACK_TYPES = {
     "key": "text",
     "uri": "text",
     "content_hash": "text",
+    "audio_hash": "text",
     "size_bytes": "bigint",
     "modified_ns": "bigint",
+    "changed_ns": "bigint",
+    "partial": "boolean",
+    "notes": "jsonb",
     "duration_s": "double precision",
     "title": "text",
     "artist": "text",
@@ -84,11 +88,26 @@ _FINGERPRINT_TYPES = {"track_id": "bigint", "words": "bytea"}
 _STAGE_TYPES = {"track_id": "bigint", "stage": "text", "version": "text"}
 
 # Not one INSERT … ON CONFLICT: it draws an id even for a row that is already there, and filters keep ids in 32 bits.
-_INSERT_TRACKS = text(f"{insert_of('tracks', _TRACK_TYPES)} RETURNING key, id")
+_WITHOUT = {"partial": "false", "notes": "'[]'::jsonb"}  # what stands where nobody has said anything
+_INSERT_TRACKS = text(f"""
+    INSERT INTO tracks ({", ".join(_TRACK_TYPES)})
+    SELECT {", ".join(f"COALESCE({name}, {_WITHOUT[name]})" if name in _WITHOUT else name for name in _TRACK_TYPES)}
+    FROM {unnested(_TRACK_TYPES)} RETURNING key, id
+""")
+_NEW = {name: f"COALESCE(new.{name}, tracks.{name})" if name in _WITHOUT else f"new.{name}" for name in _TRACK_TYPES}
 _UPDATE_TRACKS = text(f"""
-    UPDATE tracks SET {", ".join(f"{name} = new.{name}" for name in _TRACK_TYPES if name != "key")},
-        deleted_at = NULL, indexed_at = now()
-    FROM {unnested(_TRACK_TYPES)} WHERE tracks.key = new.key
+    UPDATE tracks SET {", ".join(f"{name} = {new}" for name, new in _NEW.items() if name != "key")},
+        missing_since = NULL, indexed_at = now()
+    FROM {unnested(_TRACK_TYPES)} WHERE tracks.key = new.key AND tracks.deleted_at IS NULL
+""")
+_RENAMED_TYPES = {"key": "text", "formerly": "text"}
+_RENAME_TRACKS = text(f"""
+    UPDATE tracks SET key = new.key FROM {unnested(_RENAMED_TYPES)}
+    WHERE tracks.key = new.formerly AND tracks.deleted_at IS NULL
+""")
+_HEED_TRACKS = text("""
+    UPDATE tracks SET ignored_at = NULL FROM unnest(CAST(:uri AS text[])) AS new (uri)
+    WHERE tracks.uri = new.uri AND tracks.ignored_at IS NOT NULL
 """)
 _INSERT_EMBEDDINGS = text(insert_of("embeddings", _EMBEDDING_TYPES))
 _REPLACED_TYPES = {name: _EMBEDDING_TYPES[name] for name in ("track_id", "space", "encoder_version")}
@@ -153,13 +172,19 @@ def store_again(engine: Engine, analysis: TrackAnalysis) -> int:
     return revision
 
 
-def delete_track(connection: Connection, key: str) -> int | None:
-    """Mark a live track as deleted and drop its analysis; its new revision, or none when there is no such track."""
+def delete_track(connection: Connection, key: str, *, ignore: bool = False) -> int | None:
+    """Mark a live track as deleted and drop its analysis; its new revision, or none when there is no such track.
+
+    Parameters
+    ----------
+    ignore : whether its file, and others that sound the same, are not to come in again
+    """
     (revision,) = draw_revisions(connection, 1)
     track_id = connection.execute(
         update(tracks)
         .where(tracks.c.key == key, tracks.c.deleted_at.is_(None))
         .values(deleted_at=func.now(), revision=revision, vocal_ratio=None, speech_ratio=None)
+        .values(missing_since=None, **({"ignored_at": func.now()} if ignore else {}))
         .returning(tracks.c.id)
     ).scalar()
     if track_id is None:
@@ -187,21 +212,20 @@ def _rounds(batch: Iterable[TrackAnalysis]) -> list[list[TrackAnalysis]]:
 
 
 def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisions: Sequence[int]) -> None:
-    stored = {
-        row.key: row
-        for row in connection.execute(
-            select(tracks.c.key, tracks.c.id, tracks.c.content_hash).where(
-                tracks.c.key == func.any([analysis.key for analysis in batch])
-            )
-        )
-    }
+    moved = [(analysis.key, analysis.formerly) for analysis in batch if analysis.formerly is not None]
+    execute(connection, _RENAME_TRACKS, _RENAMED_TYPES, moved)
+    columns_of_key = select(tracks.c.key, tracks.c.id, tracks.c.content_hash, tracks.c.audio_hash)
+    asked = among(tracks.c.key, [analysis.key for analysis in batch])
+    live = columns_of_key.select_from(asked).where(tracks.c.deleted_at.is_(None))
+    stored = {row.key: row for row in connection.execute(live)}
     rows = [_track_row(analysis, revision) for analysis, revision in zip(batch, revisions, strict=True)]
     ids = {key: row.id for key, row in stored.items()}
     execute(connection, _UPDATE_TRACKS, _TRACK_TYPES, [row for row in rows if row[0] in stored])
     if new := [row for row in rows if row[0] not in stored]:
         inserted = connection.execute(_INSERT_TRACKS, columns(_TRACK_TYPES, new))
         ids |= {row.key: row.id for row in inserted}
-    changed = {row.id for one in batch if (row := stored.get(one.key)) and row.content_hash != one.content_hash}
+    changed = {row.id for one in batch if (row := stored.get(one.key)) and not _same_sound(row, one)}
+    connection.execute(_HEED_TRACKS, {"uri": [analysis.uri for analysis in batch]})
     _delete_analyses(connection, list(changed))
     identified = [(ids[analysis.key], analysis) for analysis in batch]
     unchanged = {row.id for row in stored.values()} - changed
@@ -223,11 +247,17 @@ def _voiced(identified: Identified) -> set[int]:
     return {track_id for track_id, one in identified if any(isinstance(row, heard) for row in one.rows)}
 
 
+def _same_sound(row: Any, analysis: TrackAnalysis) -> bool:
+    known = row.audio_hash is not None and row.audio_hash == analysis.audio_hash
+    return bool(known or row.content_hash == analysis.content_hash)
+
+
 def _track_row(analysis: TrackAnalysis, revision: int) -> tuple[Any, ...]:
     # The driver takes no array of mixed types: a whole number of seconds is a float like the others.
     values = {
         "duration_s": float(analysis.duration_s),
         "metadata": json.dumps(dict(analysis.metadata)),
+        "notes": None if analysis.notes is None else json.dumps(list(analysis.notes)),
         "revision": revision,
     }
     return tuple(values[name] if name in values else getattr(analysis, name) for name in _TRACK_TYPES)

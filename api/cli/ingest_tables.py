@@ -1,0 +1,113 @@
+"""What an ingest shows: how far it is, what it came to, and which files are not there."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from api.cli.tables import failures_table, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indexer.jobs import IngestReport
+    from indexer.track import Outcome
+    from retrieval.catalog.files.presence import Placed
+    from retrieval.catalog.ledger import Failure
+
+_ALSO = {
+    "moved": "moved",
+    "updated": "with new tags",
+    "ignored": "ignored",
+    "missing": "missing (left out of answers until they are back; soundalike tracks --missing lists them)",
+}
+
+
+class IngestProgress:
+    """Files done, tracks a second and failures, and why a file failed."""
+
+    def __init__(self, show: Callable[..., None], *, quiet: bool) -> None:
+        self._show, self._quiet = show, quiet
+        self._start = time.monotonic()
+        self._done = self._failed = self._total = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def start(self, total: int) -> None:
+        """Begin with this many files."""
+        self._start, self._total = time.monotonic(), total
+        self._show(0, total)
+
+    def advance(self, outcome: Outcome) -> None:
+        """One file is done."""
+        self._done += 1
+        self._failed += outcome.status == "failed"
+        if outcome.reason is not None and not self._quiet:
+            reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
+            click.secho(reason, sys.stderr, fg="yellow")  # the bar's own stream while it is shown: a line above it
+        rate = self._done / max(self.elapsed_s, 1e-6)
+        self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
+
+
+def print_report(
+    report: IngestReport,
+    failures: Sequence[Failure],
+    elapsed_s: float,
+    *,
+    done: str = "indexed",
+    list_skipped: bool = False,
+) -> None:
+    """What a job came to."""
+    counts = report.counts
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    also = "".join(f", {counts[name]} {what}" for name, what in _ALSO.items() if counts.get(name))
+    console.print(
+        f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed{also} "
+        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)"
+    )
+    if report.skipped:
+        left_out = ", ".join(f"{len(uris)} {reason}" for reason, uris in sorted(report.skipped.items()))
+        console.print(f"left out: {left_out}" + ("" if list_skipped else " (--list-skipped names them)"))
+    if list_skipped:
+        rows = [(uri, reason) for reason, uris in sorted(report.skipped.items()) for uri in uris]
+        console.print(table_of(("left out", "why"), rows))
+    if report.partial:
+        console.print(table_of(("part of a track", "how that is known"), list(report.partial.items())))
+    for stage, keys in report.dropped.items():
+        have = "has" if len(keys) == 1 else "have"
+        console.print(f"{len(keys)} changed and {have} nothing of {stage} any more: {_again(stage)}")
+    if failures:
+        console.print(failures_table(failures))
+
+
+def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> None:
+    """Tracks whose files are not there."""
+    rows = [
+        (one.key, one.uri, one.missing_since.isoformat(" ", "minutes") if one.missing_since else "") for one in tracks
+    ]
+    Console(soft_wrap=True).print(table_of(("key", "file", since), rows))
+
+
+def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:
+    """What was taken out of the catalogue because its files are gone, and what was not."""
+    would = "would be " if dry_run else ""
+    click.echo(f"{len(pruned)} {'track' if len(pruned) == 1 else 'tracks'} {would}taken out")
+    for folder, n in sorted(Counter(str(PurePath(one.uri).parent) for one in pruned).items()):
+        click.echo(f"  {n} of {folder}")
+    for reason, n in sorted(Counter(reason for _, reason in kept).items()):
+        click.echo(f"{n} left: {reason}")
+
+
+def _again(stage: str) -> str:
+    """How to get back what a stage makes."""
+    space = stage.removeprefix("embedding/")
+    return f"soundalike index PATH --space {space}" if space != stage else f"soundalike analyze --stage {stage}"

@@ -1,0 +1,1 @@
+"""A catalogue and the files that it is of."""
