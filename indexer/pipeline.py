@@ -23,7 +23,7 @@ from indexer.stages.stage import outdated
 from indexer.track import DecodedTrack, Outcome, TrackStore, analysis_of, lacking, prepare, run_stages, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from encoders.media.decode import DecodedAudio, MediaLimits
     from indexer.scan import ScannedFile
@@ -147,6 +147,10 @@ class _Processes:
     def identify(self, file: ScannedFile) -> str:
         with self._one() as process:
             return process.identify(file.path)
+
+    def comments(self, file: ScannedFile) -> Mapping[str, str]:
+        with self._one() as process:
+            return process.comments(file.path)
 
     @contextmanager
     def _one(self) -> Iterator[DecoderProcess]:

@@ -29,9 +29,16 @@ _MAX_BYTES = 2**20
 _EVERY_FILE = ""
 
 
-def read_track_tags(path: Path) -> FileTags:
-    """A file's own tags; what they leave open is taken from the files beside it."""
+def read_track_tags(path: Path, container: Callable[[], FileTags] = FileTags) -> FileTags:
+    """A file's own tags; what they leave open is taken from the files beside it.
+
+    Parameters
+    ----------
+    container : what else says what the file's container does, where no title, artist or album is found in it
+    """
     file_tags = read_file_tags(path)
+    if not (file_tags.title or file_tags.artist or file_tags.album):
+        file_tags = file_tags.or_else(container())
     try:
         named = _names_in(path.parent, path.parent.stat().st_mtime_ns)
     except OSError as error:

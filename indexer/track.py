@@ -10,6 +10,7 @@ from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MediaError
 from encoders.media.decode import DecodedAudio
 from indexer.errors import IgnoredFileError, StageError
+from indexer.file_tags import FileTags, tags_of_comments
 from indexer.identity import Movers, check_key
 from indexer.sidecars import read_track_tags
 from indexer.stages.stage import Stage, StageResult, TrackInput, outdated, step
@@ -18,7 +19,6 @@ from retrieval.catalog.records import TrackAnalysis
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from indexer.file_tags import FileTags
     from indexer.scan import ScannedFile
     from retrieval.catalog.files.known import StoredTrack
 
@@ -31,6 +31,9 @@ class Decoder(Protocol):
 
     def identify(self, file: ScannedFile) -> str:
         """The hash of what is heard in it, whatever tags are beside it."""
+
+    def comments(self, file: ScannedFile) -> Mapping[str, str]:
+        """What its container says of it, by FFmpeg's names."""
 
 
 class TrackStore(Protocol):
@@ -143,7 +146,7 @@ def prepare(
     if file.content_hash not in (None, content_hash):
         raise StageError("scan", "the file is not the one that was indexed: run `soundalike index` over it")
     with step("scan", seconds):
-        tags = file.said.or_else(read_track_tags(file.path))
+        tags = file.said.or_else(read_track_tags(file.path, lambda: _of_container(file, decoder)))
     same = known if known is not None and known.sounds_as(content_hash, audio_hash) else None
     needed = outdated(stages, _versions_of(same, content_hash, tags, stages))
     if same is not None and not needed:
@@ -182,6 +185,7 @@ def run_stages(stages: Sequence[Stage], tracks: Sequence[DecodedTrack]) -> list[
 def analysis_of(track: DecodedTrack) -> TrackAnalysis:
     """All that is known of the track now, as the catalogue takes it."""
     file, recorded = track.file, [stage for stage in track.stages if stage.beside is None]
+    said = {name: value for name, value in asdict(track.tags).items() if name != "metadata"}
     return TrackAnalysis(
         key=file.key,
         uri=file.uri,
@@ -194,7 +198,8 @@ def analysis_of(track: DecodedTrack) -> TrackAnalysis:
         notes=_notes(track.audio) if track.stages else None,
         formerly=track.known.key if track.known is not None and track.known.key != file.key else None,
         duration_s=track.audio.duration_s,
-        **asdict(track.tags),
+        **said,
+        metadata=track.tags.metadata or {},
         rows=[row for result in track.results.values() for row in result.rows],
         stages={stage.name: stage.version for stage in recorded if stage.name in track.results},
         undone=[stage.name for stage in recorded if stage.name not in track.results],
@@ -258,6 +263,13 @@ def _audio_hash(file: ScannedFile, content_hash: str, decoder: Decoder, known: S
         return decoder.identify(file)
     except MediaError:
         return None
+
+
+def _of_container(file: ScannedFile, decoder: Decoder) -> FileTags:
+    try:
+        return tags_of_comments(decoder.comments(file))
+    except MediaError:
+        return FileTags()
 
 
 def _versions_of(

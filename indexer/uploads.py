@@ -66,7 +66,8 @@ def index_upload(
     decoder = _UploadDecoder(upload.content, limits)
     try:
         track = _heard(file, stages_with(encoders, of_new, analyses), decoder, known)
-        analysis = replace(analysis_of(track), metadata=upload.metadata or {})
+        analysis = analysis_of(track)
+        analysis = replace(analysis, metadata=analysis.metadata if upload.metadata is None else upload.metadata)
         if not track.stages and _same_fields(analysis, catalog):
             return Outcome(file, "unchanged", duration_s=analysis.duration_s)
         outcome = replace(store(analysis, catalog, track), status="indexed")
@@ -99,6 +100,10 @@ class _UploadDecoder:
     def identify(self, file: ScannedFile) -> str:
         with DecoderProcess() as process:
             return process.identify(self.content)
+
+    def comments(self, file: ScannedFile) -> Mapping[str, str]:
+        with DecoderProcess() as process:
+            return process.comments(self.content)
 
 
 def discard_audio(uri: str, catalog: Catalog, *, uploads_dir: Path) -> None:

@@ -234,6 +234,7 @@ def faulty(whole):
     return decode
 
 decoder_child.decode = faulty(decoder_child.decode)
+decoder_child.identify = faulty(decoder_child.identify)
 decoder_child.write_samples = faulty(decoder_child.write_samples)
 decoder_child.serve(sys.stdin.buffer, sys.stdout.buffer, memory_bytes=int(sys.argv[-2]), cpu_s=int(sys.argv[-1]))
 """

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.documents.music import SectionOut, rounded, section_out
+from retrieval.catalog.conditions import parts_of
 from retrieval.catalog.records import SectionSpan, Track
 from retrieval.search.query import Answer, Explanation, Result
 
@@ -17,8 +18,10 @@ class TrackOut(BaseModel):
     track: str
     title: str | None
     artist: str | None
+    artists: list[str]
     album: str | None
     genre: str | None
+    genres: list[str]
     year: int | None
     duration_s: float
     content_hash: str
@@ -109,8 +112,9 @@ class AnswerOut(BaseModel):
 
 def track_out(track: Track) -> TrackOut:
     """A track for callers: its key as `track`, no internal id and no path."""
-    named_otherwise = ("track", "key", "indexed_at", "missing_since")
+    named_otherwise = ("track", "key", "indexed_at", "missing_since", "artists", "genres")
     shown = {name: getattr(track, name) for name in TrackOut.model_fields if name not in named_otherwise}
+    shown |= {"artists": parts_of(track.artist), "genres": parts_of(track.genre)}
     missing_since = None if track.missing_since is None else track.missing_since.isoformat()
     shown |= {"duration_s": round(track.duration_s, 3), "languages": highest_first(track.languages)} | _music(track)
     return TrackOut(track=track.key, indexed_at=track.indexed_at.isoformat(), missing_since=missing_since, **shown)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from encoders.media.child_serving import serve_with
 from encoders.media.decode import MediaLimits, decode
+from encoders.media.files.comments import comments
 from encoders.media.files.packets import identify
 from encoders.media.native import write_samples
 
@@ -24,6 +25,8 @@ def serve(requests: IO[bytes], answers: IO[bytes], *, memory_bytes: int, cpu_s: 
 def _decoded(source: Path | bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     if request.get("identify"):
         return {"audio_hash": identify(source)}, []
+    if request.get("comments"):
+        return {"comments": comments(source)}, []
     limits = MediaLimits(**request["limits"])
     if isinstance(source, Path) and "samples_to" in request:
         with Path(request["samples_to"]).open("r+b") as file:

@@ -56,6 +56,17 @@ class DecoderProcess(ChildProcess):
         answer, _ = self.ask(source, {"identify": True})
         return str(answer["audio_hash"])
 
+    def comments(self, source: Path | bytes) -> dict[str, str]:
+        """What the container says of its music, as :func:`encoders.media.files.comments.comments` has it.
+
+        Raises
+        ------
+        MediaError
+            If it cannot be opened.
+        """
+        answer, _ = self.ask(source, {"comments": True})
+        return dict(answer["comments"])
+
     def decode_native(self, source: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> NativeAudio:
         """Decode as :func:`encoders.media.native.decode_native` does.
 

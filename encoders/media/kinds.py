@@ -43,7 +43,11 @@ _MAGIC = (
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF
     b"riff\x2e\x91\xcf\x11",  # Wave64
 )
-_FORMS = {b"RIFF": (b"WAVE", b"AVI "), b"RF64": (b"WAVE",), b"BW64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC", b"8SVX")}
+_FORMS = {
+    **dict.fromkeys((b"RIFX", b"RF64", b"BW64"), (b"WAVE",)),
+    b"RIFF": (b"WAVE", b"AVI "),
+    b"FORM": (b"AIFF", b"AIFC", b"8SVX"),
+}
 _MLP = (b"\xf8\x72\x6f\xba", b"\xf8\x72\x6f\xbb")  # and TrueHD
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"crx ", b"jp2 ")
 _MOST_ZEROS = 1 << 12  # before an MP3's first frame

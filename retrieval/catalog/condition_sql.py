@@ -32,9 +32,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from retrieval.catalog.changes import is_counted, share_of_time
 from retrieval.catalog.conditions import (
+    MANY,
     NUMBER_KEYS,
     RHYTHM_NUMBER_KEYS,
     RHYTHM_TEXT_KEYS,
+    SEPARATOR,
     TEXT_KEYS,
     All,
     AtLeast,
@@ -82,6 +84,10 @@ def holds(condition: Condition) -> ColumnElement[bool]:
 def _of_track(test: Test) -> ColumnElement[bool]:
     key = test.key
     family, _, name = key.partition(".")
+    if key in MANY and isinstance(test, OneOf):
+        text = tracks.c[TEXT_KEYS[key]]
+        parts = func.string_to_array(text, SEPARATOR).op("&&")(cast(_storable_texts(test), ARRAY(Text)))
+        return or_(_meets(test, text=text), parts)
     if key in TEXT_KEYS:
         return _meets(test, text=cast(tracks.c[TEXT_KEYS[key]], Text))
     if key in NUMBER_KEYS:
@@ -125,10 +131,14 @@ def _meets(test: Test, *, number: Value = None, text: Value = None) -> ColumnEle
             alternatives.append(and_(above, below))
         case OneOf(_, values):
             numbers = [value for value in values if not isinstance(value, str)]
-            texts = [value for value in values if isinstance(value, str) and _is_storable(value)]
+            texts = _storable_texts(test)
             alternatives += [] if number is None else [number == func.any(cast(numbers, ARRAY(Double)))]
             alternatives += [] if text is None else [text == func.any(cast(texts, ARRAY(Text)))]
     return or_(false(), *alternatives)
+
+
+def _storable_texts(test: OneOf) -> list[str]:
+    return [value for value in test.values if isinstance(value, str) and _is_storable(value)]
 
 
 def _double(bound: float) -> ColumnElement[float]:

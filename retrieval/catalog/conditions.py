@@ -5,7 +5,7 @@ equal, and true and false are words. The keys:
 
 ==================================  ==============================================================================
 `track`                             the caller's own id
-`title` `artist` `album` `genre`    text
+`title` `artist` `album` `genre`    text; of several artists, or genres, each: ``Alice; Bob`` is Alice, and is Bob
 `partial`                           whether the file is a part of what it was: ``true`` or ``false``
 `year` `duration_s`                 numbers
 `vocal_ratio` `speech_ratio`        share of the track's time in which somebody sings or speaks, or speaks
@@ -31,11 +31,20 @@ TEXT_KEYS = {
     **{"track": "key", "title": "title", "artist": "artist", "album": "album", "genre": "genre"},
     "partial": "partial",
 }
+MANY = ("artist", "genre")
+"""Of these, those whose text may hold several values, of which any meets a test, as does the text as a whole."""
+SEPARATOR = "; "
+"""What stands between several values, as in what taggers show of several."""
 NUMBER_KEYS = ("year", "duration_s", "vocal_ratio", "speech_ratio")
 RHYTHM_NUMBER_KEYS = ("tempo", "meter")
 RHYTHM_TEXT_KEYS = ("key", "mode")
 SECTION_LABELS = ("intro", "verse", "chorus", "bridge", "inst", "outro", "silence")
 FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, *RHYTHM_NUMBER_KEYS, *RHYTHM_TEXT_KEYS)
+
+
+def parts_of(text: str | None) -> list[str]:
+    """The values of a text that may hold several; of none, none."""
+    return [] if text is None else text.split(SEPARATOR)
 
 
 @dataclass(frozen=True)

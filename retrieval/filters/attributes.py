@@ -17,11 +17,13 @@ from pyroaring import BitMap64
 from retrieval.catalog import changes
 from retrieval.catalog.conditions import (
     FIXED_KEYS,
+    MANY,
     NUMBER_KEYS,
     RHYTHM_NUMBER_KEYS,
     RHYTHM_TEXT_KEYS,
     SECTION_LABELS,
     TEXT_KEYS,
+    parts_of,
 )
 from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE
 from retrieval.catalog.reading import Catalog
@@ -96,7 +98,11 @@ class Attributes:
     def _of_tracks(self, rows: Sequence[Any]) -> Iterator[_Addition]:
         track_ids = as_track_ids([row.id for row in rows])
         for key, name in TEXT_KEYS.items():
-            yield self._texts(key, track_ids, [getattr(row, name) for row in rows])
+            texts = [getattr(row, name) for row in rows]
+            yield self._texts(key, track_ids, texts)
+            if key in MANY:
+                several = [(row.id, part) for row, text in zip(rows, texts, strict=True) for part in _several(text)]
+                yield self._texts(key, as_track_ids([of for of, _ in several]), [part for _, part in several])
         for key in NUMBER_KEYS:
             yield self._numbers(key, track_ids, [getattr(row, key) for row in rows])
         own: dict[tuple[str, bool], list[tuple[int, Any]]] = {}
@@ -149,6 +155,12 @@ class Attributes:
         if column is None:
             column = self._columns[key] = Column(self._versions)
         return column
+
+
+def _several(text: str | None) -> list[str]:
+    """The values of a text that holds more than one."""
+    parts = parts_of(text)
+    return parts if len(parts) > 1 else []
 
 
 def leaves(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | str]]:

@@ -12,11 +12,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.catalog.conditions import MANY, parts_of
 from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]
 ArtistAlbum = tuple[str | None, str | None]
 """Artist and album; none where unknown, which is like nothing."""
+_Names = tuple[frozenset[str], frozenset[str]]
 
 
 def mmr(
@@ -65,12 +67,12 @@ def at_most_each(groups: Mapping[str, Groups], limits: Mapping[str, int]) -> tup
     -------
     bool [n], and the number dropped by the first name that had no room
     """
-    group_of = {name: list(map(folded, groups[name])) for name in limits}
+    group_of = {name: [names_of(name, text) for text in groups[name]] for name in limits}
     kept = np.ones(len(next(iter(groups.values()), ())), bool)
     taken: Counter[tuple[str, str]] = Counter()
     dropped: Counter[str] = Counter()
     for position in range(len(kept)):
-        of_this = [(name, group) for name in limits if (group := group_of[name][position])]
+        of_this = [(name, group) for name in limits for group in group_of[name][position]]
         full = next((name for name, group in of_this if taken[name, group] >= limits[name]), None)
         if full is None:
             taken.update(of_this)
@@ -99,17 +101,17 @@ def queue(
     int64 [≤ limit], positions in the order in which they play, and the number of candidates that had a turn and never
     played, by the gap that kept them from it (``artist_gap``, ``album_gap``)
     """
-    tracks = [(folded(artist), folded(album)) for artist, album in candidates]
-    played = [(folded(artist), folded(album)) for artist, album in previous]
+    tracks = [(names_of("artist", artist), names_of("album", album)) for artist, album in candidates]
+    played = [(names_of("artist", artist), names_of("album", album)) for artist, album in previous]
     remaining, positions, refused = list(range(len(tracks))), list[int](), dict[int, str]()
     while len(positions) < limit:
-        artists = {artist for artist, _ in _last(played, gaps[0])} - {None}
-        albums = {album for _, album in _last(played, gaps[1])} - {None}
+        artists = frozenset[str]().union(*(names for names, _ in _last(played, gaps[0])))
+        albums = frozenset[str]().union(*(names for _, names in _last(played, gaps[1])))
         for position in remaining:
             artist, album = tracks[position]
-            if artist not in artists and album not in albums:
+            if artists.isdisjoint(artist) and albums.isdisjoint(album):
                 break
-            refused.setdefault(position, "artist_gap" if artist in artists else "album_gap")
+            refused.setdefault(position, "album_gap" if artists.isdisjoint(artist) else "artist_gap")
         else:
             break
         remaining.remove(position)
@@ -119,8 +121,15 @@ def queue(
     return np.array(positions, np.int64), dict(left_out)
 
 
-def _last(tracks: Sequence[ArtistAlbum], count: int) -> Sequence[ArtistAlbum]:
+def _last(tracks: Sequence[_Names], count: int) -> Sequence[_Names]:
     return tracks[max(len(tracks) - count, 0) :]
+
+
+@lru_cache(1 << 14)
+def names_of(group: str, text: str | None) -> frozenset[str]:
+    """What decides whether two tracks share an ``artist`` or ``album``: several artists are each one of them."""
+    names = parts_of(text) if group in MANY else [text]
+    return frozenset(name for name in map(folded, names) if name is not None)
 
 
 @lru_cache(1 << 14)  # tracks of one artist, or album, come together

@@ -27,3 +27,7 @@ class Decoding:
     def identify(self, file: ScannedFile) -> str:
         """The hash of the file."""
         return sha256_file(file.path)
+
+    def comments(self, file: ScannedFile) -> dict[str, str]:
+        """None."""
+        return {}

@@ -33,7 +33,7 @@ def test_every_container(suffix: str, codec: str, tmp_path: Path) -> None:
         opened.add_tags()
     opened.tags.update({"title": ["Ça va"], "artist": ["A\0B"], "album": ["X"], "genre": ["Jazz"], "date": ["1997-05"]})
     opened.save()
-    assert read_file_tags(path) == FileTags("Ça va", "A", "X", "Jazz", 1997)
+    assert read_file_tags(path) == FileTags("Ça va", "A; B", "X", "Jazz", 1997)
 
 
 def test_bare_id3_in_wav(tmp_path: Path, write_wav: Callable[..., Path]) -> None:

@@ -69,10 +69,10 @@ def _chunks(content: Content, place: int, order: str, *, align: int = 2) -> Iter
 
 
 def _riff_end(content: Content) -> int | None:
-    kind = content.at(8, 4)
+    magic, kind = content.at(0, 4), content.at(8, 4)
     if kind == b"WAVE":
         large = None
-        for name, begin, size in _chunks(content, 12, "<"):
+        for name, begin, size in _chunks(content, 12, ">" if magic == b"RIFX" else "<"):
             if name == b"ds64":
                 large = struct.unpack("<Q", content.at(begin + 8, 8).ljust(8, b"\0"))[0]
             if name == b"data":
@@ -141,7 +141,10 @@ def end_of_media(content: Content) -> int:
     """Where what is decoded ends, as far as the container says that something else follows, such as an index."""
     if content.at(4, 4) not in _BOXES:
         return content.size
-    return min(content.size, max((end for kind, end in _boxes(content) if kind == b"mdat"), default=content.size))
+    boxes = list(_boxes(content))
+    if not boxes or boxes[-1][1] < content.size:  # the last one goes up to the end, or what follows is none
+        return content.size
+    return min(content.size, max((end for kind, end in boxes if kind == b"mdat"), default=content.size))
 
 
 def _boxes_end(content: Content) -> int | None:
@@ -233,6 +236,7 @@ def _flv_end(content: Content) -> int | None:
 
 _ENDS: dict[bytes, Callable[[Content], int | None]] = {
     b"RIFF": _riff_end,
+    b"RIFX": _riff_end,
     b"RF64": _riff_end,
     b"BW64": _riff_end,
     b"FORM": _aiff_end,

@@ -44,8 +44,9 @@ def links_of(content: Content) -> Links:
         head = content.at(place, _MOST_HEAD + len(_AUDIO[0]) + 1)
         body = place + _HEAD + head[26]
         end = body + sum(head[_HEAD : _HEAD + head[26]])
-        if end > content.size:
-            break  # the page is cut
+        if end > content.size:  # the page is cut, if not by the end, by a link that begins within what it should hold
+            place += len(MAGIC)
+            continue
         serial = head[14:18]
         if head[5] & _BEGINS:
             if not is_begun:
@@ -56,7 +57,7 @@ def links_of(content: Content) -> Links:
         if serial in ended:
             ended[serial] = bool(head[5] & _ENDS)
         is_begun = bool(head[5] & _BEGINS)
-        place = end
+        place = end if _is_page(content.at(end, _HEAD)) else place + len(MAGIC)
     ends = [*starts[1:], content.size]
     return Links(list(zip(starts, ends, strict=True)) if starts else [], all(ended.values()))
 

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-_OPEN_OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+OPEN_OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
 # Of formats that say themselves how long they are, at their begin or four bytes behind it.
 _SIZED = (
     b"RIFF",
+    b"RIFX",
     b"RF64",
     b"BW64",
     b"FORM",
@@ -107,7 +108,7 @@ def opened(
         If FFmpeg does not open it.
     """
     file = media_input(source, name) if span == (0, content.size) else Window(content, *span, name)
-    with av.open(file, mode="r", options=_OPEN_OPTIONS) as container:
+    with av.open(file, mode="r", options=OPEN_OPTIONS) as container:
         if not container.streams.audio:
             raise NoAudioError(name, f"no audio stream in this {container.format.long_name} file")
         stream = container.streams.audio[0]

@@ -92,8 +92,17 @@ def test_what_would_fill_the_disk_is_refused(
         decode_native(tmp_path / "x.wav")
 
 
-def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_a_few_numbers_that_are_none_are_zeros(tmp_path: Path) -> None:
+    samples = np.full(16_000, 0.1, np.float32)
+    samples[[12, 345, 15_999]] = np.nan, np.inf, 1e30
     with (tmp_path / "x.wav").open("wb") as file:
-        wavfile.write(file, 8000, np.where(np.arange(16_000) == 12_345, np.nan, 0.1).astype(np.float32))
+        wavfile.write(file, 8000, samples)
+    samples[[12, 345, 15_999]] = 0
+    np.testing.assert_array_equal(decode_native(tmp_path / "x.wav").samples[:, 0], samples)
+
+
+def test_many_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "x.wav").open("wb") as file:
+        wavfile.write(file, 8000, np.where(np.arange(16_000) % 50 == 0, np.nan, 0.1).astype(np.float32))
     with pytest.raises(UnreadableMediaError, match="not finite numbers"):
         decode_native(tmp_path / "x.wav")
