@@ -173,6 +173,10 @@ def vectors_of(track: Track, view: IndexView) -> NDArray[np.float32]:
         If there is none.
     """
     vectors = view.vectors(view.vector_ids(np.array([track.id], np.int64)))
+    if not len(vectors) and track.missing_since is not None:
+        raise MissingEmbeddingError(
+            f"the file of track {track.key!r} is missing, so no index holds it: index its folder when it is back"
+        )
     if not len(vectors):
         raise MissingEmbeddingError(
             f"track {track.key!r} has no embedding of {view.encoder_version} yet: index it in this space"
