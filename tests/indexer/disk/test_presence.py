@@ -26,7 +26,7 @@ def test_files_that_are_gone_are_left_out_listed_and_come_back(
     assert [one.key for one in missing_tracks(soundalike.engine)] == ["music/low/tone00.wav"]
     assert "music/low/tone00.wav" not in neighbours(soundalike, "music/low/tone01.wav")
     assert soundalike.catalog.count() == len(keys(soundalike)) == 11
-    with pytest.raises(MissingEmbeddingError, match="file of track 'music/low/tone00.wav' is missing"):
+    with pytest.raises(MissingEmbeddingError, match=r"file of track .music/low/tone00\.wav. is missing"):
         neighbours(soundalike, "music/low/tone00.wav")
     assert soundalike.catalog.track("music/low/tone00.wav").missing_since is not None
     assert counts(run(music, soundalike, bands)) == {"unchanged": 11, "missing": 1}  # still
