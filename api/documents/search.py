@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from retrieval.catalog.conditions import SECTION_LABELS
+from retrieval.catalog.conditions import SECTION_LABELS, joined
 from retrieval.catalog.records import Granularity
 from retrieval.errors import Place, QueryError, RetrievalError, UnknownTrackError
 from retrieval.filters.language import Filter, field_path
@@ -37,6 +37,13 @@ MAX_KEY_LENGTH = 1_024
 
 # What PostgreSQL cannot hold is refused here, where the field can be named.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")]
+
+_One = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, strip_whitespace=True)]
+Several = Annotated[
+    str | Annotated[list[_One], Field(min_length=1, max_length=100)],
+    AfterValidator(lambda said: joined(said) if isinstance(said, list) else said),
+]
+"""What a track may have several of, as a text or as a list."""
 
 
 def ranged(default: float | None, least: float, most: float | None = None, description: str | None = None) -> Any:

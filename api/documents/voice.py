@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.documents.answer import TrackOut, highest_first, track_out
-from api.documents.search import Strict
+from api.documents.search import Several, Strict
 from retrieval.catalog.corrections import corrections_of
 from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.languages import language_name
@@ -27,9 +27,9 @@ class CorrectionIn(Strict):
     )
     vocal_ratio: float | None = Field(default=None, description="share of the track with a voice, 0 to 1")
     title: str | None = None
-    artist: str | None = None
+    artist: Several | None = None
     album: str | None = None
-    genre: str | None = None
+    genre: Several | None = None
     year: int | None = None
     metadata: dict[str, Any] | None = None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from apiflask.fields import UploadFile
 from pydantic import Field, WithJsonSchema
 
-from api.documents.search import Name, Strict, ranged
+from api.documents.search import Name, Several, Strict, ranged
 from retrieval.search.query import MAX_LIMIT
 
 MAX_SEARCHES = 100
@@ -44,9 +44,9 @@ class TrackFields(Strict):
     """What a sender says of a track; what is left out is taken from the file's own tags."""
 
     title: str | None = None
-    artist: str | None = None
+    artist: Several | None = None
     album: str | None = None
-    genre: str | None = None
+    genre: Several | None = None
     year: int | None = Field(default=None, ge=0, le=9999)
     metadata: dict[str, Any] | None = Field(
         default=None, description="the caller's own JSON, filterable as meta.<path>"

@@ -25,6 +25,10 @@ equal, and true and false are words. The keys:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Keys by the column that holds them. The caller's id is `track` everywhere outside the tables.
 TEXT_KEYS = {
@@ -40,6 +44,12 @@ RHYTHM_NUMBER_KEYS = ("tempo", "meter")
 RHYTHM_TEXT_KEYS = ("key", "mode")
 SECTION_LABELS = ("intro", "verse", "chorus", "bridge", "inst", "outro", "silence")
 FIXED_KEYS = (*TEXT_KEYS, *NUMBER_KEYS, *RHYTHM_NUMBER_KEYS, *RHYTHM_TEXT_KEYS)
+
+
+def joined(values: Iterable[str]) -> str:
+    """Several values as one text, each once; one that holds the separator is several."""
+    parts = (part.strip() for value in values for part in parts_of(value))
+    return SEPARATOR.join(part for part in dict.fromkeys(parts) if part)
 
 
 def parts_of(text: str | None) -> list[str]:

@@ -5,7 +5,7 @@
                                              ``unknown``; what they lack of 1 is ``unknown``, and nothing at all is a
                                              track without language
 `vocal_ratio`                                share of the track's time in which somebody sings or speaks
-`title` `artist` `album` `genre` `year`      as a file's tags have them
+`title` `artist` `album` `genre` `year`      as a file's tags have them; of several artists or genres a list, too
 `metadata`                                   the caller's own JSON, as a whole
 ===========================================  ==================================================================
 
@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from retrieval.catalog.conditions import MANY, joined
 from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, is_language, nearest_languages
 from retrieval.catalog.records import Correction
 from retrieval.catalog.tables import corrections, heard_languages, heard_vocals
@@ -68,6 +69,10 @@ def _checked(field: str, value: Any) -> Any:
         return _shares(value)
     if field == "vocal_ratio":
         return _share(field, value)
+    if field in MANY and isinstance(value, list):
+        if not value or not all(isinstance(one, str) and one.strip("; ") for one in value):
+            raise CorrectionError(field, f"is {value!r}", "texts in a list, or null to take the correction back")
+        value = joined(value)
     if field in TEXT_FIELDS:
         if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             raise CorrectionError(field, f"has {len(value)} characters", f"at most {MAX_TEXT_LENGTH}")

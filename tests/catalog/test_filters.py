@@ -23,7 +23,7 @@ from retrieval.filters.language import MAX_DEPTH, condition_of, parse_filter
 from tests.catalog.test_catalog import analysis
 from tests.conftest import _database
 
-ARTISTS = ["A", "B", "Ç"]
+ARTISTS = ["A", "B; A", "Ç"]
 TAGS = ["rock", "female vocalists"]
 CHORDS = ["C:maj", "F#:min/b3", "N"]
 SECTIONS = ["verse", "chorus"]
@@ -111,7 +111,6 @@ def values_of(known: Known) -> dict[str, list[Any]]:
     languages = next((row.ratios for row in track.of(LanguageRatios) if said.get("vocal_ratio") != 0), {})
     one_each = {
         "track": track.key,
-        "artist": said.get("artist", track.artist),
         "year": said.get("year", track.year),
         "vocal_ratio": vocal_ratio,
         "speech_ratio": voice and min(voice.speech_ratio, vocal_ratio),
@@ -125,7 +124,9 @@ def values_of(known: Known) -> dict[str, list[Any]]:
         **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},
     }
     moods = [str(mood).lower() if isinstance(mood, bool) else mood for mood in track.metadata["moods"]]
-    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods}
+    artist = said.get("artist", track.artist)
+    artists = {"artist": [] if artist is None else [artist, *artist.split("; ")]}
+    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods} | artists
     return {key: given for key, values in several.items() if (given := [one for one in values if one is not None])}
 
 
@@ -201,7 +202,7 @@ CONDITIONS = st.one_of(
     number_condition("sections.chorus", QUARTERS),
     number_condition("meta.moods", st.sampled_from([3, 5, 7.5])),
     match_condition("track", ["t1", "t2", "t59", "t60", "nobody"]),
-    match_condition("artist", [*ARTISTS, "nobody"]),
+    match_condition("artist", [*ARTISTS, "B", "nobody"]),
     match_condition("key", [f"{tonic}{mode}" for tonic in SPELLINGS for mode in ("", " major", " minor")]),
     match_condition("mode", ["major", "minor"]),
     match_condition("language.en", [0.25, 1]),

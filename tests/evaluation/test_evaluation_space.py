@@ -175,6 +175,10 @@ def test_halves_are_directions_of_means(engine: Engine) -> None:
     assert halves.without == WithoutHalves(without_segments=2, of_one_segment=1, without_a_whole_half=2)
 
 
+def test_of_several_artists_the_first_is_named() -> None:
+    assert named_artist(Labels("key", "Various Artists; Björk; Alice", None)) == "björk"
+
+
 @pytest.mark.parametrize(("artist", "named"), [("Björk ", "björk"), ("<unknown>", ""), ("VARIOUS", ""), (None, "")])
 def test_names_that_name_no_artist(artist: str | None, named: str) -> None:
     assert named_artist(Labels("key", artist, None)) == named

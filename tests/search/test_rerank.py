@@ -94,6 +94,19 @@ def test_what_one_limit_drops_takes_no_room_in_another() -> None:
     assert dropped == {"album": 2}
 
 
+def test_each_of_several_artists_counts() -> None:
+    groups = ["Alice; Bob", "bob", "Carol; Dora", "Dora", "Alice; Emil", "Emil", None, "B; o; b"]
+    kept, dropped = at_most_each({"artist": groups}, {"artist": 1})
+    # What is dropped for Alice leaves Emil's place free.
+    assert kept.tolist() == [True, False, True, False, False, True, True, True]
+    assert dropped == {"artist": 3}
+    assert at_most_each({"album": ["x; y", "y"]}, {"album": 1})[0].tolist() == [True, True]  # an album is one
+    tracks: list[ArtistAlbum] = [("Alice; Bob", None), ("BOB; Carol", None), ("Dora", None)]
+    positions, left_out = queue(tracks, [("Alice", "x")], (1, 0), limit=3)
+    assert positions.tolist() == [1, 2, 0]
+    assert left_out == {}
+
+
 def test_no_limit_keeps_all() -> None:
     kept, dropped = at_most_each({"artist": ["A", "A"]}, {})
     assert kept.tolist() == [True, True]

@@ -70,9 +70,9 @@ HEARD = (
 @click.option("--no-language", is_flag=True, help="It is sung in no language at all.")
 @click.option("--vocal-ratio", type=float, help="Share of the track in which somebody sings or speaks: 0 to 1.")
 @click.option("--title", help="As the file's tags should have it, like the options that follow.")
-@click.option("--artist")
+@click.option("--artist", multiple=True, help="May be repeated, as a track may have several.")
 @click.option("--album")
-@click.option("--genre")
+@click.option("--genre", multiple=True, help="May be repeated.")
 @click.option("--year", type=int)
 @click.option(
     "--reset",
@@ -90,6 +90,8 @@ def correct(
     year: int | None,
     reset: Sequence[str],
     as_json: bool,
+    artist: Sequence[str],
+    genre: Sequence[str],
     **texts: str | None,
 ) -> None:
     """Say what a track is, whatever is heard of it or read in its file; without options show what was said."""
@@ -97,7 +99,8 @@ def correct(
         raise click.UsageError("--language and --no-language exclude each other")
     said: dict[str, Any] = dict.fromkeys(FIELDS if "all" in reset else reset)
     given = {"languages": languages if languages or no_language else None, "vocal_ratio": vocal_ratio, "year": year}
-    said |= {field: value for field, value in (given | texts).items() if value is not None}
+    several = {"artist": list(artist) or None, "genre": list(genre) or None}
+    said |= {field: value for field, value in (given | several | texts).items() if value is not None}
     with opened() as here:
         if said:
             here.catalog.correct(key, said)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.catalog.conditions import parts_of
 from retrieval.search.diversity import folded
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", 
 
 
 def named_artist(labels: Labels) -> str:
-    """The artist in lower case, so that spellings that differ in case are one; empty for none."""
-    artist = folded(labels.artist) or ""
-    return "" if artist in NO_ARTIST else artist
+    """The artist, of several the first, in lower case: spellings that differ in case are one; empty for none."""
+    names = (folded(name) or "" for name in parts_of(labels.artist))
+    return next((name for name in names if name not in NO_ARTIST), "")
 
 
 def named_album(labels: Labels) -> str:

@@ -1,0 +1,1 @@
+"""Tags as programs write them, and as nobody should."""
