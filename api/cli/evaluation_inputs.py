@@ -11,13 +11,13 @@ evaluation: a search may say them again, but not otherwise.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from api.documents.search import DocumentError, MediaSearch, SearchIn, read
+from api.documents.search import MediaSearch, SearchIn, read
+from api.documents.wellformed import DocumentError, parse_json
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.evaluation.errors import EvaluationFileError
@@ -129,7 +129,7 @@ def _narrowed(asked: EvaluationQuery, condition: Filter) -> EvaluationQuery:
 
 def _body(line: bytes, path: Path, place: str) -> dict[str, Any]:
     try:
-        body = json.loads(line)
+        body = parse_json(line, place)
     except ValueError as error:
         raise EvaluationFileError(str(path), place, f"is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from api.cli.terminal import Screen, cell
 from retrieval.evaluation.measures.significance import Difference, Interval
 from retrieval.evaluation.results.runs import LISTWISE, AnnEvaluation, Evaluation, Latency, RunComparison, Subject
 from retrieval.evaluation.results.spaces import (
@@ -33,19 +32,19 @@ _BETWEEN = 3
 
 def print_result(result: Result) -> None:
     """Show any result of an evaluation."""
-    console = Console()
+    console = Screen()
     _print_tables(result, console)
     for warning in result.warnings:
-        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+        console.print(cell(f"note: {warning}", style="yellow"), soft_wrap=True)
 
 
 @singledispatch
-def _print_tables(result: object, console: Console) -> None:
+def _print_tables(result: object, console: Screen) -> None:
     raise TypeError(f"{type(result).__name__} is no result of an evaluation")
 
 
 @_print_tables.register
-def _print_evaluation(result: Evaluation, console: Console) -> None:
+def _print_evaluation(result: Evaluation, console: Screen) -> None:
     """An evaluation as two tables: accuracy, and what is beyond it."""
     subject = result.subject
     exact = ", exact" if subject.exact else ""
@@ -56,7 +55,7 @@ def _print_evaluation(result: Evaluation, console: Console) -> None:
     table = _table(title, "metric", "mean", "95 % interval", "queries")
     for name, interval in result.metrics.items():
         lower = " (lower is better)" if name in result.lower_is_better else ""
-        table.add_row(Text(name + lower), *_cells(interval))
+        table.add_row(cell(name + lower), *_cells(interval))
     console.print(table)
     beyond = result.beyond_accuracy
     table = _table(f"beyond accuracy, first {beyond.k} results", "measure", "value", "95 % interval", "queries")
@@ -67,18 +66,18 @@ def _print_evaluation(result: Evaluation, console: Console) -> None:
     console.print(table)
     seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
     unjudged = f"{100 * result.unjudged:.1f} % of the first {beyond.k} are unjudged; "
-    console.print(("" if math.isnan(result.unjudged) else unjudged) + seconds, highlight=False)
+    console.print(("" if math.isnan(result.unjudged) else unjudged) + seconds)
 
 
 @_print_tables.register
-def _print_comparison(result: RunComparison, console: Console) -> None:
+def _print_comparison(result: RunComparison, console: Screen) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
     title = f"{result.second} against {result.first}, {result.queries} queries"
     _print_differences(console, title, ("first", "second"), result.metrics, result.lower_is_better)
 
 
 @_print_tables.register
-def _print_ann(result: AnnEvaluation, console: Console) -> None:
+def _print_ann(result: AnnEvaluation, console: Screen) -> None:
     """ANN recall by selectivity."""
     subject = result.subject
     title = (
@@ -97,7 +96,7 @@ def _print_ann(result: AnnEvaluation, console: Console) -> None:
 
 
 @_print_tables.register
-def _print_catalogue(result: SpaceEvaluation, console: Console) -> None:
+def _print_catalogue(result: SpaceEvaluation, console: Screen) -> None:
     """A space, by what needs no judgments."""
     subject = result.subject
     title = (
@@ -107,15 +106,15 @@ def _print_catalogue(result: SpaceEvaluation, console: Console) -> None:
     for name, interval in result.metrics.items():
         lower = " (lower is better)" if name in result.lower_is_better else ""
         value, bounds, count = _cells(interval)
-        table.add_row(Text(name + lower), value, bounds, _number(result.chance[name]), count)
+        table.add_row(cell(name + lower), value, bounds, _number(result.chance[name]), count)
     console.print(table)
     if result.labels is not None:
         _print_labels(console, subject.space, result.labels)
-    console.print(Text(_hub(subject, result.largest_hub)), soft_wrap=True)
+    console.print(cell(_hub(subject, result.largest_hub)), soft_wrap=True)
 
 
 @_print_tables.register
-def _print_models(result: SpaceComparison, console: Console) -> None:
+def _print_models(result: SpaceComparison, console: Screen) -> None:
     """Two spaces side by side, and the verdict; a star where the corrected p is below 0.05."""
     blue, green = result.blue, result.green
     title = (
@@ -130,11 +129,11 @@ def _print_models(result: SpaceComparison, console: Console) -> None:
     for subject, labels in zip((blue, green), result.labels or (), strict=False):
         _print_labels(console, subject.space, labels)
     for subject, hub in zip((blue, green), result.largest_hubs, strict=True):
-        console.print(Text(_hub(subject, hub)), soft_wrap=True)
-    console.print(Text(result.verdict, style="bold"), soft_wrap=True)
+        console.print(cell(_hub(subject, hub)), soft_wrap=True)
+    console.print(cell(result.verdict, style="bold"), soft_wrap=True)
 
 
-def _print_labels(console: Console, space: str, labels: LabelledTracks) -> None:
+def _print_labels(console: Screen, space: str, labels: LabelledTracks) -> None:
     """By label: the measures with their intervals, and which labels the nearest neighbours bear."""
     title = f"{space} by the labels of {labels.source}, {labels.tracks} tracks, {labels.queries} ask"
     measures = list(labels.rows[0].metrics)
@@ -148,13 +147,13 @@ def _print_labels(console: Console, space: str, labels: LabelledTracks) -> None:
     table.add_column("others", overflow="fold")
     for row in labels.rows:
         others = ", ".join(f"{label} {count}" for label, count in row.nearest.items() if label != row.label)
-        table.add_row(Text(row.label), str(row.nearest.get(row.label, 0)), Text(others or "–"))
+        table.add_row(cell(row.label), str(row.nearest.get(row.label, 0)), cell(others or "–"))
     console.print(table)
 
 
 def print_videos(result: VideoEvaluation) -> None:
     """Clips that asked for their own music: how high it stood, what that is more than, and where it started."""
-    console = Console()
+    console = Screen()
     counts = f"{result.clips} clips of {result.clip_s:g} s, of {result.sources} sources, {result.tracks} tracks"
     for pooled in result.pools:
         size = f"{pooled.smallest}" if pooled.smallest == pooled.largest else f"{pooled.smallest} to {pooled.largest}"
@@ -173,24 +172,24 @@ def print_videos(result: VideoEvaluation) -> None:
     table = _table(f"where {started.clips} clips start in their own music", "measure", "found", "random start")
     beats = "" if math.isnan(started.ratio.mean) else f" (ratio {started.ratio.mean:.2f} {_bounds(started.ratio)})"
     shares = f"cuts within 100 ms of a beat, {started.cut_clips} clips{beats}"
-    table.add_row(Text(shares), _number(started.cuts_on_beats), _number(started.by_chance))
+    table.add_row(cell(shares), _number(started.cuts_on_beats), _number(started.by_chance))
     table.add_row("error of the start, s, median", _number(started.error_s), _number(started.error_by_chance_s))
     table.add_row("starts within 0.5 s", _number(started.close), _number(started.close_by_chance))
     table.add_row("mIoU with the true span", _number(started.overlap), _number(started.overlap_by_chance))
     console.print(table)
     for name, reason in result.left_out.items():
-        console.print(Text(f"left out: {name}: {reason}", style="yellow"), soft_wrap=True)
+        console.print(cell(f"left out: {name}: {reason}", style="yellow"), soft_wrap=True)
     for warning in result.warnings:
-        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+        console.print(cell(f"note: {warning}", style="yellow"), soft_wrap=True)
 
 
 def print_files(folder: Path, names: Sequence[str]) -> None:
     """What was written."""
-    Console(soft_wrap=True, highlight=False, markup=False).print(f"{folder}: {', '.join(names)}")
+    Screen(soft_wrap=True).print(f"{folder}: {', '.join(names)}")
 
 
 def _print_differences(
-    console: Console,
+    console: Screen,
     title: str,
     sides: tuple[str, str],
     metrics: Mapping[str, Difference],
@@ -205,14 +204,14 @@ def _print_differences(
     _print_wide(console, title, names, rows)
 
 
-def _print_wide(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_wide(console: Screen, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table none of whose figures is cut off: where it would not fit, two of them stand below each other."""
     longest, *figures = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     fits = min(longest, _NAME_WIDTH) + sum(figures) + _BETWEEN * len(names) <= console.width
     table = _table(title, *(names if fits else _in_pairs(names)), show_lines=not fits)
     for row in rows:
         first, *others = row if fits else _in_pairs(row)
-        table.add_row(Text(first), *others)
+        table.add_row(cell(first), *others)
     console.print(table)
 
 
@@ -241,7 +240,7 @@ def _hub(subject: Subject, hub: LargestHub) -> str:
 
 
 def _table(title: str, first: str, *others: str, show_lines: bool = False) -> Table:
-    table = Table(title=Text(title), title_justify="left", pad_edge=False, show_lines=show_lines)
+    table = Table(title=cell(title), title_justify="left", pad_edge=False, show_lines=show_lines)
     table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-import click
-from rich.console import Console
-
 from api.cli.tables import failures_table, table_of
+from api.cli.terminal import Screen, echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +50,7 @@ class IngestProgress:
         self._failed += outcome.status == "failed"
         if outcome.reason is not None and not self._quiet:
             reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
-            click.secho(reason, sys.stderr, fg="yellow")  # the bar's own stream while it is shown: a line above it
+            echo(reason, err=True, style="yellow")  # the bar's own stream while it is shown: a line above it
         rate = self._done / max(self.elapsed_s, 1e-6)
         self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
@@ -68,7 +65,7 @@ def print_report(
 ) -> None:
     """What a job came to."""
     counts = report.counts
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Screen(soft_wrap=True)
     also = "".join(f", {counts[name]} {what}" for name, what in _ALSO.items() if counts.get(name))
     console.print(
         f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed{also} "
@@ -94,17 +91,17 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
     rows = [
         (one.key, one.uri, one.missing_since.isoformat(" ", "minutes") if one.missing_since else "") for one in tracks
     ]
-    Console(soft_wrap=True).print(table_of(("key", "file", since), rows))
+    Screen(soft_wrap=True).print(table_of(("key", "file", since), rows))
 
 
 def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:
     """What was taken out of the catalogue because its files are gone, and what was not."""
     would = "would be " if dry_run else ""
-    click.echo(f"{len(pruned)} {'track' if len(pruned) == 1 else 'tracks'} {would}taken out")
+    echo(f"{len(pruned)} {'track' if len(pruned) == 1 else 'tracks'} {would}taken out")
     for folder, n in sorted(Counter(str(PurePath(one.uri).parent) for one in pruned).items()):
-        click.echo(f"  {n} of {folder}")
+        echo(f"  {n} of {folder}")
     for reason, n in sorted(Counter(reason for _, reason in kept).items()):
-        click.echo(f"{n} left: {reason}")
+        echo(f"{n} left: {reason}")
 
 
 def _again(stage: str) -> str:

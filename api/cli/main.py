@@ -1,11 +1,13 @@
 """`soundalike`: the command line.
 
-Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed;
-130 interrupted.
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed, or
+lines of a playlist were left out;
+130 interrupted; 141 nobody reads what is printed any more.
 """
 
 import logging
 import sys
+from io import StringIO
 
 import click
 from sqlalchemy.exc import DBAPIError
@@ -36,8 +38,9 @@ try:
     from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
     from api.cli.commands.teaching.words import train_words
     from api.cli.commands.weights import weights
-    from api.cli.options import in_options
-    from api.documents.search import DocumentError
+    from api.cli.options import as_text, in_options
+    from api.cli.terminal import HarmlessFormatter, OutputLostError, echo, finish_output, prepare_streams
+    from api.documents.wellformed import DocumentError, TooDeepError, escaped
     from api.settings import SettingsError
 except MissingLibraryError as error:
     sys.exit(f"soundalike: {error}")
@@ -48,9 +51,9 @@ except MissingLibraryError as error:
 @click.version_option(package_name="soundalike")
 def soundalike(verbose: bool) -> None:
     """Music search that listens."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(HarmlessFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -91,26 +94,38 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: one line for every expected error, no traceback."""
+    prepare_streams()
     try:
-        code = soundalike.main(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("interrupted; what was stored stays, run the same command to go on", 130)
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        finish_output()
+    except OutputLostError as lost:
+        code = lost.code if lost.is_unread else _fail(str(lost), lost.code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and say how it went, as an exit code."""
+    interrupted = "interrupted; what was stored stays, run the same command to go on"
+    try:
+        return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail(interrupted, 130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; what was stored stays, run the same command to go on", 130)
+        shown = StringIO()
+        error.show(shown)
+        echo(shown.getvalue().rstrip("\n"), err=True)
+        return error.exit_code
     except QueryError as error:
-        _fail(in_options(error), 1)
-    except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError) as error:
-        _fail(str(error), 1)
+        return _fail(in_options(error), 1)
+    except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError, TooDeepError) as error:
+        return _fail(str(error), 1)
+    except UnicodeEncodeError as error:  # names of files and settings may be no text
+        return _fail(f"{escaped(str(error.object))!r} is not UTF-8, and the catalogue holds no other text", 1)
     except DBAPIError as error:
         lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
-        _fail(lost if is_lost(error) else refusal(error), 1)
-    else:
-        sys.exit(code or 0)
+        return _fail(lost if is_lost(error) else refusal(error), 1)
 
 
-def _fail(message: str, code: int) -> None:
-    click.echo(f"soundalike: {message}", err=True)
-    sys.exit(code)
+def _fail(message: str, code: int) -> int:
+    echo(f"soundalike: {message}", err=True)
+    return code

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 
 from api.cli.tables import clock, sure, table_of
+from api.cli.terminal import Screen
 from api.documents.music import HighlightsOut, LoopsOut, MelodyOut, RhythmOut, SectionOut, StructureOut
 
 
 def print_rhythm(heard: RhythmOut) -> None:
     """Tempo, metre, key, and how many beats there are where."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Screen(soft_wrap=True)
     tempo = "none" if heard.tempo is None else f"{heard.tempo:.1f} beats a minute"
     meter = "not known" if heard.meter is None else f"{heard.meter} beats a bar"
     key = "not known" if heard.key is None else f"{heard.key} {heard.mode}"
@@ -26,8 +26,8 @@ def print_rhythm(heard: RhythmOut) -> None:
 def print_structure(heard: StructureOut) -> None:
     """Parts, and of how many phrases each is made."""
     tempo = "no beats" if heard.bpm is None else f"{heard.bpm:.1f} beats a minute, downbeats: {len(heard.downbeats)}"
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{heard.path}: {tempo}", markup=False)
+    console = Screen(soft_wrap=True)
+    console.print(f"{heard.path}: {tempo}")
     phrases = Counter(_part_at((one.start_s + one.end_s) / 2, heard.sections) for one in heard.phrases)
     rows = [
         (clock(one.start_s), clock(one.end_s), one.label, one.group, phrases[number], f"{one.confidence:.2f}")
@@ -39,13 +39,13 @@ def print_structure(heard: StructureOut) -> None:
 def print_highlights(heard: HighlightsOut) -> None:
     """What represents a track."""
     rows = [(clock(one.start_s), clock(one.end_s), f"{one.score:.2f}") for one in heard.highlights]
-    Console().print(table_of(("from", "to", "score"), rows))
+    Screen().print(table_of(("from", "to", "score"), rows))
 
 
 def print_loops(heard: LoopsOut) -> None:
     """What can be looped, to the millisecond: loops begin and end at a sample, which `--json` tells."""
     rows = [(f"{one.start_s:.3f}", f"{one.end_s:.3f}", f"{one.similarity:.2f}") for one in heard.loops]
-    Console().print(table_of(("from, s", "to, s", "similarity"), rows))
+    Screen().print(table_of(("from, s", "to, s", "similarity"), rows))
 
 
 def print_melody(heard: MelodyOut) -> None:
@@ -53,7 +53,7 @@ def print_melody(heard: MelodyOut) -> None:
     pitches = [pitch for pitch in heard.pitches if pitch is not None]
     share = len(pitches) / len(heard.pitches) if heard.pitches else 0.0
     lowest, middle, highest = np.percentile(pitches, (5, 50, 95)) if pitches else (np.nan,) * 3
-    console = Console(soft_wrap=True, highlight=False)
+    console = Screen(soft_wrap=True)
     span = f", MIDI {lowest:.1f} – {highest:.1f}, half of it below {middle:.1f}" if pitches else ""
     console.print(f"melody: {100 * share:.0f} % of the track{span}{sure(heard.confidence)}")
 

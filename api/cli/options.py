@@ -1,6 +1,6 @@
 """What several commands share: options, and how they open, read and print."""
 
-import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import click
 
+from api.cli.terminal import echo_json
+from api.documents.wellformed import check, escaped, is_text, parse_json
 from api.settings import read_settings
 from api.wiring import Soundalike, open_soundalike
 from retrieval.catalog.records import Granularity
@@ -48,7 +50,7 @@ _search_options = (
 )
 
 
-def search_options(command: Callable[..., None]) -> Callable[..., None]:
+def search_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
     """The options that every search takes: those of `SearchOptions`."""
     for option in reversed(_search_options):
         command = option(command)
@@ -94,9 +96,11 @@ def filter_of(raw: str | None) -> Filter | None:
     if raw is None:
         return None
     try:
-        return parse_filter(json.loads(raw))
+        given = parse_json(raw, "filter")
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--filter") from error
+    check(given, "filter")
+    return parse_filter(given)
 
 
 def max_per_of(given: Sequence[str]) -> dict[str, int]:
@@ -108,6 +112,17 @@ def max_per_of(given: Sequence[str]) -> dict[str, int]:
             raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
         limits[group] = int(limit)
     return limits
+
+
+def as_text(arguments: Sequence[str]) -> list[str]:
+    """Arguments as UTF-8, whatever the locale took them for; those that name files that are there stay as they are.
+
+    Raises
+    ------
+    UsageError
+        For what is neither.
+    """
+    return [_as_text(number, argument) for number, argument in enumerate(arguments, start=1)]
 
 
 def in_options(error: QueryError) -> str:
@@ -123,6 +138,19 @@ def in_options(error: QueryError) -> str:
     return f"{option}: {error.explanation}" if option else str(error)
 
 
+def _as_text(number: int, argument: str) -> str:
+    value = argument.partition("=")[2] if argument.startswith("--") and "=" in argument else argument
+    if is_text(argument) or os.path.lexists(value):
+        return argument
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError as error:
+        shown = escaped(argument)
+        raise click.UsageError(
+            f"argument {number}, {shown}, is not UTF-8 and names no file; accepted: UTF-8"
+        ) from error
+
+
 def print_json(value: Any) -> None:
     """Print an answer for programs."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    echo_json(value)

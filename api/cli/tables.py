@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from api.cli.terminal import Screen, cell, printable
 from api.documents.facets import FacetsOut
 from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
 from indexer.packs.known import Pack
@@ -30,14 +30,14 @@ NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
     """A progress bar on standard error; call with how many are done, of how many, and a note."""
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    console = Screen(stderr=True, soft_wrap=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
         task, noted = bar.add_task(what, total=None, note=""), time.monotonic()
 
         def show(done: int, total: int, note: str = "") -> None:
             nonlocal noted
-            bar.update(task, completed=done, total=total, note=note)
+            bar.update(task, completed=done, total=total, note=printable(note, console.encoding))
             if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
                 noted = time.monotonic()
                 console.print(f"{what}: {done}/{total}{note and f', {note}'}")
@@ -47,21 +47,21 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
 
 def print_hummed(title: str, answer: HumAnswer) -> None:
     """Tracks in which a hum was found, as a table."""
-    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    table = Table(title=cell(title), title_justify="left", pad_edge=False)
     for name in ("#", "score", "track", "from – to", "semitones", "tempo"):
         table.add_column(name, justify="left" if name == "track" else "right", overflow="fold")
     for rank, (track, found) in enumerate(answer.results, start=1):
         span = " – ".join(map(clock, found.span_s))
         played = f"{found.transposition:+.1f}", f"× {found.tempo_ratio:.2f}"
         table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
-    console = Console()
+    console = Screen()
     console.print(table)
-    console.print(f"{answer.matching} melodies, {answer.timing_ms:.1f} ms", highlight=False)
+    console.print(f"{answer.matching} melodies, {answer.timing_ms:.1f} ms")
 
 
 def print_answer(title: str, answer: Answer) -> None:
     """Neighbours as a table."""
-    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    table = Table(title=cell(title), title_justify="left", pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
     table.add_column("track", overflow="fold")
@@ -73,8 +73,8 @@ def print_answer(title: str, answer: Answer) -> None:
     for result in answer.results:
         shared = ", ".join(result.explain.shared_tags if result.explain else ())
         span = _span_cells(result) if spans else []
-        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, Text(shared))
-    console = Console()
+        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, cell(shared))
+    console = Screen()
     console.print(table)
     stats = answer.stats
     dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
@@ -95,27 +95,27 @@ def print_playlist(way: Playlist) -> None:
     steps = ["", *(f"{cosine:.3f}" for cosine in way.cosines)]
     for number, (track, step) in enumerate(zip(way.tracks, steps, strict=True), start=1):
         table.add_row(str(number), step, _named(track))
-    console = Console()
+    console = Screen()
     console.print(table)
     if way.reason:
-        console.print(way.reason, highlight=False)
+        console.print(way.reason)
 
 
 def print_tracks(tracks: Sequence[Track]) -> None:
     """The catalogue as a table."""
     rows = [(track.key, track.title or "", track.artist or "", clock(track.duration_s)) for track in tracks]
-    Console().print(table_of(("key", "title", "artist", "length"), rows))
+    Screen().print(table_of(("key", "title", "artist", "length"), rows))
 
 
 def print_language(heard: LanguageOut) -> None:
     """Who sings in a track, when, and in which language."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Screen(soft_wrap=True)
     corrected, said = heard.corrected, " (corrected)"
     by_ratio = said if corrected and corrected.vocal_ratio is not None else sure(heard.confidence.vocals)
     by_language = said if corrected and corrected.languages is not None else sure(heard.confidence.languages)
     console.print(f"voice: {_percent(heard.vocal_ratio)} of the track, speech {_percent(heard.speech_ratio)}{by_ratio}")
     shares = ", ".join(f"{_language(share.language)} {_percent(share.ratio)}" for share in heard.languages)
-    console.print(f"languages: {shares or 'none'}{by_language}", markup=False)
+    console.print(f"languages: {shares or 'none'}{by_language}")
     rows = [_span_row(span, span.kind) for span in heard.spans.vocals]
     rows += [_span_row(span, language_name(span.language)) for span in heard.spans.languages]
     if rows:
@@ -129,14 +129,14 @@ def print_corrections(track: CorrectedTrackOut) -> None:
         for field, one in track.corrected.items()
     ]
     if rows:
-        Console().print(table_of(("field", "corrected", "instead of", "at"), rows, title=track.track))
+        Screen().print(table_of(("field", "corrected", "instead of", "at"), rows, title=track.track))
     else:
-        Console(soft_wrap=True).print(f"{track.track}: no corrections", highlight=False, markup=False)
+        Screen(soft_wrap=True).print(f"{track.track}: no corrections")
 
 
 def print_facets(counted: FacetsOut) -> None:
     """How many tracks have what."""
-    console, voice = Console(), counted.vocals
+    console, voice = Screen(), counted.vocals
     tracks = "track" if counted.matching == 1 else "tracks"
     console.print(
         f"{counted.matching} {tracks}: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
@@ -161,7 +161,7 @@ def print_facets(counted: FacetsOut) -> None:
 
 def print_next_steps(home: Path, seed: str) -> None:
     """How to go on after the demo."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Screen(soft_wrap=True)
     console.print("\nGo on with:")
     for command in (
         f"export SOUNDALIKE_HOME={shlex.quote(str(home))} PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
@@ -176,14 +176,14 @@ def print_next_steps(home: Path, seed: str) -> None:
 
 def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -> None:
     """The catalogue's state."""
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     for name in ("home", "database", "tracks"):
-        console.print(f"{name}: {state[name]}", highlight=False)
+        console.print(f"{name}: {state[name]}")
     if state["missing"]:
-        console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)", highlight=False)
+        console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)")
     for default in state["defaults"]:
         answers = ", and answers where no space is named" if default["answers"] else ""
-        console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}", highlight=False)
+        console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}")
     if state["spaces"]:
         columns = ("space", "searchable", "dim", "kind", "recall_at_10", "tracks_by_version")
         by_version = [space["tracks_by_version"].items() for space in state["spaces"]]
@@ -191,7 +191,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         rows = [[*map(space.get, columns[:-1]), held] for space, held in zip(state["spaces"], versions, strict=True)]
         console.print(table_of(columns, rows, title="spaces"))
     if failures is None:
-        console.print(f"failures: {state['failures']} (soundalike status --failures lists them)", highlight=False)
+        console.print(f"failures: {state['failures']} (soundalike status --failures lists them)")
     elif failures:
         console.print(failures_table(failures))
     else:
@@ -201,7 +201,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
 def print_packs(packs: Sequence[Pack]) -> None:
     """Packs of free music."""
     rows = [(pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb) for pack in packs]
-    Console().print(table_of(("pack", "what", "licence", "tracks", "MB"), rows))
+    Screen().print(table_of(("pack", "what", "licence", "tracks", "MB"), rows))
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -211,7 +211,7 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
         state = "here" if row["here"] else "to fetch" if row["fetch"] else "to import"
         space = (row["dim"], f"{row['window_s']} s", row["tags"]) if row["dim"] else ("–", "–", "–")
         cells.append((row["name"], state, *space, row["license"]))
-    console = Console(soft_wrap=True, highlight=False)
+    console = Screen(soft_wrap=True)
     console.print(table_of(("name", "weights", "dim", "window", "tags", "licence"), cells))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
@@ -252,7 +252,7 @@ def clock(seconds: float) -> str:
 def _named(track: Track) -> Text:
     """The key, and under it title and artist where they are known."""
     known = " – ".join(part for part in (track.title, track.artist) if part)
-    return Text.assemble(track.key, *([("\n" + known, "dim")] if known else []))
+    return Text("\n").join([cell(track.key), *([cell(known, "dim")] if known else [])])
 
 
 def failures_table(failures: Sequence[Failure]) -> Table:
@@ -263,7 +263,12 @@ def failures_table(failures: Sequence[Failure]) -> Table:
 
 def table_of(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
     """A table of texts, under these names."""
-    table = Table(*(Column(name, overflow="fold") for name in names), title=title, title_justify="left", pad_edge=False)
+    table = Table(
+        *(Column(name, overflow="fold") for name in names),
+        title=title and cell(title),
+        title_justify="left",
+        pad_edge=False,
+    )
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(cell(value) for value in row))
     return table

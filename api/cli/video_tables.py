@@ -1,15 +1,14 @@
 """What the command line shows of tracks that fit a clip."""
 
-from rich.console import Console
-
 from api.cli.tables import clock, table_of
+from api.cli.terminal import Screen
 from api.documents.video import ClipOut, FitOut, PlacementOut, VideoAnswerOut
 
 
 def print_matched(title: str, answer: VideoAnswerOut) -> None:
     """What was seen, then tracks, where each starts and at which speed, and how many of the cuts meet its beats."""
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{title}: {_seen(answer.clip)}", markup=False)
+    console = Screen(soft_wrap=True)
+    console.print(f"{title}: {_seen(answer.clip)}")
     names = ["#", "score", "track", "from – to", "speed", "in time (by chance)"]
     explained = any(result.fit is not None for result in answer.results)
     rows = [
@@ -21,7 +20,7 @@ def print_matched(title: str, answer: VideoAnswerOut) -> None:
     ]
     console.print(table_of([*names, *(["learned + words + sync; shared words"] if explained else [])], rows))
     reason = f" ({answer.stats.reason})" if answer.stats.reason else ""
-    console.print(f"{answer.stats.matching} tracks{reason}, {answer.timing_ms['total']:.1f} ms", markup=False)
+    console.print(f"{answer.stats.matching} tracks{reason}, {answer.timing_ms['total']:.1f} ms")
 
 
 def _seen(clip: ClipOut) -> str:

@@ -4,17 +4,19 @@ Unknown fields are refused. The ranges of a `Query` are only described here: the
 complains of is named as it was sent.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from api.documents.wellformed import DocumentError, check, parse_json
 from retrieval.catalog.conditions import SECTION_LABELS, joined
 from retrieval.catalog.records import Granularity
-from retrieval.errors import Place, QueryError, RetrievalError, UnknownTrackError
+from retrieval.errors import Place, QueryError, UnknownTrackError
 from retrieval.filters.language import Filter, field_path
 from retrieval.search.query import (
     HALF_LIFE,
@@ -52,27 +54,24 @@ def ranged(default: float | None, least: float, most: float | None = None, descr
     return Field(default=default, description=description, json_schema_extra=schema)
 
 
-class DocumentError(Exception):
-    """A document that cannot be used.
-
-    Attributes
-    ----------
-    path : of the field that is wrong, for example ``query.recommend.positive[0].track``
-    explanation : what is wrong with it
-    cause : the error of the search, or none where the document does not fit its model
-    """
-
-    def __init__(self, path: str, explanation: str, cause: RetrievalError | None = None) -> None:
-        self.path = path
-        self.explanation = explanation
-        self.cause = cause
-        super().__init__(f"{path}: {explanation}")
-
-
 class Strict(BaseModel):
-    """A part of a document: unknown fields, NaN and infinities are refused."""
+    """A part of a document: unknown fields are refused, and what none may hold (`api.documents.wellformed`)."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+    checked_apart: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold documents of their own, each of which answers for itself."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Read a document from JSON's objects.
+
+        Raises
+        ------
+        DocumentError, TooDeepError, ValidationError
+        """
+        apart = cls.checked_apart if isinstance(obj, dict) else ()
+        check({name: value for name, value in obj.items() if name not in apart} if apart else obj)
+        return super().model_validate(obj, **options)
 
 
 Document = TypeVar("Document", bound=Strict)
@@ -91,6 +90,19 @@ def read(kind: type[Document], raw: Any) -> Document:
     except ValidationError as error:
         first = error.errors()[0]
         raise DocumentError(field_path(first["loc"]) or "body", first["msg"]) from error
+
+
+def read_json(kind: type[Document], raw: str, field: str = "body") -> Document:
+    """Read a document from JSON that stands in a field of something else.
+
+    Raises
+    ------
+    DocumentError, TooDeepError, ValidationError
+    """
+    try:
+        return kind.model_validate(parse_json(raw, field))
+    except json.JSONDecodeError as error:
+        raise DocumentError(field, f"is not JSON: {error}") from error
 
 
 class ExampleIn(Strict):

@@ -1,10 +1,9 @@
 """The Flask application: resources in, routes and errors registered, OpenAPI 3.1 out."""
 
 from apiflask import APIFlask
-from flask.json.provider import DefaultJSONProvider
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from api.http import context, problems
+from api.http import context, problems, wellformed
 from api.http.routes import music, operations, queries, retargeting, tracks
 from api.wiring import Soundalike
 
@@ -16,10 +15,9 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     app.config["DESCRIPTION"] = "Music search and recommendation that listens."
     app.config["MAX_CONTENT_LENGTH"] = soundalike.settings.max_upload_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = soundalike.settings.max_upload_bytes
-    app.json = DefaultJSONProvider(app)
-    app.json.sort_keys = False  # tags come highest first
     context.attach(app, soundalike)
     problems.register(app)
+    wellformed.register(app)
     routes = (queries, tracks, music, retargeting, operations)
     for blueprint in (module.blueprint for module in routes):
         app.register_blueprint(blueprint)

@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
-from api.documents.search import DocumentError
+from api.documents.wellformed import DocumentError
 from encoders.errors import (
     AudioWriteError,
     EncoderError,

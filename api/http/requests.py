@@ -14,6 +14,7 @@ MAX_SEARCHES = 100
 class BatchIn(Strict):
     """Several searches at once. Each is checked on its own: a bad one answers with its problem, the others answer."""
 
+    checked_apart = frozenset({"searches"})
     searches: list[Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/SearchIn"})]] = Field(
         min_length=1, max_length=MAX_SEARCHES
     )

@@ -132,7 +132,7 @@ def test_published_limits_are_the_ones_enforced(client: FlaskClient) -> None:
 
 
 def test_what_the_database_cannot_hold_is_refused(client: FlaskClient) -> None:
-    refused(client.get("/v1/tracks/a%00b"), 422, "invalid-value")
+    assert refused(client.get("/v1/tracks/a%00b"), 422, "invalid-request")["field"] == "key"
     assert refused(client.get("/v1/tracks/t1/similar?space=%00"), 422, "invalid-request")["field"] == "space"
 
 

@@ -1,14 +1,18 @@
 """Going on where a playlist ends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
 
-from api.cli.commands.searching import seed_of, show_answer
-from api.cli.options import SearchOptions, opened, search_options
-from api.cli.playlist_files import Entry, PlaylistFileError, entries
+from api.cli import tables
+from api.cli.commands.searching import seed_of
+from api.cli.options import FAILED_FILES, SearchOptions, opened, print_json, search_options
+from api.cli.playlists.files import PlaylistFile, PlaylistFileError
+from api.cli.playlists.finding import Entry, Found, find, read_all, without
+from api.cli.terminal import echo
+from api.documents.answer import answer_out
 from api.wiring import Soundalike
 from encoders.errors import MediaError
 from retrieval.errors import UnknownTrackError
@@ -25,23 +29,16 @@ class ContinueOptions(SearchOptions):
     album_gap: int
 
     @property
-    def entries(self) -> list[Entry]:
-        """The tracks to go on after, oldest first."""
+    def given(self) -> list[Entry | PlaylistFile]:
+        """Tracks and playlists to go on after, oldest first."""
         try:
-            tracks = entries(list(self.playlist))
+            return read_all(self.playlist)
         except PlaylistFileError as error:
             raise click.ClickException(str(error)) from error
-        if len(tracks) > MAX_PLAYLIST:  # before the files among them are encoded
-            raise click.ClickException(
-                f"the playlist has {len(tracks)} tracks; accepted: the last {MAX_PLAYLIST} of it"
-            )
-        return tracks
 
-    def asked(self, here: Soundalike, tracks: Sequence[Entry]) -> Query:
+    def asked(self, here: Soundalike, seeds: Sequence[Seed], space: str) -> Query:
         """The query that was asked for."""
         gaps = QueueContext((), self.artist_gap, self.album_gap) if self.artist_gap or self.album_gap else None
-        space = here.search.space_name(self.space)
-        seeds = [_seed(here, entry, space) for entry in tracks]
         return replace(self, space=space).query(seeds, half_life=self.half_life, context=gaps)
 
 
@@ -57,19 +54,48 @@ class ContinueOptions(SearchOptions):
 @click.option("--artist-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
 @click.option("--album-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an album.")
 @search_options
-def continue_playlist(**given: Any) -> None:
-    """Go on where a playlist ends: .m3u8 files, keys of the catalogue, or audio files, oldest first."""
+def continue_playlist(**given: Any) -> int:
+    """Go on where a playlist ends: a playlist file, keys of the catalogue, or audio files, oldest first.
+
+    What a playlist lists and is not found is named, and the rest goes on.
+    """
     options = ContinueOptions(**given)
-    tracks = options.entries
+    listed = options.given
     with opened() as here:
-        answer = here.search.answer(options.asked(here, tracks))
-    show_answer(answer, f"goes on after {tracks[-1].name}", as_json=options.as_json)
+        space = here.search.space_name(options.space)
+        found, seeds = _heard(here, _found(here, listed), space)
+        for line in (*found.taken_for, *found.left_out):
+            echo(str(line), err=True)
+        if not seeds:
+            raise click.ClickException(f"{', '.join(options.playlist)}: nothing of it is found")
+        answer = here.search.answer(options.asked(here, seeds, space))
+    if options.as_json:
+        told = {
+            "left_out": [asdict(one) for one in found.left_out],
+            "taken_for": [asdict(one) for one in found.taken_for],
+        }
+        print_json(answer_out(answer).model_dump() | told)
+    else:
+        tables.print_answer(f"goes on after {found.tracks[-1].shown}", answer)
+    return FAILED_FILES if found.left_out else 0
 
 
-def _seed(here: Soundalike, entry: Entry, space: str) -> Seed:
-    try:
-        return seed_of(here, entry.name, entry.path, space)
-    except (UnknownTrackError, MediaError) as error:
-        if not entry.place:
-            raise
-        raise click.ClickException(f"{entry.place}: {error}") from error
+def _found(here: Soundalike, listed: Sequence[Entry | PlaylistFile]) -> Found:
+    found = find(listed, here.catalog)
+    if len(found.tracks) > MAX_PLAYLIST:  # before the files among them are encoded
+        tracks = len(found.tracks)
+        raise click.ClickException(f"the playlist has {tracks} tracks; accepted: the last {MAX_PLAYLIST} of it")
+    return found
+
+
+def _heard(here: Soundalike, found: Found, space: str) -> tuple[Found, list[Seed]]:
+    """The examples; what a playlist names and cannot be decoded is left out, what was named itself is refused."""
+    seeds = []
+    for entry in found.tracks:
+        try:
+            seeds.append(seed_of(here, entry.name, entry.path, space))
+        except (UnknownTrackError, MediaError) as error:
+            if entry.line is None:
+                raise
+            found = without(found, entry, str(error))
+    return found, seeds

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from api.cli.terminal import echo
+
 
 @click.command()
 @click.argument(
@@ -27,4 +29,4 @@ def report(folders: Sequence[Path], out: Path) -> None:
         write_page(folders, out)
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
-    click.echo(f"{out}: {len(folders)} evaluation{'' if len(folders) == 1 else 's'}")
+    echo(f"{out}: {len(folders)} evaluation{'' if len(folders) == 1 else 's'}")

@@ -9,6 +9,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
+from api.cli.terminal import echo
 from api.documents.jams import jams_of
 from retrieval.catalog.heard.music import heard_music
 from retrieval.filters.language import Filter
@@ -29,7 +30,7 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
     from api.cli.neighbor_files import parts_of
 
     def note(line: str) -> None:
-        click.echo(line, err=True)
+        echo(line, err=True)
 
     with opened() as here, tables.progress("tracks", quiet=as_json) as done:
         try:
@@ -40,7 +41,7 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
     if as_json:
         print_json(asdict(report))
     else:
-        click.echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
+        echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
 
 
 @click.command()

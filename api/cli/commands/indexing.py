@@ -9,6 +9,7 @@ import click
 from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
+from api.cli.terminal import echo
 from api.settings import read_settings
 from api.wiring import Soundalike
 from indexer.packs.fetch import default_pack, fetch_pack
@@ -50,7 +51,7 @@ def demo(music: Path | None) -> int:
     spec = encoder_spec(settings.space, settings.encoders)
     if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
         path = fetch_weights(spec, settings.weights_dir)
-        click.echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
+        echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), _Options(), as_json=False)
@@ -88,13 +89,13 @@ def delete(keys: tuple[str, ...], ignore: bool, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": list(keys), "files_remain": remain, "ignored": ignore})
         return
-    click.echo(f"deleted {len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}")
+    echo(f"deleted {len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}")
     if remain:
         what = f"{remain[0]} is" if len(remain) == 1 else f"their {len(remain)} files are"
         then = (
             "it is ignored from now on" if ignore else "the next `index` brings it back (delete --ignore keeps it out)"
         )
-        click.echo(f"{what} still there; {then if len(remain) == 1 else then.replace('it is', 'they are')}")
+        echo(f"{what} still there; {then if len(remain) == 1 else then.replace('it is', 'they are')}")
 
 
 @click.command(name="prune")
@@ -134,7 +135,7 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
         for report in reports:
             built = report.manifest
             rows = f", {built.rows} segments" if built.granularity == "segment" else ""
-            click.echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
+            echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _index(
     key_prefix = options.key_prefix
     if pack is not None:
         fetched = fetch_pack(pack, here.settings.packs_dir)
-        click.echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
+        echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
     encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)

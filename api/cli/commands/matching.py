@@ -6,6 +6,7 @@ import click
 
 from api.cli.commands.reencoding import say
 from api.cli.options import filter_option, json_option, opened, print_json
+from api.cli.terminal import echo
 from api.cli.video_tables import print_matched
 from api.documents.video import video_answer_out
 from retrieval.errors import OutOfRangeError
@@ -62,4 +63,4 @@ def match_video(
         track = found.answer.results[0].track
         write_preview(here, Preview(clip, watched, track, found.fits[0].placement, keep_speech), preview)
         if not as_json:
-            click.echo(f"{preview}: {clip} with {track.key}")
+            echo(f"{preview}: {clip} with {track.key}")

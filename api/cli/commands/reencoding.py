@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from api.cli.terminal import echo
 from retrieval.catalog.holdings import count_without
 
 if TYPE_CHECKING:
@@ -112,4 +111,4 @@ def _tracks(n: int) -> str:
 
 def say(line: str) -> None:
     """A line for who indexes, beside the answer."""
-    click.echo(line, err=True)
+    echo(line, err=True)

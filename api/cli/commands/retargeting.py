@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from api.cli.options import json_option, opened, print_json
+from api.cli.terminal import echo
 from api.wiring import Soundalike
 from retrieval.errors import UnknownTrackError
 
@@ -70,12 +71,12 @@ def _write_plan(path: Path, document: dict[str, Any]) -> None:
 
 
 def _print(out: Path, document: dict[str, Any]) -> None:
-    click.echo(f"{out}: {document['reached_s']:.3f} s, {len(document['jumps'])} jumps between {document['unit']}")
+    echo(f"{out}: {document['reached_s']:.3f} s, {len(document['jumps'])} jumps between {document['unit']}")
     for jump in document["jumps"]:
-        click.echo(
+        echo(
             f"  at {jump['output_s']:8.2f} s: {jump['from_s']:8.2f} → {jump['to_s']:8.2f}   cost {jump['cost']:.2f}   "
             f"flux below {100 - jump['flux_percentile']:.0f} % of the track's own"
         )
     end = document["end"]
     if end["trimmed_s"] or end["padded_s"]:
-        click.echo(f"  at the end {end['trimmed_s']:.2f} s left out, {end['padded_s']:.2f} s of silence put")
+        echo(f"  at the end {end['trimmed_s']:.2f} s left out, {end['padded_s']:.2f} s of silence put")

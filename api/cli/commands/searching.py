@@ -1,10 +1,9 @@
 """What sounds like this: `similar`, `query`, `path`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, get_args
+from typing import Any, BinaryIO, get_args
 
 import click
 
@@ -20,6 +19,7 @@ from api.cli.options import (
 )
 from api.documents.answer import answer_out, shown_metadata
 from api.documents.search import SearchIn, read
+from api.documents.wellformed import is_text, parse_json
 from api.wiring import Soundalike
 from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.catalog.records import Granularity
@@ -105,14 +105,15 @@ def similar(**given: Any) -> None:
 
 
 @click.command()
-@click.argument("body", type=click.File())
+@click.argument("body", type=click.File("rb"))
 @json_option
-def query(body: TextIO, as_json: bool) -> None:
+def query(body: BinaryIO, as_json: bool) -> None:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
     try:
-        search = read(SearchIn, json.load(body))
+        given = parse_json(body.read())
     except ValueError as error:
         raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+    search = read(SearchIn, given)
     with opened() as here, search.naming_fields():
         answer = here.search.answer(search.as_query())
     show_answer(answer, body.name, as_json=as_json)
@@ -148,12 +149,14 @@ def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[fl
     """
     path = path.expanduser().absolute()
     start_s, end_s = span_s or (None, None)
-    try:
-        return Seed(here.catalog.track(key).key, start_s, end_s)
-    except UnknownTrackError:
-        if not path.is_file():
-            raise
-    stored = here.catalog.track_at(str(path.resolve()))
+    if is_text(key) or not path.is_file():  # a file's name need not be text, a key is
+        try:
+            return Seed(here.catalog.track(key).key, start_s, end_s)
+        except UnknownTrackError:
+            if not path.is_file():
+                raise
+    uri = str(path.resolve())
+    stored = here.catalog.track_at(uri) if is_text(uri) else None
     if stored is not None:
         return Seed(stored.key, start_s, end_s)
     return here.seed_of(path, space, span_s)

@@ -3,6 +3,7 @@
 import click
 
 from api.cli.options import json_option, print_json
+from api.cli.terminal import echo
 from api.settings import read_settings
 from api.wiring import open_soundalike
 
@@ -16,7 +17,7 @@ def migrate(as_json: bool) -> None:
     if as_json:
         print_json({"database": address, "schema": "current"})
     else:
-        click.echo(f"the schema is current: {address}")
+        echo(f"the schema is current: {address}")
 
 
 @click.command()
@@ -29,5 +30,5 @@ def serve(bind: str, workers: int, threads: int) -> None:
 
     settings = read_settings()
     with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
-        click.echo(f"http://{bind}/docs", err=True)
+        echo(f"http://{bind}/docs", err=True)
         Server(settings, bind=bind, workers=workers, threads=threads).run()

@@ -6,6 +6,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import json_option, print_json
+from api.cli.terminal import echo
 from api.settings import read_settings
 
 
@@ -61,7 +62,7 @@ def fetch_weights(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
     else:
-        click.echo(f"{name}: {path}\nlicence: {spec.license}\n{spec.reference}")
+        echo(f"{name}: {path}\nlicence: {spec.license}\n{spec.reference}")
 
 
 @weights.command("import")
@@ -78,4 +79,4 @@ def import_weights(name: str, checkpoint: Path, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(path)})
     else:
-        click.echo(f"{name}: {path}")
+        echo(f"{name}: {path}")

@@ -7,8 +7,9 @@ from apiflask import APIBlueprint
 
 from api.documents.answer import AnswerOut, answer_out
 from api.documents.humming import HumAnswerOut, HumSearch, hum_answer_out
-from api.documents.search import DocumentError, MediaSearch, SearchIn
+from api.documents.search import MediaSearch, SearchIn, read_json
 from api.documents.video import VideoAnswerOut, VideoSearch, video_answer_out
+from api.documents.wellformed import DocumentError
 from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
@@ -44,7 +45,7 @@ def query_batch(json_data: BatchIn) -> BatchOut:
 @blueprint.doc(responses=possible(400, 404, 410, 413, 415, 422, 503))
 def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     """Tracks like an uploaded clip."""
-    search = MediaSearch.model_validate_json(form_and_files_data.body or "{}")
+    search = read_json(MediaSearch, form_and_files_data.body or "{}")
     with search.naming_fields():
         query = search.query_for([Seed("clip")])
         query.check()  # what is out of range costs no decoding
@@ -61,7 +62,7 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
 @blueprint.doc(responses=possible(400, 404, 409, 410, 413, 415, 422, 503))
 def query_video(form_and_files_data: VideoSearchForm) -> VideoAnswerOut:
     """Tracks that fit an uploaded video or picture, or one that was sent before, and where in each it starts."""
-    search = VideoSearch.model_validate_json(form_and_files_data.body or "{}")
+    search = read_json(VideoSearch, form_and_files_data.body or "{}")
     file = form_and_files_data.file
     if (file is None) == (search.clip is None):
         raise DocumentError("file", "either a file or the id of a clip, in body.clip, is needed")
@@ -84,7 +85,7 @@ def query_video(form_and_files_data: VideoSearchForm) -> VideoAnswerOut:
 @blueprint.doc(responses=possible(400, 413, 415, 422, 503))
 def query_humming(form_and_files_data: HummingForm) -> HumAnswerOut:
     """Tracks whose melody is hummed, sung or whistled in an uploaded clip, in any key and at any tempo."""
-    search = HumSearch.model_validate_json(form_and_files_data.body or "{}")
+    search = read_json(HumSearch, form_and_files_data.body or "{}")
     with resources().encoding():
         hum = soundalike().melody_in(form_and_files_data.file.read())
     return hum_answer_out(soundalike().hummed(hum, filter_=search.filter, limit=search.limit))

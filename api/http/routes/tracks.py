@@ -1,6 +1,5 @@
 """`/v1/tracks`: the catalogue."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from flask import Response, send_file
 
 from api.documents.answer import AnswerOut, answer_out, track_out
 from api.documents.facets import FacetsOut, facets_out
-from api.documents.search import MAX_KEY_LENGTH, MediaSearch
+from api.documents.search import MAX_KEY_LENGTH, MediaSearch, read_json
 from api.documents.voice import (
     CorrectedTrackOut,
     CorrectionIn,
@@ -18,6 +17,7 @@ from api.documents.voice import (
     corrected_track_out,
     language_out,
 )
+from api.documents.wellformed import check, parse_json
 from api.http.answers import EmbeddingOut, ItemOut, ItemsOut, TagsOut, TrackPage
 from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
@@ -104,7 +104,7 @@ def correct_track(key: str, json_data: CorrectionIn) -> CorrectedTrackOut:
 def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     """Index one track; the same content and fields again change nothing."""
     _check_key(key)
-    fields = TrackFields.model_validate_json(form_and_files_data.body or "{}")
+    fields = read_json(TrackFields, form_and_files_data.body or "{}")
     outcome = _index(key, form_and_files_data.file, fields)
     merge_soon(soundalike().search.opened)
     if outcome.status == "failed":
@@ -236,6 +236,8 @@ def _after(cursor: str | None) -> int:
 
 def _filter(raw: str) -> Filter:
     try:
-        return parse_filter(json.loads(raw))
+        given = parse_json(raw, "filter")
     except ValueError as error:
         raise QueryError("filter", f"is not JSON ({error})", "a filter object, URL-encoded") from error
+    check(given, "filter")
+    return parse_filter(given)

@@ -10,6 +10,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
+from api.cli.terminal import echo
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.packs.archives import music_under
@@ -51,14 +52,14 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
             done(number, len(sources), f"{len(left_out)} left out")
     if not as_json:
         for key, reason in left_out.items():
-            click.echo(f"{key}: {reason}", err=True)
+            echo(f"{key}: {reason}", err=True)
     tracks = read_corpus(out)
     groups = sorted({track.group for track in tracks})
     hours = sum(track.duration_s for track in tracks) / 3600
     if as_json:
         print_json({"tracks": len(tracks), "hours": hours, "groups": groups, "left_out": left_out})
     else:
-        click.echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
+        echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
     return FAILED_FILES if left_out else 0
 
 
@@ -101,8 +102,8 @@ def render_midi(folder: Path, soundfonts: tuple[Path, ...], out: Path, seconds: 
         print_json({**counts, "failed": failed})
     else:
         for key, reason in failed.items():
-            click.echo(f"{key}: {reason}", err=True)
-        click.echo(f"{out}: {counts['rendered']} rendered, {counts['unchanged']} unchanged, {len(failed)} failed")
+            echo(f"{key}: {reason}", err=True)
+        echo(f"{out}: {counts['rendered']} rendered, {counts['unchanged']} unchanged, {len(failed)} failed")
     return FAILED_FILES if failed else 0
 
 
@@ -240,7 +241,7 @@ def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: 
     from encoders.training.split import split
 
     path = join_soundalike(split(corpus_dir, hold_out), out, weights_dir=weights)
-    click.echo(f"use it: soundalike weights import soundalike {path}")
+    echo(f"use it: soundalike weights import soundalike {path}")
 
 
 @train.command("ear")
@@ -253,7 +254,7 @@ def fit_ear(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], seed: int) -
     from encoders.training.joining import join_ear
     from encoders.training.split import split
 
-    click.echo(join_ear(split(corpus_dir, hold_out), out, seed=seed, weights_dir=read_settings().weights_dir))
+    echo(str(join_ear(split(corpus_dir, hold_out), out, seed=seed, weights_dir=read_settings().weights_dir)))
 
 
 def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_json: bool) -> None:
@@ -265,5 +266,5 @@ def _run(train: "Callable[..., TrainingReport]", name: str, steps: int, *, as_js
     else:
         if report.trained is not None:
             figures = f"{report.trained:.3f}, untrained {report.untrained:.3f}"
-            click.echo(f"{report.measure} on what was held out: {figures}")
-        click.echo(f"use it: soundalike weights import {name} {report.weights}")
+            echo(f"{report.measure} on what was held out: {figures}")
+        echo(f"use it: soundalike weights import {name} {report.weights}")

@@ -12,6 +12,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import json_option, print_json
+from api.cli.terminal import echo
 
 if TYPE_CHECKING:
     from encoders.training.songs.recipes import SongReport
@@ -56,7 +57,7 @@ def record_songs(
     if as_json:
         print_json({"songs": len(songs), "new": new})
     else:
-        click.echo(f"{folder}: {len(songs)} songs, {new} of them new")
+        echo(f"{folder}: {len(songs)} songs, {new} of them new")
 
 
 @click.command("rhythm")
@@ -122,8 +123,8 @@ def train_form(
     if as_json:
         print_json(report)
     else:
-        click.echo(f"learnt from {report['songs']:.0f} songs and {report['music']:.0f} tracks of other music")
-        click.echo(f"right function, of the time of songs that were not learnt from: {report['function']:.3f}")
+        echo(f"learnt from {report['songs']:.0f} songs and {report['music']:.0f} tracks of other music")
+        echo(f"right function, of the time of songs that were not learnt from: {report['function']:.3f}")
 
 
 @click.command("melody")
@@ -147,7 +148,7 @@ def train_melody(songs: Path, scores: Path, out: Path, alone: int, steps: int, s
             on_step=_told(done, steps),
         )
         written = recipe.train_melody(task, out, MelodySettings(steps=steps, seed=seed))
-    click.echo(f"{written}: as encoders/weights/{written.name} it goes to everyone")
+    echo(f"{written}: as encoders/weights/{written.name} it goes to everyone")
 
 
 def _told(done: Callable[[int, int, str], None], steps: int) -> Callable[[int, float], None]:
@@ -158,4 +159,4 @@ def _show(report: "SongReport", as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
     else:
-        click.echo(f"{report.weights}: {report.measure} {report.figure:.3f} on songs that choices are made by")
+        echo(f"{report.weights}: {report.measure} {report.figure:.3f} on songs that choices are made by")

@@ -7,6 +7,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
+from api.cli.terminal import echo
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.scan import scan
@@ -66,8 +67,8 @@ def make_clips(
         print_json({"clips": there, "new": new, "left_out": left_out})
     else:
         for source, reason in left_out.items():
-            click.echo(f"{source}: {reason}", err=True)
-        click.echo(f"{out}: {there} clips, {new} of them new")
+            echo(f"{source}: {reason}", err=True)
+        echo(f"{out}: {there} clips, {new} of them new")
     return FAILED_FILES if left_out else 0
 
 
@@ -98,9 +99,9 @@ def train_video(videos: Path, choose_by: Path | None, out: Path, steps: int, see
         print_json(asdict(report))
     else:
         for name, reason in report.left_out.items():
-            click.echo(f"{name}: {reason}", err=True)
-        click.echo(f"{report.weights}: learnt from {report.clips} clips")
-        click.echo(
+            echo(f"{name}: {reason}", err=True)
+        echo(f"{report.weights}: learnt from {report.clips} clips")
+        echo(
             f"of {report.judged} clips that choices are made by, own music among that of {report.sources} sources: "
             f"recall@10 {report.recall:.3f}, median rank {report.median_rank:.0f}"
         )

@@ -11,6 +11,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
+from api.cli.terminal import echo
 from api.settings import read_settings
 from indexer.packs.known_voices import VOICE_PACKS
 from indexer.packs.voices import Recording, fetch_texts, fetch_voices
@@ -57,9 +58,9 @@ def gather_voices(
         print_json({"minutes": minutes, "left_out": left_out})
     else:
         for name, reason in left_out.items():
-            click.echo(f"{name}: {reason}", err=True)
+            echo(f"{name}: {reason}", err=True)
         for language, kinds in sorted(minutes.items()):
-            click.echo(f"{language}: " + ", ".join(f"{kind} {time:.1f} min" for kind, time in sorted(kinds.items())))
+            echo(f"{language}: " + ", ".join(f"{kind} {time:.1f} min" for kind, time in sorted(kinds.items())))
     return FAILED_FILES if left_out else 0
 
 
@@ -149,8 +150,8 @@ def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: b
         print_json({"minutes": sung_s / 60, "singers": len(heard), "failed": failed})
     else:
         for reason in failed:
-            click.echo(reason, err=True)
-        click.echo(f"{corpus.sung}: {sung_s / 60:.1f} min more, by {len(heard)} of {len(singers)} speakers")
+            echo(reason, err=True)
+        echo(f"{corpus.sung}: {sung_s / 60:.1f} min more, by {len(heard)} of {len(singers)} speakers")
     return FAILED_FILES if failed else 0
 
 
@@ -185,5 +186,5 @@ def train_vocals(
         print_json(asdict(report))
     else:
         for name, value in report.after.items():
-            click.echo(f"{name} on sources that were not learnt from: {value:.3f}, before {report.before[name]:.3f}")
-        click.echo(f"{report.weights}: what is ours; as encoders/weights/{report.weights.name} it goes to everyone")
+            echo(f"{name} on sources that were not learnt from: {value:.3f}, before {report.before[name]:.3f}")
+        echo(f"{report.weights}: what is ours; as encoders/weights/{report.weights.name} it goes to everyone")

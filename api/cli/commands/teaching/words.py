@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from api.cli.terminal import echo
+
 
 @click.command("words")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
@@ -12,4 +14,4 @@ def train_words(out: Path) -> None:
     from encoders.training.videos.words import make_words
 
     matrices = make_words(out)
-    click.echo(f"{out}: {len(matrices['classes'])} classes and {len(matrices['moods'])} moods")
+    echo(f"{out}: {len(matrices['classes'])} classes and {len(matrices['moods'])} moods")
