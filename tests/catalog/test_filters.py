@@ -105,7 +105,7 @@ def store(catalog: Catalog, known: Known) -> None:
 
 
 def values_of(known: Known) -> dict[str, list[Any]]:
-    track, said = known.analysis, known.said
+    track, said, artist = known.analysis, known.said, known.said.get("artist", known.analysis.artist)
     voice = next(iter(track.of(VocalActivity)), None)
     vocal_ratio = said.get("vocal_ratio", voice and voice.vocal_ratio)
     languages = next((row.ratios for row in track.of(LanguageRatios) if said.get("vocal_ratio") != 0), {})
@@ -124,9 +124,8 @@ def values_of(known: Known) -> dict[str, list[Any]]:
         **{f"sections.{label}": known.sections.count(label) / DURATION_S for label in known.sections},
     }
     moods = [str(mood).lower() if isinstance(mood, bool) else mood for mood in track.metadata["moods"]]
-    artist = said.get("artist", track.artist)
-    artists = {"artist": [] if artist is None else [artist, *artist.split("; ")]}
-    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods} | artists
+    artists = [] if artist is None else [artist, *artist.split("; ")]
+    several = {key: [value] for key, value in one_each.items()} | {"meta.moods": moods, "artist": artists}
     return {key: given for key, values in several.items() if (given := [one for one in values if one is not None])}
 
 

@@ -222,6 +222,12 @@ def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) 
     assert "languages: none (corrected)" in run("language", "t0").stdout
     run("correct", "t0", "--reset", "artist", "--reset", "languages")
     assert set(client.get("/v1/tracks/t0").json["corrected"]) == {"vocal_ratio"}
+    said = loaded(run("correct", "t0", "--artist", "Alice", "--artist", "Bob; Carol", "--genre", "Ska", "--json"))
+    assert (said["artist"], said["artists"], said["genres"]) == (
+        "Alice; Bob; Carol",
+        ["Alice", "Bob", "Carol"],
+        ["Ska"],
+    )
     assert "no corrections" in run("correct", "t0", "--reset", "all").stdout
     assert client.get("/v1/tracks/t0/language").json["languages"] == HEARD_LANGUAGES
 

@@ -146,6 +146,21 @@ def of_container(folder: Path, kind: str, said: Mapping[str, str], duration_s: f
     return tagged
 
 
+def matroska(folder: Path, tags: Iterable[tuple[int | None, Iterable[tuple[str, str]]]]) -> Path:
+    """`Tags` in front, each with the value of its target's level and names with their texts, of which some recur."""
+    path = of_kind(folder, "mka", 0.5)
+    written = b""
+    for level, words in tags:
+        targets = _element("63C0", b"" if level is None else _element("68CA", bytes([level])))
+        simple = [_element("67C8", _element("45A3", n.encode()) + _element("4487", t.encode())) for n, t in words]
+        written += _element("7373", targets + b"".join(simple))
+    content = path.read_bytes()
+    begin = content.index(bytes.fromhex("18538067")) + 4
+    unknown = b"\1" + b"\xff" * 7  # so that the segment's length needs no change
+    path.write_bytes(content[:begin] + unknown + _element("1254C367", written) + content[begin + 8 :])
+    return path
+
+
 def riff_info(folder: Path, words: Mapping[bytes, bytes], *, form: str = "wav") -> Path:
     """A RIFF file's INFO, of bytes as they are."""
     path = of_kind(folder, form, 0.5)
@@ -196,6 +211,11 @@ def picture_only(folder: Path) -> Path:
     opened["metadata_block_picture"] = [base64.b64encode(picture.write()).decode()]
     opened.save()
     return path
+
+
+def _element(kind: str, content: bytes) -> bytes:
+    """Of EBML: id, length in eight bytes, content."""
+    return bytes.fromhex(kind) + (len(content) | 1 << 56).to_bytes(8, "big") + content
 
 
 def _raw_frame(name: bytes, content: bytes, version: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from mutagen.flac import FLAC
+from sqlalchemy import text
 
 from api.http.app import create_app
 from api.wiring import Soundalike
@@ -90,6 +91,21 @@ def test_each_of_several_counts(client: FlaskClient) -> None:
     context = {"previous": ["several/both.flac"], "artist_gap": 3}
     found = [result["track"] for result in client.post("/v1/query", json=asked | {"context": context}).json["results"]]
     assert found == ["several/bobby.flac"]
+
+
+def test_what_was_read_otherwise_comes_anew(
+    client: FlaskClient, soundalike: Soundalike, bands: Encoder, tmp_path: Path
+) -> None:
+    """As a catalogue has it that was written when only the first value was read."""
+    with soundalike.engine.begin() as connection:
+        connection.execute(text("UPDATE tracks SET artist = 'Alice', metadata = '{}' WHERE key = 'several/both.flac'"))
+    client.patch("/v1/tracks/several/both.flac", json={"genre": "Said"})
+    indexed(tmp_path / "several", soundalike, bands)
+    assert client.get("/v1/tracks/several/both.flac").json["artists"] == ["Alice"]
+    indexed(tmp_path / "several", soundalike, bands, rescan=True)
+    track = client.get("/v1/tracks/several/both.flac").json
+    assert (track["artists"], track["genre"]) == (["Alice", "Bob"], "Said")
+    assert track["metadata"] == {"isrc": "GBAYE7500101"}
 
 
 def test_a_curator_may_say_several(client: FlaskClient) -> None:

@@ -1,5 +1,7 @@
 """Every container says the same in its own way, and it is read the same."""
 
+import io
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from encoders.media.files.comments import comments
+from encoders.media.files.matroska import values
 from indexer.file_tags import FileTags, read_file_tags, tags_of_comments
 from indexer.sidecars import read_track_tags
 from tests.indexer.tags import odd_tags
@@ -64,6 +67,28 @@ def test_ids_in_containers(kind: str, tmp_path: Path) -> None:
     ids = {"isrc": "gbaye7500101", "MUSICBRAINZ_TRACKID": RECORDING.upper(), "MusicBrainz Album Id": "none"}
     path = odd_tags.of_container(tmp_path, kind, SAID | ids)
     assert read(path).metadata == {"isrc": "GBAYE7500101", "musicbrainz": {"recording": RECORDING}}
+
+
+def test_matroska_has_several_by_several_elements(tmp_path: Path) -> None:
+    own = [("TITLE", "Ça va"), ("ARTIST", "Alice"), ("ARTIST", "Bob"), ("GENRE", "Jazz"), ("GENRE", "Rock")]
+    ids = [("MUSICBRAINZ_ARTISTID", "0383dadf-2a4e-4d10-a46a-e9e041da8eb3"), ("ISRC", "GBAYE7500101")]
+    album = [("TITLE", "X"), ("ARTIST", "Various Artists"), ("DATE_RELEASED", "1997-05")]
+    read_of = read(odd_tags.matroska(tmp_path, [(50, album), (30, own), (None, ids)]))
+    assert replace(read_of, metadata=None) == replace(WORDS, metadata=None)
+    found = {"artist": "0383dadf-2a4e-4d10-a46a-e9e041da8eb3"}
+    assert read_of.metadata == {"isrc": "GBAYE7500101", "musicbrainz": found}
+
+
+def test_any_byte_of_matroska_may_be_wrong(tmp_path: Path) -> None:
+    path, chance = odd_tags.matroska(tmp_path, [(30, [("ARTIST", "Alice"), ("ARTIST", "Bob")])]), random.Random(7)
+    whole = path.read_bytes()
+    assert values(io.BytesIO(whole))["artist"] == ["Alice", "Bob"]
+    for _ in range(2_000):
+        broken = bytearray(whole[: chance.choice((len(whole), chance.randrange(300)))]) or bytearray(1)
+        for _ in range(chance.randrange(1, 5)):
+            broken[chance.randrange(min(len(broken), 300))] = chance.choice((0, 1, 255, chance.randrange(256)))
+        for texts in values(io.BytesIO(broken)).values():
+            assert all(isinstance(text, str) for text in texts)
 
 
 @pytest.mark.parametrize("kind", ["w64", "amr", "voc", "mpg", "vob", "ts", "m2ts", "loas"])
