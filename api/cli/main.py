@@ -1,8 +1,7 @@
 """`soundalike`: the command line.
 
-Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed, or
-lines of a playlist were left out;
-130 interrupted; 141 nobody reads what is printed any more.
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed or
+lines of a playlist were left out; 130 interrupted; 141 nobody reads what is printed any more.
 """
 
 import logging

@@ -11,7 +11,6 @@ from apiflask import APIFlask
 from flask import request
 from flask.json.provider import DefaultJSONProvider
 from flask.wrappers import Request
-from werkzeug.formparser import FormDataParser
 
 from api.documents.wellformed import DocumentError, check, check_text, parse_json
 
@@ -33,17 +32,14 @@ class SoundJson(DefaultJSONProvider):
         return parse_json(s)
 
 
-class _LoudParser(FormDataParser):
-    """Parts of a form that cannot be read are told; by default the whole form would silently be empty."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options | {"silent": False})
-
-
 class CheckedRequest(Request):
     """A request whose forms are read, or refused."""
 
-    form_data_parser_class = _LoudParser
+    def make_form_data_parser(self) -> Any:
+        """A parser that tells what it cannot read; by default the whole form would silently be empty."""
+        parser = super().make_form_data_parser()
+        parser.silent = False
+        return parser
 
 
 def register(app: APIFlask) -> None:

@@ -131,6 +131,8 @@ def step(name: str, seconds: dict[str, float]) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if _hides_an_interrupt(error):
+            raise KeyboardInterrupt from error
         if is_lost(error):
             raise
         raise StageError(name, refusal(error)) from error
