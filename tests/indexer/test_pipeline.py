@@ -13,7 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from api.wiring import Soundalike
 from encoders.encoder import Encoder
@@ -267,14 +267,22 @@ def test_a_lost_database_stops_the_ingest_and_blames_no_file(
         run(music, soundalike, bands, on_outcome=cut)
 
 
+@pytest.mark.parametrize(
+    "tripped",
+    [
+        RuntimeError("can't change 'autocommit' now"),
+        ProgrammingError("", {}, Exception("can't change 'autocommit' now")),
+        OperationalError("", {}, Exception("the connection is closed")),
+    ],
+)
 def test_an_interrupt_that_a_driver_trips_over_still_interrupts(
-    music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
+    tripped: Exception, music: Path, soundalike: Soundalike, bands: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def store(_: object) -> None:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:
-            raise RuntimeError("can't change 'autocommit' now")  # noqa: B904 (as psycopg does)
+            raise tripped  # noqa: B904 (as psycopg does)
 
     monkeypatch.setattr(soundalike.catalog, "store", store)
     files, stages = scan(music, on_error=print), stages_with([bands])

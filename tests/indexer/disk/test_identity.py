@@ -185,6 +185,24 @@ def test_an_edit_that_keeps_size_and_time_is_seen(
     assert counts(run(music, soundalike, bands)) == {"unchanged": 11, "indexed": 1}
 
 
+def test_a_catalogue_from_before_is_looked_at_once_more(
+    flac: Path, music: Path, soundalike: Soundalike, bands: Encoder
+) -> None:
+    tagged = FLAC(flac)
+    tagged["title"] = "Named"
+    tagged.save()
+    run(music, soundalike, bands)
+    with soundalike.engine.begin() as connection:  # as the migration leaves what there was
+        connection.execute(text("UPDATE tracks SET audio_hash = NULL, changed_ns = NULL, title = NULL"))
+    assert counts(run(music, soundalike, bands)) == {"unchanged": 13}
+    assert soundalike.catalog.track("music/low/song.flac").title == "Named"
+    known = soundalike.catalog.stored_tracks(["music/low/song.flac"])["music/low/song.flac"]
+    assert len(str(known.audio_hash)) == 64
+    revision = soundalike.catalog.revision()
+    run(music, soundalike, bands)
+    assert soundalike.catalog.revision() == revision
+
+
 def test_a_rescan_believes_no_time(music: Path, soundalike: Soundalike, bands: Encoder, write_wav: WriteWav) -> None:
     run(music, soundalike, bands)
     path = music / "low" / "tone00.wav"
