@@ -154,7 +154,7 @@ def test_no_damage_is_a_crash(tmp_path: Path) -> None:
 def test_a_folder_without_music_is_named_with_what_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    accepted = r"\(accepted: \.aac .*, also inside \.pk3 \.zip\)$"
+    accepted = r"\(accepted: \.3g2 .*, also inside \.pk3 \.zip\)$"
     with pytest.raises(ScanError, match=f"{tmp_path}/empty: no audio file in it {accepted}"):
         found(Path("empty"))
     (tmp_path / "empty" / "torn.zip").write_bytes(b"PK")
