@@ -172,10 +172,9 @@ def _walk(root: Path, on_error: Callable[[str, str], None], on_skip: OnSkip, on_
         on_error(str(error.filename), str(error.strerror))
 
     visited: set[tuple[int, int]] = set()
-    links: list[Path] = []
-    waiting = [root]
-    while waiting or links:
-        top = waiting.pop() if waiting else links.pop(0)
+    links = [root]
+    while links:
+        top = links.pop(0)
         if top != root and on_link is not None:
             on_link(top.resolve())
         for folder, subfolders, names in os.walk(top, onerror=failed):

@@ -52,7 +52,6 @@ class Outcome:
     status : ``indexed``; where nothing had to be heard anew ``moved``, ``updated`` (what the file says of itself) or
         ``unchanged``; ``ignored``; or ``failed``
     stage, reason : where it failed, or was indexed without what these stages make
-    formerly : the key that it had before it was moved
     partial : how it is known that it is a part of what it was
     dropped : stages that had run for it before its sound changed, and were not among those that ran now
     """
@@ -63,7 +62,6 @@ class Outcome:
     stage: str | None = None
     reason: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
-    formerly: str | None = None
     partial: str | None = None
     dropped: Sequence[str] = ()
 
@@ -221,9 +219,16 @@ def store(analysis: TrackAnalysis, catalog: TrackStore, track: DecodedTrack) -> 
     with step("store", seconds):
         catalog.store(analysis)
     stage, reason = lacking(track)
-    status, dropped = _status(track), _dropped(track)
-    outcome = Outcome(track.file, status, track.audio.duration_s, stage, reason, seconds, dropped=dropped)
-    return replace(outcome, formerly=analysis.formerly, partial=track.audio.partial)
+    return Outcome(
+        track.file,
+        _status(track),
+        track.audio.duration_s,
+        stage,
+        reason,
+        seconds,
+        partial=track.audio.partial,
+        dropped=_dropped(track),
+    )
 
 
 def lacking(track: DecodedTrack) -> tuple[str, str] | tuple[None, None]:
