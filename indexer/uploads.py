@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from encoders.encoder import Encoder
-    from encoders.media.decode import DecodedAudio, MediaLimits
+    from encoders.media.decode import DecodedAudio
+    from encoders.media.limits import MediaLimits
     from indexer.stages.stage import Stage
     from indexer.track import DecodedTrack, Decoder
     from retrieval.catalog.files.known import StoredTrack

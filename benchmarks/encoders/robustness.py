@@ -36,7 +36,8 @@ from encoders.checkpoints.sha256 import sha256_file
 from encoders.encoder import Encoder
 from encoders.errors import MediaError, UnreadableMediaError
 from encoders.loading import load_encoder
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from encoders.media.segments import pool
 
 PACKS = ("sampler", "supertux-data")

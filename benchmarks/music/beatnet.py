@@ -36,7 +36,8 @@ from api.settings import read_settings
 from encoders.checkpoints.files import load_into, read_checkpoint
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from indexer.scan import scan
 
 SAMPLE_RATE, FRAME_LENGTH, HOP_LENGTH = 22_050, 1411, 441

@@ -103,7 +103,7 @@ class Ours(Peer):
 
     def build(self, workload: Workload) -> None:
         """Write a snapshot."""
-        from retrieval.index.ann.tuning import RECALL_TARGET
+        from retrieval.index.ann.stopping import RECALL_TARGET
         from retrieval.index.snapshots import Manifest, build_snapshot
 
         manifest = Manifest("benchmark", "track", "benchmark", workload.dim, revision=1)

@@ -22,6 +22,7 @@ from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import Ailing, cured, examined, is_suspicious
+from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
 from encoders.media.mixdown import Mixdown
 from encoders.media.polarity import Polarity
 
@@ -43,14 +44,6 @@ _GUESSED_DURATION = frozenset({"aac", "mp3"})
 
 
 @dataclass(frozen=True)
-class MediaLimits:
-    """Shortest and longest audio that is accepted, in seconds."""
-
-    min_duration_s: float = 1.0
-    max_duration_s: float = 3600.0
-
-
-@dataclass(frozen=True)
 class DecodedAudio:
     """One file's audio.
 
@@ -68,9 +61,6 @@ class DecodedAudio:
     audio_hash: str = ""
     partial: str | None = None
     notes: tuple[str, ...] = ()
-
-
-DEFAULT_LIMITS = MediaLimits()
 
 
 def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS) -> DecodedAudio:

@@ -11,9 +11,10 @@ from typing import IO, Any
 from numpy.typing import NDArray
 
 from encoders.media.child_serving import serve_with
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
 from encoders.media.files.comments import comments
 from encoders.media.files.packets import identify
+from encoders.media.limits import MediaLimits
 from encoders.media.native import write_samples
 
 

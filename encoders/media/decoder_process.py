@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from encoders.media.child_process import ChildProcess
-from encoders.media.decode import DEFAULT_LIMITS, DecodedAudio, MediaLimits
+from encoders.media.decode import DecodedAudio
+from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
 from encoders.media.native import Written, mapped
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 
 from encoders.errors import TooLongError, TooShortError
-from encoders.media.decode import DEFAULT_LIMITS, MediaLimits, ailing_of, frames_of
+from encoders.media.decode import ailing_of, frames_of
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import cured, is_suspicious
+from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
 from encoders.media.polarity import frame_format
 
 if TYPE_CHECKING:

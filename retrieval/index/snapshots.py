@@ -22,21 +22,22 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from retrieval.errors import IndexMismatchError
-from retrieval.index.ann.ann_index import AnnIndex
-from retrieval.index.ann.stopping import Tuning
-from retrieval.index.ann.tuning import RECALL_TARGET, build, refill
+from retrieval.index.ann.stopping import RECALL_TARGET, Tuning
 from retrieval.index.ascending import distinct
 from retrieval.index.faiss_threads import faiss
 from retrieval.index.flat import FlatIndex, build_flat
 from retrieval.index.gpu.gpu_index import GpuCodes, GpuIndex
 from retrieval.index.row_index import RowIndex
+
+if TYPE_CHECKING:
+    from retrieval.index.ann.ann_index import AnnIndex
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Snapshot:
 
     path: Path
     manifest: Manifest
-    index: FlatIndex | AnnIndex
+    index: "FlatIndex | AnnIndex"
     track_ids: NDArray[np.int64]
     spans_s: NDArray[np.float32]
     gpu: GpuIndex | GpuCodes | None = None
@@ -169,9 +170,9 @@ def build_snapshot(
         manifest,
         rows=len(track_ids),
         count=len(distinct(track_ids)),
-        kind="ivf" if isinstance(index, AnnIndex) else "flat",
+        kind="flat" if isinstance(index, FlatIndex) else "ivf",
         trained_rows=trained_rows,
-        tuning=index.tuning if isinstance(index, AnnIndex) else None,
+        tuning=None if isinstance(index, FlatIndex) else index.tuning,
         created=datetime.now(UTC).isoformat(),
         sha256={file: _sha256(building / file) for file in _FILES},
     )
@@ -187,10 +188,12 @@ def _is_newer(current: Manifest, other: Manifest) -> bool:
     return current.encoder_version == other.encoder_version and current.revision > other.revision
 
 
-def _built(vectors: NDArray[np.float32], like: Snapshot | None, recall: float) -> tuple[FlatIndex | AnnIndex, int]:
+def _built(vectors: NDArray[np.float32], like: Snapshot | None, recall: float) -> "tuple[FlatIndex | AnnIndex, int]":
     if len(vectors) <= FLAT_LIMIT:
         return build_flat(vectors), 0
-    if like is not None and isinstance(like.index, AnnIndex) and like.index.fits(vectors.shape[1], recall):
+    from retrieval.index.ann.tuning import build, refill
+
+    if like is not None and not isinstance(like.index, FlatIndex) and like.index.fits(vectors.shape[1], recall):
         trained = like.manifest.trained_rows
         if trained / RETRAIN_AFTER_GROWTH <= len(vectors) <= trained * RETRAIN_AFTER_GROWTH:
             index = faiss.read_index(str(like.path / "index.faiss"))
@@ -241,8 +244,15 @@ def open_snapshot(directory: Path, *, space: str, granularity: str = "track") ->
             f"{path}: index of {index.ntotal} × {index.d}, the manifest says {manifest.rows} × {manifest.dim}"
         )
     rows = [np.load(path / file, allow_pickle=False) for file in _FILES[1:]]
-    opened = FlatIndex(index) if manifest.tuning is None else AnnIndex(index, manifest.tuning)
-    return Snapshot(path, manifest, opened, *rows)
+    return Snapshot(path, manifest, _searchable(index, manifest.tuning), *rows)
+
+
+def _searchable(index: Any, tuning: Tuning | None) -> "FlatIndex | AnnIndex":
+    if tuning is None:
+        return FlatIndex(index)
+    from retrieval.index.ann.ann_index import AnnIndex  # compiled loops, which a small catalogue does not wait for
+
+    return AnnIndex(index, tuning)
 
 
 def rename_space(index_root: Path, old: str, new: str) -> None:

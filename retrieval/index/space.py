@@ -12,9 +12,9 @@ from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Granularity
 from retrieval.catalog.watch import Watch
 from retrieval.errors import IndexMissingError
-from retrieval.index.ann.ann_index import AnnIndex
-from retrieval.index.ann.tuning import RECALL_TARGET
+from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.delta import Delta
+from retrieval.index.flat import FlatIndex
 from retrieval.index.gpu.gpu_index import on_gpu
 from retrieval.index.snapshots import current_name, open_snapshot
 from retrieval.index.view import LocalView
@@ -96,7 +96,7 @@ class SpaceIndex:
             old.gpu.release()  # there may be no room for both
         snapshot = open_snapshot(self.directory, space=self.space, granularity=self.granularity)
         manifest = snapshot.manifest
-        if isinstance(snapshot.index, AnnIndex):  # a small one is searched sooner than a GPU has been asked
+        if not isinstance(snapshot.index, FlatIndex):  # a small one is searched sooner than a GPU has been asked
             snapshot = replace(snapshot, gpu=on_gpu(snapshot.index))
         return LocalView(
             manifest.encoder_version, manifest.dim, manifest.revision, snapshot, delta=Delta.empty(manifest.dim)

@@ -14,7 +14,7 @@ from retrieval.catalog.heard.music import parts_at
 from retrieval.catalog.succession import Succession
 from retrieval.catalog.tracks import TrackCache
 from retrieval.filters.compiled import Selections
-from retrieval.index.ann.tuning import RECALL_TARGET
+from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.space import SpaceIndex, check_holds
 from retrieval.search import cursors, recommend
 from retrieval.search.explain import explanations

@@ -14,7 +14,8 @@ from api.wiring import Soundalike
 from encoders.encoder import Encoder
 from encoders.errors import FingerprintError
 from encoders.media import fingerprint
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from indexer.jobs import IngestReport, index_folder
 from indexer.uploads import Upload, index_upload
 from retrieval.catalog import tables as models

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from retrieval.index.ann.ann_index import AnnIndex
 from retrieval.index.ann.inverted_lists import RowSelection
 from retrieval.index.ann.looks import Looks, sooner_scanned
-from retrieval.index.ann.tuning import RECALL_TARGET, build
+from retrieval.index.ann.stopping import RECALL_TARGET
+from retrieval.index.ann.tuning import build
 from retrieval.index.kernels import Probes, candidates_needed, for_k, reach_for, reach_of_matching, unsure
 
 DIM = 32

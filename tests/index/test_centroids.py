@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.index.ann.centroids import NO_SCREEN, Centroids, Screen
+from retrieval.index.ann.centroids import Centroids
+from retrieval.index.ann.stopping import NO_SCREEN, Screen
 from retrieval.index.kernels import Probes, padded, probes_within
 
 NLIST, DIM, QUERIES = 400, 64, 50

@@ -12,7 +12,7 @@ import retrieval.index.snapshots
 from retrieval.catalog.changes import IndexChange
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError
-from retrieval.index.ann.tuning import RECALL_TARGET
+from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.delta import Delta
 from retrieval.index.merging import merge_if_due, rebuild
 from retrieval.index.snapshots import Manifest, build_snapshot, open_snapshot

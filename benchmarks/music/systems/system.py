@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.music.songs import Contour, Music, Part
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

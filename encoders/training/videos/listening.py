@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from encoders.analysis.music import rhythm_and_key
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from encoders.media.loudness import normalised
 
 if TYPE_CHECKING:

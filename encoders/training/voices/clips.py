@@ -18,7 +18,8 @@ import av
 import numpy as np
 
 from encoders.errors import MediaError
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from encoders.training.corpus import CorpusError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, sosfilt
 
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
+from encoders.media.limits import MediaLimits
 from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.effects import room
 

@@ -7,7 +7,6 @@ measured when the index is built, are compared in all dimensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,22 +16,7 @@ from retrieval.index import kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Screen:
-    """How centroids are compared first.
-
-    Attributes
-    ----------
-    axes : along how many principal axes; 0 for all dimensions at once
-    slack : how much further behind the nearest a list may seem than it is
-    """
-
-    axes: int = 0
-    slack: float = 0.0
-
-
-NO_SCREEN = Screen()
+    from retrieval.index.ann.stopping import Screen
 
 
 class Centroids:

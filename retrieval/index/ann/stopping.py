@@ -18,10 +18,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval.index.ann.centroids import NO_SCREEN, Screen
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+RECALL_TARGET = 0.99
+"""Recall@10 that an index is tuned to unless another is asked for."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How centroids are compared first.
+
+    Attributes
+    ----------
+    axes : along how many principal axes; 0 for all dimensions at once
+    slack : how much further behind the nearest a list may seem than it is
+    """
+
+    axes: int = 0
+    slack: float = 0.0
+
+
+NO_SCREEN = Screen()
 
 
 @dataclass(frozen=True)

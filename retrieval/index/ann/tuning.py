@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.index.ann.ann_index import AnnIndex
-from retrieval.index.ann.centroids import NO_SCREEN, Screen
-from retrieval.index.ann.stopping import Effort, Tuning
+from retrieval.index.ann.stopping import NO_SCREEN, RECALL_TARGET, Effort, Screen, Tuning
 from retrieval.index.faiss_threads import RankedRows, every_thread, faiss
 from retrieval.index.kernels import TUNING_KS
 from retrieval.index.scanning import scan
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RECALL_TARGET = 0.99
 TUNING_QUERIES = 512
 LOST = (1.5, 1.0, 0.7, 0.4, 0.1)  # shares of rows that a limit may lose, in misses that the target allows
 CANDIDATES_A_RESULT = (3, 4, 5, 6, 8, 12, 16, 24, 32)

@@ -3,6 +3,7 @@
 ``scoring`` → ``ranking`` → ``probing`` → ``searching``, the rules of ``stopping``, and Numba in ``compiling``.
 """
 
+from retrieval.index.kernels.ascending import places
 from retrieval.index.kernels.probing import CoarseCosines, Probes, coarse_cosines, padded, probes_between, probes_within
 from retrieval.index.kernels.ranking import best, best_of_floats, best_of_halves, offer
 from retrieval.index.kernels.scoring import candidate_cosines, decode
@@ -32,6 +33,7 @@ __all__ = [
     "for_k",
     "offer",
     "padded",
+    "places",
     "probes_between",
     "probes_within",
     "reach_for",

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from encoders.errors import TooLongError
-from encoders.media.decode import MediaLimits, decode
+from encoders.media.decode import decode
 from encoders.media.files.content import content_of
 from encoders.media.files.ogg import links_of
+from encoders.media.limits import MediaLimits
 from encoders.media.native import decode_native
 from tests.encoders.files.odd_files import KINDS, Kind, chained_ogg, joined, written
 
