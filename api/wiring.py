@@ -2,6 +2,9 @@
 
 with open_soundalike(read_settings()) as soundalike:
     soundalike.search.answer(similar("Music/song.mp3", limit=5))
+
+What hears and what brings music in is loaded by the first call that needs it: a question about tracks of the catalogue
+does not wait for it.
 """
 
 from __future__ import annotations
@@ -13,36 +16,33 @@ from typing import TYPE_CHECKING
 
 from api.networks import LoadedEncoders
 from encoders.errors import WeightsError
-from encoders.media.decode import decode
-from encoders.media.decoder_process import decode_untrusted
-from encoders.media.segments import pool
 from encoders.registry import BESIDE, RENAMED, SEEING, network_spec
-from indexer.jobs import IngestReport, OnOutcome, OnStart, analyse_again, index_folder
-from indexer.pruning import Pruning, prune
-from indexer.stages.registry import NO_ANALYSES, Analyses
-from retrieval.catalog.database import check_schema, connected, migrate
+from retrieval.catalog.database import check_schema, connected, migrate, newest_revision, revision_of
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
-from retrieval.index.merging import merge_soon
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
-from retrieval.search.humming.answering import answer_hum
-from retrieval.search.humming.melodies import MelodyShelf
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from api.settings import Settings
     from encoders.analysis.findings import Melody
     from encoders.encoder import Encoder
+    from indexer.jobs import IngestReport, OnOutcome, OnStart
+    from indexer.pruning import Pruning
+    from indexer.stages.registry import Analyses
     from indexer.stages.stage import Stage
     from retrieval.filters.language import Filter
     from retrieval.search.humming.answering import HumAnswer
+    from retrieval.search.humming.melodies import MelodyShelf
 
     OnNote = Callable[[str], None]
 
@@ -66,8 +66,8 @@ class IndexingEncoders:
     """
 
     every: Sequence[Encoder]
-    of_new: Sequence[Encoder] = ()
-    analyses: Analyses = NO_ANALYSES
+    of_new: Sequence[Encoder]
+    analyses: Analyses
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ class Soundalike:
         for name, otherwise in LISTENERS_ARE_FOR.items() if fetch else ():
             if not self.encoder.are_here(name) and not self._is_fetched(name, otherwise, on_note):
                 break
+        from indexer.stages.registry import Analyses
+
         return Analyses(
             self.encoder.voices() if self.encoder.are_here("vocals") else None,
             self.encoder.music(),
@@ -177,13 +179,16 @@ class Soundalike:
         encoders: Sequence[Encoder],
         *,
         of_new: Sequence[Encoder] = (),
-        analyses: Analyses = NO_ANALYSES,
+        analyses: Analyses | None = None,
         key_prefix: str | None = None,
         rescan: bool = False,
         on_start: OnStart = lambda total: None,
         on_outcome: OnOutcome = lambda outcome: None,
     ) -> IngestReport:
         """Bring a folder, or one file, into this catalogue: `indexer.jobs.index_folder` under these settings."""
+        from indexer.jobs import index_folder
+        from indexer.stages.registry import NO_ANALYSES
+
         return index_folder(
             folder,
             encoders,
@@ -192,7 +197,7 @@ class Soundalike:
             limits=self.settings.media_limits,
             decode_threads=self.settings.decode_threads,
             of_new=of_new,
-            analyses=analyses,
+            analyses=analyses or NO_ANALYSES,
             others=self.encoder_held,
             key_prefix=key_prefix,
             rescan=rescan,
@@ -202,6 +207,9 @@ class Soundalike:
 
     def prune(self, *, dry_run: bool = False) -> Pruning:
         """Take out tracks whose files are gone: `indexer.pruning.prune`, and the indexes are brought up to date."""
+        from indexer.pruning import prune
+        from retrieval.index.merging import merge_soon
+
         pruning = prune(self.catalog, self.ledger, dry_run=dry_run)
         if pruning.pruned and not dry_run:
             merge_soon(self.search.opened)
@@ -222,6 +230,8 @@ class Soundalike:
         on_outcome: OnOutcome = lambda outcome: None,
     ) -> IngestReport:
         """Run stages for tracks that lack them: `indexer.jobs.analyse_again` under these settings."""
+        from indexer.jobs import analyse_again
+
         return analyse_again(
             stages,
             names,
@@ -246,20 +256,30 @@ class Soundalike:
         """
         from encoders.analysis.music import melody
 
-        tracker, limits = self.encoder.music().melody, self.settings.media_limits
+        tracker = self.encoder.music().melody
+        return melody(tracker, self._waveform(sound, tracker.sample_rate))
+
+    def _waveform(self, sound: Path | bytes, sample_rate: int) -> NDArray[np.float32]:
+        """A file's sound; bytes came from elsewhere, and are decoded under supervision."""
+        from encoders.media.decode import decode
+        from encoders.media.decoder_process import decode_untrusted
+
+        limits = self.settings.media_limits
         if isinstance(sound, bytes):
-            audio = decode_untrusted(sound, sample_rates=[tracker.sample_rate], limits=limits)
-        else:
-            audio = decode(sound, sample_rates=[tracker.sample_rate], limits=limits)
-        return melody(tracker, audio.waveforms[tracker.sample_rate])
+            return decode_untrusted(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
+        return decode(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
 
     def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
         """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
+        from retrieval.search.humming.answering import answer_hum
+
         return answer_hum(self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit)
 
     @cached_property
     def melodies(self) -> MelodyShelf:
         """Every melody of the catalogue, read when somebody hums."""
+        from retrieval.search.humming.melodies import MelodyShelf
+
         return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
@@ -280,12 +300,7 @@ class Soundalike:
         """
         index = self.search.space(space)
         encoder = self.encoder(index.space, index.view().encoder_version)
-        rate, limits = encoder.spec.sample_rate, self.settings.media_limits
-        if isinstance(sound, bytes):
-            audio = decode_untrusted(sound, sample_rates=[rate], limits=limits)
-        else:
-            audio = decode(sound, sample_rates=[rate], limits=limits)
-        segments = encoder.segment(audio.waveforms[rate])
+        segments = encoder.segment(self._waveform(sound, encoder.spec.sample_rate))
         windows = segments.windows
         if span_s is not None:
             length_s = encoder.spec.window_length / encoder.spec.sample_rate
@@ -293,6 +308,8 @@ class Soundalike:
             if not len(windows):
                 last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
                 raise QueryError("start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
+        from encoders.media.segments import pool
+
         encoding = encoder.encode(windows)
         return Seed(vector=pool(encoding.embeddings), tags=encoder.tags(encoding), encoder_version=encoder.version)
 
@@ -311,7 +328,7 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
     """
     with connected(settings.database_url, embedded_dir=settings.postgres_dir) as engine:
         # The embedded database is ours alone: nobody else will migrate it.
-        if create or settings.database_url is None:
+        if (create or settings.database_url is None) and revision_of(engine) != newest_revision():
             migrate(engine)
         check_schema(engine)
         catalog = Catalog(engine)

