@@ -9,43 +9,65 @@ import sys
 from io import StringIO
 
 import click
-from sqlalchemy.exc import DBAPIError
 
+from api.cli.lazy import LazyGroup, Lines
+from api.cli.options import as_text, in_options
+from api.cli.terminal import HarmlessFormatter, OutputLostError, echo, finish_output, prepare_streams
+from api.documents.wellformed import DocumentError, TooDeepError, escaped
+from api.settings import SettingsError
 from encoders.errors import EncoderError
 from indexer.errors import IndexerError
-from retrieval.catalog.database import is_lost, refusal
 from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
 
-try:
-    from api.cli.commands import (
-        analyzing,
-        continuing,
-        curating,
-        evaluation,
-        exporting,
-        indexing,
-        listing,
-        retargeting,
-        searching,
-        serving,
-    )
-    from api.cli.commands.humming import hum
-    from api.cli.commands.matching import match_video
-    from api.cli.commands.teaching.encoders import train
-    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
-    from api.cli.commands.teaching.videos import make_clips, train_video
-    from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
-    from api.cli.commands.teaching.words import train_words
-    from api.cli.commands.weights import weights
-    from api.cli.options import as_text, in_options
-    from api.cli.terminal import HarmlessFormatter, OutputLostError, echo, finish_output, prepare_streams
-    from api.documents.wellformed import DocumentError, TooDeepError, escaped
-    from api.settings import SettingsError
-except MissingLibraryError as error:
-    sys.exit(f"soundalike: {error}")
+COMMANDS: dict[str, Lines] = {
+    "Begin": {
+        "demo": ("indexing:demo", "from nothing to an answer, on free music or on yours"),
+        "index": ("indexing:index", "bring music in: a folder, a file, or a pack of free music"),
+        "packs": ("indexing:packs", "the free music that index --pack fetches"),
+    },
+    "Search": {
+        "similar": ("searching:similar", "what sounds like tracks of the catalogue, or like any files"),
+        "query": ("searching:query", "any search that HTTP takes, from a file"),
+        "continue": ("continuing:continue_playlist", "go on where a playlist ends"),
+        "path": ("searching:path", "a playlist from one track to another"),
+        "hum": ("humming:hum", "tracks with a melody that is hummed, sung or whistled"),
+        "match-video": ("matching:match_video", "music that fits a video or a picture"),
+        "retarget": ("retargeting:retarget", "a track at any length"),
+    },
+    "Look": {
+        "status": ("listing:status", "what the catalogue holds, and what failed"),
+        "tracks": ("listing:tracks", "its tracks"),
+        "facets": ("listing:facets", "how many have which tag, language, tempo or key"),
+        "language": ("curating:language", "who sings how much, when, and in which language"),
+        "rhythm": ("curating:rhythm", "tempo, beats, bars and key"),
+        "structure": ("curating:structure", "verses, choruses and other parts"),
+        "highlights": ("curating:highlights", "what represents a track"),
+        "loops": ("curating:loops", "what of it can be looped"),
+        "melody": ("curating:melody", "how much melody it has"),
+    },
+    "Keep": {
+        "correct": ("curating:correct", "say what a track is; it stays so"),
+        "analyze": ("analyzing:analyze", "listen again where that is missing or older"),
+        "delete": ("indexing:delete", "take tracks out"),
+        "prune": ("indexing:prune_missing", "take out tracks whose files are gone"),
+        "rebuild": ("indexing:rebuild", "build the index anew from PostgreSQL"),
+        "migrate": ("serving:migrate", "bring a database of yours up to date"),
+    },
+    "Serve, measure, train": {
+        "serve": ("serving:serve", "the HTTP API"),
+        "evaluate": ("evaluation:evaluate", "how good the answers are"),
+        "export-jams": ("exporting:export_jams", "beats, key, sections and melody for other programs"),
+        "export-neighbors": ("exporting:export_neighbors", "the neighbours of every track"),
+        "weights": ("weights:weights", "the networks' weights: list, fetch, import"),
+        "train": ("teaching.all_trainings:train", "networks on music of your own"),
+    },
+}
+"""Every command: where it stands under `api.cli.commands`, and what it does."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, lines=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.version_option(package_name="soundalike")
 def soundalike(verbose: bool) -> None:
@@ -54,41 +76,6 @@ def soundalike(verbose: bool) -> None:
     handler.setFormatter(HarmlessFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-for command in (
-    *(
-        indexing.demo,
-        indexing.index,
-        analyzing.analyze,
-        searching.similar,
-        searching.query,
-        hum,
-        match_video,
-        continuing.continue_playlist,
-        retargeting.retarget,
-    ),
-    *(searching.path, serving.serve),
-    *(
-        listing.status,
-        listing.tracks,
-        listing.facets,
-        *curating.HEARD,
-        curating.correct,
-        exporting.export_neighbors,
-        exporting.export_jams,
-        evaluation.evaluate,
-    ),
-    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, indexing.prune_missing, serving.migrate),
-):
-    soundalike.add_command(command)
-
-for command in (
-    *(gather_voices, sing_voices, train_vocals),
-    *(record_songs, train_rhythm, train_key, train_form, train_melody),
-    *(make_clips, train_video, train_words),
-):
-    train.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -120,9 +107,25 @@ def _run(arguments: list[str]) -> int:
         return _fail(str(error), 1)
     except UnicodeEncodeError as error:  # names of files and settings may be no text
         return _fail(f"{escaped(str(error.object))!r} is not UTF-8, and the catalogue holds no other text", 1)
-    except DBAPIError as error:
-        lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
-        return _fail(lost if is_lost(error) else refusal(error), 1)
+    except MissingLibraryError as error:
+        return _fail(str(error), 1)
+    except Exception as error:
+        said = _by_database(error)
+        if said is None:
+            raise
+        return _fail(said, 1)
+
+
+def _by_database(error: Exception) -> str | None:
+    """What the database says of an error; none where it is not the database's."""
+    from sqlalchemy.exc import DBAPIError  # takes a fifth of a second, and not every command has a database
+
+    from retrieval.catalog.database import is_lost, refusal
+
+    if not isinstance(error, DBAPIError):
+        return None
+    lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
+    return lost if is_lost(error) else refusal(error)
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,21 +1,27 @@
 """What several commands share: options, and how they open, read and print."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from api.cli.terminal import echo_json
 from api.documents.wellformed import check, escaped, is_text, parse_json
 from api.settings import read_settings
-from api.wiring import Soundalike, open_soundalike
 from retrieval.catalog.records import Granularity
-from retrieval.errors import QueryError
-from retrieval.filters.language import Filter, parse_filter
-from retrieval.search.query import MAX_LIMIT, Diversity, Query, Seed
+from retrieval.search.query import MAX_LIMIT, Diversity, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from api.wiring import Soundalike
+    from retrieval.errors import QueryError
+    from retrieval.filters.language import Filter
+    from retrieval.search.query import Seed
 
 FAILED_FILES = 3
 
@@ -86,9 +92,18 @@ class SearchOptions:
         )
 
 
-def opened() -> AbstractContextManager[Soundalike]:
+@contextmanager
+def opened() -> Iterator[Soundalike]:
     """The catalogue that the environment names."""
-    return open_soundalike(read_settings())
+    from retrieval.catalog.database import start_early
+
+    settings = read_settings()
+    if settings.database_url is None:
+        start_early(settings.postgres_dir)  # it takes as long as the imports that follow
+    from api.wiring import open_soundalike
+
+    with open_soundalike(settings) as here:
+        yield here
 
 
 def filter_of(raw: str | None) -> Filter | None:
@@ -100,6 +115,8 @@ def filter_of(raw: str | None) -> Filter | None:
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--filter") from error
     check(given, "filter")
+    from retrieval.filters.language import parse_filter
+
     return parse_filter(given)
 
 

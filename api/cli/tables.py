@@ -1,28 +1,33 @@
 """What the command line shows: tables, and the progress of an ingest."""
 
+from __future__ import annotations
+
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from api.cli.terminal import Screen, cell, printable
-from api.documents.facets import FacetsOut
-from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
-from indexer.packs.known import Pack
 from retrieval.catalog.languages import LANGUAGES, language_name
-from retrieval.catalog.ledger import Failure
-from retrieval.catalog.records import Track
-from retrieval.search.humming.answering import HumAnswer
-from retrieval.search.playlists import Playlist
-from retrieval.search.query import Answer, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from api.documents.facets import FacetsOut
+    from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
+    from indexer.packs.known import Pack
+    from retrieval.catalog.ledger import Failure
+    from retrieval.catalog.records import Track
+    from retrieval.search.humming.answering import HumAnswer
+    from retrieval.search.playlists import Playlist
+    from retrieval.search.query import Answer, Result
 
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 

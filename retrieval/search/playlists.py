@@ -10,6 +10,7 @@ import numpy as np
 from retrieval.errors import OutOfRangeError
 from retrieval.search import recommend
 from retrieval.search.plan import vectors_of
+from retrieval.search.query import MAX_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import Track
     from retrieval.index.protocol import IndexView
     from retrieval.search.engine import Search
-
-MAX_STEPS = 100
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ MAX_EXAMPLES = 100
 MAX_CANDIDATES = 10_000
 MAX_PLAYLIST = 1_000
 MAX_GAP = 1_000
+MAX_STEPS = 100
 GROUPS = ("artist", "album")
 """What `Diversity.max_per` limits."""
 HALF_LIFE = 5.0

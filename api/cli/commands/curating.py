@@ -36,25 +36,24 @@ def _command(
     return shown
 
 
-HEARD = (
-    _command(
-        "language",
-        "Say who sings how much in a track, when, and in which language.",
-        language_out,
-        tables.print_language,
-    ),
-    _command(
-        "rhythm",
-        "Say how fast a track is, how many beats a bar it has, where they are, and its key.",
-        music.rhythm_out,
-        music_tables.print_rhythm,
-    ),
-    _command("structure", "Say of which parts a track is made.", music.structure_out, music_tables.print_structure),
-    _command("highlights", "Say what represents a track.", music.highlights_out, music_tables.print_highlights),
-    _command("loops", "Say what of a track can be looped.", music.loops_out, music_tables.print_loops),
-    _command("melody", "Say how much melody a track has.", music.melody_out, music_tables.print_melody),
+language = _command(
+    "language",
+    "Say who sings how much in a track, when, and in which language.",
+    language_out,
+    tables.print_language,
 )
-"""The commands of what was heard."""
+rhythm = _command(
+    "rhythm",
+    "Say how fast a track is, how many beats a bar it has, where they are, and its key.",
+    music.rhythm_out,
+    music_tables.print_rhythm,
+)
+structure = _command(
+    "structure", "Say of which parts a track is made.", music.structure_out, music_tables.print_structure
+)
+highlights = _command("highlights", "Say what represents a track.", music.highlights_out, music_tables.print_highlights)
+loops = _command("loops", "Say what of a track can be looped.", music.loops_out, music_tables.print_loops)
+melody = _command("melody", "Say how much melody a track has.", music.melody_out, music_tables.print_melody)
 
 
 @click.command()

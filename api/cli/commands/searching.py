@@ -1,9 +1,10 @@
 """What sounds like this: `similar`, `query`, `path`."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 import click
 
@@ -17,16 +18,19 @@ from api.cli.options import (
     search_options,
     space_option,
 )
-from api.documents.answer import answer_out, shown_metadata
-from api.documents.search import SearchIn, read
 from api.documents.wellformed import is_text, parse_json
-from api.wiring import Soundalike
 from retrieval.catalog.conditions import SECTION_LABELS
-from retrieval.catalog.records import Granularity
 from retrieval.errors import UnknownTrackError
-from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
-from retrieval.search.query import Answer, Query, Seed
+from retrieval.search.query import MAX_STEPS, Seed
 from retrieval.search.recommend import Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from api.wiring import Soundalike
+    from retrieval.catalog.records import Granularity
+    from retrieval.search.playlists import Playlist
+    from retrieval.search.query import Answer, Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,8 @@ def query(body: BinaryIO, as_json: bool) -> None:
         given = parse_json(body.read())
     except ValueError as error:
         raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+    from api.documents.search import SearchIn, read
+
     search = read(SearchIn, given)
     with opened() as here, search.naming_fields():
         answer = here.search.answer(search.as_query())
@@ -129,6 +135,8 @@ def query(body: BinaryIO, as_json: bool) -> None:
 @json_option
 def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> None:
     """Lead from one track to another by tracks that lie between them."""
+    from retrieval.search.playlists import playlist
+
     with opened() as here:
         way = playlist(here.search, start, end, steps, space=space)
     if as_json:
@@ -165,12 +173,16 @@ def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[fl
 def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
     """Print an answer, for people or for programs."""
     if as_json:
+        from api.documents.answer import answer_out
+
         print_json(answer_out(answer).model_dump())
     else:
         tables.print_answer(title, answer)
 
 
 def _playlist_out(way: Playlist) -> dict[str, Any]:
+    from api.documents.answer import shown_metadata
+
     shown = asdict(way)
     to_next = [*way.cosines, None]
     shown["tracks"] = [
