@@ -66,7 +66,7 @@ class LoadedEncoders:
         MissingWeightsError, CheckpointMismatchError
         """
         from encoders.analysis.voices import VoiceAnalysis
-        from encoders.loading import load_language_identifier, load_vocal_detector
+        from encoders.listeners import load_language_identifier, load_vocal_detector
 
         with self._lock:
             if self._voices is None:
@@ -81,7 +81,7 @@ class LoadedEncoders:
         ------
         MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.loading import load_picture_analysis
+        from encoders.listeners import load_picture_analysis
 
         with self._lock:
             if self._pictures is None:
@@ -95,7 +95,7 @@ class LoadedEncoders:
         ------
         MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.loading import load_music_analysis
+        from encoders.listeners import load_music_analysis
 
         with self._lock:
             if self._music is None:

@@ -40,7 +40,7 @@ def make_clips(
 
     Each track gets a folder in OUT; its clips are 12 to 25 seconds long, and OUT/clips.jsonl tells what is in them.
     """
-    from encoders.loading import load_rhythm_tracker
+    from encoders.listeners import load_rhythm_tracker
     from encoders.models.music.spectra import Listener
     from encoders.training.videos.making import ClipOptions, package_of, write_clips
 
