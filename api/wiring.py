@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from api.networks import LoadedEncoders
+from api.networks import LoadedEncoders, waveform_in
 from encoders.errors import WeightsError
 from encoders.registry import BESIDE, RENAMED, SEEING, network_spec
 from retrieval.catalog.database import check_schema, connected, migrate, newest_revision, revision_of
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from api.settings import Settings
@@ -257,17 +255,7 @@ class Soundalike:
         from encoders.analysis.music import melody
 
         tracker = self.encoder.music().melody
-        return melody(tracker, self._waveform(sound, tracker.sample_rate))
-
-    def _waveform(self, sound: Path | bytes, sample_rate: int) -> NDArray[np.float32]:
-        """A file's sound; bytes came from elsewhere, and are decoded under supervision."""
-        from encoders.media.decode import decode
-        from encoders.media.decoder_process import decode_untrusted
-
-        limits = self.settings.media_limits
-        if isinstance(sound, bytes):
-            return decode_untrusted(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
-        return decode(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
+        return melody(tracker, waveform_in(sound, tracker.sample_rate, self.settings.media_limits))
 
     def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
         """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
@@ -299,8 +287,9 @@ class Soundalike:
             If there is no sound in the span.
         """
         index = self.search.space(space)
-        encoder = self.encoder(index.space, index.view().encoder_version)
-        segments = encoder.segment(self._waveform(sound, encoder.spec.sample_rate))
+        version, limits = index.view().encoder_version, self.settings.media_limits
+        encoder, waveform = self.encoder.with_waveform(index.space, version, sound, limits)
+        segments = encoder.segment(waveform)
         windows = segments.windows
         if span_s is not None:
             length_s = encoder.spec.window_length / encoder.spec.sample_rate

@@ -42,6 +42,9 @@ until the newer holds all of its tracks; the oldest has weights that are shipped
 BESIDE: tuple[str, ...] = ("video",)
 """Spaces that every catalogue is encoded in beside the default: what clips are asked in."""
 
+USUAL_RATE_HZ = 22_050
+"""The sample rate of nearly all: sound is decoded to it while the network is loaded that may want it."""
+
 RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 

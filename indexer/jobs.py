@@ -27,7 +27,7 @@ from retrieval.index.merging import merge_if_due
 
 if TYPE_CHECKING:
     from encoders.encoder import Encoder
-    from encoders.media.limits import MediaLimits
+    from encoders.media.decoded import MediaLimits
     from indexer.stages.stage import Stage
     from retrieval.catalog.files.known import StoredTrack
     from retrieval.catalog.ledger import Ledger

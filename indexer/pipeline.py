@@ -25,8 +25,7 @@ from indexer.track import DecodedTrack, Outcome, TrackStore, analysis_of, lackin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from encoders.media.decode import DecodedAudio
-    from encoders.media.limits import MediaLimits
+    from encoders.media.decoded import DecodedAudio, MediaLimits
     from indexer.scan import ScannedFile
     from indexer.stages.stage import Stage
     from indexer.track import Decoder

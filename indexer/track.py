@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MediaError
-from encoders.media.decode import DecodedAudio
+from encoders.media.decoded import DecodedAudio
 from indexer.errors import IgnoredFileError, StageError
 from indexer.file_tags import FileTags, tags_of_comments
 from indexer.identity import Movers, check_key

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
 from encoders.errors import SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.media.decoded import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import Ailing, cured, examined, is_suspicious
-from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
 from encoders.media.mixdown import Mixdown
 from encoders.media.polarity import Polarity
 
@@ -41,26 +40,6 @@ SILENCE_PEAK = 1e-4
 
 # These carry no duration of their own: FFmpeg extrapolates the bit rate of the first frames, far off with VBR.
 _GUESSED_DURATION = frozenset({"aac", "mp3"})
-
-
-@dataclass(frozen=True)
-class DecodedAudio:
-    """One file's audio.
-
-    Attributes
-    ----------
-    waveforms : a mono waveform float32 [samples] for each sample rate (Hz)
-    duration_s : decoded
-    audio_hash : which audio it is, whatever tags stand beside it (:mod:`encoders.media.files.packets`)
-    partial : why it is taken for a part of what it was, in a clause for users; none where nothing says so
-    notes : what was mended or left out, a sentence each
-    """
-
-    waveforms: Mapping[int, NDArray[np.float32]]
-    duration_s: float
-    audio_hash: str = ""
-    partial: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS) -> DecodedAudio:

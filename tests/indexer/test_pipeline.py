@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from api.wiring import Soundalike
 from encoders.encoder import Encoder
 from encoders.media import fingerprint
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from indexer import identity
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
@@ -199,7 +199,7 @@ import psutil
 import torch
 from api.settings import Settings
 from api.wiring import open_soundalike
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.encoder import Encoder
 from indexer.jobs import index_folder
 from tests.conftest import BANDS, Bands
