@@ -48,7 +48,7 @@ class IngestReport:
     Attributes
     ----------
     counts : files by outcome: ``indexed``, ``unchanged``, ``failed``, and where there are any ``moved``, ``updated``,
-        ``ignored`` and ``missing``; those that were indexed without what some stage makes are among the first, and
+        ``copy``, ``ignored`` and ``missing``; those that were indexed without what some stage makes are among the first, and
         their failures in the ledger
     seconds : work by stage, summed over threads
     skipped : files that were left out, by the reason
