@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 import wave
@@ -31,8 +32,26 @@ from encoders.registry import LISTENERS, network_spec
 from encoders.spec import EncoderSpec
 from retrieval.catalog.database import connected, migrate
 
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
 BANDS_RATE = 16_000
 BANDS_WINDOW = 16_000
+
+
+def in_memory() -> Path | None:
+    """A file system in memory, if there is one with room: every test has a database of its own, made and dropped."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give tests folders in memory, and workers a share of the cores."""
+    if (memory := in_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # of programs that a test starts
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -56,7 +75,7 @@ def server() -> Iterator[Engine]:
     url = os.environ.get("SOUNDALIKE_TEST_DATABASE_URL")
     # Not under pytest's own folder: a second run of the tests closes that one to the server's user.
     with (
-        tempfile.TemporaryDirectory(prefix="soundalike-") as folder,
+        tempfile.TemporaryDirectory(prefix="soundalike-", dir=in_memory()) as folder,
         connected(url, embedded_dir=Path(folder) / "postgres") as engine,
     ):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
