@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
 from encoders.media.kinds import AUDIO_SUFFIXES
-from indexer.errors import PackError
+from indexer.errors import PackError, UnknownPackError
 from indexer.packs.known import NOT_MUSIC, PACKS
 from indexer.sidecars import sidecars_in
 
@@ -52,6 +52,19 @@ def default_pack() -> str:
     return "sampler" if shutil.which("apt-get") and shutil.which("dpkg") else "immich"
 
 
+def check_pack(name: str) -> None:
+    """Refuse a name that no pack has.
+
+    Raises
+    ------
+    UnknownPackError
+    """
+    if name not in PACKS:
+        close = get_close_matches(name, PACKS)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise UnknownPackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+
+
 def fetch_pack(name: str, into: Path) -> FetchedPack:
     """Download a pack unless it is there already.
 
@@ -65,10 +78,7 @@ def fetch_pack(name: str, into: Path) -> FetchedPack:
     PackError
         If the name is unknown, a tool is missing, or the pack cannot be downloaded, verified or written.
     """
-    if name not in PACKS:
-        close = get_close_matches(name, PACKS)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise PackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+    check_pack(name)
     target = into / name
     try:
         if not target.is_dir():
