@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRA ?= cpu
-DEMO_HOME := $(CURDIR)/var/demo
+# Your music and that of the demo are two catalogues.
+DEMO_HOME := $(CURDIR)/var/demo$(if $(MUSIC),-own)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint bench clean

@@ -32,5 +32,9 @@ class StageError(IndexerError):
         super().__init__(f"{stage}: {reason}")
 
 
+class CopyError(IndexerError):
+    """A file that sounds like the track of its key, whose own file is there too: nothing is to be done for it."""
+
+
 class IgnoredFileError(IndexerError):
     """A file that was deleted from the catalogue and is to stay out."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ALSO = {
     "moved": "moved",
     "updated": "with new tags",
+    "copy": "copies of what is in",
     "ignored": "ignored",
     "missing": "missing (left out of answers until they are back; soundalike tracks --missing lists them)",
 }

@@ -17,6 +17,7 @@ import click
 from api.cli.lazy import LazyGroup, Lines
 from api.cli.options import as_text
 from api.cli.terminal import HarmlessFormatter, OutputLostError, finish_output, prepare_streams
+from api.cli.usage.downloading import shown_downloads
 from api.cli.usage.failures import Failure, failure_of, told, wants_json
 
 COMMANDS: dict[str, Lines] = {
@@ -107,7 +108,8 @@ def run() -> None:
 def _run(arguments: list[str]) -> int:
     """Run a command and say how it went, as an exit code."""
     try:
-        return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+        with shown_downloads(quiet=wants_json(arguments)):
+            return soundalike.main(as_text(arguments), standalone_mode=False) or 0
     except OutputLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:

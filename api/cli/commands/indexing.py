@@ -22,7 +22,7 @@ from indexer.track import Outcome
 from retrieval.catalog.records import Granularity
 from retrieval.counting import counted
 from retrieval.index import merging
-from retrieval.search.query import similar
+from retrieval.search.query import Diversity, similar
 
 
 @click.command()
@@ -63,11 +63,13 @@ def demo(music: Path | None) -> int:
     with opened() as here:
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), _Options(), as_json=False)
-        tracks = here.catalog.list_tracks(after_id=0, limit=1)
-        if not tracks:
+        folder = music.resolve() if music else here.settings.packs_dir
+        tracks = here.catalog.list_tracks(after_id=0, limit=here.catalog.count())
+        seed = next((track.key for track in tracks if Path(track.uri).is_relative_to(folder)), None)
+        if seed is None:
             return code
-        seed = tracks[0].key
-        tables.print_answer(f"sounds like {seed}", here.search.answer(similar(seed, limit=5, explain=True)))
+        asked = similar(seed, limit=5, explain=True, diversity=Diversity(fold_duplicates="sure"))
+        tables.print_answer(f"sounds like {seed}", here.search.answer(asked))
     tables.print_next_steps(settings.home, seed)
     return 0
 
