@@ -92,6 +92,9 @@ def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
         spec = value() if callable(value) else value
     except (ImportError, AttributeError, TypeError) as error:
         raise UnknownEncoderError(name, encoder_names(also), error) from error
+    except (Exception, SystemExit) as error:  # a function of another kind does whatever it does
+        cause = f"{module_name}:{attribute} makes no EncoderSpec: {type(error).__name__}: {error}"
+        raise UnknownEncoderError(name, encoder_names(also), cause) from error
     if not isinstance(spec, EncoderSpec):
         made = "makes" if callable(value) else "is"
         cause = f"{module_name}:{attribute} {made} {type(spec).__name__}, not EncoderSpec"

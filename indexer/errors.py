@@ -9,6 +9,10 @@ class PackError(IndexerError):
     """A music pack is unknown, cannot be downloaded, or does not hold what it promises."""
 
 
+class UnknownPackError(PackError):
+    """No music pack has this name."""
+
+
 class ScanError(IndexerError):
     """A folder that does not exist or holds no audio."""
 

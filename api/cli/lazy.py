@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from api.documents.suggestions import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,28 @@ Lines = dict[str, tuple[str, str]]
 """Name of a command → ``module:attribute`` under `api.cli.commands`, and the line that help has of it."""
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """Commands, of which one is suggested to who asks for another."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named first.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this name; it says which was meant, or which there are.
+        """
+        name = arguments[0]
+        if self.get_command(context, name) is None and not name.startswith("-"):
+            known = self.list_commands(context)
+            hint = did_you_mean(name, known) or f"; accepted: {', '.join(known)}"
+            context.fail(f"no command {name!r}{hint}")
+        return super().resolve_command(context, arguments)
+
+
+class LazyGroup(Group):
     """Commands under headings.
 
     Parameters

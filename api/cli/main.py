@@ -1,7 +1,8 @@
 """`soundalike`: the command line.
 
-Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed or
-lines of a playlist were left out; 130 interrupted; 141 nobody reads what is printed any more.
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage, which is all that the command line alone
+tells; 3 done, but some files failed or lines of a playlist were left out; 130 interrupted; 141 nobody reads what is
+printed any more.
 """
 
 import atexit
@@ -10,18 +11,14 @@ import logging
 import os
 import sys
 import threading
-from io import StringIO
 
 import click
 
 from api.cli.lazy import LazyGroup, Lines
-from api.cli.options import as_text, in_options
-from api.cli.terminal import HarmlessFormatter, OutputLostError, echo, finish_output, prepare_streams
-from api.documents.wellformed import DocumentError, TooDeepError, escaped
-from api.settings import SettingsError
-from encoders.errors import EncoderError
-from indexer.errors import IndexerError
-from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
+from api.cli.options import as_text
+from api.cli.terminal import HarmlessFormatter, OutputLostError, finish_output, prepare_streams
+from api.cli.usage.downloading import shown_downloads
+from api.cli.usage.failures import Failure, failure_of, told, wants_json
 
 COMMANDS: dict[str, Lines] = {
     "Begin": {
@@ -39,18 +36,19 @@ COMMANDS: dict[str, Lines] = {
         "retarget": ("retargeting:retarget", "a track at any length"),
     },
     "Look": {
+        "show": ("about.showing:show", "everything known of a track"),
         "status": ("listing:status", "what the catalogue holds, and what failed"),
         "tracks": ("listing:tracks", "its tracks"),
         "facets": ("listing:facets", "how many have which tag, language, tempo or key"),
-        "language": ("curating:language", "who sings how much, when, and in which language"),
-        "rhythm": ("curating:rhythm", "tempo, beats, bars and key"),
-        "structure": ("curating:structure", "verses, choruses and other parts"),
-        "highlights": ("curating:highlights", "what represents a track"),
-        "loops": ("curating:loops", "what of it can be looped"),
-        "melody": ("curating:melody", "how much melody it has"),
+        "language": ("about.curating:language", "who sings how much, when, and in which language"),
+        "rhythm": ("about.curating:rhythm", "tempo, beats, bars and key"),
+        "structure": ("about.curating:structure", "verses, choruses and other parts"),
+        "highlights": ("about.curating:highlights", "what represents a track"),
+        "loops": ("about.curating:loops", "what of it can be looped"),
+        "melody": ("about.curating:melody", "how much melody it has"),
     },
     "Keep": {
-        "correct": ("curating:correct", "say what a track is; it stays so"),
+        "correct": ("about.curating:correct", "say what a track is; it stays so"),
         "analyze": ("analyzing:analyze", "listen again where that is missing or older"),
         "delete": ("indexing:delete", "take tracks out"),
         "prune": ("indexing:prune_missing", "take out tracks whose files are gone"),
@@ -89,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         finish_output()
     except OutputLostError as lost:
-        code = lost.code if lost.is_unread else _fail(str(lost), lost.code)
+        code = lost.code if lost.is_unread else told(Failure(lost.code, str(lost), "output-lost"), as_json=False)
     sys.exit(code)
 
 
@@ -109,43 +107,13 @@ def run() -> None:
 
 def _run(arguments: list[str]) -> int:
     """Run a command and say how it went, as an exit code."""
-    interrupted = "interrupted; what was stored stays, run the same command to go on"
     try:
-        return soundalike.main(as_text(arguments), standalone_mode=False) or 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail(interrupted, 130)
-    except click.ClickException as error:
-        shown = StringIO()
-        error.show(shown)
-        echo(shown.getvalue().rstrip("\n"), err=True)
-        return error.exit_code
-    except QueryError as error:
-        return _fail(in_options(error), 1)
-    except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError, TooDeepError) as error:
-        return _fail(str(error), 1)
-    except UnicodeEncodeError as error:  # names of files and settings may be no text
-        return _fail(f"{escaped(str(error.object))!r} is not UTF-8, and the catalogue holds no other text", 1)
-    except MissingLibraryError as error:
-        return _fail(str(error), 1)
-    except Exception as error:
-        said = _by_database(error)
-        if said is None:
+        with shown_downloads(quiet=wants_json(arguments)):
+            return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+    except OutputLostError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        failure = failure_of(error)
+        if failure is None:
             raise
-        return _fail(said, 1)
-
-
-def _by_database(error: Exception) -> str | None:
-    """What the database says of an error; none where it is not the database's."""
-    from sqlalchemy.exc import DBAPIError  # takes a fifth of a second, and not every command has a database
-
-    from retrieval.catalog.database import is_lost, refusal
-
-    if not isinstance(error, DBAPIError):
-        return None
-    lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
-    return lost if is_lost(error) else refusal(error)
-
-
-def _fail(message: str, code: int) -> int:
-    echo(f"soundalike: {message}", err=True)
-    return code
+        return told(failure, as_json=wants_json(arguments))

@@ -22,6 +22,7 @@ from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import Ailing, cured, examined, is_suspicious
+from encoders.media.kinds import why_no_sound
 from encoders.media.mixdown import Mixdown
 from encoders.media.polarity import Polarity
 
@@ -142,6 +143,7 @@ def frames_of(
         As of :func:`decode`.
     """
     account = account or Account()
+    _check_kind(source, name)
     duration_s, decoded = 0.0, 0
     begun: AudioStream | None = None
     for container, stream, packet in packets_of(source, name, account):
@@ -160,6 +162,17 @@ def frames_of(
         raise UnreadableMediaError(name, f"{account.corrupt} corrupt audio packets, {decoded} decodable")
     if decoded == 0:
         raise UnreadableMediaError(name, "the audio stream is empty")
+
+
+def _check_kind(source: Path | bytes, name: str) -> None:
+    if isinstance(source, bytes):
+        return
+    try:
+        reason = why_no_sound(source)
+    except OSError:  # told by who opens it next
+        return
+    if reason:
+        raise UnreadableMediaError(name, reason)
 
 
 def _check_declared(container: InputContainer, stream: AudioStream, name: str, limits: MediaLimits) -> None:

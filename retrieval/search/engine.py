@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from retrieval.catalog.heard.music import parts_at
 from retrieval.catalog.succession import Succession
 from retrieval.catalog.tracks import TrackCache
+from retrieval.counting import counted
 from retrieval.filters.compiled import Selections
 from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.space import SpaceIndex, check_holds
@@ -183,5 +184,6 @@ def _reason(query: Query, page: Page, matching: int) -> str | None:
         return None
     if set(page.dropped) - {"exclude"}:
         return "fewer tracks than asked for are left: see dropped"
-    what = "match the filter" if query.filter else "can be found in this space"
-    return f"only {matching} tracks {what}"
+    if query.filter:
+        return f"only {counted(matching, 'track matches', 'tracks match')} the filter"
+    return f"only {counted(matching, 'track')} can be found in this space"

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.counting import counted
 from retrieval.errors import QueryError
 
 Strategy = Literal["average_vector", "best_score", "sum_scores"]
@@ -202,7 +203,7 @@ def path(start: Stop, end: Stop, steps: int, search: PathSearch) -> Path:
             stops.append(Stop(int(ids[nearest]), vectors[nearest]))
             used.add(stops[-1].track_id)
     stops.append(end)
-    reason = None if len(stops) == steps else f"only {len(stops)} tracks can stand on it"
+    reason = None if len(stops) == steps else f"only {counted(len(stops), 'track')} can stand on it"
     along = np.stack([stop.vector for stop in stops]).astype(np.float64)
     cosines = np.einsum("nd,nd->n", along[:-1], along[1:])
     return Path(np.array([stop.track_id for stop in stops], np.int64), cosines, reason)
