@@ -31,7 +31,9 @@ from encoders.models.embeddings.musicnn import SPEC as MUSICNN
 from encoders.registry import LISTENERS, network_spec
 from encoders.spec import EncoderSpec
 from retrieval.catalog.database import connected, migrate
+from retrieval.index import kernels  # as a server has them: without them cosines differ in their last digit
 
+assert kernels
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 BANDS_RATE = 16_000
