@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def hum(file: Path, condition: Filter | None, limit: int, as_json: bool) -> None:
     """Find the tracks whose melody is hummed, sung or whistled in FILE, in any key and at any tempo."""
     with opened() as here:
-        answer = here.hummed(here.melody_in(file), filter_=condition, limit=limit)
+        answer = here.hummed(file, filter_=condition, limit=limit)
     if as_json:
         print_json(hum_answer_out(answer).model_dump())
     else:
