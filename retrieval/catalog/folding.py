@@ -13,8 +13,8 @@ import re
 import unicodedata
 
 _MARKS = re.compile("[\u0300-\u0344\u0346-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
-"""The blocks of combining diacritical marks, but for Greek's iota below, which is a letter in capitals. Voicing of kana,
-and vowels of Thai or Hindi, lie in none of them."""
+"""The blocks of combining diacritical marks, but for Greek's iota below, which is a letter in capitals. Voicing of
+kana, and vowels of Thai or Hindi, lie in none of them."""
 _PLAIN = str.maketrans(
     {
         **{"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "æ": "ae", "œ": "oe"},

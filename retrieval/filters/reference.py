@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Kind = Literal["text", "id", "word", "tonic", "number", "any"]
 """What values a key has: a text is compared folded (`retrieval.catalog.folding`), an id to the letter."""
 SUGGESTIONS = 3
+SURELY, LIKELY = 0.75, 0.6
+"""How alike a key is, by `difflib`, that must be meant where there is one, and one that may be."""
 KNOWN_PATHS = ("isrc", "musicbrainz.artist", "musicbrainz.recording", "musicbrainz.release")
 """What stands in `metadata` of a file's own tags."""
 
@@ -203,5 +205,8 @@ def _meant(key: str, known: Iterable[str]) -> list[str]:
     if certain:
         return [certain]
     bare = [one for one in spelt if "." not in one] if "." not in key else []
-    near = difflib.get_close_matches(lower, bare, n=SUGGESTIONS)
-    return [spelt[one] for one in near or difflib.get_close_matches(lower, spelt, n=SUGGESTIONS)]
+    for cutoff in (SURELY, LIKELY):
+        for among in (bare, list(spelt)):
+            if near := difflib.get_close_matches(lower, among, n=SUGGESTIONS, cutoff=cutoff):
+                return [spelt[one] for one in near]
+    return []

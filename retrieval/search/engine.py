@@ -1,8 +1,8 @@
 """A query's way: resolve the examples, compile the filter, search the index, rank, pick, explain, answer.
 
 A score lies in [0, 1], higher is better; for one example it is (1 + cos) / 2, for several see
-:mod:`retrieval.search.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what became of the
-others: they add up.
+:mod:`retrieval.search.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what became of
+the others: they add up.
 """
 
 from __future__ import annotations
