@@ -3,22 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRA ?= cpu
-DEMO_HOME := $(CURDIR)/var/demo
+# Each worker has a PostgreSQL of its own, and up to 2 GB of networks.
+WORKERS ?= logical --maxprocesses 6
+# Your music and that of the demo are two catalogues.
+DEMO_HOME := $(CURDIR)/var/demo$(if $(MUSIC),-own)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint coverage bench clean
 
 demo: $(VENV)/.installed
 	SOUNDALIKE_HOME="$(DEMO_HOME)" $(BIN)/soundalike demo $(if $(MUSIC),"$(MUSIC)")
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report=term
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.encoders.ingest

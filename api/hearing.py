@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from encoders.analysis.music import melody
-from encoders.media.decode import decode
-from encoders.media.decoder_process import decode_untrusted
-from encoders.media.segments import pool
+from api.networks import waveform_in
 from retrieval.errors import QueryError
-from retrieval.search.humming.answering import answer_hum
 from retrieval.search.laps import Laps
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from api.wiring import Soundalike
     from retrieval.filters.language import Filter
@@ -44,9 +37,8 @@ def seed_of(
     """
     laps = Laps()
     index = here.search.space(space)
-    encoder = here.encoder(index.space, index.view().encoder_version)
-    laps.finish("load")
-    waveform = _waveform(here, sound, encoder.spec.sample_rate)
+    version, limits = index.view().encoder_version, here.settings.media_limits
+    encoder, waveform = here.encoder.with_waveform(index.space, version, sound, limits)
     laps.finish("decode")
     segments = encoder.segment(waveform)
     windows = segments.windows
@@ -56,6 +48,8 @@ def seed_of(
         if not len(windows):
             last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
             raise QueryError("start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
+    from encoders.media.segments import pool
+
     encoding = encoder.encode(windows)
     vector, tags = pool(encoding.embeddings), encoder.tags(encoding)
     laps.finish("encode")
@@ -73,23 +67,18 @@ def hummed(here: Soundalike, sound: Path | bytes, *, filter_: Filter | None = No
         As `answer_hum`; the filter's before anything is decoded.
     MissingWeightsError, CheckpointMismatchError
     """
+    from encoders.analysis.music import melody
+    from retrieval.search.humming.answering import answer_hum
+
     laps = Laps()
     if filter_ is not None:
         here.search.selections.condition(filter_)
     tracker = here.encoder.music().melody
     laps.finish("load")
-    waveform = _waveform(here, sound, tracker.sample_rate)
+    waveform = waveform_in(sound, tracker.sample_rate, here.settings.media_limits)
     laps.finish("decode")
     hum = melody(tracker, waveform)
     laps.finish("encode")
     return answer_hum(
         here.search, here.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=laps.spent_s
     )
-
-
-def _waveform(here: Soundalike, sound: Path | bytes, sample_rate: int) -> NDArray[np.float32]:
-    """A file's sound; bytes came from elsewhere, and are decoded under supervision."""
-    limits = here.settings.media_limits
-    if isinstance(sound, bytes):
-        return decode_untrusted(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
-    return decode(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]

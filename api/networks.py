@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from encoders.registry import network_spec
+from encoders.registry import USUAL_RATE_HZ, network_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from encoders.analysis.music import MusicAnalysis
     from encoders.analysis.pictures import PictureAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
+    from encoders.media.decoded import MediaLimits
 
 
 class LoadedEncoders:
@@ -50,6 +55,27 @@ class LoadedEncoders:
             encoder = self._loaded[name]
         return encoder if version is None else encoder.of_version(version)
 
+    def with_waveform(
+        self, name: str, version: str, sound: Path | bytes, limits: MediaLimits
+    ) -> tuple[Encoder, NDArray[np.float32]]:
+        """An encoder and what it is to hear; where it is not loaded yet, another process decodes meanwhile.
+
+        Raises
+        ------
+        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError, MediaError
+        """
+        from encoders.media.decoder_process import decode_beside
+
+        if name in self._loaded:
+            encoder = self(name, version)
+            return encoder, waveform_in(sound, encoder.spec.sample_rate, limits)
+        with ThreadPoolExecutor(1) as beside:
+            decoding = beside.submit(decode_beside, sound, sample_rates=[USUAL_RATE_HZ], limits=limits)
+            encoder = self(name, version)
+            if encoder.spec.sample_rate == USUAL_RATE_HZ:
+                return encoder, decoding.result().waveforms[USUAL_RATE_HZ]
+        return encoder, waveform_in(sound, encoder.spec.sample_rate, limits)
+
     def are_here(self, name: str) -> bool:
         """Whether this network's weights are here, so that it can be loaded."""
         from encoders.loading import has_weights
@@ -66,7 +92,7 @@ class LoadedEncoders:
         MissingWeightsError, CheckpointMismatchError
         """
         from encoders.analysis.voices import VoiceAnalysis
-        from encoders.loading import load_language_identifier, load_vocal_detector
+        from encoders.listeners import load_language_identifier, load_vocal_detector
 
         with self._lock:
             if self._voices is None:
@@ -81,7 +107,7 @@ class LoadedEncoders:
         ------
         MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.loading import load_picture_analysis
+        from encoders.listeners import load_picture_analysis
 
         with self._lock:
             if self._pictures is None:
@@ -95,9 +121,25 @@ class LoadedEncoders:
         ------
         MissingWeightsError, CheckpointMismatchError
         """
-        from encoders.loading import load_music_analysis
+        from encoders.listeners import load_music_analysis
 
         with self._lock:
             if self._music is None:
                 self._music = load_music_analysis(self.weights_dir)
             return self._music
+
+
+def waveform_in(sound: Path | bytes, sample_rate: int, limits: MediaLimits) -> NDArray[np.float32]:
+    """A file's sound; the bytes of one came from elsewhere, and are decoded under supervision.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be decoded, or is silent.
+    """
+    from encoders.media.decode import decode
+    from encoders.media.decoder_process import decode_untrusted
+
+    if isinstance(sound, bytes):
+        return decode_untrusted(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
+    return decode(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from encoders import registry
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from retrieval.index.ann.stopping import RECALL_TARGET
 
 _LEAST_RECALL, _MOST_RECALL = 0.8, 0.999

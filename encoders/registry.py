@@ -43,6 +43,9 @@ until the newer holds all of its tracks; the oldest has weights that are shipped
 BESIDE: tuple[str, ...] = ("video",)
 """Spaces that every catalogue is encoded in beside the default: what clips are asked in."""
 
+USUAL_RATE_HZ = 22_050
+"""The sample rate of nearly all: sound is decoded to it while the network is loaded that may want it."""
+
 RENAMED: Mapping[str, str] = MappingProxyType({"clmr": "timbre"})
 """Name that an encoder had → the name it has: callers, weights files and indexes of before may still say it."""
 
@@ -90,6 +93,9 @@ def encoder_spec(name: str, also: Mapping[str, str] = _NONE) -> EncoderSpec:
         spec = value() if callable(value) else value
     except (ImportError, AttributeError, TypeError) as error:
         raise UnknownEncoderError(name, encoder_names(also), error) from error
+    except (Exception, SystemExit) as error:  # a function of another kind does whatever it does
+        cause = f"{module_name}:{attribute} makes no EncoderSpec: {type(error).__name__}: {error}"
+        raise UnknownEncoderError(name, encoder_names(also), cause) from error
     if not isinstance(spec, EncoderSpec):
         made = "makes" if callable(value) else "is"
         cause = f"{module_name}:{attribute} {made} {type(spec).__name__}, not EncoderSpec"

@@ -9,6 +9,10 @@ class PackError(IndexerError):
     """A music pack is unknown, cannot be downloaded, or does not hold what it promises."""
 
 
+class UnknownPackError(PackError):
+    """No music pack has this name."""
+
+
 class ScanError(IndexerError):
     """A folder that does not exist or holds no audio."""
 
@@ -26,6 +30,10 @@ class StageError(IndexerError):
         self.stage = stage
         self.reason = reason
         super().__init__(f"{stage}: {reason}")
+
+
+class CopyError(IndexerError):
+    """A file that sounds like the track of its key, whose own file is there too: nothing is to be done for it."""
 
 
 class IgnoredFileError(IndexerError):

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from indexer.errors import StageError
+from indexer.errors import CopyError, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -71,11 +71,15 @@ def check_key(file: ScannedFile, known: StoredTrack, content_hash: str, audio_ha
     Raises
     ------
     StageError
+    CopyError
+        If it is the other's by a file that sounds the same, as where two packs hold the same music.
     """
     there = Path(known.uri)
     if known.uri == file.uri or is_same_file(there, file.path):
         return
     if there.exists():
+        if known.sounds_as(content_hash, audio_hash):
+            raise CopyError(known.uri)
         raise StageError("scan", f"key {file.key!r} belongs to {known.uri}: index this folder with --key-prefix")
     if not known.sounds_as(content_hash, audio_hash):
         raise StageError(

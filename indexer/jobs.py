@@ -27,7 +27,7 @@ from retrieval.index.merging import merge_if_due
 
 if TYPE_CHECKING:
     from encoders.encoder import Encoder
-    from encoders.media.limits import MediaLimits
+    from encoders.media.decoded import MediaLimits
     from indexer.stages.stage import Stage
     from retrieval.catalog.files.known import StoredTrack
     from retrieval.catalog.ledger import Ledger
@@ -48,8 +48,8 @@ class IngestReport:
     Attributes
     ----------
     counts : files by outcome: ``indexed``, ``unchanged``, ``failed``, and where there are any ``moved``, ``updated``,
-        ``ignored`` and ``missing``; those that were indexed without what some stage makes are among the first, and
-        their failures in the ledger
+        ``copy``, ``ignored`` and ``missing``; those that were indexed without what some stage makes are among the
+        first, and their failures in the ledger
     seconds : work by stage, summed over threads
     skipped : files that were left out, by the reason
     partial : of the files that came in, those that are a part of what they were, and how that is known

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from encoders.media.decoder_process import DecoderProcess
-from indexer.errors import IgnoredFileError, StageError
+from indexer.errors import CopyError, IgnoredFileError, StageError
 from indexer.identity import KnownTracks, Movers, with_known
 from indexer.stages.stage import outdated
 from indexer.track import DecodedTrack, Outcome, TrackStore, analysis_of, lacking, prepare, run_stages, store
@@ -25,8 +25,7 @@ from indexer.track import DecodedTrack, Outcome, TrackStore, analysis_of, lackin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from encoders.media.decode import DecodedAudio
-    from encoders.media.limits import MediaLimits
+    from encoders.media.decoded import DecodedAudio, MediaLimits
     from indexer.scan import ScannedFile
     from indexer.stages.stage import Stage
     from indexer.track import Decoder
@@ -72,6 +71,8 @@ def ingest(
                 if known is not None and not rescan and _is_current(known, file, stages):
                     return Outcome(file, "unchanged")
                 return prepare(file, stages, decoder, known=known, movers=movers)
+            except CopyError:
+                return Outcome(file, "copy")
             except IgnoredFileError:
                 return Outcome(file, "ignored")
             except StageError as error:

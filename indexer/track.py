@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MediaError
-from encoders.media.decode import DecodedAudio
+from encoders.media.decoded import DecodedAudio
 from indexer.errors import IgnoredFileError, StageError
 from indexer.file_tags import FileTags, tags_of_comments
 from indexer.identity import Movers, check_key
@@ -50,7 +50,7 @@ class Outcome:
     Attributes
     ----------
     status : ``indexed``; where nothing had to be heard anew ``moved``, ``updated`` (what the file says of itself) or
-        ``unchanged``; ``ignored``; or ``failed``
+        ``unchanged``; ``copy`` of the track of its key, whose own file is there; ``ignored``; or ``failed``
     stage, reason : where it failed, or was indexed without what these stages make
     partial : how it is known that it is a part of what it was
     dropped : stages that had run for it before its sound changed, and were not among those that ran now
@@ -125,7 +125,7 @@ def prepare(
     ------
     StageError
         With the step and the reason.
-    IgnoredFileError
+    CopyError, IgnoredFileError
     """
     seconds: dict[str, float] = {}
     with step("scan", seconds):

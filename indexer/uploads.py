@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from encoders.encoder import Encoder
-    from encoders.media.decode import DecodedAudio
-    from encoders.media.limits import MediaLimits
+    from encoders.media.decoded import DecodedAudio, MediaLimits
     from indexer.stages.stage import Stage
     from indexer.track import DecodedTrack, Decoder
     from retrieval.catalog.files.known import StoredTrack

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 import wave
@@ -30,9 +31,29 @@ from encoders.models.embeddings.musicnn import SPEC as MUSICNN
 from encoders.registry import LISTENERS, network_spec
 from encoders.spec import EncoderSpec
 from retrieval.catalog.database import connected, migrate
+from retrieval.index import kernels  # as a server has them: without them cosines differ in their last digit
 
+assert kernels
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
 BANDS_RATE = 16_000
 BANDS_WINDOW = 16_000
+
+
+def in_memory() -> Path | None:
+    """A file system in memory, if there is one with room: every test has a database of its own, made and dropped."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give tests folders in memory, and workers a share of the cores."""
+    if (memory := in_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # of programs that a test starts
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -56,7 +77,7 @@ def server() -> Iterator[Engine]:
     url = os.environ.get("SOUNDALIKE_TEST_DATABASE_URL")
     # Not under pytest's own folder: a second run of the tests closes that one to the server's user.
     with (
-        tempfile.TemporaryDirectory(prefix="soundalike-") as folder,
+        tempfile.TemporaryDirectory(prefix="soundalike-", dir=in_memory()) as folder,
         connected(url, embedded_dir=Path(folder) / "postgres") as engine,
     ):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -74,16 +95,16 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def empty_database_url(server: Engine) -> Iterator[str]:
     """A database without a schema."""
-    yield from _database(server, "template0")
+    yield from new_database(server, "template0")
 
 
 @pytest.fixture
 def database_url(server: Engine) -> Iterator[str]:
     """A migrated, empty database."""
-    yield from _database(server, "soundalike_template")
+    yield from new_database(server, "soundalike_template")
 
 
-def _database(server: Engine, template: str) -> Iterator[str]:
+def new_database(server: Engine, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
@@ -144,30 +165,34 @@ def tone(frequency_hz: float, duration_s: float, *, sample_rate: int = 16_000) -
     return (0.3 * overtones).astype(np.float32)
 
 
+def _write_wav(path: Path, waveform: NDArray[np.float32], *, sample_rate: int = 16_000) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def write_tones(folder: Path) -> Path:
+    """Twelve tones, an octave and a half apart at most, in two subfolders."""
+    for number in range(12):
+        sub = "low" if number < 6 else "high"
+        _write_wav(folder / sub / f"tone{number:02}.wav", tone(110 * 2 ** (number / 3), 3.0 + number / 10))
+    return folder
+
+
 @pytest.fixture
 def write_wav() -> Callable[..., Path]:
     """Write a mono waveform as 16-bit WAV."""
-
-    def write(path: Path, waveform: NDArray[np.float32], *, sample_rate: int = 16_000) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(sample_rate)
-            file.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
-        return path
-
-    return write
+    return _write_wav
 
 
 @pytest.fixture
-def music(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
-    """A folder of twelve tones, an octave and a half apart at most, in two subfolders."""
-    folder = tmp_path / "music"
-    for number in range(12):
-        sub = "low" if number < 6 else "high"
-        write_wav(folder / sub / f"tone{number:02}.wav", tone(110 * 2 ** (number / 3), 3.0 + number / 10))
-    return folder
+def music(tmp_path: Path) -> Path:
+    """A folder of twelve tones: see `write_tones`."""
+    return write_tones(tmp_path / "music")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from api.cli.terminal import Screen, cell
+from retrieval.counting import counted
 from retrieval.evaluation.measures.significance import Difference, Interval
 from retrieval.evaluation.results.runs import LISTWISE, AnnEvaluation, Evaluation, Latency, RunComparison, Subject
 from retrieval.evaluation.results.spaces import (
@@ -49,7 +50,8 @@ def _print_evaluation(result: Evaluation, console: Screen) -> None:
     subject = result.subject
     exact = ", exact" if subject.exact else ""
     title = (
-        f"{result.queries} queries, {subject.depth} results each, over {subject.tracks} tracks of {subject.space} "
+        f"{_queries(result.queries)}, up to {counted(subject.depth, 'result')} each, "
+        f"over {counted(subject.tracks, 'track')} of {subject.space} "
         f"({subject.encoder_version}), by {subject.granularity}{exact}"
     )
     table = _table(title, "metric", "mean", "95 % interval", "queries")
@@ -72,7 +74,7 @@ def _print_evaluation(result: Evaluation, console: Screen) -> None:
 @_print_tables.register
 def _print_comparison(result: RunComparison, console: Screen) -> None:
     """Two runs side by side; a star where the corrected p is below 0.05."""
-    title = f"{result.second} against {result.first}, {result.queries} queries"
+    title = f"{result.second} against {result.first}, {_queries(result.queries)}"
     _print_differences(console, title, ("first", "second"), result.metrics, result.lower_is_better)
 
 
@@ -81,8 +83,8 @@ def _print_ann(result: AnnEvaluation, console: Screen) -> None:
     """ANN recall by selectivity."""
     subject = result.subject
     title = (
-        f"recall@{result.k} of {subject.space} against its exact twin, {result.queries} queries, "
-        f"{subject.tracks} tracks, by {subject.granularity}"
+        f"recall@{result.k} of {subject.space} against its exact twin, {_queries(result.queries)}, "
+        f"{counted(subject.tracks, 'track')}, by {subject.granularity}"
     )
     times = "p50 / p95 / p99 ms"
     names = ("among", "tracks", "path", "id overlap", "tie-safe", f"within {1 + result.epsilon:g}×", "worst")
@@ -100,7 +102,8 @@ def _print_catalogue(result: SpaceEvaluation, console: Screen) -> None:
     """A space, by what needs no judgments."""
     subject = result.subject
     title = (
-        f"{subject.space} ({subject.encoder_version}) without judgments, {subject.tracks} tracks, {result.queries} ask"
+        f"{subject.space} ({subject.encoder_version}) without judgments, "
+        f"{counted(subject.tracks, 'track')}, {counted(result.queries, 'asks', 'ask')}"
     )
     table = _table(title, "metric", "value", "95 % interval", "by chance", "queries")
     for name, interval in result.metrics.items():
@@ -119,7 +122,7 @@ def _print_models(result: SpaceComparison, console: Screen) -> None:
     blue, green = result.blue, result.green
     title = (
         f"{green.space} ({green.encoder_version}) against {blue.space} ({blue.encoder_version}), "
-        f"{result.tracks} tracks, {result.queries} ask"
+        f"{counted(result.tracks, 'track')}, {counted(result.queries, 'asks', 'ask')}"
     )
     _print_differences(console, title, (blue.space, green.space), result.metrics, result.lower_is_better)
     table = _table("how alike the lists are", "measure", "mean", "95 % interval", "queries")
@@ -135,7 +138,8 @@ def _print_models(result: SpaceComparison, console: Screen) -> None:
 
 def _print_labels(console: Screen, space: str, labels: LabelledTracks) -> None:
     """By label: the measures with their intervals, and which labels the nearest neighbours bear."""
-    title = f"{space} by the labels of {labels.source}, {labels.tracks} tracks, {labels.queries} ask"
+    asked = f"{counted(labels.tracks, 'track')}, {counted(labels.queries, 'asks', 'ask')}"
+    title = f"{space} by the labels of {labels.source}, {asked}"
     measures = list(labels.rows[0].metrics)
     names = ["label", "tracks", "by chance", *(part for one in measures for part in (one, "95 % interval"))]
     rows = []
@@ -154,7 +158,10 @@ def _print_labels(console: Screen, space: str, labels: LabelledTracks) -> None:
 def print_videos(result: VideoEvaluation) -> None:
     """Clips that asked for their own music: how high it stood, what that is more than, and where it started."""
     console = Screen()
-    counts = f"{result.clips} clips of {result.clip_s:g} s, of {result.sources} sources, {result.tracks} tracks"
+    counts = (
+        f"{counted(result.clips, 'clip')} of {result.clip_s:g} s, of {counted(result.sources, 'source')}, "
+        f"{counted(result.tracks, 'track')}"
+    )
     for pooled in result.pools:
         size = f"{pooled.smallest}" if pooled.smallest == pooled.largest else f"{pooled.smallest} to {pooled.largest}"
         names = [f"recall@{k}" for k in pooled.chance]
@@ -169,9 +176,14 @@ def print_videos(result: VideoEvaluation) -> None:
             table.add_row(f"all − {name}", *(f"{of.mean:+.4f}\n{_bounds(of)}" for of in gained.values()))
         console.print(table)
     started = result.moments
-    table = _table(f"where {started.clips} clips start in their own music", "measure", "found", "random start")
+    table = _table(
+        f"where {counted(started.clips, 'clip starts', 'clips start')} in their own music",
+        "measure",
+        "found",
+        "random start",
+    )
     beats = "" if math.isnan(started.ratio.mean) else f" (ratio {started.ratio.mean:.2f} {_bounds(started.ratio)})"
-    shares = f"cuts within 100 ms of a beat, {started.cut_clips} clips{beats}"
+    shares = f"cuts within 100 ms of a beat, {counted(started.cut_clips, 'clip')}{beats}"
     table.add_row(cell(shares), _number(started.cuts_on_beats), _number(started.by_chance))
     table.add_row("error of the start, s, median", _number(started.error_s), _number(started.error_by_chance_s))
     table.add_row("starts within 0.5 s", _number(started.close), _number(started.close_by_chance))
@@ -254,6 +266,10 @@ def _cells(interval: Interval) -> tuple[str, str, str]:
 
 def _bounds(interval: Interval) -> str:
     return "" if math.isnan(interval.low) else f"{interval.low:.2f} – {interval.high:.2f}"
+
+
+def _queries(n: int) -> str:
+    return counted(n, "query", "queries")
 
 
 def _number(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from api.cli.tables import failures_table, table_of
 from api.cli.terminal import Screen, echo
+from retrieval.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ALSO = {
     "moved": "moved",
     "updated": "with new tags",
+    "copy": "copies of what is in",
     "ignored": "ignored",
     "missing": "missing (left out of answers until they are back; soundalike tracks --missing lists them)",
 }
@@ -97,7 +99,7 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
 def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:
     """What was taken out of the catalogue because its files are gone, and what was not."""
     would = "would be " if dry_run else ""
-    echo(f"{len(pruned)} {'track' if len(pruned) == 1 else 'tracks'} {would}taken out")
+    echo(f"{counted(len(pruned), 'track')} {would}taken out")
     for folder, n in sorted(Counter(str(PurePath(one.uri).parent) for one in pruned).items()):
         echo(f"  {n} of {folder}")
     for reason, n in sorted(Counter(reason for _, reason in kept).items()):

@@ -1,51 +1,75 @@
 """`soundalike`: the command line.
 
-Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage; 3 done, but some files failed or
-lines of a playlist were left out; 130 interrupted; 141 nobody reads what is printed any more.
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage, which is all that the command line alone
+tells; 3 done, but some files failed or lines of a playlist were left out; 130 interrupted; 141 nobody reads what is
+printed any more.
 """
 
+import atexit
+import gc
 import logging
+import os
 import sys
-from io import StringIO
+import threading
 
 import click
-from sqlalchemy.exc import DBAPIError
 
-from encoders.errors import EncoderError
-from indexer.errors import IndexerError
-from retrieval.catalog.database import is_lost, refusal
-from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
+from api.cli.lazy import LazyGroup, Lines
+from api.cli.options import as_text
+from api.cli.terminal import HarmlessFormatter, OutputLostError, finish_output, prepare_streams
+from api.cli.usage.downloading import shown_downloads
+from api.cli.usage.failures import Failure, failure_of, told, wants_json
 
-try:
-    from api.cli.commands import (
-        analyzing,
-        continuing,
-        curating,
-        evaluation,
-        exporting,
-        indexing,
-        listing,
-        retargeting,
-        searching,
-        serving,
-    )
-    from api.cli.commands.humming import hum
-    from api.cli.commands.matching import match_video
-    from api.cli.commands.teaching.encoders import train
-    from api.cli.commands.teaching.songs import record_songs, train_form, train_key, train_melody, train_rhythm
-    from api.cli.commands.teaching.videos import make_clips, train_video
-    from api.cli.commands.teaching.voices import gather_voices, sing_voices, train_vocals
-    from api.cli.commands.teaching.words import train_words
-    from api.cli.commands.weights import weights
-    from api.cli.options import as_text, in_options
-    from api.cli.terminal import HarmlessFormatter, OutputLostError, echo, finish_output, prepare_streams
-    from api.documents.wellformed import DocumentError, TooDeepError, escaped
-    from api.settings import SettingsError
-except MissingLibraryError as error:
-    sys.exit(f"soundalike: {error}")
+COMMANDS: dict[str, Lines] = {
+    "Begin": {
+        "demo": ("indexing:demo", "from nothing to an answer, on free music or on yours"),
+        "index": ("indexing:index", "bring music in: a folder, a file, or a pack of free music"),
+        "packs": ("indexing:packs", "the free music that index --pack fetches"),
+    },
+    "Search": {
+        "similar": ("searching:similar", "what sounds like tracks of the catalogue, or like any files"),
+        "query": ("searching:query", "any search that HTTP takes, from a file"),
+        "continue": ("continuing:continue_playlist", "go on where a playlist ends"),
+        "path": ("searching:path", "a playlist from one track to another"),
+        "hum": ("humming:hum", "tracks with a melody that is hummed, sung or whistled"),
+        "match-video": ("matching:match_video", "music that fits a video or a picture"),
+        "retarget": ("retargeting:retarget", "a track at any length"),
+    },
+    "Look": {
+        "show": ("about.showing:show", "everything known of a track"),
+        "status": ("listing:status", "what the catalogue holds, and what failed"),
+        "tracks": ("listing:tracks", "its tracks"),
+        "facets": ("listing:facets", "how many have which tag, language, tempo or key"),
+        "language": ("about.curating:language", "who sings how much, when, and in which language"),
+        "rhythm": ("about.curating:rhythm", "tempo, beats, bars and key"),
+        "structure": ("about.curating:structure", "verses, choruses and other parts"),
+        "highlights": ("about.curating:highlights", "what represents a track"),
+        "loops": ("about.curating:loops", "what of it can be looped"),
+        "melody": ("about.curating:melody", "how much melody it has"),
+    },
+    "Keep": {
+        "correct": ("about.curating:correct", "say what a track is; it stays so"),
+        "analyze": ("analyzing:analyze", "listen again where that is missing or older"),
+        "delete": ("indexing:delete", "take tracks out"),
+        "prune": ("indexing:prune_missing", "take out tracks whose files are gone"),
+        "rebuild": ("indexing:rebuild", "build the index anew from PostgreSQL"),
+        "migrate": ("serving:migrate", "bring a database of yours up to date"),
+    },
+    "Serve, measure, train": {
+        "serve": ("serving:serve", "the HTTP API"),
+        "evaluate": ("evaluation:evaluate", "how good the answers are"),
+        "export-jams": ("exporting:export_jams", "beats, key, sections and melody for other programs"),
+        "export-neighbors": ("exporting:export_neighbors", "the neighbours of every track"),
+        "weights": ("weights:weights", "the networks' weights: list, fetch, import"),
+        "train": ("teaching.all_trainings:train", "networks on music of your own"),
+    },
+}
+"""Every command: where it stands under `api.cli.commands`, and what it does."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, lines=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.version_option(package_name="soundalike")
 def soundalike(verbose: bool) -> None:
@@ -56,41 +80,6 @@ def soundalike(verbose: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-for command in (
-    *(
-        indexing.demo,
-        indexing.index,
-        analyzing.analyze,
-        searching.similar,
-        searching.query,
-        hum,
-        match_video,
-        continuing.continue_playlist,
-        retargeting.retarget,
-    ),
-    *(searching.path, serving.serve),
-    *(
-        listing.status,
-        listing.tracks,
-        listing.facets,
-        *curating.HEARD,
-        curating.correct,
-        exporting.export_neighbors,
-        exporting.export_jams,
-        evaluation.evaluate,
-    ),
-    *(indexing.packs, weights, train, indexing.rebuild, indexing.delete, indexing.prune_missing, serving.migrate),
-):
-    soundalike.add_command(command)
-
-for command in (
-    *(gather_voices, sing_voices, train_vocals),
-    *(record_songs, train_rhythm, train_key, train_form, train_melody),
-    *(make_clips, train_video, train_words),
-):
-    train.add_command(command)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: one line for every expected error, no traceback."""
     prepare_streams()
@@ -98,33 +87,33 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         finish_output()
     except OutputLostError as lost:
-        code = lost.code if lost.is_unread else _fail(str(lost), lost.code)
+        code = lost.code if lost.is_unread else told(Failure(lost.code, str(lost), "output-lost"), as_json=False)
     sys.exit(code)
+
+
+def run() -> None:
+    """The program: `main`, ended without taking apart what is loaded, which takes a second where torch is.
+
+    Threads are waited for, and what is registered for the end is done.
+    """
+    gc.set_threshold(100_000, 50, 50)  # else a tenth of the start is spent on looking for garbage among modules
+    try:
+        main()
+    except SystemExit as end:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        os._exit(int(end.code or 0))
 
 
 def _run(arguments: list[str]) -> int:
     """Run a command and say how it went, as an exit code."""
-    interrupted = "interrupted; what was stored stays, run the same command to go on"
     try:
-        return soundalike.main(as_text(arguments), standalone_mode=False) or 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail(interrupted, 130)
-    except click.ClickException as error:
-        shown = StringIO()
-        error.show(shown)
-        echo(shown.getvalue().rstrip("\n"), err=True)
-        return error.exit_code
-    except QueryError as error:
-        return _fail(in_options(error), 1)
-    except (EncoderError, RetrievalError, IndexerError, SettingsError, DocumentError, TooDeepError) as error:
-        return _fail(str(error), 1)
-    except UnicodeEncodeError as error:  # names of files and settings may be no text
-        return _fail(f"{escaped(str(error.object))!r} is not UTF-8, and the catalogue holds no other text", 1)
-    except DBAPIError as error:
-        lost = f"the database was lost: {str(error.orig).strip().splitlines()[0]}"
-        return _fail(lost if is_lost(error) else refusal(error), 1)
-
-
-def _fail(message: str, code: int) -> int:
-    echo(f"soundalike: {message}", err=True)
-    return code
+        with shown_downloads(quiet=wants_json(arguments)):
+            return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+    except OutputLostError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        return told(failure, as_json=wants_json(arguments))

@@ -1,21 +1,28 @@
 """What several commands share: options, and how they open, read and print."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, get_args
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import click
 
 from api.cli.terminal import echo_json
+from api.cli.usage.values import Name, Number
 from api.documents.wellformed import check, escaped, is_text, parse_json
 from api.settings import read_settings
-from api.wiring import Soundalike, open_soundalike
 from retrieval.catalog.records import Granularity
-from retrieval.errors import QueryError
-from retrieval.filters.language import Filter, parse_filter
-from retrieval.search.query import MAX_LIMIT, Diversity, Query, Seed
+from retrieval.search.query import MAX_LIMIT, Diversity, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from api.wiring import Soundalike
+    from retrieval.errors import QueryError
+    from retrieval.filters.language import Filter
+    from retrieval.search.query import Seed
 
 FAILED_FILES = 3
 
@@ -35,7 +42,13 @@ granularity_option = click.option(
 _search_options = (
     click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
     filter_option,
-    click.option("--exclude", metavar="KEY", multiple=True, help="A track that must not come; may be repeated."),
+    click.option(
+        "--exclude",
+        metavar="KEY_OR_FILE",
+        multiple=True,
+        type=Name(),
+        help="A track that must not come; may be repeated.",
+    ),
     click.option(
         "--max-per",
         metavar="artist=N",
@@ -43,8 +56,12 @@ _search_options = (
         callback=lambda context, option, given: max_per_of(given),
         help="At most N of an artist or album.",
     ),
-    click.option("--mmr", type=click.FloatRange(0, 1), default=0.0, help="Prefer what is unlike those before: 0 to 1."),
-    click.option("--fold-duplicates", is_flag=True, help="Leave out other versions of the same recording."),
+    click.option("--mmr", type=Number(0, 1), default=0.0, help="Prefer what is unlike those before: 0 to 1."),
+    click.option(
+        "--fold-duplicates/--no-fold-duplicates",
+        default=None,
+        help="Leave out other versions of a recording, or none (default: those that surely are).",
+    ),
     space_option,
     json_option,
 )
@@ -66,29 +83,76 @@ class SearchOptions:
     exclude: Sequence[str]
     max_per: dict[str, int]
     mmr: float
-    fold_duplicates: bool
+    fold_duplicates: bool | None
     space: str | None
     as_json: bool
 
+    def resolved(self, here: Soundalike) -> Self:
+        """The same with its space, and what is excluded by its key: what is wrong is found before any file is heard.
+
+        Raises
+        ------
+        IndexMissingError, FilterError, UnknownTrackError
+        """
+        from api.naming import track_named
+
+        check_filter(here, self.condition)
+        excluded = [track_named(here.catalog, name).key for name in self.exclude]
+        return replace(self, space=checked_space(here, self.space), exclude=excluded)
+
     def query(self, positive: Sequence[Seed], negative: Sequence[Seed] = (), **particulars: Any) -> Query:
         """The query by these examples, with what is particular to one command."""
-        rules = Diversity(self.mmr, max_per=self.max_per, fold_duplicates=self.fold_duplicates)
+        folded: bool | Literal["sure"] = "sure" if self.fold_duplicates is None else self.fold_duplicates
+        rules = Diversity(self.mmr, max_per=self.max_per, fold_duplicates=folded)
         return Query(
             positive,
             negative,
             space=self.space,
             filter=self.condition,
             exclude=self.exclude,
-            diversity=rules if self.mmr or self.max_per or self.fold_duplicates else None,
+            diversity=rules if self.mmr or self.max_per or folded else None,
             limit=self.limit,
             explain=True,
             **particulars,
         )
 
 
-def opened() -> AbstractContextManager[Soundalike]:
+def checked_space(here: Soundalike, name: str | None) -> str:
+    """The space of this name, or the default one.
+
+    Raises
+    ------
+    IndexMissingError
+        If it holds no track.
+    """
+    space = here.search.space_name(name)
+    here.search.space(space)
+    return space
+
+
+def check_filter(here: Soundalike, condition: Filter | None) -> None:
+    """Refuse a filter that no search of this catalogue could run.
+
+    Raises
+    ------
+    FilterError
+    """
+    if condition is not None:
+        here.search.selections.condition(condition)
+
+
+@contextmanager
+def opened() -> Iterator[Soundalike]:
     """The catalogue that the environment names."""
-    return open_soundalike(read_settings())
+    from retrieval.catalog.database import start_early
+
+    settings = read_settings()
+    if settings.database_url is None:
+        start_early(settings.postgres_dir)  # it takes as long as the imports that follow
+    from api.wiring import open_soundalike
+
+    with open_soundalike(settings) as here:
+        yield here
 
 
 def filter_of(raw: str | None) -> Filter | None:
@@ -98,8 +162,11 @@ def filter_of(raw: str | None) -> Filter | None:
     try:
         given = parse_json(raw, "filter")
     except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}", param_hint="--filter") from error
+        accepted = """accepted: '{"must": [{"key": "year", "range": {"gte": 1990}}]}'"""
+        raise click.BadParameter(f"{raw!r} is not JSON: {error}; {accepted}", param_hint="--filter") from error
     check(given, "filter")
+    from retrieval.filters.language import parse_filter
+
     return parse_filter(given)
 
 

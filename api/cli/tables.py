@@ -1,28 +1,34 @@
 """What the command line shows: tables, and the progress of an ingest."""
 
+from __future__ import annotations
+
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from api.cli.terminal import Screen, cell, printable
-from api.documents.facets import FacetsOut
-from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
-from indexer.packs.known import Pack
 from retrieval.catalog.languages import LANGUAGES, language_name
-from retrieval.catalog.ledger import Failure
-from retrieval.catalog.records import Track
-from retrieval.search.humming.answering import HumAnswer
-from retrieval.search.playlists import Playlist
-from retrieval.search.query import Answer, Result
+from retrieval.counting import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from api.documents.facets import FacetsOut
+    from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
+    from indexer.packs.known import Pack
+    from retrieval.catalog.ledger import Failure
+    from retrieval.catalog.records import Track
+    from retrieval.search.humming.answering import HumAnswer
+    from retrieval.search.playlists import Playlist
+    from retrieval.search.query import Answer, Result
 
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
@@ -56,7 +62,7 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
         table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
     console = Screen()
     console.print(table)
-    console.print(f"{answer.matching} melodies, {answer.timing_ms['total']:.1f} ms")
+    console.print(f"{counted(answer.matching, 'melody', 'melodies')}, {answer.timing_ms['total']:.1f} ms")
 
 
 def print_answer(title: str, answer: Answer) -> None:
@@ -80,21 +86,23 @@ def print_answer(title: str, answer: Answer) -> None:
     dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
     why = f" ({stats.reason})" if stats.reason else ""
     console.print(
-        f"{stats.returned} of {stats.matching} tracks{dropped}, {stats.path} search, "
+        f"{stats.returned} of {counted(stats.matching, 'track')}{dropped}, {stats.path} search, "
         f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
         highlight=False,
     )
 
 
-def print_playlist(way: Playlist) -> None:
-    """A playlist as a table, with the cosine of every step."""
+def print_playlist(way: Playlist, outside: tuple[str | None, str | None] = (None, None)) -> None:
+    """A playlist as a table, with the cosine of every step; `outside` are the files at its ends that are no tracks."""
     table = Table(pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("cosine to the one before", justify="right")
     table.add_column("track", overflow="fold")
     steps = ["", *(f"{cosine:.3f}" for cosine in way.cosines)]
-    for number, (track, step) in enumerate(zip(way.tracks, steps, strict=True), start=1):
-        table.add_row(str(number), step, _named(track))
+    first, last = ([] if name is None else [cell(name)] for name in outside)
+    stops = [*first, *map(_named, way.tracks), *last]
+    for number, (stop, step) in enumerate(zip(stops, steps, strict=True), start=1):
+        table.add_row(str(number), step, stop)
     console = Screen()
     console.print(table)
     if way.reason:
@@ -134,29 +142,28 @@ def print_corrections(track: CorrectedTrackOut) -> None:
         Screen(soft_wrap=True).print(f"{track.track}: no corrections")
 
 
-def print_facets(counted: FacetsOut) -> None:
+def print_facets(found: FacetsOut) -> None:
     """How many tracks have what."""
-    console, voice = Screen(), counted.vocals
-    tracks = "track" if counted.matching == 1 else "tracks"
+    console, voice = Screen(), found.vocals
     console.print(
-        f"{counted.matching} {tracks}: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
+        f"{counted(found.matching, 'track')}: {voice.instrumental} instrumental, {voice.partly} partly vocal, "
         f"{voice.mostly} mostly vocal, {voice.unknown} not listened to",
         highlight=False,
     )
-    if counted.languages:
-        rows = [(_language(one.language), one.some, one.mostly) for one in counted.languages]
+    if found.languages:
+        rows = [(_language(one.language), one.some, one.mostly) for one in found.languages]
         console.print(table_of(("language", "sung in it", "mostly"), rows))
-    if counted.tempo.bands:
-        bands = [(f"{band.gte:g} – {band.lt:g}" if band.lt else f"{band.gte:g} –") for band in counted.tempo.bands]
-        counts = [band.tracks for band in counted.tempo.bands]
-        unknown = [("not known", counted.tempo.unknown)] if counted.tempo.unknown else []
+    if found.tempo.bands:
+        bands = [(f"{band.gte:g} – {band.lt:g}" if band.lt else f"{band.gte:g} –") for band in found.tempo.bands]
+        counts = [band.tracks for band in found.tempo.bands]
+        unknown = [("not known", found.tempo.unknown)] if found.tempo.unknown else []
         console.print(table_of(("beats a minute", "tracks"), [*zip(bands, counts, strict=True), *unknown]))
-    if counted.meters:
-        console.print(table_of(("beats a bar", "tracks"), [(one.meter, one.tracks) for one in counted.meters]))
-    if counted.keys:
-        console.print(table_of(("key", "tracks"), list(counted.keys.items())))
-    if counted.tags:
-        console.print(table_of(("tag", "tracks"), list(counted.tags.items())))
+    if found.meters:
+        console.print(table_of(("beats a bar", "tracks"), [(one.meter, one.tracks) for one in found.meters]))
+    if found.keys:
+        console.print(table_of(("key", "tracks"), list(found.keys.items())))
+    if found.tags:
+        console.print(table_of(("tag", "tracks"), list(found.tags.items())))
 
 
 def print_next_steps(home: Path, seed: str) -> None:

@@ -18,8 +18,10 @@ from typing import IO, Any
 
 import click
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+UNBOUNDED = 10_000  # columns, where nothing is to be cut
 BROKEN_PIPE = 141  # as of a program that SIGPIPE ends
 
 # Controls, bidi controls, separators of lines and paragraphs, halves of characters, what stands for no character.
@@ -116,6 +118,8 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+        if not self.is_terminal and not os.environ.get("COLUMNS"):  # a file or another program: nothing is to be cut
+            self.width = UNBOUNDED
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A text, made harmless."""
@@ -129,6 +133,10 @@ class Screen(Console):
         OutputLostError
         """
         with written_to(self.file):
+            for one in objects:
+                if isinstance(one, Table) and one.title:  # else it is broken at the width of the table below it
+                    super().print(one.title, soft_wrap=True)
+                    one.title = None
             super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:

@@ -3,6 +3,7 @@
 from api.cli.tables import clock, table_of
 from api.cli.terminal import Screen
 from api.documents.video import ClipOut, FitOut, PlacementOut, VideoAnswerOut
+from retrieval.counting import counted
 
 
 def print_matched(title: str, answer: VideoAnswerOut) -> None:
@@ -20,11 +21,11 @@ def print_matched(title: str, answer: VideoAnswerOut) -> None:
     ]
     console.print(table_of([*names, *(["learned + words + sync; shared words"] if explained else [])], rows))
     reason = f" ({answer.stats.reason})" if answer.stats.reason else ""
-    console.print(f"{answer.stats.matching} tracks{reason}, {answer.timing_ms['total']:.1f} ms")
+    console.print(f"{counted(answer.stats.matching, 'track')}{reason}, {answer.timing_ms['total']:.1f} ms")
 
 
 def _seen(clip: ClipOut) -> str:
-    what = "a picture" if clip.is_picture else f"{clip.duration_s:.1f} s, {clip.cuts} cuts"
+    what = "a picture" if clip.is_picture else f"{clip.duration_s:.1f} s, {counted(clip.cuts, 'cut')}"
     what += " (the first of a longer video: --start-s and --end-s take another part)" if clip.is_limited else ""
     return what + (f"; suggests {', '.join(clip.suggests)}" if clip.suggests else "")
 

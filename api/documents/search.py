@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -194,8 +194,10 @@ class DiversityIn(Strict):
     mmr: float = ranged(0.0, 0, 1, description="0 for relevance alone, 1 for unlikeness alone")
     candidates: int = ranged(500, 1, MAX_CANDIDATES, description="of which the results are picked")
     max_per: MaxPerIn = Field(default_factory=MaxPerIn)
-    fold_duplicates: bool = Field(
-        default=False, description="leave out other versions of a track that is in already, or an example"
+    fold_duplicates: bool | Literal["sure"] = Field(
+        default=False,
+        description="leave out other versions of a track that is in already, or an example; sure: only where "
+        "fingerprints say so, or a cosine of 0.995",
     )
     csls: bool = Field(default=False, description="rank tracks lower that are near everything")
 

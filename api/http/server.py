@@ -1,6 +1,7 @@
 """gunicorn over one memory-mapped index: threads share it, FAISS, numpy and torch release the interpreter's lock."""
 
 import gc
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -26,6 +27,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         }
         self._resources = ExitStack()
         super().__init__()
+
+    def run_then(self, on_ready: Callable[[], None]) -> None:
+        """Serve; `on_ready` is called once the port is this server's."""
+        self.cfg.set("when_ready", lambda _server: on_ready())
+        self.run()
 
     def load_config(self) -> None:
         """Hand the options to gunicorn."""

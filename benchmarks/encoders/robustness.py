@@ -37,7 +37,7 @@ from encoders.encoder import Encoder
 from encoders.errors import MediaError, UnreadableMediaError
 from encoders.loading import load_encoder
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.segments import pool
 
 PACKS = ("sampler", "supertux-data")

@@ -41,7 +41,7 @@ from encoders.encoder import Encoder
 from encoders.errors import MediaError
 from encoders.loading import load_encoder
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.segments import pool
 from encoders.registry import DEFAULTS
 from indexer.packs.fetch import fetch_pack

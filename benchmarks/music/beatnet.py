@@ -37,7 +37,7 @@ from encoders.checkpoints.files import load_into, read_checkpoint
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from indexer.scan import scan
 
 SAMPLE_RATE, FRAME_LENGTH, HOP_LENGTH = 22_050, 1411, 441

@@ -25,7 +25,7 @@ from benchmarks.machine import machine
 from benchmarks.music.systems.system import LIMITS, SAMPLE_RATE
 from encoders.acceleration import keep_freed_memory
 from encoders.analysis.music import MusicAnalysis
-from encoders.loading import load_music_analysis
+from encoders.listeners import load_music_analysis
 from encoders.media.decode import decode
 from indexer.scan import scan
 

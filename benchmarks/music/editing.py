@@ -315,7 +315,7 @@ def main(listen: Listen | None = None) -> None:
 
 def _ours() -> Listen:
     from api.settings import read_settings
-    from encoders.loading import load_music_analysis
+    from encoders.listeners import load_music_analysis
 
     music = load_music_analysis(read_settings().weights_dir)
 

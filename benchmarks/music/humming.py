@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.loading import load_melody_tracker
+from encoders.listeners import load_melody_tracker
 from encoders.media.decode import decode
 from encoders.models.music.spectra import Listener
 from encoders.training.songs.humming import UNTAUGHT, hummed

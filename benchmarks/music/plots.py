@@ -112,7 +112,7 @@ def _draw_bars(axes: Axes, track: Seen) -> None:
 
 def main() -> None:
     """Parse the arguments, analyse and draw."""
-    from encoders.loading import load_music_analysis
+    from encoders.listeners import load_music_analysis
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path)

@@ -23,7 +23,8 @@ from benchmarks.voices.tracks import TRACK_S, Judged, Words, of_two, single
 from encoders.analysis.languages import LanguageIdentifier, Languages, WhisperEar
 from encoders.analysis.vocal_spans import Vocals, VocalSpan
 from encoders.analysis.vocals import VocalDetector
-from encoders.loading import load_network, load_vocal_detector, torch_device
+from encoders.listeners import load_vocal_detector
+from encoders.loading import load_network, torch_device
 from encoders.media.loudness import normalised
 from encoders.models import vocals as vocal_models
 from encoders.models.language.codes import UNKNOWN, normal_code

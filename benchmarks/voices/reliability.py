@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.voices.tracks import single
 from encoders.analysis.languages import SURE, LanguageIdentifier
-from encoders.loading import load_language_identifier, load_vocal_detector
+from encoders.listeners import load_language_identifier, load_vocal_detector
 from encoders.models.language.codes import normal_code
 from encoders.models.language.text import TrackText, read_text
 from encoders.training.voices.parts import Part, read_beds, read_voices

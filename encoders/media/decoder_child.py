@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from encoders.media.child_serving import serve_with
 from encoders.media.decode import decode
+from encoders.media.decoded import MediaLimits
 from encoders.media.files.comments import comments
 from encoders.media.files.packets import identify
-from encoders.media.limits import MediaLimits
 from encoders.media.native import write_samples
 
 

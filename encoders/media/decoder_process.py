@@ -7,9 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from encoders.media.child_process import ChildProcess
-from encoders.media.decode import DecodedAudio
-from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
-from encoders.media.native import Written, mapped
+from encoders.media.decoded import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +75,20 @@ class DecoderProcess(ChildProcess):
             As of :meth:`decode`.
         """
         with tempfile.NamedTemporaryFile() as file:
+            from encoders.media.native import Written, mapped
+
             answer, _ = self.ask(source, {"samples_to": file.name, "limits": asdict(limits)})
             return mapped(file, Written(**answer["written"]))
+
+
+def decode_beside(
+    source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLimits = DEFAULT_LIMITS
+) -> DecodedAudio:
+    """Decode in a child process while this one does something else; uploads as by `decode_untrusted`."""
+    if isinstance(source, bytes):
+        return decode_untrusted(source, sample_rates=sample_rates, limits=limits)
+    with DecoderProcess() as decoder:
+        return decoder.decode(source, sample_rates=sample_rates, limits=limits)
 
 
 def decode_untrusted(

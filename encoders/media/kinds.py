@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 # FFmpeg's names of formats that hold media themselves. Playlists (HLS, DASH, concat) would make it open other files and
 # addresses. Of games' formats there is none.
@@ -53,6 +54,42 @@ _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"he
 _MOST_ZEROS = 1 << 12  # before an MP3's first frame
 _FRAMES = 4
 _PACKETS = 5  # of a transport stream
+
+
+PLAYLIST_SUFFIXES = frozenset((".m3u", ".m3u8", ".pls", ".xspf", ".cue", ".asx", ".wpl"))
+_PICTURE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+def why_no_sound(path: Path) -> str | None:
+    """Why a file is not taken for audio, in a clause for users; none where it may be.
+
+    One whose name ends as another kind's is believed to be that, unless it begins as media do: a decoder that is given
+    text finds a frame in it sooner or later.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    suffix = path.suffix.lower()
+    if not suffix or suffix in AUDIO_SUFFIXES:
+        return None
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if looks_like_media(head):
+        return None
+    if suffix in PLAYLIST_SUFFIXES:
+        return "is a playlist, which names audio and holds none"
+    if head.startswith(_PICTURE_MAGIC) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+        return "is a picture, not audio"
+    what = (
+        "is empty" if not head else "is text, not audio" if _is_text(head) else "does not begin as audio or video does"
+    )
+    return f"{what}; accepted: files of audio or video, such as .flac .m4a .mp3 .ogg .wav"
+
+
+def _is_text(head: bytes) -> bool:
+    return b"\0" not in head and sum(byte < 32 and byte not in (9, 10, 12, 13, 27) for byte in head) == 0
 
 
 def looks_like_media(head: bytes) -> bool:

@@ -16,9 +16,9 @@ from av.audio.resampler import AudioResampler
 
 from encoders.errors import TooLongError, TooShortError
 from encoders.media.decode import ailing_of, frames_of
+from encoders.media.decoded import DEFAULT_LIMITS, MediaLimits
 from encoders.media.files.parts import unreadable
 from encoders.media.healing import cured, is_suspicious
-from encoders.media.limits import DEFAULT_LIMITS, MediaLimits
 from encoders.media.polarity import frame_format
 
 if TYPE_CHECKING:

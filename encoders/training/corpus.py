@@ -27,7 +27,7 @@ import torch
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import EncoderError, MediaError, UnreadableMediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.loudness import normalised
 
 if TYPE_CHECKING:

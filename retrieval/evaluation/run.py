@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.counting import counted
 from retrieval.evaluation.inputs.judgments import Judgments, Unknown, judged, known_ids
 from retrieval.evaluation.inputs.queries import EvaluationQuery, Where
 from retrieval.evaluation.listwise import LIST_LENGTH, labels_of, listwise
@@ -115,10 +116,9 @@ def evaluate(
     by = metric_of_worst(list(per_query))
     rows = worst_rows(per_query[by], lower_is_better=by in lower)
     first = looked_up.relevance[:, :LIST_LENGTH][ranking.track_ids[:, :LIST_LENGTH] >= 0]
+    deepest = int((ranking.track_ids >= 0).sum(axis=1).max(initial=0))
     evaluation = Evaluation(
-        Subject(
-            index.space, where.granularity, view.encoder_version, view.version, view.count, where.depth, where.exact
-        ),
+        Subject(index.space, where.granularity, view.encoder_version, view.version, view.count, deepest, where.exact),
         qrels.source,
         len(judgments.query_ids),
         len(judgments.relevance),
@@ -180,16 +180,30 @@ def _popularity(
 def _warnings(judgments: Judgments, requested: Sequence[Metric]) -> list[str]:
     left_out, said = judgments.left_out, list[str]()
     became = {"exclude": "left out", "miss": "counted as misses", "fail": ""}[left_out.unknown]
-    for ids, what in ((left_out.unknown_queries, "queries"), (left_out.unknown_documents, "documents")):
+    for ids, one, several in (
+        (
+            left_out.unknown_queries,
+            "query is unknown to the space and was",
+            "queries are unknown to the space and were",
+        ),
+        (
+            left_out.unknown_documents,
+            "document is unknown to the space and was",
+            "documents are unknown to the space and were",
+        ),
+    ):
         if ids:
             some = ", ".join(map(repr, ids[:3])) + (", …" if len(ids) > 3 else "")
-            said.append(f"{len(ids)} {what} are unknown to the space and were {became}: {some}")
+            said.append(f"{counted(len(ids), one, several)} {became}: {some}")
     if left_out.without_relevant:
-        said.append(f"{len(left_out.without_relevant)} queries have no relevant track and do not count")
+        lacking = "query has no relevant track and does", "queries have no relevant track and do"
+        said.append(f"{counted(len(left_out.without_relevant), *lacking)} not count")
     if left_out.own:
-        said.append(f"{left_out.own} judgments are of a query's own examples and do not count")
+        own = "judgment is of a query's own examples and does", "judgments are of a query's own examples and do"
+        said.append(f"{counted(left_out.own, *own)} not count")
     if left_out.not_asked:
-        said.append(f"{len(left_out.not_asked)} queries have no judgment and were not asked")
+        silent = "query has no judgment and was", "queries have no judgment and were"
+        said.append(f"{counted(len(left_out.not_asked), *silent)} not asked")
     deep = [metric.name for metric in requested if not metric.needs_depth]
     if deep:
         said.append(f"{', '.join(deep)}: over the results that were asked for, not over the whole catalogue")

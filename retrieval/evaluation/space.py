@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval import counting
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.folder_labels import track_labels
 from retrieval.evaluation.labelled import by_label, label_intervals, measure_labels
@@ -241,13 +242,17 @@ def warnings_of(without: WithoutHalves, metrics: Mapping[str, Interval]) -> list
     """What could not be measured, and why."""
     warnings = []
     left_out = {
-        "have no segment": without.without_segments,
-        "have a single segment": without.of_one_segment,
-        "have no segment that lies wholly in each half": without.without_a_whole_half,
+        ("has no segment", "have no segment"): without.without_segments,
+        ("has a single segment", "have a single segment"): without.of_one_segment,
+        (
+            "has no segment that lies wholly in each half",
+            "have no segment that lies wholly in each half",
+        ): without.without_a_whole_half,
     }
-    for what, count in left_out.items():
+    for (has, have), count in left_out.items():
         if count:
-            warnings.append(f"{count} tracks {what}: half-track retrieval leaves them out")
+            what = counting.counted(count, f"track {has}", f"tracks {have}")
+            warnings.append(f"{what}: half-track retrieval leaves {'it' if count == 1 else 'them'} out")
     for name in ("same artist", "same artist on other albums", "same album"):
         if not metrics[f"{name} mAP"].count:
             warnings.append(f"{name}: no track that asks shares one with another track that can be found")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.counting import counted
 from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.inputs.folder_labels import track_labels
 from retrieval.evaluation.inputs.judgments import judged, known_ids
@@ -254,4 +255,8 @@ def _judged_values(
 
 def _alone(spaces: tuple[str, str], every_id: Sequence[NDArray[np.int64]], n_shared: int) -> list[str]:
     counts = {name: len(ids) - n_shared for name, ids in zip(spaces, every_id, strict=True)}
-    return [f"{count} tracks are in {name} alone and were left out" for name, count in counts.items() if count]
+    return [
+        f"{counted(count, f'track is in {name} alone and was', f'tracks are in {name} alone and were')} left out"
+        for name, count in counts.items()
+        if count
+    ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from retrieval.catalog.heard.music import parts_at
 from retrieval.catalog.succession import Succession
 from retrieval.catalog.tracks import TrackCache
+from retrieval.counting import counted
 from retrieval.filters.compiled import Selections
 from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.space import SpaceIndex, check_holds
@@ -182,14 +183,10 @@ class Search:
             return "fewer tracks than asked for are left: see dropped"
         count = stats.matching - stats.dropped.get("exclude", 0)
         if query.filter is None:
-            return f"only {_tracks(count)} can be found in this space"
+            return f"only {counted(count, 'track')} can be found in this space"
         lacking = [] if stats.matching else self.selections.lacking(query.filter)
         nowhere = f"; no track has a value of {', '.join(lacking)}" if lacking else ""
-        return f"only {_tracks(count)} {'matches' if count == 1 else 'match'} the filter{nowhere}"
-
-
-def _tracks(count: int) -> str:
-    return f"{count} track" if count == 1 else f"{count} tracks"
+        return f"only {counted(count, 'track matches', 'tracks match')} the filter{nowhere}"
 
 
 def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Position:

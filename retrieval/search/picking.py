@@ -18,7 +18,7 @@ from retrieval.search.hubness import K as NEIGHBOURS
 from retrieval.search.hubness import csls, density_of
 from retrieval.search.plan import FEW_EXCLUDED
 from retrieval.search.query import MAX_CANDIDATES
-from retrieval.search.versions import fold_duplicates
+from retrieval.search.versions import SURE_COSINE, fold_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -238,7 +238,10 @@ def _originals(candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, 
         by_track = catalog.fingerprints_of(list(dict.fromkeys(requested)))
         return [by_track.get(track_id) for track_id in requested]
 
-    first = fold_duplicates(plan.view.vectors(vector_ids), durations_s, fingerprints)
+    diversity = plan.query.diversity
+    alone = SURE_COSINE if diversity is not None and diversity.fold_duplicates == "sure" else 0.0
+    vectors = plan.view.vectors(vector_ids)
+    first = fold_duplicates(vectors, durations_s, fingerprints, min_cosine_alone=alone)
     originals: NDArray[np.bool_] = (first == np.arange(len(first)))[len(of_examples) :]
     return originals
 

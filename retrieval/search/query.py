@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.errors import OutOfRangeError, QueryError
@@ -28,6 +28,7 @@ MAX_EXAMPLES = 100
 MAX_CANDIDATES = 10_000
 MAX_PLAYLIST = 1_000
 MAX_GAP = 1_000
+MAX_STEPS = 100
 GROUPS = ("artist", "album")
 """What `Diversity.max_per` limits."""
 HALF_LIFE = 5.0
@@ -93,7 +94,8 @@ class Diversity:
     mmr : 0 for relevance alone, 1 for unlikeness alone
     candidates : how many of the nearest the results are picked from; once all of them are placed, the next so many
     max_per : at most so many results of one ``artist`` or ``album``
-    fold_duplicates : leave out other versions of a track that is in already, or is an example
+    fold_duplicates : leave out other versions of a track that is in already, or is an example; ``"sure"``: only where
+        fingerprints say that they are, or a cosine of 0.995
     csls : rank tracks lower that are near everything (see :mod:`retrieval.search.hubness`); scores bunch about the
         middle
     """
@@ -101,7 +103,7 @@ class Diversity:
     mmr: float = 0.0
     candidates: int = 500
     max_per: Mapping[str, int] = field(default_factory=dict)
-    fold_duplicates: bool = False
+    fold_duplicates: bool | Literal["sure"] = False
     csls: bool = False
 
     def check(self) -> None:

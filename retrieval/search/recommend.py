@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.counting import counted
 from retrieval.errors import QueryError
 
 Strategy = Literal["average_vector", "best_score", "sum_scores"]
@@ -31,6 +32,8 @@ MIN_NORM = 1e-6
 """Of what examples leave of each other, relative to their weight: anything shorter is rounding, not a direction."""
 MIN_WEIGHT, MAX_WEIGHT = 1e-30, 1e30
 """Beyond, their sums and ratios leave float64."""
+ROUNDING = 1e-6
+"""What a product of many rows differs by from that of a few: it must not decide on which side a track stands."""
 MAX_HALVINGS = 60
 """Of a recency weight. Past it a weight changes no sum of float64 numbers, and it must not become 0."""
 
@@ -202,7 +205,7 @@ def path(start: Stop, end: Stop, steps: int, search: PathSearch) -> Path:
             stops.append(Stop(int(ids[nearest]), vectors[nearest]))
             used.add(stops[-1].track_id)
     stops.append(end)
-    reason = None if len(stops) == steps else f"only {len(stops)} tracks can stand on it"
+    reason = None if len(stops) == steps else f"only {counted(len(stops), 'track')} can stand on it"
     along = np.stack([stop.vector for stop in stops]).astype(np.float64)
     cosines = np.einsum("nd,nd->n", along[:-1], along[1:])
     return Path(np.array([stop.track_id for stop in stops], np.int64), cosines, reason)
@@ -247,7 +250,7 @@ def _best_score(
     score: NDArray[np.float64] = 1 - liked
     if negatives:
         disliked = _scaled_distances(vectors, negatives, heaviest).min(axis=1)
-        score = np.where(disliked < liked, disliked / 2, 1 - liked / 2)
+        score = np.where(disliked < liked - ROUNDING, disliked / 2, 1 - liked / 2)
     return score
 
 

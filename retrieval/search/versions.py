@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 MIN_COSINE = 0.98
 """Measured in three spaces: 64 kbit/s or a start cut by 1.5 s leave a track above this (65 times of 66), while no two
 of 112 tracks come nearer than 0.967. A change of tone or speed may leave a version below: it then stands by itself."""
+SURE_COSINE = 0.995
+"""Above this sound and duration alone are enough to leave a track out unasked."""
 MAX_DIFFERENCE_S = 2.0
 MAX_DIFFERENCE_RATIO = 0.01
 MIN_AGREEMENT = 1 - 10 / 32
@@ -31,6 +33,7 @@ def fold_duplicates(
     *,
     min_cosine: float = MIN_COSINE,
     min_agreement: float = MIN_AGREEMENT,
+    min_cosine_alone: float = 0.0,
 ) -> NDArray[np.int64]:
     """Find, for every candidate, the first candidate that it is a version of.
 
@@ -44,6 +47,8 @@ def fold_duplicates(
     fingerprints : asked once for those of the candidates that sound like another, if any do; without one on both
         sides, sound and duration decide
 
+    min_cosine_alone : where there is no fingerprint on both sides
+
     Returns
     -------
     int64 [n], positions; its own for a candidate that is a version of none
@@ -55,8 +60,13 @@ def fold_duplicates(
     for position, later in alike.items():
         if first[position] == position:
             free = later[first[later] == later]
-            ours = known.get(position)
-            same = [_same_bits(ours, known.get(other), min_agreement) for other in free.tolist()]
+            ours, cosines = known.get(position), vectors[free] @ vectors[position]
+            same = [
+                cosine >= min_cosine_alone  # at least `min_cosine`, or it would not stand here
+                if ours is None or (theirs := known.get(other)) is None
+                else agreement(ours, theirs) >= min_agreement
+                for other, cosine in zip(free.tolist(), cosines.tolist(), strict=True)
+            ]
             first[free[np.array(same, bool)]] = position
     return first
 
@@ -104,8 +114,3 @@ def _same_length(durations_s: NDArray[np.float64], duration_s: float) -> NDArray
     tolerance_s = np.maximum(MAX_DIFFERENCE_S, MAX_DIFFERENCE_RATIO * np.maximum(durations_s, duration_s))
     same: NDArray[np.bool_] = np.abs(durations_s - duration_s) <= tolerance_s
     return same
-
-
-def _same_bits(ours: NDArray[np.int32] | None, theirs: NDArray[np.int32] | None, min_agreement: float) -> bool:
-    """Whether two fingerprints agree, or cannot be asked."""
-    return ours is None or theirs is None or agreement(ours, theirs) >= min_agreement

@@ -4,30 +4,71 @@ import io
 import json
 import math
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
 
 from api.documents.answer import answer_out
 from api.http.app import create_app
 from api.networks import LoadedEncoders
-from api.wiring import Soundalike
+from api.settings import Settings
+from api.wiring import Soundalike, open_soundalike
 from encoders.encoder import Encoder
 from retrieval.filters.language import parse_filter
 from retrieval.search.query import similar
 from tests.api.conftest import refused
-from tests.conftest import tone
+from tests.conftest import new_database, tone, write_tones
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """Twelve tones as they are indexed: the database, its home and its music, which tests get copies of."""
+
+    database: str
+    home: Path
+    music: Path
+
+
+@pytest.fixture(scope="module")
+def indexed(server: Engine, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
+    folder = tmp_path_factory.mktemp("indexed")
+    databases = new_database(server, "soundalike_template")
+    url = next(databases)
+    settings = Settings(home=folder / "home", weights_dir=weights_dir, database_url=url, space="musicnn")
+    music = write_tones(folder / "music")
+    with open_soundalike(settings) as soundalike:
+        soundalike.index_folder(music, [soundalike.encoder("musicnn")])
+    yield Indexed(str(make_url(url).database), settings.home, music)
+    next(databases, None)
 
 
 @pytest.fixture
-def here(soundalike: Soundalike, music: Path) -> Soundalike:
-    soundalike.index_folder(music, [soundalike.encoder("musicnn")])
+def database_url(server: Engine, indexed: Indexed) -> Iterator[str]:
+    """A copy of what is indexed."""
+    yield from new_database(server, indexed.database)
+
+
+@pytest.fixture
+def music(indexed: Indexed, tmp_path: Path, engine: Engine) -> Path:
+    copied = shutil.copytree(indexed.music, tmp_path / "music")
+    with engine.begin() as connection:
+        moved = text("UPDATE tracks SET uri = replace(uri, :old, :new)")
+        connection.execute(moved, {"old": str(indexed.music), "new": str(copied)})
+    return copied
+
+
+@pytest.fixture
+def here(soundalike: Soundalike, music: Path, indexed: Indexed) -> Soundalike:
+    shutil.copytree(indexed.home / "index", soundalike.settings.home / "index", symlinks=True)
     return soundalike
 
 
@@ -273,11 +314,6 @@ def test_health_readiness_limits_and_jobs(client: FlaskClient, here: Soundalike)
     refused(client.get("/v1/jobs/99"), 404, "unknown-job")
     refused(client.get("/v1/nowhere"), 404, "not-found")
     refused(client.get("/v1/query"), 405, "method-not-allowed")
-
-
-def test_not_ready_says_why(soundalike: Soundalike) -> None:
-    client = create_app(soundalike).test_client()
-    assert "holds no track" in refused(client.get("/readyz"), 503, "not-ready")["detail"]
 
 
 def test_too_large_a_body_is_refused(here: Soundalike) -> None:

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import click
 import pytest
+
+from api.cli.main import soundalike
+from tests.conftest import Run
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("encoders", "retrieval", "indexer", "api")
@@ -49,7 +53,12 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["similar", "x"], ["serve"]])
+def test_without_faiss_there_is_help_all_the_same() -> None:
+    done = python(WITHOUT_FAISS + "from api.cli.main import main; main(sys.argv[1:])", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["similar", "x"], ["serve"], ["tracks"]])
 def test_without_faiss_a_command_says_what_to_install(arguments: list[str]) -> None:
     done = python(WITHOUT_FAISS + "from api.cli.main import main; main(sys.argv[1:])", *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"soundalike: {NEEDED}\n")
@@ -64,8 +73,38 @@ def test_without_faiss_an_import_says_what_to_install() -> None:
     assert python(caught).stdout == f"{NEEDED}\n"
 
 
-def test_a_command_does_not_wait_for_the_web_framework() -> None:
-    assert (
-        python("import api.cli.main, sys; print('flask' in sys.modules, 'torch' in sys.modules)").stdout
-        == "False False\n"
+HEAVY = ("flask", "torch", "av", "numba", "scipy", "alembic", "matplotlib", "pyarrow", "sklearn", "mutagen")
+"""Each takes a tenth of a second to seconds."""
+
+
+def test_help_waits_for_no_library_that_takes_its_time() -> None:
+    listed = f"import sys; print([one for one in {(*HEAVY, 'sqlalchemy', 'faiss', 'pydantic')} if one in sys.modules])"
+    assert python(f"from api.cli.main import soundalike, COMMANDS; {listed}").stdout == "[]\n"
+
+
+def test_a_question_about_a_track_waits_for_nothing_that_hears(
+    environment: dict[str, str], run: Run, music: Path
+) -> None:
+    run("index", music)
+    asked = f"""
+import sys
+from api.cli.main import main
+try:
+    main(["similar", "music/low/tone00.wav"])
+except SystemExit as end:
+    print(end.code, [one for one in {HEAVY} if one in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
+    assert "tone01.wav" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_every_command_is_where_its_name_says() -> None:
+    context = click.Context(soundalike)
+    for name in soundalike.list_commands(context):
+        command = soundalike.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.help

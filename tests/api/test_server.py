@@ -20,10 +20,12 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from api.http.app import create_app
 from api.http.server import Server
 from api.wiring import Soundalike
 from retrieval.catalog.reading import Catalog
 from retrieval.index.merging import rebuild
+from tests.api.conftest import refused
 from tests.catalog.test_catalog import analysis
 from tests.conftest import tone
 
@@ -164,3 +166,8 @@ def test_a_worker_looks_for_no_garbage_in_what_it_has_loaded(soundalike: Soundal
     finally:
         gc.unfreeze()
         server.cfg.worker_exit(None, None)
+
+
+def test_not_ready_says_why(soundalike: Soundalike) -> None:
+    client = create_app(soundalike).test_client()
+    assert "holds no track" in refused(client.get("/readyz"), 503, "not-ready")["detail"]

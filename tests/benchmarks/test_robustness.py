@@ -16,7 +16,7 @@ from benchmarks.encoders.robustness import (
 )
 from encoders.encoder import Encoder
 from encoders.errors import UnreadableMediaError
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from tests.conftest import tone
 
 RATE = 44_100

@@ -26,7 +26,7 @@ from benchmarks.encoders.spaces import (
 )
 from encoders.encoder import Encoder
 from encoders.errors import SilentAudioError
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from indexer.scan import scan
 from tests.conftest import BANDS, tone
 from tests.evaluation.test_label_measures import on_circle

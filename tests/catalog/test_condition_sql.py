@@ -21,7 +21,7 @@ from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
 from tests.catalog.test_catalog import analysis
 from tests.catalog.test_filters import ARTISTS, CHORDS, DURATION_S, SECTIONS, TAGS, Known, store
-from tests.conftest import _database
+from tests.conftest import new_database
 
 N_TRACKS = 6
 NUMBERS = [0, 1, -1, 3, 7.5, 0.25, 0.5, 1.0, 90.0, 1990, 2**53, 2**53 + 1, 1e308, 5e-324, 10**400, -(10**400), 2**1024]
@@ -86,7 +86,7 @@ def catalog(shared: Catalog) -> Catalog:
 @pytest.fixture(scope="module")
 def shared(server: Engine) -> Iterator[Catalog]:
     """One catalogue for all examples, written over by each."""
-    source = _database(server, "soundalike_template")
+    source = new_database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     yield Catalog(engine)
     engine.dispose()

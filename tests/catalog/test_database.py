@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from indexer.stages.fingerprint import FingerprintStage
-from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate
+from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate, newest_revision
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
 from retrieval.errors import DatabaseUnavailableError, SchemaError
@@ -26,6 +27,10 @@ EMBEDDING = """INSERT INTO embeddings (track_id, space, start_s, end_s, vector, 
 
 def tables_of(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_upgrade_then_downgrade_leaves_nothing(empty_database_url: str) -> None:

@@ -21,7 +21,7 @@ from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
 from retrieval.filters.language import MAX_DEPTH, condition_of, parse_filter
 from tests.catalog.test_catalog import analysis
-from tests.conftest import _database
+from tests.conftest import new_database
 
 ARTISTS = ["A", "B; A", "Ç"]
 TAGS = ["rock", "female vocalists"]
@@ -265,7 +265,7 @@ def tracks() -> dict[str, Known]:
 @pytest.fixture(scope="module")
 def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]:
     """One catalogue for all examples; all of it was written over and some of it deleted since the first refresh."""
-    source = _database(server, "soundalike_template")
+    source = new_database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     catalog = Catalog(engine)
     rng = np.random.default_rng(6)

@@ -33,7 +33,7 @@ from retrieval.catalog.records import (
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
 from tests.catalog.test_catalog import ROCK, analysis, rows
 from tests.catalog.test_music import plain
-from tests.conftest import _database
+from tests.conftest import new_database
 
 MUSIC: tuple[type[StageRows], ...] = (TrackRhythm, TrackForm, TrackMelody)
 
@@ -46,7 +46,7 @@ def catalog(engine: Engine) -> Catalog:
 @pytest.fixture
 def other_catalog(server: Engine) -> Iterator[Catalog]:
     """A second, empty catalogue."""
-    source = _database(server, "soundalike_template")
+    source = new_database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     yield Catalog(engine)
     engine.dispose()

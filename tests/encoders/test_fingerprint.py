@@ -15,7 +15,7 @@ from encoders.encoder import Encoder
 from encoders.errors import FingerprintError
 from encoders.media import fingerprint
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from indexer.jobs import IngestReport, index_folder
 from indexer.uploads import Upload, index_upload
 from retrieval.catalog import tables as models

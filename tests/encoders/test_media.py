@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import NoAudioError, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.mixdown import Mixdown
 
 RATES = (16_000, 22_050, 44_100)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from retrieval.index import loading
 from retrieval.index.ascending import contained, distinct, places
 
 NUMBERS = arrays(np.int64, array_shapes(max_dims=2, min_side=0, max_side=20), elements=st.integers(-5, 15))
@@ -21,10 +22,12 @@ def test_contained(values, others) -> None:
     np.testing.assert_array_equal(contained(values, distinct(others)), np.isin(values, others))
 
 
-@given(NUMBERS, NUMBERS)
-def test_places(values, requested) -> None:
+@given(NUMBERS, NUMBERS, st.booleans())
+def test_places(values, requested, compiled: bool) -> None:
     values, requested = np.sort(values, axis=None), distinct(requested)
-    np.testing.assert_array_equal(places(values, requested), np.flatnonzero(np.isin(values, requested)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "are_worth_it", lambda products: compiled)
+        np.testing.assert_array_equal(places(values, requested), np.flatnonzero(np.isin(values, requested)))
 
 
 def test_places_far_apart(rng: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ from encoders.checkpoints.sha256 import sha256_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from encoders.media.decode import DecodedAudio
+    from encoders.media.decoded import DecodedAudio
     from indexer.scan import ScannedFile
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from encoders.errors import UnreadableMediaError
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.training.corpus import prepare, read_corpus
 from indexer.errors import ScanError
 from indexer.packs import archives

@@ -13,7 +13,7 @@ from encoders.analysis.accents import AccentTracker
 from encoders.analysis.findings import COARSE, FINE, Form, Highlight, Key, Loop, Melody, Rhythm, Section
 from encoders.analysis.music import MusicAnalysis
 from encoders.encoder import Encoder
-from encoders.media.decode import DecodedAudio
+from encoders.media.decoded import DecodedAudio
 from encoders.models.music.spectra import Listener
 from indexer.stages.registry import Analyses, named_stages, stages_with
 from indexer.stages.stage import Stage, outdated

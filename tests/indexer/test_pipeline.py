@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from api.wiring import Soundalike
 from encoders.encoder import Encoder
 from encoders.media import fingerprint
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from indexer import identity
 from indexer.errors import ScanError
 from indexer.jobs import IngestReport, index_folder
@@ -126,11 +126,13 @@ def test_a_file_that_vanishes_after_the_scan_is_listed(music: Path, soundalike: 
 
 
 def test_two_folders_of_one_name_do_not_overwrite_each_other(
-    music: Path, soundalike: Soundalike, bands: Encoder, tmp_path: Path
+    music: Path, soundalike: Soundalike, bands: Encoder, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     run(music, soundalike, bands)
     other = tmp_path / "elsewhere" / "music"
     shutil.copytree(music, other)
+    for path in other.rglob("*.wav"):  # of the same sound they would be copies
+        write_wav(path, tone(4000 + int(path.stem[-2:]), 3.0))
     report = run(other, soundalike, bands)
     assert report.counts["failed"] == 12
     assert "--key-prefix" in reasons(soundalike)["tone00.wav"][1]
@@ -199,7 +201,7 @@ import psutil
 import torch
 from api.settings import Settings
 from api.wiring import open_soundalike
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.encoder import Encoder
 from indexer.jobs import index_folder
 from tests.conftest import BANDS, Bands

@@ -9,7 +9,7 @@ import pytest
 from mutagen.id3 import TALB, TIT2
 from mutagen.wave import WAVE
 
-from encoders.media.decode import DecodedAudio
+from encoders.media.decoded import DecodedAudio
 from indexer import sidecars
 from indexer.file_tags import FileTags
 from indexer.scan import scan

@@ -13,7 +13,8 @@ from sqlalchemy import select, text
 from api.wiring import Soundalike
 from encoders.encoder import Encoder, Encoding
 from encoders.media import fingerprint
-from encoders.media.decode import DecodedAudio, decode
+from encoders.media.decode import decode
+from encoders.media.decoded import DecodedAudio
 from encoders.media.decoder_process import DecoderProcess
 from indexer.errors import StageError
 from indexer.file_tags import FileTags

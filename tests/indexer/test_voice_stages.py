@@ -14,7 +14,7 @@ from encoders.analysis.languages import SAMPLE_RATE, LanguageIdentifier
 from encoders.analysis.vocals import VocalDetector
 from encoders.analysis.voices import VoiceAnalysis
 from encoders.encoder import Encoder
-from encoders.media.decode import DecodedAudio
+from encoders.media.decoded import DecodedAudio
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
 from indexer.stages.language import LanguageStage

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.search.diversity import ArtistAlbum, at_most_each, mmr, queue
-from retrieval.search.versions import MAX_SHIFT, MIN_AGREEMENT, agreement, fold_duplicates
+from retrieval.search.versions import MAX_SHIFT, MIN_AGREEMENT, SURE_COSINE, agreement, fold_duplicates
 
 NAMES = st.sampled_from([None, "", "A", "a", "B", "C"])
 TRACKS = st.lists(st.tuples(NAMES, NAMES), max_size=20)
@@ -219,6 +219,16 @@ def test_fingerprints_are_asked_once_and_only_of_what_sounds_alike() -> None:
     assert fold_duplicates(vectors, np.full(5, 100.0), known).tolist() == [0, 1, 0, 3, 1]
     assert fold_duplicates(vectors[[0, 1, 3]], np.full(3, 100.0), known).tolist() == [0, 1, 2]
     assert asked == [[0, 1, 2, 4]]
+
+
+def test_without_fingerprints_more_likeness_may_be_asked_for() -> None:
+    angles = np.arccos([1.0, 0.996, 0.99])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    durations_s, same = np.full(3, 100.0), np.arange(200, dtype=np.int32)
+    assert fold_duplicates(vectors, durations_s).tolist() == [0, 0, 0]
+    assert fold_duplicates(vectors, durations_s, min_cosine_alone=SURE_COSINE).tolist() == [0, 0, 2]
+    heard = fold_duplicates(vectors, durations_s, lambda asked: [same] * len(asked), min_cosine_alone=SURE_COSINE)
+    assert heard.tolist() == [0, 0, 0]
 
 
 def test_agreement_is_the_share_of_equal_bits(rng: np.random.Generator) -> None:

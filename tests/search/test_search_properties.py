@@ -20,7 +20,7 @@ from retrieval.search.engine import Search
 from retrieval.search.query import Diversity, Query, Seed
 from tests.catalog.test_catalog import DIM
 from tests.catalog.test_filters import FILTERS, Known, holds, record, store, values_of
-from tests.conftest import _database
+from tests.conftest import new_database
 
 N_TRACKS = 70
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,7 +40,7 @@ def search(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Search]:
     """A catalogue whose last tracks came after its snapshot, and of which one was written over and one deleted."""
-    source = _database(server, "soundalike_template")
+    source = new_database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     catalog = Catalog(engine)
     rng = np.random.default_rng(12)
@@ -51,7 +51,7 @@ def search(
         if number == N_TRACKS - 15:
             store(catalog, record(500, rng))
             store(catalog, replace(track, analysis=record(number, rng, content="other").analysis))
-            built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e")
+            built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
             for granularity in ("track", "segment"):
                 rebuild(built.space(None, granularity))  # type: ignore[arg-type]
         store(catalog, track)

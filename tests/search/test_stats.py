@@ -22,7 +22,7 @@ from retrieval.search.engine import Search
 from retrieval.search.query import Diversity, Query, QueueContext, Seed, Stats
 from tests.catalog.test_catalog import analysis
 from tests.catalog.test_filters import FILTERS, holds, record, store, values_of
-from tests.conftest import _database
+from tests.conftest import new_database
 
 N_TRACKS = 60
 KEYS = [f"t{number}" for number in range(N_TRACKS)]
@@ -33,7 +33,7 @@ KNOWN = {key: record(number, np.random.default_rng(number)) for number, key in e
 def search(
     request: pytest.FixtureRequest, server: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Search]:
-    source = _database(server, "soundalike_template")
+    source = new_database(server, "soundalike_template")
     engine = create_engine(make_url(next(source)))
     catalog = Catalog(engine)
     with pytest.MonkeyPatch.context() as patch:
@@ -41,7 +41,7 @@ def search(
             patch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
         for track in KNOWN.values():
             store(catalog, track)
-        built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e")
+        built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
         for granularity in ("track", "segment"):
             rebuild(built.space(None, granularity))  # type: ignore[arg-type]
         yield built
@@ -59,7 +59,8 @@ class ByNumber:
         return (track_ids % 7 / 7).astype(np.float32)
 
 
-seeds = st.builds(Seed, st.sampled_from(KEYS), weight=st.sampled_from([0.5, 1.0, 3.0]))
+weights = st.sampled_from([0.5, 1.0, 3.0])
+liked, disliked = (st.builds(Seed, st.sampled_from(keys), weight=weights) for keys in (KEYS[:40], KEYS[40:]))
 diversities = st.builds(
     Diversity,
     st.sampled_from([0.0, 0.4, 1.0]),
@@ -71,8 +72,8 @@ diversities = st.builds(
 contexts = st.builds(QueueContext, st.lists(st.sampled_from([*KEYS, "nowhere"]), max_size=4), st.integers(0, 3))
 queries: st.SearchStrategy[Query] = st.builds(
     Query,
-    st.lists(seeds, min_size=1, max_size=3),
-    st.lists(seeds, max_size=2),
+    st.lists(liked, min_size=1, max_size=3),
+    st.lists(disliked, max_size=2),
     st.sampled_from(["average_vector", "best_score", "sum_scores"]),
     st.sampled_from([None, None, 2.0]),
     granularity=st.sampled_from(["track", "segment"]),

@@ -11,7 +11,7 @@ import safetensors
 import torch
 
 from encoders.checkpoints.files import read_checkpoint
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.embeddings.timbre import SPEC as TIMBRE
 from encoders.training.corpus import (
     CorpusError,

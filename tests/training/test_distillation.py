@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from encoders.checkpoints.files import load_into, read_checkpoint
 from encoders.errors import MissingWeightsError
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.embeddings import melcnn
 from encoders.training.contrastive import nt_xent
 from encoders.training.corpus import prepare

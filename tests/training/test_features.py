@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.embeddings.tagging import STUDENT_SPEC
 from encoders.models.embeddings.timbre import StatisticsNet
 from encoders.training.corpus import CorpusTrack, decoded, prepare, read_corpus

@@ -14,7 +14,7 @@ from encoders.checkpoints.files import load_into, read_checkpoint
 from encoders.encoder import Encoder
 from encoders.errors import MissingWeightsError
 from encoders.loading import load_network
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.embeddings import ear, musicnn, timbre
 from encoders.tag_vocabulary import TAGS
 from encoders.training.corpus import decoded, prepare, read_corpus

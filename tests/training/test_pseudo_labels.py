@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.encoder import Encoder
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS, SAMPLE_RATE, WINDOW_LENGTH
 from encoders.spec import EncoderSpec
 from encoders.tag_vocabulary import TAGS

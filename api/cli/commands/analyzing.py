@@ -8,6 +8,9 @@ import click
 from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json
+from api.cli.usage.values import Name
+from api.documents.suggestions import did_you_mean
+from api.naming import track_named
 from api.wiring import Soundalike
 from indexer.stages.stage import Stage
 from retrieval.catalog.heard.music import ACCENTS_STAGE, MUSIC_STAGES
@@ -21,12 +24,15 @@ def stages_of(given: str | None) -> tuple[str, ...]:
     names = STAGES if given is None else tuple(dict.fromkeys(name.strip() for name in given.split(",")))
     unknown = [name for name in names if name not in STAGES]
     if unknown:
-        raise click.BadParameter(f"no stage {unknown[0]!r}; accepted: {', '.join(STAGES)}", param_hint="--stage")
+        hint = did_you_mean(unknown[0], STAGES)
+        raise click.BadParameter(
+            f"no stage {unknown[0]!r}{hint or ';'} accepted: {', '.join(STAGES)}", param_hint="--stage"
+        )
     return names
 
 
 @click.command()
-@click.argument("keys", nargs=-1)
+@click.argument("keys", metavar="[KEY_OR_FILE]...", nargs=-1, type=Name())
 @click.option("--all", "everything", is_flag=True, help="All tracks of the catalogue.")
 @click.option(
     "--stage",
@@ -43,8 +49,9 @@ def analyze(keys: tuple[str, ...], everything: bool, names: tuple[str, ...], for
     What was analysed stays when it is stopped, and the same command goes on.
     """
     if bool(keys) == everything:
-        raise click.UsageError("give either KEYS or --all")
+        raise click.UsageError("give either tracks (KEY_OR_FILE) or --all")
     with opened() as here:
+        keys = tuple(track_named(here.catalog, key).key for key in keys)
         stages = _stages(here, names)
         with tables.progress("analysing", quiet=as_json) as show:
             shown = ingest_tables.IngestProgress(show, quiet=as_json)

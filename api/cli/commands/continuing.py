@@ -1,7 +1,7 @@
 """Going on where a playlist ends."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ from api.cli.options import FAILED_FILES, SearchOptions, opened, print_json, sea
 from api.cli.playlists.files import PlaylistFile, PlaylistFileError
 from api.cli.playlists.finding import Entry, Found, find, read_all, without
 from api.cli.terminal import echo
+from api.cli.usage.values import Name, Number
 from api.documents.answer import answer_out
 from api.wiring import Soundalike
 from encoders.errors import MediaError
@@ -36,17 +37,17 @@ class ContinueOptions(SearchOptions):
         except PlaylistFileError as error:
             raise click.ClickException(str(error)) from error
 
-    def asked(self, here: Soundalike, seeds: Sequence[Seed], space: str) -> Query:
+    def asked(self, seeds: Sequence[Seed]) -> Query:
         """The query that was asked for."""
         gaps = QueueContext((), self.artist_gap, self.album_gap) if self.artist_gap or self.album_gap else None
-        return replace(self, space=space).query(seeds, half_life=self.half_life, context=gaps)
+        return self.query(seeds, half_life=self.half_life, context=gaps)
 
 
 @click.command("continue")
-@click.argument("playlist", metavar="PLAYLIST_OR_TRACK...", nargs=-1, required=True)
+@click.argument("playlist", metavar="PLAYLIST_OR_TRACK...", nargs=-1, required=True, type=Name())
 @click.option(
     "--half-life",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(0, min_open=True),
     default=HALF_LIFE,
     show_default=True,
     help="A track that stands so many before the last counts half as much.",
@@ -62,13 +63,14 @@ def continue_playlist(**given: Any) -> int:
     options = ContinueOptions(**given)
     listed = options.given
     with opened() as here:
-        space = here.search.space_name(options.space)
+        options = options.resolved(here)
+        space = options.space
         found, seeds = _heard(here, _found(here, listed), space)
         for line in (*found.taken_for, *found.left_out):
             echo(str(line), err=True)
         if not seeds:
             raise click.ClickException(f"{', '.join(options.playlist)}: nothing of it is found")
-        answer = here.search.answer(options.asked(here, seeds, space))
+        answer = here.search.answer(options.asked(seeds))
     if options.as_json:
         told = {
             "left_out": [asdict(one) for one in found.left_out],
@@ -88,7 +90,7 @@ def _found(here: Soundalike, listed: Sequence[Entry | PlaylistFile]) -> Found:
     return found
 
 
-def _heard(here: Soundalike, found: Found, space: str) -> tuple[Found, list[Seed]]:
+def _heard(here: Soundalike, found: Found, space: str | None) -> tuple[Found, list[Seed]]:
     """The examples; what a playlist names and cannot be decoded is left out, what was named itself is refused."""
     seeds = []
     for entry in found.tracks:

@@ -10,6 +10,7 @@ import click
 from api.cli import tables
 from api.cli.commands.evaluation_report import report
 from api.cli.commands.reencoding import say
+from api.cli.lazy import Group
 from api.cli.options import (
     FAILED_FILES,
     filter_of,
@@ -20,15 +21,16 @@ from api.cli.options import (
     print_json,
     space_option,
 )
+from api.cli.usage.values import SEED, NewFile, NewFolder, Number, ReadableFile, ReadableFolder
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
     from api.cli.evaluation_tables import Result
     from retrieval.evaluation.inputs.folder_labels import FolderLabels
 
-a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for the results.")
-seed_option = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+a_file = ReadableFile()
+out_option = click.option("--out", type=NewFolder(), help="A folder for the results.")
+seed_option = click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything that is drawn.")
 metric_option = click.option(
     "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
 )
@@ -40,12 +42,12 @@ labels_option = click.option(
     "--labels-from",
     "labels_folder",
     metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=ReadableFolder(),
     help="Labels of your own, such as genres or moods: FOLDER holds label/file of what is indexed, wherever that lies.",
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def evaluate() -> None:
     """Measure how good the answers are: against judgments, another run, exact search, or another space."""
 
@@ -66,7 +68,7 @@ evaluate.add_command(report)
     show_default=True,
     help="How many of a user's last items are the query.",
 )
-@click.option("--half-life", type=click.FloatRange(0, min_open=True), help="Items after which a history counts half.")
+@click.option("--half-life", type=Number(0, min_open=True), help="Items after which a history counts half.")
 @click.option(
     "--unknown",
     type=click.Choice(["exclude", "miss", "fail"]),
@@ -122,9 +124,15 @@ def compare(
 @click.option("-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Neighbours.")
 @click.option("--queries", type=click.IntRange(1), default=1_000, show_default=True, help="Tracks that ask.")
 @click.option("--timed", type=click.IntRange(1), default=300, show_default=True, help="Of these, asked one at a time.")
-@click.option("--share", "shares", type=float, multiple=True, help="Share of the tracks that match, drawn; repeatable.")
+@click.option(
+    "--share",
+    "shares",
+    type=Number(0, 1, min_open=True, max_open=True),
+    multiple=True,
+    help="Share of the tracks that match, drawn; repeatable.",
+)
 @click.option("--filter", "conditions", multiple=True, help="A filter as JSON; repeatable.")
-@click.option("--epsilon", type=click.FloatRange(0), default=0.01, show_default=True)
+@click.option("--epsilon", type=Number(0), default=0.01, show_default=True)
 @space_option
 @granularity_option
 @out_option
@@ -195,18 +203,18 @@ def models(
 
 
 @evaluate.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--clip-s", type=click.FloatRange(1, 300), default=20.0, show_default=True, help="How long clips are.")
+@click.argument("folder", type=ReadableFolder())
+@click.option("--clip-s", type=Number(1, 300), default=20.0, show_default=True, help="How long clips are.")
 @click.option(
     "--pool", "pools", type=click.IntRange(2), multiple=True, default=(100, 1_000), show_default=True,
     help="Tracks that each clip's own is among; repeatable.",
 )  # fmt: skip
 @click.option(
     "--music",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=ReadableFolder(),
     help="Other music to stand among (default: that of the catalogue); none that the videos hold.",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file, as JSON.")
+@click.option("--out", type=NewFile(), help="Write the figures to this file, as JSON.")
 @seed_option
 @json_option
 def video(

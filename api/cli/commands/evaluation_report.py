@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 
 from api.cli.terminal import echo
+from api.cli.usage.values import NewFile, ReadableFolder
+from retrieval.counting import counted
 
 
 @click.command()
-@click.argument(
-    "folders", metavar="DIR…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("folders", metavar="DIR…", nargs=-1, required=True, type=ReadableFolder())
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     default=Path("report.html"),
     show_default=True,
     help="The page.",
@@ -29,4 +29,4 @@ def report(folders: Sequence[Path], out: Path) -> None:
         write_page(folders, out)
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror or error}") from error
-    echo(f"{out}: {len(folders)} evaluation{'' if len(folders) == 1 else 's'}")
+    echo(f"{out}: {counted(len(folders), 'evaluation')}")

@@ -3,21 +3,23 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
 from api.cli.terminal import echo
+from api.cli.usage.values import Name, NewFile
 from api.documents.jams import jams_of
+from api.naming import track_named
 from retrieval.catalog.heard.music import heard_music
+from retrieval.counting import counted
 from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_LIMIT
 
 
 @click.command()
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=NewFile())
 @click.option(
     "-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="How many each."
 )
@@ -41,16 +43,24 @@ def export_neighbors(out: Path, k: int, condition: Filter | None, space: str | N
     if as_json:
         print_json(asdict(report))
     else:
-        echo(f"{report.out}: {report.rows} neighbours of {report.tracks} tracks, space {report.space}")
+        rows, tracks = counted(report.rows, "neighbour"), counted(report.tracks, "track")
+        echo(f"{report.out}: {rows} of {tracks}, space {report.space}")
 
 
 @click.command()
-@click.argument("key")
-@click.argument("out", type=click.File("w", encoding="utf-8", lazy=True, atomic=True), default="-")
-def export_jams(key: str, out: TextIO) -> None:
+@click.argument("key", metavar="KEY_OR_FILE", type=Name())
+@click.argument("out", type=NewFile(dash=True), default="-")
+def export_jams(key: str, out: Path) -> None:
     """Write rhythm, key, form and melody of the track KEY to the JAMS file OUT, or to standard output."""
     with opened() as here:
-        track = here.catalog.track(key)
+        track = track_named(here.catalog, key)
         heard = heard_music(here.engine, track.id)
-    json.dump(jams_of(track, heard), out, indent=1, ensure_ascii=False, allow_nan=False)
-    out.write("\n")
+    document = json.dumps(jams_of(track, heard), indent=1, ensure_ascii=False, allow_nan=False)
+    if str(out) == "-":
+        click.echo(document)
+        return
+    try:
+        with click.open_file(out, "w", encoding="utf-8", atomic=True) as file:
+            file.write(document + "\n")
+    except OSError as error:
+        raise click.ClickException(f"{out}: cannot be written: {(error.strerror or str(error)).lower()}") from error

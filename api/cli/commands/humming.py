@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json
+from api.cli.usage.values import ReadableFile
 from api.documents.humming import hum_answer_out
 from retrieval.search.query import MAX_LIMIT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrieval.filters.language import Filter
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=ReadableFile())
 @filter_option
 @click.option(
     "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks."

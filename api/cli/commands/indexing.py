@@ -10,19 +10,23 @@ from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.cli.terminal import echo
+from api.cli.usage.values import FileOrFolder, Name
+from api.naming import track_named
 from api.settings import read_settings
 from api.wiring import Soundalike
-from indexer.packs.fetch import default_pack, fetch_pack
+from encoders.registry import encoder_spec
+from indexer.packs.fetch import check_pack, default_pack, fetch_pack
 from indexer.packs.known import PACKS
 from indexer.scan import UNDECODABLE
 from indexer.track import Outcome
 from retrieval.catalog.records import Granularity
+from retrieval.counting import counted
 from retrieval.index import merging
-from retrieval.search.query import similar
+from retrieval.search.query import Diversity, similar
 
 
 @click.command()
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=FileOrFolder())
 @click.option("--pack", help=f"Fetch and index free music: {', '.join(PACKS)}.")
 @click.option("--space", "spaces", multiple=True, help="Encoder to index with; may be given several times.")
 @click.option("--key-prefix", help="What keys begin with (default: the folder's name). What is in keeps its key.")
@@ -36,16 +40,20 @@ def index(path: Path | None, pack: str | None, spaces: tuple[str, ...], as_json:
     """
     if (path is None) == (pack is None):
         raise click.UsageError("give either a PATH or --pack NAME")
+    settings = read_settings()
+    for name in spaces:  # before anything is fetched
+        encoder_spec(name, settings.encoders)
+    if pack is not None:
+        check_pack(pack)
     with opened() as here:
         return _index(here, path, pack, spaces, _Options(**options), as_json=as_json)
 
 
 @click.command()
-@click.argument("music", required=False, type=click.Path(exists=True, path_type=Path))
+@click.argument("music", required=False, type=FileOrFolder())
 def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
     from encoders.loading import fetch_weights
-    from encoders.registry import encoder_spec
 
     settings = read_settings()
     spec = encoder_spec(settings.space, settings.encoders)
@@ -55,11 +63,13 @@ def demo(music: Path | None) -> int:
     with opened() as here:
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), _Options(), as_json=False)
-        tracks = here.catalog.list_tracks(after_id=0, limit=1)
-        if not tracks:
+        folder = music.resolve() if music else here.settings.packs_dir
+        tracks = here.catalog.list_tracks(after_id=0, limit=here.catalog.count())
+        seed = next((track.key for track in tracks if Path(track.uri).is_relative_to(folder)), None)
+        if seed is None:
             return code
-        seed = tracks[0].key
-        tables.print_answer(f"sounds like {seed}", here.search.answer(similar(seed, limit=5, explain=True)))
+        asked = similar(seed, limit=5, explain=True, diversity=Diversity(fold_duplicates="sure"))
+        tables.print_answer(f"sounds like {seed}", here.search.answer(asked))
     tables.print_next_steps(settings.home, seed)
     return 0
 
@@ -75,21 +85,21 @@ def packs(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("keys", metavar="KEY_OR_FILE...", nargs=-1, required=True, type=Name())
 @click.option("--ignore", is_flag=True, help="Keep their files out, too; `index FILE` by its own name takes it back.")
 @json_option
 def delete(keys: tuple[str, ...], ignore: bool, as_json: bool) -> None:
     """Take tracks out of the catalogue; their audio files stay."""
     with opened() as here:
         # All or none: an unknown key is found before anything is deleted.
-        tracks = [here.catalog.track(key) for key in dict.fromkeys(keys)]
+        tracks = list({track.key: track for track in (track_named(here.catalog, key) for key in keys)}.values())
         for track in tracks:
             here.catalog.delete(track.key, ignore=ignore)
     remain = [track.uri for track in tracks if Path(track.uri).exists()]
     if as_json:
-        print_json({"deleted": list(keys), "files_remain": remain, "ignored": ignore})
+        print_json({"deleted": [track.key for track in tracks], "files_remain": remain, "ignored": ignore})
         return
-    echo(f"deleted {len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}")
+    echo(f"deleted {counted(len(tracks), 'track')}")
     if remain:
         what = f"{remain[0]} is" if len(remain) == 1 else f"their {len(remain)} files are"
         then = (
@@ -126,7 +136,7 @@ def prune_missing(dry_run: bool, as_json: bool) -> None:
 def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -> None:
     """Build the index anew from PostgreSQL alone."""
     with opened() as here:
-        names = [space] if space else sorted(here.catalog.spaces())
+        names = [here.search.space_name(space)] if space else sorted(here.catalog.spaces())
         granularities = get_args(Granularity) if granularity is None else (granularity,)
         reports = [merging.rebuild(here.search.space(name, one)) for name in names for one in granularities]
     if as_json:
@@ -134,8 +144,8 @@ def rebuild(space: str | None, granularity: Granularity | None, as_json: bool) -
     else:
         for report in reports:
             built = report.manifest
-            rows = f", {built.rows} segments" if built.granularity == "segment" else ""
-            echo(f"{built.space}: {built.count} tracks{rows}, {built.kind}")
+            rows = f", {counted(built.rows, 'segment')}" if built.granularity == "segment" else ""
+            echo(f"{built.space}: {counted(built.count, 'track')}{rows}, {built.kind}")
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ def _index(
     key_prefix = options.key_prefix
     if pack is not None:
         fetched = fetch_pack(pack, here.settings.packs_dir)
-        echo(f"{pack}: {fetched.track_count} tracks; licence: {fetched.licence}", err=True)
+        echo(f"{pack}: {counted(fetched.track_count, 'track')}; licence: {fetched.licence}", err=True)
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
     encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)

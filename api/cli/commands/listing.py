@@ -17,7 +17,7 @@ from retrieval.index.snapshots import current_name
 
 
 @click.command()
-@click.option("-n", "--limit", default=100, show_default=True, help="How many.")
+@click.option("-n", "--limit", type=click.IntRange(1, 2**31 - 1), default=100, show_default=True, help="How many.")
 @filter_option
 @click.option("--missing", is_flag=True, help="Those whose files are not there any more, which answers leave out.")
 @click.option("--ignored", is_flag=True, help="Files that were deleted with --ignore, and stay out.")

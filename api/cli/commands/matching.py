@@ -5,27 +5,26 @@ from pathlib import Path
 import click
 
 from api.cli.commands.reencoding import say
-from api.cli.options import filter_option, json_option, opened, print_json
+from api.cli.options import check_filter, filter_option, json_option, opened, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import NewFile, Number, ReadableFile
 from api.cli.video_tables import print_matched
 from api.documents.video import video_answer_out
 from retrieval.errors import OutOfRangeError
 from retrieval.filters.language import Filter
 from retrieval.search.query import MAX_LIMIT, Query, Seed
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command("match-video")
-@click.argument("clip", type=_FILE)
+@click.argument("clip", type=ReadableFile())
 @filter_option
-@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Where the clip begins.")
-@click.option("--end-s", type=click.FloatRange(min=0), help="Where it ends; none: where the video does.")
+@click.option("--start-s", type=Number(0), default=0.0, show_default=True, help="Where the clip begins.")
+@click.option("--end-s", type=Number(0), help="Where it ends; none: where the video does.")
 @click.option(
     "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks."
 )
 @click.option("--explain", is_flag=True, help="Say what drove each score.")
-@click.option("--preview", type=click.Path(dir_okay=False, path_type=Path), help="Write the clip with the best track.")
+@click.option("--preview", type=NewFile(), help="Write the clip with the best track.")
 @click.option("--keep-speech", is_flag=True, help="In the preview, keep the clip's own sound where somebody speaks.")
 @json_option
 def match_video(
@@ -44,6 +43,7 @@ def match_video(
         check_preview(clip, preview)
     with opened() as here:
         check_catalogue(here)
+        check_filter(here, condition)
         here.fetch_seeing(say)
         try:
             watched = watch(here, clip, start_s=start_s, end_s=end_s)

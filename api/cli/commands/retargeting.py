@@ -9,18 +9,20 @@ import click
 
 from api.cli.options import json_option, opened, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import Name, NewFile, Number
+from api.naming import meant_by
 from api.wiring import Soundalike
-from retrieval.errors import UnknownTrackError
+from retrieval.counting import counted
 
 
 @click.command()
-@click.argument("key_or_file")
-@click.option("--duration", "duration_s", type=float, required=True, help="How long it is to be, in seconds.")
+@click.argument("key_or_file", type=Name())
+@click.option("--duration", "duration_s", type=Number(), required=True, help="How long it is to be, in seconds.")
 @click.option("--keep", type=click.Choice(["highlight"]), help="What has to be in as a whole.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The file to write: its name ends in .wav or .flac."
+    "--out", type=NewFile((".wav", ".flac")), required=True, help="The file to write: its name ends in .wav or .flac."
 )
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Also write what was done, as JSON.")
+@click.option("--plan", "plan_file", type=NewFile(), help="Also write what was done, as JSON.")
 @json_option
 def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_file: Path | None, as_json: bool) -> None:
     """Make a track of the catalogue, or any audio file, as long as you like.
@@ -28,11 +30,8 @@ def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_fil
     It begins and ends as the track does, and jumps from beat to beat between, where that is heard least.
     """
     from api.editing import retarget as made_of_length  # numba: no other command waits for it
-    from encoders.media.writing import check_place, check_writable, write_audio
+    from encoders.media.writing import write_audio
 
-    check_writable(out)
-    if plan_file is not None:
-        check_place(plan_file)
     with opened() as here:
         path, track_id = _meant(here, key_or_file)
         if not path.is_file():
@@ -49,15 +48,8 @@ def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_fil
 
 def _meant(here: Soundalike, name: str) -> tuple[Path, int | None]:
     """The file that a name means, and which track of the catalogue it is."""
-    path = Path(name).expanduser().absolute()
-    try:
-        track = here.catalog.track(name)
-    except UnknownTrackError:
-        if not path.is_file():
-            raise
-        stored = here.catalog.track_at(str(path.resolve()))
-        return path, None if stored is None else stored.id
-    return Path(track.uri), track.id
+    meant = meant_by(here.catalog, name)
+    return (meant, None) if isinstance(meant, Path) else (Path(meant.uri), meant.id)
 
 
 def _write_plan(path: Path, document: dict[str, Any]) -> None:
@@ -71,7 +63,7 @@ def _write_plan(path: Path, document: dict[str, Any]) -> None:
 
 
 def _print(out: Path, document: dict[str, Any]) -> None:
-    echo(f"{out}: {document['reached_s']:.3f} s, {len(document['jumps'])} jumps between {document['unit']}")
+    echo(f"{out}: {document['reached_s']:.3f} s, {counted(len(document['jumps']), 'jump')} between {document['unit']}")
     for jump in document["jumps"]:
         echo(
             f"  at {jump['output_s']:8.2f} s: {jump['from_s']:8.2f} → {jump['to_s']:8.2f}   cost {jump['cost']:.2f}   "

@@ -1,15 +1,18 @@
 """What sounds like this: `similar`, `query`, `path`."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from api.cli import tables
 from api.cli.options import (
     SearchOptions,
+    checked_space,
     granularity_option,
     json_option,
     opened,
@@ -17,16 +20,20 @@ from api.cli.options import (
     search_options,
     space_option,
 )
-from api.documents.answer import answer_out, shown_metadata
-from api.documents.search import SearchIn, read
-from api.documents.wellformed import is_text, parse_json
-from api.wiring import Soundalike
+from api.cli.usage.values import Name, Number, ReadableFile
+from api.documents.wellformed import parse_json
+from api.naming import meant_by
 from retrieval.catalog.conditions import SECTION_LABELS
-from retrieval.catalog.records import Granularity
-from retrieval.errors import UnknownTrackError
-from retrieval.search.playlists import MAX_STEPS, Playlist, playlist
-from retrieval.search.query import Answer, Query, Seed
+from retrieval.search.query import MAX_STEPS, Seed
 from retrieval.search.recommend import Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from api.wiring import Soundalike
+    from retrieval.catalog.records import Granularity
+    from retrieval.search.playlists import Playlist
+    from retrieval.search.query import Answer, Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +73,20 @@ class SimilarOptions(SearchOptions):
     def asked(self, here: Soundalike) -> Query:
         """The query that was asked for."""
         span_s = self.span_s
-        space = here.search.space_name(self.space)
+        asked = self.resolved(here)
+        space = asked.space
         positive = [seed_of(here, name, Path(name), space, span_s) for name in self.keys_or_files]
         if self.section:
             if positive[0].track is None:
                 raise click.UsageError("--section needs a track of the catalogue: it knows no parts of other files")
             positive = [replace(positive[0], section=self.section)]
         negative = [seed_of(here, name, Path(name), space) for name in self.unlike]
-        return replace(self, space=space).query(
-            positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact
-        )
+        return asked.query(positive, negative, strategy=self.strategy, granularity=self.granularity, exact=self.exact)
 
 
 @click.command()
-@click.argument("keys_or_files", metavar="KEY_OR_FILE...", nargs=-1, required=True)
-@click.option("--unlike", metavar="KEY_OR_FILE", multiple=True, help="What to be unlike; may be repeated.")
+@click.argument("keys_or_files", metavar="KEY_OR_FILE...", nargs=-1, required=True, type=Name())
+@click.option("--unlike", metavar="KEY_OR_FILE", multiple=True, type=Name(), help="What to be unlike; may be repeated.")
 @click.option(
     "--strategy",
     type=click.Choice(get_args(Strategy)),
@@ -88,8 +94,8 @@ class SimilarOptions(SearchOptions):
     show_default=True,
     help="How several examples become one score.",
 )
-@click.option("--from-s", type=float, help="With --to-s: the part of a single example that is meant, in seconds.")
-@click.option("--to-s", type=float)
+@click.option("--from-s", type=Number(0), help="With --to-s: the part of a single example that is meant, in seconds.")
+@click.option("--to-s", type=Number(0))
 @click.option(
     "--section", type=click.Choice(SECTION_LABELS), help="The section of a single KEY that is meant, instead of a part."
 )
@@ -105,39 +111,49 @@ def similar(**given: Any) -> None:
 
 
 @click.command()
-@click.argument("body", type=click.File("rb"))
+@click.argument("body", type=ReadableFile(dash=True))
 @json_option
-def query(body: BinaryIO, as_json: bool) -> None:
+def query(body: Path, as_json: bool) -> None:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
+    raw = sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
     try:
-        given = parse_json(body.read())
+        given = parse_json(raw)
     except ValueError as error:
-        raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+        raise click.UsageError(f"{body} is not JSON: {error}") from error
+    from api.documents.search import SearchIn, read
+
     search = read(SearchIn, given)
     with opened() as here, search.naming_fields():
         answer = here.search.answer(search.as_query())
-    show_answer(answer, body.name, as_json=as_json)
+    show_answer(answer, str(body), as_json=as_json)
 
 
 @click.command()
-@click.argument("start")
-@click.argument("end")
+@click.argument("start", metavar="KEY_OR_FILE", type=Name())
+@click.argument("end", metavar="KEY_OR_FILE", type=Name())
 @click.option(
     "-n", "--steps", type=click.IntRange(2, MAX_STEPS), default=10, show_default=True, help="How many tracks."
 )
 @space_option
 @json_option
 def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> None:
-    """Lead from one track to another by tracks that lie between them."""
+    """Lead from one track or audio file to another by tracks that lie between them."""
+    from retrieval.search.playlists import playlist
+
     with opened() as here:
-        way = playlist(here.search, start, end, steps, space=space)
+        chosen = checked_space(here, space)
+        ends = [seed_of(here, name, Path(name), chosen) for name in (start, end)]
+        way = playlist(here.search, ends[0], ends[1], steps, space=chosen)
+    outside = (start if way.starts_outside else None, end if way.ends_outside else None)
     if as_json:
-        print_json(_playlist_out(way))
+        print_json(_playlist_out(way, outside))
     else:
-        tables.print_playlist(way)
+        tables.print_playlist(way, outside)
 
 
-def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[float, float] | None = None) -> Seed:
+def seed_of(
+    here: Soundalike, key: str, path: Path, space: str | None, span_s: tuple[float, float] | None = None
+) -> Seed:
     """The example that a name means: a track by its key or by where its file lies, or else any audio file.
 
     Raises
@@ -145,37 +161,28 @@ def seed_of(here: Soundalike, key: str, path: Path, space: str, span_s: tuple[fl
     UnknownTrackError
         If it is none of these.
     MediaError
-        If the file cannot be decoded.
+        If the file is no audio, or cannot be decoded.
     """
-    path = path.expanduser().absolute()
     start_s, end_s = span_s or (None, None)
-    if is_text(key) or not path.is_file():  # a file's name need not be text, a key is
-        try:
-            return Seed(here.catalog.track(key).key, start_s, end_s)
-        except UnknownTrackError:
-            if not path.is_file():
-                raise
-    uri = str(path.resolve())
-    stored = here.catalog.track_at(uri) if is_text(uri) else None
-    if stored is not None:
-        return Seed(stored.key, start_s, end_s)
-    return here.seed_of(path, space, span_s)
+    meant = meant_by(here.catalog, key, path)
+    return here.seed_of(meant, space, span_s) if isinstance(meant, Path) else Seed(meant.key, start_s, end_s)
 
 
 def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
     """Print an answer, for people or for programs."""
     if as_json:
+        from api.documents.answer import answer_out
+
         print_json(answer_out(answer).model_dump())
     else:
         tables.print_answer(title, answer)
 
 
-def _playlist_out(way: Playlist) -> dict[str, Any]:
-    shown = asdict(way)
+def _playlist_out(way: Playlist, outside: tuple[str | None, str | None]) -> dict[str, Any]:
+    from api.documents.answer import shown_metadata
+
+    first, last = ([] if name is None else [{"track": None, "file": name}] for name in outside)
+    named: list[dict[str, Any]] = [{"track": track.key, "metadata": shown_metadata(track)} for track in way.tracks]
     to_next = [*way.cosines, None]
-    shown["tracks"] = [
-        {"track": track.key, "cosine_to_next": cosine, "metadata": shown_metadata(track)}
-        for track, cosine in zip(way.tracks, to_next, strict=True)
-    ]
-    del shown["cosines"]
-    return shown
+    stops = [{**stop, "cosine_to_next": cosine} for stop, cosine in zip([*first, *named, *last], to_next, strict=True)]
+    return {"tracks": stops, "space": way.space, "index_version": way.index_version, "reason": way.reason}

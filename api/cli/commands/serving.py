@@ -1,9 +1,13 @@
 """The catalogue's database and its doors: `migrate`, `serve`."""
 
+import errno
+import socket
+
 import click
 
 from api.cli.options import json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import Address
 from api.settings import read_settings
 from api.wiring import open_soundalike
 
@@ -21,14 +25,34 @@ def migrate(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, help="Address to listen on.")
-@click.option("--workers", default=1, show_default=True, help="Processes.")
-@click.option("--threads", default=8, show_default=True, help="Threads of each process.")
-def serve(bind: str, workers: int, threads: int) -> None:
+@click.option(
+    "--bind", type=Address(), default="127.0.0.1:8000", show_default=True, help="Address to listen on: HOST:PORT."
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=8, show_default=True, help="Threads of each process.")
+def serve(bind: tuple[str, int], workers: int, threads: int) -> None:
     """Serve the HTTP API with gunicorn."""
+    _check_free(*bind)
     from api.http.server import Server
 
+    host, port = bind
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings = read_settings()
     with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
-        echo(f"http://{bind}/docs", err=True)
-        Server(settings, bind=bind, workers=workers, threads=threads).run()
+        server = Server(settings, bind=shown, workers=workers, threads=threads)
+        server.run_then(lambda: echo(f"http://{shown}/docs", err=True))
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse an address that nobody could listen on, before anything is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        other = "; another port: --bind 127.0.0.1:8001" if getattr(error, "errno", 0) == errno.EADDRINUSE else ""
+        raise click.ClickException(f"--bind {host}:{port}: cannot be listened on: {reason}{other}") from error

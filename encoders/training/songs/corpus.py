@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models.music.spectra import SAMPLE_RATE, Listener
 from encoders.training.corpus import CorpusError
 from encoders.training.songs.playing.recording import AUDIO, TRUTH

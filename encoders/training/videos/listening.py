@@ -17,7 +17,7 @@ from scipy.signal import find_peaks
 
 from encoders.analysis.music import rhythm_and_key
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.loudness import normalised
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import torch
 from encoders.analysis.pictures import Seen, look
 from encoders.errors import MediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.loudness import normalised
 from encoders.media.video.footage import VIDEO_SUFFIXES
 from encoders.media.video.process import FootageProcess

@@ -19,7 +19,7 @@ import numpy as np
 
 from encoders.errors import MediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.training.corpus import CorpusError
 
 if TYPE_CHECKING:

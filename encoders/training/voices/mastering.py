@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, sosfilt
 
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.effects import room
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from encoders.errors import MediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.training.corpus import CorpusError
 from encoders.training.voices.clips import SAMPLE_RATE
 from encoders.training.voices.speakers import Speaker

@@ -13,7 +13,7 @@ import numpy as np
 from encoders.checkpoints.sha256 import sha256_file
 from encoders.errors import MediaError, NoAudioError, SilentAudioError, TooShortError, UnreadableMediaError
 from encoders.media.decode import decode
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.training.voices.clips import SAMPLE_RATE, at_level
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from retrieval.counting import counted
 from retrieval.evaluation.inputs.judgments import known_ids
 from retrieval.search.query import Query, Seed, similar
 
@@ -69,5 +70,7 @@ def history_queries(
             f"{len(keys) - len(known)} of {len(keys)} items of histories are unknown and were left out of them"
         )
     if played.users_left_out:
-        notes.append(f"{played.users_left_out} users have no play on both sides of the split and are left out")
+        notes.append(
+            f"{counted(played.users_left_out, 'user has', 'users have')} no play on both sides of the split: left out"
+        )
     return queries, notes

@@ -35,6 +35,8 @@ class Layout:
 QRELS = Layout(("query", "iteration", "document", "value"), "relevance", "query 0 document 1")
 RUN = Layout(("query", "q0", "document", "rank", "value", "tag"), "score", "query Q0 document 1 0.93 tag")
 
+_TABS = ", between tabs where an id has blanks in it"
+
 
 def parsed(content: bytes, source: str, layout: Layout) -> Columns:
     """Query, document and value of every line.
@@ -53,7 +55,7 @@ def parsed(content: bytes, source: str, layout: Layout) -> Columns:
             raise EvaluationFileError(source, f"line {number}", f"is not UTF-8 ({error.reason})") from error
         if len(fields) != len(layout.fields):
             reason = f"has {len(fields)} fields, not {len(layout.fields)}"
-            raise EvaluationFileError(source, f"line {number}", reason, layout.example)
+            raise EvaluationFileError(source, f"line {number}", reason, f"{layout.example}{_TABS}")
         queries.append(fields[at["query"]])
         documents.append(fields[at["document"]])
         values.append(_value(fields[at["value"]], source, number, layout))

@@ -50,7 +50,12 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Subject:
-    """What was evaluated: the index as it stood, and how it was asked."""
+    """What was evaluated: the index as it stood, and how it was asked.
+
+    Attributes
+    ----------
+    depth : of the answers: the most results that any query got
+    """
 
     space: str
     granularity: str

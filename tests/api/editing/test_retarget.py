@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.http.app import create_app
-from api.wiring import LoadedEncoders, Soundalike
+from api.networks import LoadedEncoders
+from api.wiring import Soundalike
 from encoders.analysis.music import MusicAnalysis
 from encoders.media.native import NativeAudio, decode_native
 from encoders.media.writing import write_audio

@@ -17,7 +17,7 @@ from api.settings import Settings
 from api.wiring import open_soundalike
 from encoders.media.native import NativeAudio
 from encoders.media.writing import write_audio
-from tests.conftest import _database, tone
+from tests.conftest import new_database, tone
 from tests.encoders.media_video.clips import clip, texture
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _tracks(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
 def indexed(server: Engine, weights_dir: Path) -> Iterator[Indexed]:
     """All of them, as the command indexes them."""
     rng = np.random.default_rng(7)
-    databases = _database(server, "soundalike_template")
+    databases = new_database(server, "soundalike_template")
     with tempfile.TemporaryDirectory(prefix="soundalike-video-") as root:
         made = Indexed(next(databases), Path(root) / "home", Path(root) / "m")
         made.folder.mkdir()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from encoders.analysis import melody
 from encoders.analysis.melody import MelodyTracker, line_of
 from encoders.errors import NonFiniteError, ShapeError
-from encoders.loading import load_melody_tracker
+from encoders.listeners import load_melody_tracker
 from encoders.models.music.melody import LOWEST_MELODY, N_BINS, MelodyNet
 from encoders.models.music.spectra import Listener
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import wavfile
 
 from encoders.errors import AudioWriteError, TooLongError, TooShortError, UnreadableMediaError
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.media.native import NativeAudio, decode_native
 from encoders.media.writing import write_audio, write_wav
 

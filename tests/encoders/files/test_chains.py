@@ -8,9 +8,9 @@ import pytest
 
 from encoders.errors import TooLongError
 from encoders.media.decode import decode
+from encoders.media.decoded import MediaLimits
 from encoders.media.files.content import content_of
 from encoders.media.files.ogg import links_of
-from encoders.media.limits import MediaLimits
 from encoders.media.native import decode_native
 from tests.encoders.files.odd_files import KINDS, Kind, chained_ogg, joined, written
 

@@ -88,6 +88,20 @@ def test_a_copy_is_another_track(music: Path, soundalike: Soundalike, bands: Enc
     assert soundalike.catalog.count() == 18
 
 
+def test_the_same_music_under_the_same_keys_elsewhere_is_in_already(
+    music: Path, soundalike: Soundalike, bands: Encoder, write_wav: WriteWav, tmp_path: Path
+) -> None:
+    run(music, soundalike, bands)
+    other = tmp_path / "another" / "music"
+    shutil.copytree(music, other)
+    write_wav(other / "low" / "tone01.wav", tone(5000, 4.0))
+    write_wav(other / "low" / "new.wav", tone(6000, 4.0))
+    report = run(other, soundalike, bands)
+    assert counts(report) == {"copy": 11, "failed": 1, "indexed": 1}
+    assert reasons(soundalike)["tone01.wav"][1].startswith("key 'music/low/tone01.wav' belongs to ")
+    assert soundalike.catalog.track("music/low/tone00.wav").uri == str(music / "low" / "tone00.wav")
+
+
 def test_two_files_that_change_places_keep_what_was_said_of_neither_twice(
     music: Path, soundalike: Soundalike, bands: Encoder
 ) -> None:

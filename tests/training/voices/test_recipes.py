@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
-from encoders.media.limits import MediaLimits
+from encoders.media.decoded import MediaLimits
 from encoders.models import vocals
 from encoders.training.corpus import prepare
 from encoders.training.voices.clips import SPOKEN, SUNG, Clip, append_clips, write_clip

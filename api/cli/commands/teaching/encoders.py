@@ -9,27 +9,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.cli import tables
+from api.cli.lazy import Group
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import SEED, FileOrFolder, NewFolder, Number, ReadableFile, ReadableFolder
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.packs.archives import music_under
 from indexer.packs.fetch import fetch_pack
 from indexer.scan import find_files
+from retrieval.counting import counted
 
 if TYPE_CHECKING:
     from encoders.training.split import TrainingReport
 
 
-@click.group()
+@click.group(cls=Group)
 def train() -> None:
     """Train encoders on music of your own."""
 
 
 @train.command()
-@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folders", nargs=-1, type=ReadableFolder())
 @click.option("--pack", "packs", multiple=True, help="Free music to fetch; may be given several times.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The corpus to add to.")
+@click.option("--out", required=True, type=NewFolder(), help="The corpus to add to.")
 @json_option
 def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json: bool) -> int:
     """Prepare the music in FOLDERS and packs for training; their subfolders are the groups that splits are made by.
@@ -59,23 +62,23 @@ def corpus(folders: tuple[Path, ...], packs: tuple[str, ...], out: Path, as_json
     if as_json:
         print_json({"tracks": len(tracks), "hours": hours, "groups": groups, "left_out": left_out})
     else:
-        echo(f"{out}: {len(tracks)} tracks, {hours:.1f} hours, groups: {', '.join(groups)}")
+        echo(f"{out}: {counted(len(tracks), 'track')}, {hours:.1f} hours, groups: {', '.join(groups)}")
     return FAILED_FILES if left_out else 0
 
 
 @train.command("render")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
+@click.argument("folder", type=ReadableFolder())
 @click.option(
     "--soundfont",
     "soundfonts",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=ReadableFile(),
     help="What plays (SF2, SF3); of several, chance takes one for each song.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where OUT/NAME_OF_FOLDER goes.")
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How much of every song.")
-@click.option("--seed", default=0, show_default=True, help="Another seed gives every song another band.")
+@click.option("--out", required=True, type=NewFolder(), help="Where OUT/NAME_OF_FOLDER goes.")
+@click.option("--seconds", type=Number(1), default=60.0, show_default=True, help="How much of every song.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Another seed gives every song another band.")
 @json_option
 def render_midi(folder: Path, soundfonts: tuple[Path, ...], out: Path, seconds: float, seed: int, as_json: bool) -> int:
     """Play the MIDI files in FOLDER, by fluidsynth, to FLAC that `train corpus OUT` takes, FOLDER's name as its group.
@@ -112,10 +115,10 @@ def _training_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         json_option,
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, …"),
-        click.option("--seed", default=0, show_default=True),
+        click.option("--seed", type=SEED, default=0, show_default=True),
         click.option("--hold-out", multiple=True, help="A group to keep out of training; may be given several times."),
-        click.option("--out", required=True, type=click.Path(path_type=Path), help="Where everything goes."),
-        click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from."),
+        click.option("--out", required=True, type=NewFolder(), help="Where everything goes."),
+        click.option("--corpus", "corpus_dir", required=True, type=ReadableFolder(), help="To learn from."),
     ):
         function = option(function)
     return function
@@ -123,11 +126,23 @@ def _training_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @train.command()
 @_training_options
-@click.option("--steps", default=20_000, show_default=True)
-@click.option("--batch-size", default=48, show_default=True, help="Tracks in a step; each gives two windows.")
-@click.option("--learning-rate", default=3e-4, show_default=True)
-@click.option("--temperature", default=0.5, show_default=True)
-@click.option("--max-distance-s", default=0.0, show_default=True, help="How far apart both windows of a track may lie.")
+@click.option("--steps", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=48,
+    show_default=True,
+    help="Tracks in a step; each gives two windows.",
+)
+@click.option("--learning-rate", type=Number(0, min_open=True), default=3e-4, show_default=True)
+@click.option("--temperature", type=Number(0, min_open=True), default=0.5, show_default=True)
+@click.option(
+    "--max-distance-s",
+    type=Number(0),
+    default=0.0,
+    show_default=True,
+    help="How far apart both windows of a track may lie.",
+)
 def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train CLMR as published, on waveforms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
@@ -142,11 +157,17 @@ def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: st
 
 @train.command()
 @_training_options
-@click.option("--steps", default=150, show_default=True)
-@click.option("--batch-size", default=96, show_default=True, help="Tracks in a step.")
-@click.option("--windows-a-view", default=2, show_default=True, help="A track gives two views of so many windows.")
-@click.option("--learning-rate", default=1e-4, show_default=True)
-@click.option("--temperature", default=0.1, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=150, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=96, show_default=True, help="Tracks in a step.")
+@click.option(
+    "--windows-a-view",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="A track gives two views of so many windows.",
+)
+@click.option("--learning-rate", type=Number(0, min_open=True), default=1e-4, show_default=True)
+@click.option("--temperature", type=Number(0, min_open=True), default=0.1, show_default=True)
 def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train `timbre`, on spectrograms; the same command goes on where it was stopped."""
     from encoders.loading import torch_device
@@ -161,13 +182,29 @@ def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 
 @train.command()
 @_training_options
-@click.option("--steps", default=8_000, show_default=True)
-@click.option("--batch-size", default=64, show_default=True, help="Tracks in a step; each gives two windows.")
-@click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--temperature", default=0.2, show_default=True)
-@click.option("--contrast", default=0.3, show_default=True, help="Weight of the contrastive loss beside the teacher's.")
+@click.option("--steps", type=click.IntRange(1), default=8_000, show_default=True)
 @click.option(
-    "--max-distance-s", default=30.0, show_default=True, help="How far apart both windows of a track may lie."
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Tracks in a step; each gives two windows.",
+)
+@click.option("--learning-rate", type=Number(0, min_open=True), default=1e-3, show_default=True)
+@click.option("--temperature", type=Number(0, min_open=True), default=0.2, show_default=True)
+@click.option(
+    "--contrast",
+    type=Number(0),
+    default=0.3,
+    show_default=True,
+    help="Weight of the contrastive loss beside the teacher's.",
+)
+@click.option(
+    "--max-distance-s",
+    type=Number(0),
+    default=30.0,
+    show_default=True,
+    help="How far apart both windows of a track may lie.",
 )
 def melcnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, as_json: bool, **given: Any) -> None:
     """Train `melcnn`, MusiCNN's pupil, on spectrograms; the same command goes on where it was stopped."""
@@ -191,11 +228,11 @@ def melcnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 @train.command()
 @click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
 @_training_options
-@click.option("--steps", default=3_000, show_default=True, help="In each round.")
+@click.option("--steps", type=click.IntRange(1), default=3_000, show_default=True, help="In each round.")
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Each student teaches the next.")
-@click.option("--taught-by", type=click.Path(exists=True, path_type=Path), help="Weights of `tagging`: distil them.")
-@click.option("--batch-size", default=32, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--taught-by", type=FileOrFolder(), help="Weights of `tagging`: distil them.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--learning-rate", type=Number(0, min_open=True), default=1e-3, show_default=True)
 def tagger(
     name: str,
     corpus_dir: Path,
@@ -229,12 +266,10 @@ def tagger(
 
 
 @train.command("soundalike")
-@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
+@click.option("--corpus", "corpus_dir", required=True, type=ReadableFolder(), help="To learn from.")
+@click.option("--out", required=True, type=NewFolder(), help="Where the weights go.")
 @click.option("--hold-out", multiple=True, help="As in both trainings.")
-@click.option(
-    "--weights", required=True, type=click.Path(exists=True, path_type=Path), help="`timbre` and `tagging-student`."
-)
+@click.option("--weights", required=True, type=FileOrFolder(), help="`timbre` and `tagging-student`.")
 def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: Path) -> None:
     """Join trained `timbre` and `tagging-student` weights to `soundalike`."""
     from encoders.training.joining import join_soundalike
@@ -245,10 +280,10 @@ def join_parts(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], weights: 
 
 
 @train.command("ear")
-@click.option("--corpus", "corpus_dir", required=True, type=click.Path(path_type=Path), help="To learn from.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the weights go.")
+@click.option("--corpus", "corpus_dir", required=True, type=ReadableFolder(), help="To learn from.")
+@click.option("--out", required=True, type=NewFolder(), help="Where the weights go.")
 @click.option("--hold-out", multiple=True, help="A group to keep out; may be given several times.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 def fit_ear(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], seed: int) -> None:
     """Fit what `ear` has beside MusiCNN, whose weights must be here."""
     from encoders.training.joining import join_ear

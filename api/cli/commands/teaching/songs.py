@@ -13,14 +13,15 @@ import click
 from api.cli import tables
 from api.cli.options import json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFile, ReadableFolder
 
 if TYPE_CHECKING:
     from encoders.training.songs.recipes import SongReport
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_out = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
-_seed = click.option("--seed", default=0, show_default=True)
+_FOLDER = ReadableFolder()
+_FILE = ReadableFile()
+_out = click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
+_seed = click.option("--seed", type=SEED, default=0, show_default=True)
 
 
 def _steps(default: int) -> Callable[[Any], Any]:
@@ -31,9 +32,9 @@ def _steps(default: int) -> Callable[[Any], Any]:
 @click.argument("scores", type=_FOLDER)
 @click.option("--structure", required=True, type=_FILE, help="Sections in seconds, `pop909_structure_seconds.json`.")
 @click.option("--soundfont", "soundfonts", required=True, multiple=True, type=_FILE, help="May be given several times.")
-@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="To add to.")
-@click.option("--first", default=1, show_default=True, help="Number of a song.")
-@click.option("--last", default=800, show_default=True, help="Number of a song.")
+@click.option("--to", "folder", required=True, type=NewFolder(), help="To add to.")
+@click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="Number of a song.")
+@click.option("--last", type=click.IntRange(1), default=800, show_default=True, help="Number of a song.")
 @_seed
 @json_option
 def record_songs(

@@ -8,19 +8,21 @@ import click
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFolder
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.scan import scan
+from retrieval.counting import counted
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FOLDER = ReadableFolder()
 
 
 @click.command("clips")
 @click.argument("music", type=_FOLDER)
 @click.option("--pictures", multiple=True, type=_FOLDER, help="For slideshows; may be given several times.")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="To add to.")
+@click.option("--out", required=True, type=NewFolder(), help="To add to.")
 @click.option("--clips", "count", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--style", "styles", multiple=True, help="slideshow, montage or a kind of pattern; all by default.")
 @click.option("--hold-out", "held_out", multiple=True, help="A folder of MUSIC to leave out.")
 @click.option("--only", multiple=True, help="A folder of MUSIC; none other is taken.")
@@ -40,7 +42,7 @@ def make_clips(
 
     Each track gets a folder in OUT; its clips are 12 to 25 seconds long, and OUT/clips.jsonl tells what is in them.
     """
-    from encoders.loading import load_rhythm_tracker
+    from encoders.listeners import load_rhythm_tracker
     from encoders.models.music.spectra import Listener
     from encoders.training.videos.making import ClipOptions, package_of, write_clips
 
@@ -68,16 +70,16 @@ def make_clips(
     else:
         for source, reason in left_out.items():
             echo(f"{source}: {reason}", err=True)
-        echo(f"{out}: {there} clips, {new} of them new")
+        echo(f"{out}: {counted(there, 'clip')}, {new} of them new")
     return FAILED_FILES if left_out else 0
 
 
 @click.command("video")
 @click.argument("videos", type=_FOLDER)
 @click.option("--choose-by", type=_FOLDER, help="Other videos, by which choices are made; none: some of VIDEOS.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
+@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
 @click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option
 def train_video(videos: Path, choose_by: Path | None, out: Path, steps: int, seed: int, as_json: bool) -> int:
     """Train `video`, the space of music and video, on VIDEOS with sound; goes on where it was stopped.
@@ -100,9 +102,10 @@ def train_video(videos: Path, choose_by: Path | None, out: Path, steps: int, see
     else:
         for name, reason in report.left_out.items():
             echo(f"{name}: {reason}", err=True)
-        echo(f"{report.weights}: learnt from {report.clips} clips")
+        echo(f"{report.weights}: learnt from {counted(report.clips, 'clip')}")
         echo(
-            f"of {report.judged} clips that choices are made by, own music among that of {report.sources} sources: "
+            f"of {counted(report.judged, 'clip')} that choices are made by, own music among that "
+            f"of {counted(report.sources, 'source')}: "
             f"recall@10 {report.recall:.3f}, median rank {report.median_rank:.0f}"
         )
     return FAILED_FILES if report.left_out else 0

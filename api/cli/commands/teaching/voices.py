@@ -12,18 +12,19 @@ import click
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
+from api.cli.usage.values import SEED, NewFile, NewFolder, Number, ReadableFolder
 from api.settings import read_settings
 from indexer.packs.known_voices import VOICE_PACKS
 from indexer.packs.voices import Recording, fetch_texts, fetch_voices
 
 
 @click.command("voices")
-@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="To add to.")
+@click.option("--to", "folder", required=True, type=NewFolder(), help="To add to.")
 @click.option("--pack", "packs", multiple=True, help="Of recorded voices, instead of all; may be given several times.")
 @click.option("--language", "languages", multiple=True, help="ISO 639-1, instead of all; may be given several times.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Whether espeak-ng speaks too.")
 @click.option("--voices", "count", type=click.IntRange(1, 12), default=6, show_default=True, help="A language has.")
-@click.option("--seconds", type=click.FloatRange(10), default=90.0, show_default=True, help="A synthesised voice says.")
+@click.option("--seconds", type=Number(10), default=90.0, show_default=True, help="A synthesised voice says.")
 @json_option
 def gather_voices(
     folder: Path,
@@ -117,15 +118,15 @@ def _add_synthesised(
 
 
 @click.command("sing")
-@click.argument("voices", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("voices", type=ReadableFolder())
 @click.option(
     "--songs",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=ReadableFolder(),
     help="POP909, a folder a song, with the human labels `melody.txt` and `tempo.txt`.",
 )
-@click.option("--seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="A speaker sings.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seconds", type=Number(1), default=120.0, show_default=True, help="A speaker sings.")
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option
 def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: bool) -> int:
     """Let the speakers of the folder VOICES sing, and list it in `sung.tsv`; goes on where it was stopped.
@@ -156,13 +157,13 @@ def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: b
 
 
 @click.command("vocals")
-@click.argument("voices", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--music", required=True, type=click.Path(path_type=Path), help="A corpus in which nobody sings.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
+@click.argument("voices", type=ReadableFolder())
+@click.option("--music", required=True, type=ReadableFolder(), help="A corpus in which nobody sings.")
+@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
 @click.option("--scenes", type=click.IntRange(1), default=4500, show_default=True, help="Of 20 s, to learn from.")
 @click.option("--steps", type=click.IntRange(1), default=2400, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Scenes in a step.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option
 def train_vocals(
     voices: Path, music: Path, out: Path, scenes: int, steps: int, batch_size: int, seed: int, as_json: bool

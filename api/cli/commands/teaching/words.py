@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from api.cli.terminal import echo
+from api.cli.usage.values import NewFile
 
 
 @click.command("words")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Gets the weights.")
+@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
 def train_words(out: Path) -> None:
     """Make `video-words`: which tags of music go with what is seen, by a sentence encoder that is fetched for it."""
     from encoders.training.videos.words import make_words

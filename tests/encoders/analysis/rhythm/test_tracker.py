@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from encoders.analysis.rhythm.tracker import RhythmTracker, rhythm_of
-from encoders.loading import load_rhythm_tracker
+from encoders.listeners import load_rhythm_tracker
 from encoders.models.music.spectra import SAMPLE_RATE, Listener
 
 

@@ -8,8 +8,10 @@ from pydantic import BaseModel
 
 from api.cli import music_tables, tables
 from api.cli.options import json_option, opened, print_json
+from api.cli.usage.values import Name, Number
 from api.documents import music
 from api.documents.voice import corrected_track_out, language_out
+from api.naming import track_named
 from retrieval.catalog.corrections import FIELDS
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Track
@@ -23,11 +25,11 @@ def _command(
     """A command that shows what is known of a track."""
 
     @click.command(name, help=about)
-    @click.argument("key")
+    @click.argument("key", metavar="KEY_OR_FILE", type=Name())
     @json_option
     def shown(key: str, as_json: bool) -> None:
         with opened() as here:
-            heard = out(here.catalog, here.catalog.track(key))
+            heard = out(here.catalog, track_named(here.catalog, key))
         if as_json:
             print_json(heard.model_dump())
         else:
@@ -36,29 +38,28 @@ def _command(
     return shown
 
 
-HEARD = (
-    _command(
-        "language",
-        "Say who sings how much in a track, when, and in which language.",
-        language_out,
-        tables.print_language,
-    ),
-    _command(
-        "rhythm",
-        "Say how fast a track is, how many beats a bar it has, where they are, and its key.",
-        music.rhythm_out,
-        music_tables.print_rhythm,
-    ),
-    _command("structure", "Say of which parts a track is made.", music.structure_out, music_tables.print_structure),
-    _command("highlights", "Say what represents a track.", music.highlights_out, music_tables.print_highlights),
-    _command("loops", "Say what of a track can be looped.", music.loops_out, music_tables.print_loops),
-    _command("melody", "Say how much melody a track has.", music.melody_out, music_tables.print_melody),
+language = _command(
+    "language",
+    "Say who sings how much in a track, when, and in which language.",
+    language_out,
+    tables.print_language,
 )
-"""The commands of what was heard."""
+rhythm = _command(
+    "rhythm",
+    "Say how fast a track is, how many beats a bar it has, where they are, and its key.",
+    music.rhythm_out,
+    music_tables.print_rhythm,
+)
+structure = _command(
+    "structure", "Say of which parts a track is made.", music.structure_out, music_tables.print_structure
+)
+highlights = _command("highlights", "Say what represents a track.", music.highlights_out, music_tables.print_highlights)
+loops = _command("loops", "Say what of a track can be looped.", music.loops_out, music_tables.print_loops)
+melody = _command("melody", "Say how much melody a track has.", music.melody_out, music_tables.print_melody)
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", metavar="KEY_OR_FILE", type=Name())
 @click.option(
     "--language",
     "languages",
@@ -68,12 +69,12 @@ HEARD = (
     help="Share of the vocal time in a language, ja=0.8; may be repeated. What is left of 1 is unknown.",
 )
 @click.option("--no-language", is_flag=True, help="It is sung in no language at all.")
-@click.option("--vocal-ratio", type=float, help="Share of the track in which somebody sings or speaks: 0 to 1.")
+@click.option("--vocal-ratio", type=Number(0, 1), help="Share of the track in which somebody sings or speaks: 0 to 1.")
 @click.option("--title", help="As the file's tags should have it, like the options that follow.")
 @click.option("--artist", multiple=True, help="May be repeated, as a track may have several.")
 @click.option("--album")
 @click.option("--genre", multiple=True, help="May be repeated.")
-@click.option("--year", type=int)
+@click.option("--year", type=click.IntRange(0, 9999))
 @click.option(
     "--reset",
     metavar="FIELD",
@@ -102,6 +103,7 @@ def correct(
     several = {"artist": list(artist) or None, "genre": list(genre) or None}
     said |= {field: value for field, value in (given | several | texts).items() if value is not None}
     with opened() as here:
+        key = track_named(here.catalog, key).key
         if said:
             here.catalog.correct(key, said)
         track = corrected_track_out(here.catalog, here.catalog.track(key))

@@ -1,0 +1,1 @@
+"""What may be typed, and what is said where it may not."""

@@ -1,0 +1,178 @@
+"""What arguments and options may be: names, files and numbers, each refused with a line that says what is accepted."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Name(click.ParamType[Any]):
+    """A track's key, or where a file lies: any text but none."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it stands."""
+        if not str(value).strip():
+            self.fail("is empty; accepted: a track's key (`soundalike tracks` lists them) or a file", param, ctx)
+        return str(value)
+
+
+class Number(click.FloatRange):
+    """A number in a range, of which NaN and infinity are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+class Address(click.ParamType[Any]):
+    """``HOST:PORT``, as a pair; of IPv6, ``[HOST]:PORT``."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Host and port."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or "/" in host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+            self.fail(f"{value!r} is no address; accepted: HOST:PORT, a port from 1 to 65535", param, ctx)
+        return host, int(port)
+
+
+SEED = click.IntRange(0, 2**63 - 1)
+"""Of what is drawn."""
+
+
+class ReadableFile(click.ParamType[Any]):
+    """A file that is there and can be read, as a `Path`; what is not there could not be done, and is no wrong usage.
+
+    Parameters
+    ----------
+    dash : whether ``-`` is one, for standard input
+    """
+
+    name = "file"
+
+    def __init__(self, *, dash: bool = False) -> None:
+        self._dash = dash
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The file's path."""
+        if not str(value):
+            self.fail("is empty; accepted: a file", param, ctx)
+        path = Path(value)
+        if self._dash and str(value) == "-":
+            return path
+        if not is_there(path):
+            raise click.ClickException(f"{path}: no such file")
+        if path.is_dir():
+            raise click.ClickException(f"{path}: is a folder; accepted: a file")
+        if not os.access(path, os.R_OK):
+            raise click.ClickException(f"{path}: cannot be read: permission denied")
+        return path
+
+
+class ReadableFolder(click.ParamType[Any]):
+    """A folder that is there and can be read, as a `Path`."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder's path."""
+        if not str(value):
+            self.fail("is empty; accepted: a folder", param, ctx)
+        path = Path(value)
+        if not is_there(path):
+            raise click.ClickException(f"{path}: no such folder")
+        if not path.is_dir():
+            raise click.ClickException(f"{path}: is a file; accepted: a folder")
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise click.ClickException(f"{path}: cannot be read: permission denied")
+        return path
+
+
+class FileOrFolder(click.ParamType[Any]):
+    """A file or folder that is there, as a `Path`."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        if not str(value).strip():
+            self.fail("is empty; accepted: a folder or a file (. for this one)", param, ctx)
+        path = Path(value).expanduser()
+        if not is_there(path):
+            raise click.ClickException(f"{path.absolute()}: no such file or folder")
+        return path
+
+
+class NewFile(click.ParamType[Any]):
+    """A file to write, as a `Path`: where it is to lie is looked at before anything is done for it.
+
+    Parameters
+    ----------
+    suffixes : how its name may end; none given, as it likes
+    dash : whether ``-`` is one, for standard output
+    """
+
+    name = "file"
+
+    def __init__(self, suffixes: Sequence[str] = (), *, dash: bool = False) -> None:
+        self._suffixes, self._dash = suffixes, dash
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The file's path."""
+        if not str(value):
+            self.fail("is empty; accepted: a file to write", param, ctx)
+        path = Path(value)
+        if self._dash and str(value) == "-":
+            return path
+        if self._suffixes and path.suffix.lower() not in self._suffixes:
+            self.fail(f"{path} ends in {path.suffix or 'nothing'}; accepted: {', '.join(self._suffixes)}", param, ctx)
+        folder = path.absolute().parent
+        if path.is_dir():
+            raise click.ClickException(f"{path}: cannot be written: is a folder")
+        if not folder.is_dir():
+            raise click.ClickException(f"{path}: cannot be written: there is no folder {folder}")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise click.ClickException(f"{path}: cannot be written: permission denied")
+        return path
+
+
+class NewFolder(click.ParamType[Any]):
+    """A folder to write into, as a `Path`; it is made where it is not there, with those above it."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder's path."""
+        if not str(value):
+            self.fail("is empty; accepted: a folder to write into", param, ctx)
+        path = Path(value)
+        there = next(one for one in (path.absolute(), *path.absolute().parents) if is_there(one))
+        if not there.is_dir():
+            raise click.ClickException(f"{path}: cannot be written: {there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise click.ClickException(f"{path}: cannot be written: permission denied in {there}")
+        return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a path; a name that no file can have is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
