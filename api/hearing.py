@@ -1,4 +1,4 @@
-"""Sounds put before a catalogue: decoded, heard, and made into what is searched by; each part's time is told."""
+"""Sounds made into what is searched by: decoded, heard, and each part's time told."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from retrieval.search.laps import Laps
 from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from api.wiring import Soundalike
-    from retrieval.filters.language import Filter
-    from retrieval.search.humming.answering import HumAnswer
+    from api.networks import LoadedEncoders
+    from encoders.analysis.findings import Melody
+    from encoders.media.decoded import MediaLimits
+    from retrieval.index.space import SpaceIndex
 
 
-def seed_of(
-    here: Soundalike, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None
+def example_of(
+    sound: Path | bytes,
+    index: SpaceIndex,
+    encoders: LoadedEncoders,
+    limits: MediaLimits,
+    span_s: tuple[float, float] | None = None,
 ) -> Seed:
     """An example for a query in a space: the sound of a file, or what of it a span touches.
 
@@ -28,17 +34,14 @@ def seed_of(
 
     Raises
     ------
-    IndexMissingError
-        If the space holds no track. It comes before the encoder: no caller's name may decide what is imported.
     MediaError
         If it cannot be decoded, or is silent.
     QueryError
         If there is no sound in the span.
     """
     laps = Laps()
-    index = here.search.space(space)
-    version, limits = index.view().encoder_version, here.settings.media_limits
-    encoder, waveform = here.encoder.with_waveform(index.space, version, sound, limits)
+    version = index.view().encoder_version
+    encoder, waveform = encoders.with_waveform(index.space, version, sound, limits)
     laps.finish("decode")
     segments = encoder.segment(waveform)
     windows = segments.windows
@@ -56,29 +59,22 @@ def seed_of(
     return Seed(vector=vector, tags=tags, encoder_version=encoder.version, spent_s=laps.spent_s)
 
 
-def hummed(here: Soundalike, sound: Path | bytes, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
-    """The tracks whose melody is hummed in a file, or in the bytes of one that came from elsewhere.
+def melody_of(sound: Path | bytes, encoders: LoadedEncoders, limits: MediaLimits) -> tuple[Melody, Mapping[str, float]]:
+    """What is hummed in a file, or in the bytes of one that came from elsewhere; and the seconds it took, by part.
 
     Raises
     ------
     MediaError
         If it cannot be decoded, or is silent.
-    QueryError, FilterError
-        As `answer_hum`; the filter's before anything is decoded.
     MissingWeightsError, CheckpointMismatchError
     """
     from encoders.analysis.music import melody
-    from retrieval.search.humming.answering import answer_hum
 
     laps = Laps()
-    if filter_ is not None:
-        here.search.selections.condition(filter_)
-    tracker = here.encoder.music().melody
+    tracker = encoders.music().melody
     laps.finish("load")
-    waveform = waveform_in(sound, tracker.sample_rate, here.settings.media_limits)
+    waveform = waveform_in(sound, tracker.sample_rate, limits)
     laps.finish("decode")
     hum = melody(tracker, waveform)
     laps.finish("encode")
-    return answer_hum(
-        here.search, here.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=laps.spent_s
-    )
+    return hum, laps.spent_s

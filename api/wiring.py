@@ -243,10 +243,24 @@ class Soundalike:
         )
 
     def hummed(self, sound: Path | bytes, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
-        """The tracks whose melody is hummed in a sound: `api.hearing.hummed`."""
-        from api.hearing import hummed
+        """The tracks whose melody is hummed in a file, or in the bytes of one that came from elsewhere.
 
-        return hummed(self, sound, filter_=filter_, limit=limit)
+        Raises
+        ------
+        FilterError
+            Before anything is decoded.
+        MediaError, QueryError, MissingWeightsError, CheckpointMismatchError
+            As `api.hearing.melody_of`, and `retrieval.search.humming.answering.answer_hum`.
+        """
+        from api.hearing import melody_of
+        from retrieval.search.humming.answering import answer_hum
+
+        if filter_ is not None:
+            self.search.selections.condition(filter_)
+        hum, spent_s = melody_of(sound, self.encoder, self.settings.media_limits)
+        return answer_hum(
+            self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=spent_s
+        )
 
     @cached_property
     def melodies(self) -> MelodyShelf:
@@ -256,10 +270,18 @@ class Soundalike:
         return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
-        """An example for a query in a space: `api.hearing.seed_of`."""
-        from api.hearing import seed_of
+        """An example for a query in a space, of a file or the bytes of one: `api.hearing.example_of`.
 
-        return seed_of(self, sound, space, span_s)
+        Raises
+        ------
+        IndexMissingError
+            If the space holds no track. It comes before the encoder: no caller's name may decide what is imported.
+        MediaError, QueryError, UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
+        """
+        index = self.search.space(space)
+        from api.hearing import example_of
+
+        return example_of(sound, index, self.encoder, self.settings.media_limits, span_s)
 
 
 @contextmanager

@@ -101,7 +101,8 @@ class PageMaker:
         plan, query = self._plan, self._plan.query
         self._candidates = candidates = _scored(plan, neighbors).without(plan.left_out)
         # Behind those, several searches may have left out better ones than they found.
-        usable = candidates.scores >= (0.5 if query.strategy == "best_score" and plan.negative else 0)
+        last = neighbors.cosines[:, -1] if neighbors.cosines.shape[1] else np.empty(0, np.float32)
+        usable = candidates.scores >= recommend.unseen_at_most(last, plan.positive, plan.negative, query.strategy)
         if not query.picks:
             return int((usable & self._is_ahead(candidates)).sum()) >= query.limit
         self._lap("search")

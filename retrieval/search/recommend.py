@@ -148,6 +148,25 @@ def scores(
     return score_of(vectors @ direction)
 
 
+def unseen_at_most(
+    farthest: NDArray[np.float32], positives: Sequence[Example], negatives: Sequence[Example], strategy: Strategy
+) -> float:
+    """What no track beyond those that were found scores more than, where their order is not that of the scores.
+
+    That is for ``best_score`` with negatives: these send down what is near a positive, and what comes behind it in the
+    index may be better than what is near another. In the other cases the union of the nearest holds the best: 0.
+
+    Parameters
+    ----------
+    farthest : float32 [n_positives], cosine of each one's last neighbour that was found; −inf where there are no more
+    """
+    if strategy != "best_score" or not negatives or not len(farthest):
+        return 0.0
+    heaviest = float(_weights(positives).max())
+    liked = (1 - farthest.astype(np.float64)) / 2 * (heaviest / _weights(positives))
+    return max(float((1 - liked / 2).max()), heaviest / float(_weights(negatives).max()) / 2)
+
+
 def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strategy: Strategy) -> NDArray[np.int64]:
     """Find, for every candidate, the positive that contributes most to its score; of equal ones the first.
 

@@ -158,7 +158,7 @@ def meets(clause: dict[str, Any], value: Any) -> bool:
     if "match" in clause:
         wanted = clause["match"].get("any", [clause["match"].get("value")])
         wanted = [str(one).lower() if isinstance(one, bool) else one for one in wanted]
-        if not clause["match"].get("exact") and clause["key"] != "track":
+        if (not clause["match"].get("exact") and clause["key"] != "track") or clause["key"] == "mode":
             wanted, value = [plain(one) for one in wanted], plain(value)
         return any(isinstance(one, str) == isinstance(value, str) and one == value for one in wanted)
     if isinstance(value, str):
