@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from encoders.tag_vocabulary import KNOWN_TAGS, TAGS
 from retrieval.catalog.conditions import FIXED_KEYS
 from retrieval.catalog.languages import LANGUAGES
-from retrieval.filters.language import MAX_CONDITIONS, MAX_DEPTH, Filter
+from retrieval.filters.language import MAX_CONDITIONS, MAX_DEPTH, Condition, Filter
 from retrieval.filters.reference import CHORD, KEYS, LANGUAGE_KEYS, SECTION_KEYS, FilterKey
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ EXAMPLE: dict[str, Any] = {
     "must_not": [{"key": "artist", "match": {"any": ["Björk", "Sigur Rós"]}}],
 }
 
+# ruff: noqa: E501 - rows of tables cannot be wrapped
 _PAGE = """\
 # Filters
 
@@ -108,7 +109,7 @@ def reference() -> str:
         depth=MAX_DEPTH,
         keys="\n".join(map(_row, KEYS)),
         tags=_listed(f"`{tag}`" for tag in sorted(TAGS)),
-        others=_listed(f"`{tag}`" for tag in sorted(KNOWN_TAGS - set(TAGS), key=str.lower)),
+        others=_listed(f"`{tag}`" for tag in sorted(KNOWN_TAGS - set(TAGS), key=lambda tag: (tag.lower(), tag))),
         count=len(LANGUAGES),
         languages=_listed(f"`{code}` {name}" for code, name in LANGUAGES.items()),
     )
@@ -116,20 +117,22 @@ def reference() -> str:
 
 def describe(spec: dict[str, Any]) -> dict[str, Any]:
     """Say in an OpenAPI document which keys a filter may name, with examples; the document is changed and returned."""
-    schemas = spec["components"]["schemas"]
+    schemas, filters = spec["components"]["schemas"], ""
     for name, schema in schemas.items():
-        if name == "Condition":
+        kind = name.rpartition(".")[2]  # schemas are named after the document that they are first met in
+        if kind == Condition.__name__:
             schema["properties"]["key"] |= _key_schema()
             schema["examples"] = [key.example for key in KEYS]
-        elif name == Filter.__name__:
+        elif kind == Filter.__name__:
             schema["examples"] = [EXAMPLE]
+            filters = f"#/components/schemas/{name}"
     for path in spec["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()) if isinstance(operation, dict) else ():
                 if parameter["name"] == "filter" and parameter["in"] == "query":
                     parameter["schema"] |= {
                         "contentMediaType": "application/json",
-                        "contentSchema": {"$ref": "#/components/schemas/Filter"},
+                        "contentSchema": {"$ref": filters},
                     }
                     parameter["example"] = json.dumps({"must": [EXAMPLE["must"][0]]})
     return spec

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from api.http.app import create_app
 from api.wiring import Soundalike
+from encoders.registry import known_tags
 from retrieval.search.engine import Search
 from tests.catalog.test_catalog import DIM, analysis
 
@@ -30,7 +31,8 @@ def here(soundalike: Soundalike, rng: np.random.Generator) -> Soundalike:
     soundalike.catalog.store_many(
         [replace(analysis(f"t{number}", rng), **fields) for number, fields in enumerate(described)]  # type: ignore[arg-type]
     )
-    return replace(soundalike, search=Search(soundalike.catalog, soundalike.settings.index_root, default_space="e"))
+    search = Search(soundalike.catalog, soundalike.settings.index_root, default_space="e", tags=known_tags)
+    return replace(soundalike, search=search)
 
 
 @pytest.fixture

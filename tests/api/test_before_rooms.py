@@ -181,9 +181,11 @@ def as_shown_then(value: Any) -> Any:
 
 
 def as_counted_now(answer: dict[str, Any]) -> dict[str, Any]:
-    """What is excluded counts among what matches, so that the numbers add up."""
+    """What is excluded counts among what matches, so that the numbers add up; one track is no longer "1 tracks"."""
     stats = answer["stats"]
-    return answer | {"stats": stats | {"matching": stats["matching"] + stats["dropped"].get("exclude", 0)}}
+    reason = stats["reason"] and stats["reason"].replace("only 1 tracks match", "only 1 track matches")
+    matching = stats["matching"] + stats["dropped"].get("exclude", 0)
+    return answer | {"stats": stats | {"matching": matching, "reason": reason}}
 
 
 def rounded(value: Any) -> Any:

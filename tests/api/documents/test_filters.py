@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 
 import api
@@ -35,13 +34,13 @@ def OWN() -> Any:  # noqa: N802 - the name of an encoder's spec
     return replace(encoder_spec("tagging"), tags=("polka",))
 
 
-@pytest.mark.parametrize("example", [key.example for key in KEYS] + [EXAMPLE], ids=json.dumps)
-def test_every_example_is_valid_where_no_track_has_it(client: FlaskClient, example: dict[str, Any]) -> None:
-    filter_ = example if "must" in example else {"must": [example]}
-    for url in ("/v1/tracks", "/v1/facets"):
-        assert client.get(url, query_string={"filter": json.dumps(filter_)}).status_code == 200
-    answer = client.post("/v1/query", json={"query": {"track": "music/low/tone01.wav"}, "filter": filter_})
-    assert answer.status_code == 200, answer.json
+def test_every_example_is_valid_where_no_track_has_it(client: FlaskClient) -> None:
+    for example in (*(key.example for key in KEYS), EXAMPLE):
+        filter_ = example if "must" in example else {"must": [example]}
+        for url in ("/v1/tracks", "/v1/facets"):
+            assert client.get(url, query_string={"filter": json.dumps(filter_)}).status_code == 200, example
+        answer = client.post("/v1/query", json={"query": {"track": "t0"}, "filter": filter_})
+        assert answer.status_code == 200, (example, answer.json)
 
 
 def test_every_tag_and_language_is_valid(client: FlaskClient) -> None:
@@ -60,13 +59,13 @@ def test_examples_stand_by_the_key_they_are_of() -> None:
 
 def test_openapi_knows_the_keys(client: FlaskClient) -> None:
     spec: dict[str, Any] = client.get("/openapi.json").json or {}
-    key = spec["components"]["schemas"]["Condition"]["properties"]["key"]
+    key = spec["components"]["schemas"]["SearchIn.Condition"]["properties"]["key"]
     named = {one for choice in key["anyOf"] for one in choice.get("enum", ())}
     assert {"artist", "tempo", "tags.rock", "tags.Hip-Hop", "language.ja", "sections.chorus"} <= named
     assert all(f"`{one.name}`" in key["description"] for one in KEYS)
-    assert spec["components"]["schemas"]["Filter"]["examples"] == [EXAMPLE]
+    assert spec["components"]["schemas"]["SearchIn.Filter"]["examples"] == [EXAMPLE]
     listed = {one["name"]: one for one in spec["paths"]["/v1/tracks"]["get"]["parameters"]}
-    assert listed["filter"]["schema"]["contentSchema"] == {"$ref": "#/components/schemas/Filter"}
+    assert listed["filter"]["schema"]["contentSchema"] == {"$ref": "#/components/schemas/SearchIn.Filter"}
 
 
 def test_a_misspelt_key_says_what_may_be_meant(client: FlaskClient) -> None:
