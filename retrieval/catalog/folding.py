@@ -31,7 +31,7 @@ def folded(text: str) -> str:
     ``Björk`` and ``BJORK`` are ``bjork``, ``İstanbul`` is ``istanbul``, ``Straße`` is ``strasse``.
     """
     if text.isascii():
-        return " ".join(text.lower().translate(_PLAIN).split())
+        return " ".join(text.lower().replace("`", "'").split())
     # Marks before case and once more behind it: "İ" would fold to "i" with a dot above, and some folds bring marks.
     apart = unicodedata.normalize("NFKD", text.translate(_PLAIN))
     lower = unicodedata.normalize("NFKD", _MARKS.sub("", apart).casefold())

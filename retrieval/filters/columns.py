@@ -175,9 +175,10 @@ class Column:
     def spellings(self, texts: Sequence[str]) -> list[str]:
         """The texts of the column that are, folded, one of these; some may have lost their last track."""
         self._forget_unused()
-        for text in islice(self._codes, self._n_folded, None):
-            self._spellings.setdefault(folded(text), []).append(text)
-        self._n_folded = len(self._codes)
+        if len(self._codes) > self._n_folded:  # even to pass over those that are folded takes as long as a question
+            for text in islice(self._codes, self._n_folded, None):
+                self._spellings.setdefault(folded(text), []).append(text)
+            self._n_folded = len(self._codes)
         return [one for plain in dict.fromkeys(map(folded, texts)) for one in self._spellings.get(plain, ())]
 
     def present(self) -> BitMap64:
