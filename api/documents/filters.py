@@ -115,7 +115,7 @@ def reference() -> str:
     )
 
 
-def describe(spec: dict[str, Any]) -> dict[str, Any]:
+def describe(spec: Any) -> Any:
     """Say in an OpenAPI document which keys a filter may name, with examples; the document is changed and returned."""
     schemas, filters = spec["components"]["schemas"], ""
     for name, schema in schemas.items():

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from retrieval.catalog.folding import folded
 from retrieval.errors import RetrievalError
+from retrieval.folding import folded
 
 MAX_TRACK_ID = 2**32 - 1
 FOLD_AFTER = 100_000  # entries that may wait for the next question, if the column itself holds fewer

@@ -7,7 +7,7 @@
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
 filter may stand wherever a condition may. What it means, and the keys: see :mod:`retrieval.catalog.conditions`.
 
-A match of text is folded (`retrieval.catalog.folding`) unless it is ``exact``. The condition holds the spellings that
+A match of text is folded (`retrieval.folding`) unless it is ``exact``. The condition holds the spellings that
 the catalogue has, so whoever answers compares to the letter, and all of them alike.
 
 A range or a match of `tempo` with ``"octaves": true`` holds also for half and for twice its numbers: which of these is

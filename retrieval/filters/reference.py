@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 Kind = Literal["text", "id", "word", "tonic", "number", "any"]
-"""What values a key has: a text is compared folded (`retrieval.catalog.folding`), an id to the letter."""
+"""What values a key has: a text is compared folded (`retrieval.folding`), an id to the letter."""
 SUGGESTIONS = 3
 SURELY, LIKELY = 0.75, 0.6
 """How alike a key is, by `difflib`, that must be meant where there is one, and one that may be."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.catalog.conditions import MANY, parts_of
-from retrieval.catalog.folding import folded
+from retrieval.folding import folded
 from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]

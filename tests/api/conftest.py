@@ -67,3 +67,10 @@ def refused(response: Any, status: int, slug: str) -> dict[str, Any]:
 
 def recommending(*positive: Any, **rest: Any) -> dict[str, Any]:
     return {"query": {"recommend": {"positive": list(positive), **rest}}}
+
+
+def whole_is_its_parts(timing_ms: Any) -> None:
+    """The total of a timing is the sum of its parts, each of which takes time; rounding is to the microsecond."""
+    parts = {name: taken for name, taken in timing_ms.items() if name != "total"}
+    assert min(parts.values()) >= 0
+    assert sum(parts.values()) == pytest.approx(timing_ms["total"], abs=0.02)

@@ -27,6 +27,7 @@ from retrieval.errors import IndexMismatchError, IndexMissingError
 from retrieval.index.snapshots import open_snapshot
 from retrieval.index.view import LocalView
 from retrieval.search.query import Query, similar
+from tests.api.conftest import whole_is_its_parts
 from tests.conftest import tone
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "before_rooms"
@@ -105,6 +106,9 @@ def test_audio_is_heard_as_the_catalogue_was(
         answer = client.post("/v1/query/audio", data={"file": file, "body": '{"limit": 3}'})
     assert answer.status_code == 200, answer.json
     assert answer.json is not None
+    assert list(answer.json["timing_ms"]) == ["decode", "encode", "resolve", "filter", "search", "rank", "total"]
+    assert answer.json["timing_ms"]["encode"] > answer.json["timing_ms"]["filter"]
+    whole_is_its_parts(answer.json["timing_ms"])
     version = before.catalog.encoder_version("soundalike")
     assert answer.json["model_version"] == version
     encoder = before.encoder("soundalike")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.catalog.conditions import parts_of
-from retrieval.catalog.folding import folded
+from retrieval.folding import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from retrieval.catalog.folding import folded
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.compiled import bitmap_of
 from retrieval.filters.language import condition_of, parse_filter
+from retrieval.folding import folded
 from tests.catalog.test_catalog import analysis
 
 
