@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 _MOST_SHOWN = 60
@@ -54,29 +55,68 @@ _OF_TYPE: Mapping[str, str] = {
     "json": "JSON",
 }
 """By the beginning of the kind: ``int_type``, ``int_parsing``, …"""
+_TYPES = ("str", "int", "float", "bool", "list", "dict", "condition")
 _ENDINGS = ("_type", "_parsing", "_from_float", "_invalid", "_unicode", "_of")
 _LENGTHS: Mapping[str, str] = {"too_short": "at least {min_length}", "too_long": "at most {max_length}"}
 
 
-def reason_of(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """What is wrong with a field and what is accepted, without the field's path.
+def reasons(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """Path and reason of every field that does not fit, each once; the path of the whole document is empty.
 
     Parameters
     ----------
-    model : of the document in which it is
+    model : of the document that was read
     """
+    found: dict[str, list[ErrorDetails]] = {}
+    for one in error.errors():
+        found.setdefault(field_path(_without_kinds(one["loc"], model)), []).append(one)
+    return [(path, _joined(of_field, model)) for path, of_field in found.items()]
+
+
+def field_path(location: tuple[int | str, ...]) -> str:
+    """A location as ``filter.must[0].key``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".")
+
+
+def _joined(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> str:
+    """What is wrong with a field that may be of several kinds: as what it is nearest to, or what all of them accept."""
+    nearest = [one for one in errors if not one["type"].endswith("_type")] or errors
+    first, *others = (_reason(one, model) for one in nearest)
+    also = [other.partition("; accepted: ")[2] for other in others]
+    return first + "".join(f", or {accepted}" for accepted in dict.fromkeys(also) if accepted and accepted not in first)
+
+
+def _without_kinds(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[int | str, ...]:
+    """A location without the kinds among which pydantic looked: tags of unions, and names of types."""
+    here, kept = {model}, list[int | str]()
+    for step in location:
+        inside = _models_at((step,), *here)
+        is_field = isinstance(step, int) or any(_field(one, step) for one in here)
+        is_kind = isinstance(step, str) and (
+            "[" in step or step in _TYPES or any(step.lower() == one.__name__.lower() for one in here)
+        )
+        if is_field or not is_kind:
+            kept.append(step)
+        here = inside
+    return tuple(kept)
+
+
+def _reason(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
         return _unknown(error["loc"], model)
+    if error["msg"].endswith("Not a valid file."):
+        return "is no file; accepted: a file, as a part of multipart/form-data"
     if kind in ("value_error", "assertion_error"):
         return str(context.get("error") or error["msg"].partition(", ")[2])
     if kind in _LENGTHS:
         return f"has {context['actual_length']} values; accepted: {_LENGTHS[kind].format(**context)}"
     by_type = (words for name, words in _OF_TYPE.items() if kind.removeprefix(name) in _ENDINGS and kind != name)
     accepted = _ACCEPTED.get(kind) or next(by_type, "another value")
-    return f"is {shown(error['input'])}; accepted: {accepted.format(**context)}"
+    in_json = accepted.format(**context).replace("True", "true").replace("False", "false").replace("'", '"')
+    return f"is {shown(error['input'])}; accepted: {in_json}"
 
 
 def shown(value: Any) -> str:
@@ -95,9 +135,9 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     return f"unknown field {name!r}" + (hint.replace("; ", ": ", 1) or f"; accepted: {', '.join(known) or 'none'}")
 
 
-def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> set[type[BaseModel]]:
+def _models_at(location: tuple[int | str, ...], *models: type[BaseModel]) -> set[type[BaseModel]]:
     """The models that an object there may be of; tags of unions lead no further."""
-    here = {model}
+    here = set(models)
     for step in location:
         fields = [one.model_fields[found] for one in here if (found := _field(one, step)) is not None]
         tagged = {one for one in here if str(step).lower() == one.__name__.lower()}

@@ -4,7 +4,6 @@ Unknown fields are refused. The ranges of a `Query` are only described here: the
 complains of is named as it was sent.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from api.documents.wellformed import DocumentError, check, parse_json
 from retrieval.catalog.conditions import SECTION_LABELS, joined
 from retrieval.catalog.records import Granularity
 from retrieval.errors import Place, QueryError, UnknownTrackError
-from retrieval.filters.language import Filter, field_path
+from retrieval.filters.language import Filter
 from retrieval.search.query import (
     HALF_LIFE,
     MAX_CANDIDATES,
@@ -31,6 +30,7 @@ from retrieval.search.query import (
     Seed,
 )
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
+from retrieval.wording import reasons
 
 MAX_EXCLUDE = 10_000
 MAX_PREVIOUS = 1_000
@@ -67,11 +67,17 @@ class Strict(BaseModel):
 
         Raises
         ------
-        DocumentError, TooDeepError, ValidationError
+        DocumentError
+            With the path of the first field that does not fit, and of the others.
+        TooDeepError
         """
         apart = cls.checked_apart if isinstance(obj, dict) else ()
         check({name: value for name, value in obj.items() if name not in apart} if apart else obj)
-        return super().model_validate(obj, **options)
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            wrong = [(path or "body", reason) for path, reason in reasons(error, cls)]
+            raise DocumentError(*wrong[0], wrong=wrong) from error
 
 
 Document = TypeVar("Document", bound=Strict)
@@ -85,11 +91,7 @@ def read(kind: type[Document], raw: Any) -> Document:
     DocumentError
         With the path of the first field that does not fit.
     """
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DocumentError(field_path(first["loc"]) or "body", first["msg"]) from error
+    return kind.model_validate(raw)
 
 
 def read_json(kind: type[Document], raw: str, field: str = "body") -> Document:
@@ -97,12 +99,13 @@ def read_json(kind: type[Document], raw: str, field: str = "body") -> Document:
 
     Raises
     ------
-    DocumentError, TooDeepError, ValidationError
+    DocumentError, TooDeepError
     """
     try:
-        return kind.model_validate(parse_json(raw, field))
-    except json.JSONDecodeError as error:
+        given = parse_json(raw, field)
+    except ValueError as error:
         raise DocumentError(field, f"is not JSON: {error}") from error
+    return kind.model_validate(given)
 
 
 class ExampleIn(Strict):
@@ -131,7 +134,7 @@ class WeightedExampleIn(ExampleIn):
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
-        _check_one(track=self.track, vector=self.vector)
+        check_one(track=self.track, vector=self.vector)
         return self
 
     def as_seed(self) -> Seed:
@@ -169,7 +172,7 @@ class QueryIn(ExampleIn):
     @model_validator(mode="after")
     def _has_one(self) -> Self:
         kinds = {"track": self.track, "vector": self.vector, "recommend": self.recommend}
-        _check_one(**kinds, **{"continue": self.continuation})
+        check_one(**kinds, **{"continue": self.continuation})
         return self
 
 
@@ -194,7 +197,7 @@ class DiversityIn(Strict):
     mmr: float = ranged(0.0, 0, 1, description="0 for relevance alone, 1 for unlikeness alone")
     candidates: int = ranged(500, 1, MAX_CANDIDATES, description="of which the results are picked")
     max_per: MaxPerIn = Field(default_factory=MaxPerIn)
-    fold_duplicates: bool | Literal["sure"] = Field(
+    fold_duplicates: Literal[True, False, "sure"] = Field(
         default=False,
         description="leave out other versions of a track that is in already, or an example; sure: only where "
         "fingerprints say so, or a cosine of 0.995",
@@ -301,6 +304,7 @@ class SearchIn(MediaSearch):
         return super()._path_of(field, example)
 
 
-def _check_one(**given: object) -> None:
+def check_one(**given: object) -> None:
+    """Refuse all but one of these, for pydantic to say where."""
     if sum(value is not None for value in given.values()) != 1:
         raise ValueError(f"exactly one of {', '.join(given)} is needed")

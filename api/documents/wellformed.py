@@ -9,6 +9,7 @@ looked at further, with the path of the field, at both doors: by `api.documents.
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 MAX_JSON_DEPTH = 64
@@ -16,6 +17,7 @@ MAX_JSON_DEPTH = 64
 _SURROGATE, _BROKEN = re.compile("[\ud800-\udfff]"), re.compile("[\0\ud800-\udfff]")
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _DIGITS = len(str(_LEAST))
+_MOST_QUOTED = 30
 
 
 class DocumentError(Exception):
@@ -26,12 +28,21 @@ class DocumentError(Exception):
     path : of the field that is wrong, for example ``query.recommend.positive[0].track``
     explanation : what is wrong with it
     cause : the error of the search, or none where the document does not fit its model
+    wrong : path and explanation of every field that is wrong, the first among them
     """
 
-    def __init__(self, path: str, explanation: str, cause: Exception | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        explanation: str,
+        cause: Exception | None = None,
+        *,
+        wrong: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.path = path
         self.explanation = explanation
         self.cause = cause
+        self.wrong = wrong or [(path, explanation)]
         super().__init__(f"{path}: {explanation}")
 
 
@@ -87,13 +98,27 @@ def parse_json(raw: str | bytes, field: str = "body") -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON.
+        If it is not JSON: by line and column, and what stands there.
     TooDeepError
     """
     try:
         return json.loads(raw, parse_int=_integer)
     except RecursionError as error:
         raise TooDeepError(field) from error
+    except json.JSONDecodeError as error:
+        raise ValueError(_misread(error)) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not {error.encoding.upper()}; accepted: JSON in UTF-8") from error
+
+
+def _misread(error: json.JSONDecodeError) -> str:
+    """Where JSON ends to be JSON."""
+    if not error.doc.strip():
+        return "it is empty; accepted: an object, {…}"
+    rest = error.doc[error.pos :].split("\n", 1)[0]
+    stands = repr(rest[:_MOST_QUOTED] + ("…" if len(rest) > _MOST_QUOTED else "")) if rest else "the end"
+    expected = error.msg[0].lower() + error.msg[1:]
+    return f"line {error.lineno}, column {error.colno}: {expected}, where {stands} stands"
 
 
 def _integer(digits: str) -> int:

@@ -5,7 +5,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.documents import filters
 from api.http import context, problems, wellformed
-from api.http.routes import music, operations, queries, retargeting, tracks
+from api.http.routes import front, music, operations, paths, queries, retargeting, tracks
 from api.wiring import Soundalike
 
 
@@ -19,7 +19,7 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     context.attach(app, soundalike)
     problems.register(app)
     wellformed.register(app)
-    routes = (queries, tracks, music, retargeting, operations)
+    routes = (front, queries, paths, tracks, music, retargeting, operations)
     for blueprint in (module.blueprint for module in routes):
         app.register_blueprint(blueprint)
     app.spec_processor(lambda document: filters.describe(problems.describe(document)))  # it takes one alone

@@ -1,11 +1,12 @@
 """Every error as `application/problem+json` (RFC 9457): one table from exception to status and stable type."""
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response
-from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from flask import Response, current_app, request
+from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from api.documents.wellformed import DocumentError
@@ -38,7 +39,7 @@ from retrieval.errors import (
     UnknownClipError,
     UnknownTrackError,
 )
-from retrieval.filters.language import field_path
+from retrieval.suggestions import suggested
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +101,8 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RetrievalError, 500, "retrieval", "The search failed"),
     (EncoderError, 500, "encoder", "The encoder failed"),
 )
-# What `problem_of` takes: the table, also with the path of a field as it was sent, and what does not fit its model.
-EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), DocumentError, ValidationError)
+# What `problem_of` takes: the table, and documents that do not fit, with the paths of their fields as they were sent.
+EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), DocumentError)
 
 _DESCRIPTIONS = {
     400: "The body is not JSON, or not multipart",
@@ -129,12 +130,8 @@ def register(app: APIFlask) -> None:
 
 def problem_of(error: Exception) -> Problem:
     """The problem document of an `EXPECTED` error."""
-    if isinstance(error, ValidationError):
-        return _invalid(
-            [{"field": field_path(item["loc"]) or "body", "reason": item["msg"]} for item in error.errors()]
-        )
     if isinstance(error, DocumentError) and error.cause is None:
-        return _invalid([{"field": error.path, "reason": error.explanation}])
+        return _invalid([{"field": field, "reason": reason} for field, reason in error.wrong])
     cause = error.cause if isinstance(error, DocumentError) else error
     field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
     _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))
@@ -180,24 +177,43 @@ def describe(document: Any) -> Any:
 
 
 def _http_error(error: HTTPError) -> Response:
-    if error.status_code == 422 and isinstance(error.detail, dict):
-        fields: dict[str, list[str]] = next(iter(error.detail.values()), {})
-        errors = [
-            {
-                "field": field_path(tuple(int(step) if step.isdigit() else step for step in path.split("."))),
-                "reason": reason,
-            }
-            for path, reasons in fields.items()
-            for reason in reasons
-        ]
-        return response_of(_invalid(errors))
     title = error.message or "HTTP error"
     slug = title.lower().replace(" ", "-")
-    response = response_of(problem(error.status_code, slug, title, str(error.detail or title)))
+    detail, members = str(error.detail or ""), dict[str, Any]()
+    if not detail and error.status_code in _EXPLAINED:
+        detail, members = _EXPLAINED[error.status_code]()
+    response = response_of(problem(error.status_code, slug, title, detail or title, **members))
     for name, value in dict(error.headers or {}).items():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def _nothing_there() -> tuple[str, dict[str, Any]]:
+    routes = sorted({str(rule) for rule in current_app.url_map.iter_rules()})
+    near = suggested(request.path, routes)
+    return f"nothing is at {request.path}; what there is: /openapi.json, or to be read /docs", {"nearest": near}
+
+
+def _not_by_this() -> tuple[str, dict[str, Any]]:
+    allowed = current_app.url_map.bind("").allowed_methods(request.path)
+    accepted = ", ".join(sorted({*allowed} - {"HEAD", "OPTIONS"}))
+    return f"{request.path} is not there for {request.method}; accepted: {accepted}", {"accepted": accepted}
+
+
+def _too_large() -> tuple[str, dict[str, Any]]:
+    limit, sent = current_app.config["MAX_CONTENT_LENGTH"], request.content_length
+    accepted = f"at most {limit:,} bytes (SOUNDALIKE_MAX_UPLOAD_BYTES)"
+    size = "too many" if sent is None else f"{sent:,}"
+    return f"the body has {size} bytes; accepted: {accepted}", {"accepted": accepted}
+
+
+_EXPLAINED: Mapping[int, Callable[[], tuple[str, dict[str, Any]]]] = {
+    404: _nothing_there,
+    405: _not_by_this,
+    413: _too_large,
+}
+"""What the framework refuses by a title alone: what is wrong, and what would be accepted."""
 
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:

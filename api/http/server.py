@@ -11,12 +11,21 @@ from gunicorn.app.base import BaseApplication
 from api.http.app import create_app
 from api.settings import Settings
 from api.wiring import open_soundalike
+from retrieval.index import loading
+
+ACCESS = "%(t)s %(h)s %(m)s %(U)s %(s)s %(M)s ms %(B)s bytes"
+"""When, from where, what, with which status, how long it took and how large the answer is; never what was asked."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The HTTP API under gunicorn; every worker process opens the catalogue for itself."""
+    """The HTTP API under gunicorn; every worker process opens the catalogue for itself.
 
-    def __init__(self, settings: Settings, *, bind: str, workers: int, threads: int) -> None:
+    Parameters
+    ----------
+    access_log : whether each request is told on standard output, in one line
+    """
+
+    def __init__(self, settings: Settings, *, bind: str, workers: int, threads: int, access_log: bool = False) -> None:
         self._settings = settings
         self._options = {
             "bind": bind,
@@ -24,6 +33,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": threads,
             "worker_class": "gthread",
             "timeout": 120,
+            "accesslog": "-" if access_log else None,
+            "access_log_format": ACCESS,
         }
         self._resources = ExitStack()
         super().__init__()
@@ -42,6 +53,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> APIFlask:
         """Open the catalogue in this worker."""
+        loading.load()
         app = create_app(self._resources.enter_context(open_soundalike(self._settings)))
         # What was loaded so far stays: to look for garbage in it would stop all queries for a sixth of a second.
         gc.collect()

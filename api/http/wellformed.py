@@ -7,14 +7,16 @@ What is in JSON's objects, documents check themselves (`api.documents.search.Str
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from apiflask import APIFlask
-from flask import request
+from apiflask import APIFlask, HTTPError
+from flask import current_app, request
 from flask.json.provider import DefaultJSONProvider
 from flask.wrappers import Request
+from pydantic import BaseModel
 
 from api.documents.wellformed import DocumentError, check, check_text, parse_json
 
 _MULTIPART = "multipart/form-data"
+_OURS = ("front", "queries", "paths", "tracks", "music", "retargeting", "operations")
 
 
 class SoundJson(DefaultJSONProvider):
@@ -40,6 +42,15 @@ class CheckedRequest(Request):
         parser = super().make_form_data_parser()
         parser.silent = False
         return parser
+
+    def on_json_loading_failed(self, error: ValueError | None) -> Any:
+        """Say where a body ends to be JSON.
+
+        Raises
+        ------
+        HTTPError
+        """
+        raise HTTPError(400, "Bad Request", f"body: is not JSON: {error}")
 
 
 def register(app: APIFlask) -> None:
@@ -67,8 +78,22 @@ def _check_request() -> None:
         shown = unquote_to_bytes(name).decode(errors="backslashreplace").replace("\0", "\\u0000") or "query"
         for given in (name, value):
             check_text(_decoded(unquote_to_bytes(given), shown), shown)
+    _check_arguments()
     if request.url_rule is not None and request.mimetype == _MULTIPART:
         _check_form()
+
+
+def _check_arguments() -> None:
+    """Refuse arguments of a route that takes none; those of others are their documents' to check."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.args and request.blueprint in _OURS and not _documents(view, "query"):
+        name = next(iter(request.args))
+        raise DocumentError(name, f"unknown argument {name!r}; {request.path} takes none")
+
+
+def _documents(view: Any, location: str) -> list[type[BaseModel]]:
+    """What a view reads its input from that place by."""
+    return [schema for schema, place, *_ in getattr(view, "_spec", {}).get("args", ()) if place == location]
 
 
 def _check_form() -> None:

@@ -26,6 +26,7 @@ from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.keys import MODES, read_key
 from retrieval.filters.reference import Kind, documented, unknown
+from retrieval.wording import reasons
 
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 8
@@ -124,14 +125,8 @@ def parse_filter(raw: Any) -> Filter:
     try:
         return Filter.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FilterError(field_path(("filter", *first["loc"])), first["msg"]) from error
-
-
-def field_path(location: tuple[int | str, ...]) -> str:
-    """A location as ``filter.must[0].key``; the tags of the union are left out."""
-    steps = [step for step in location if step not in ("condition", Filter.__name__.lower()) or step == location[0]]
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+        (path, reason), *_ = reasons(error, Filter)
+        raise FilterError(f"filter.{path}".rstrip("."), reason) from error
 
 
 def keys_of(filter_: Filter) -> list[str]:

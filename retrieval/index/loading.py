@@ -1,13 +1,19 @@
 """When the compiled loops of the search are worth their loading, which takes longer than one small search without them.
 
-A server loads them before it answers, by importing :mod:`retrieval.index.kernels`, as does whoever opens an approximate
-index. A process that asks a small catalogue once, such as a command, is done sooner by numpy; after some milliseconds
+A server loads them before it answers, and whoever opens an approximate index loads them by that. A process that asks a small catalogue once, such as a command, is done sooner by numpy; after some milliseconds
 of that, the loops are loaded all the same.
 """
 
 import sys
 
 _WORTH_IT = 1 << 24
+
+
+def load() -> None:
+    """Load them now."""
+    from retrieval.index import kernels
+
+    assert kernels
 
 
 class _Done:

@@ -9,11 +9,11 @@ from api.cli import ingest_tables, tables
 from api.cli.options import filter_option, json_option, opened, print_json
 from api.documents.answer import track_out
 from api.documents.facets import facets_out
+from api.documents.spaces import spaces_out
 from api.wiring import Soundalike
 from retrieval.catalog.files.presence import ignored_files, missing_tracks
 from retrieval.filters.facets import facets as count_facets
 from retrieval.filters.language import Filter
-from retrieval.index.snapshots import current_name
 
 
 @click.command()
@@ -71,7 +71,7 @@ def status(failures: bool, as_json: bool) -> None:
             "tracks": here.catalog.count(),
             "missing": len(missing_tracks(here.engine)),
             "defaults": _defaults(here),
-            "spaces": [_space_state(here, name, versions) for name, versions in here.catalog.spaces().items()],
+            "spaces": spaces_out(here).model_dump()["spaces"],
             "failures": [asdict(failure) for failure in failed] if failures else len(failed),
         }
     if as_json:
@@ -85,18 +85,3 @@ def _defaults(here: Soundalike) -> list[dict[str, Any]]:
     answers = here.search.space_name()
     counts = here.search.defaults.counts()
     return [{"space": space, "tracks": n, "answers": space == answers} for space, n in counts.items()]
-
-
-def _space_state(here: Soundalike, name: str, versions: dict[str, int]) -> dict[str, Any]:
-    index = here.search.space(name)
-    view = index.view()
-    manifest = view.snapshot.manifest if view.snapshot else None
-    return {
-        "space": name,
-        "tracks_by_version": versions,
-        "dim": view.dim,
-        "searchable": view.count,
-        "kind": manifest.kind if manifest else "delta only",
-        "recall_at_10": manifest.recall if manifest else 1.0,
-        "snapshot": current_name(index.directory),
-    }

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from api.wiring import Soundalike
     from retrieval.catalog.records import Granularity
-    from retrieval.search.playlists import Playlist
     from retrieval.search.query import Answer, Query
 
 
@@ -146,7 +145,9 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         way = playlist(here.search, ends[0], ends[1], steps, space=chosen)
     outside = (start if way.starts_outside else None, end if way.ends_outside else None)
     if as_json:
-        print_json(_playlist_out(way, outside))
+        from api.documents.paths import path_out
+
+        print_json(path_out(way, outside).model_dump())
     else:
         tables.print_playlist(way, outside)
 
@@ -176,13 +177,3 @@ def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
         print_json(answer_out(answer).model_dump())
     else:
         tables.print_answer(title, answer)
-
-
-def _playlist_out(way: Playlist, outside: tuple[str | None, str | None]) -> dict[str, Any]:
-    from api.documents.answer import shown_metadata
-
-    first, last = ([] if name is None else [{"track": None, "file": name}] for name in outside)
-    named: list[dict[str, Any]] = [{"track": track.key, "metadata": shown_metadata(track)} for track in way.tracks]
-    to_next = [*way.cosines, None]
-    stops = [{**stop, "cosine_to_next": cosine} for stop, cosine in zip([*first, *named, *last], to_next, strict=True)]
-    return {"tracks": stops, "space": way.space, "index_version": way.index_version, "reason": way.reason}

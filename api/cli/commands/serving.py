@@ -30,7 +30,10 @@ def migrate(as_json: bool) -> None:
 )
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--threads", type=click.IntRange(1, 1024), default=8, show_default=True, help="Threads of each process.")
-def serve(bind: tuple[str, int], workers: int, threads: int) -> None:
+@click.option(
+    "--access-log/--no-access-log", default=True, show_default=True, help="A line on standard output for every request."
+)
+def serve(bind: tuple[str, int], workers: int, threads: int, access_log: bool) -> None:
     """Serve the HTTP API with gunicorn."""
     _check_free(*bind)
     from api.http.server import Server
@@ -39,7 +42,7 @@ def serve(bind: tuple[str, int], workers: int, threads: int) -> None:
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings = read_settings()
     with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
-        server = Server(settings, bind=shown, workers=workers, threads=threads)
+        server = Server(settings, bind=shown, workers=workers, threads=threads, access_log=access_log)
         server.run_then(lambda: echo(f"http://{shown}/docs", err=True))
 
 

@@ -6,6 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.documents.search import MAX_DIM, MAX_EXCLUDE, MAX_KEY_LENGTH, MAX_PREVIOUS
+from api.documents.spaces import SpacesOut, spaces_out
 from api.http.answers import JobOut, job_out
 from api.http.context import ENCODING_SLOTS, soundalike
 from api.http.problems import possible, problem, response_of
@@ -14,7 +15,7 @@ from encoders.editing.planning import LONGEST_S, SHORTEST_S
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
 from retrieval.filters.language import MAX_CONDITIONS, MAX_DEPTH
-from retrieval.search.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_GAP, MAX_LIMIT, MAX_PLAYLIST
+from retrieval.search.query import MAX_CANDIDATES, MAX_EXAMPLES, MAX_GAP, MAX_LIMIT, MAX_PLAYLIST, MAX_STEPS
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
@@ -43,6 +44,14 @@ def ready() -> dict[str, Any] | Response:
     }
 
 
+@blueprint.get("/v1/spaces")
+@blueprint.output(SpacesOut)
+@blueprint.doc(responses=possible(503))
+def spaces() -> SpacesOut:
+    """What tracks are searched in: every space, which is the default, and how many tracks each holds."""
+    return spaces_out(soundalike())
+
+
 @blueprint.get("/v1/limits")
 def limits() -> dict[str, float]:
     """What is enforced on requests."""
@@ -52,6 +61,7 @@ def limits() -> dict[str, float]:
         "max_searches": MAX_SEARCHES,
         "max_examples": MAX_EXAMPLES,
         "max_playlist": MAX_PLAYLIST,
+        "max_steps": MAX_STEPS,
         "min_weight": MIN_WEIGHT,
         "max_weight": MAX_WEIGHT,
         "max_exclude": MAX_EXCLUDE,
