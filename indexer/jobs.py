@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from indexer.errors import ScanError
 from indexer.file_tags import FileTags
 from indexer.pipeline import ingest
+from indexer.roots import check_root, what_stays
 from indexer.scan import ScannedFile, absolute, scan
 from indexer.stages.embedding import EmbeddingStage, spaces_of
 from indexer.stages.registry import NO_ANALYSES, Analyses, named_stages, stages_with
@@ -105,7 +107,13 @@ def index_folder(
     again: list[Encoder] = []
     with _job(ledger, "index", str(absolute(root))) as job:
         roots = [root.expanduser().resolve()]
-        files = scan(root, key_prefix=key_prefix, on_error=job.failed_in_scan, on_skip=job.skip, on_link=roots.append)
+        check_root(root, search.catalog)
+        try:
+            files = scan(
+                root, key_prefix=key_prefix, on_error=job.failed_in_scan, on_skip=job.skip, on_link=roots.append
+            )
+        except ScanError as error:
+            raise ScanError(f"{error}{what_stays(root, search.catalog)}") from error
         on_start(len(files))
         stages = stages_with(encoders, of_new, analyses)
         bring_in = partial(ingest, catalog=search.catalog, limits=limits, decode_threads=decode_threads)

@@ -84,7 +84,8 @@ def scan(
     Parameters
     ----------
     root : a folder, or one audio file
-    key_prefix : what keys begin with, by default the folder's own name: ``Music/Artist/01 Song.mp3``
+    key_prefix : what keys begin with, by default the folder's own name, ``Music/Artist/01 Song.mp3``, and of one file
+        nothing
     on_error : called with (uri, reason) for whatever cannot be listed
     on_skip : called with (uri, reason) for whatever is left out
     on_link : called with every folder that a link leads to
@@ -130,6 +131,7 @@ def find_files(
     if not root.exists():
         raise ScanError(f"{root}: no such file or folder")
     prefix = root.name if key_prefix is None else key_prefix.strip("/")
+    alone = f"{prefix}/{root.name}" if key_prefix is not None else root.name
     if root.is_file():
         walked = iter([root])
     else:
@@ -140,7 +142,7 @@ def find_files(
         )
     found: dict[Path, ScannedFile] = {}
     for path in walked:
-        relative = path.name if path == root else f"{prefix}/{path.relative_to(root).as_posix()}"
+        relative = alone if path == root else f"{prefix}/{path.relative_to(root).as_posix()}"
         try:
             relative.encode()
             real = path.resolve()

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from api.wiring import Soundalike
-    from retrieval.errors import QueryError
     from retrieval.filters.language import Filter
     from retrieval.search.query import Seed
 
@@ -190,19 +189,6 @@ def as_text(arguments: Sequence[str]) -> list[str]:
         For what is neither.
     """
     return [_as_text(number, argument) for number, argument in enumerate(arguments, start=1)]
-
-
-def in_options(error: QueryError) -> str:
-    """What is wrong with a query, by the option that said it."""
-    options = {
-        "start_s": "--from-s",
-        "end_s": "--to-s",
-        "section": "--section",
-        "half_life": "--half-life",
-        "mmr": "--mmr",
-    }
-    option = options.get(error.field)
-    return f"{option}: {error.explanation}" if option else str(error)
 
 
 def _as_text(number: int, argument: str) -> str:

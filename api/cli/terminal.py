@@ -76,6 +76,17 @@ def echo_json(value: Any) -> None:
         click.echo(dumped(value, encoding_of(sys.stdout)), file=sys.stdout)
 
 
+def echo_text(text: str) -> None:
+    """Print text for programs as it is.
+
+    Raises
+    ------
+    OutputLostError
+    """
+    with written_to(sys.stdout):
+        click.echo(text, file=sys.stdout)
+
+
 def dumped(value: Any, encoding: str = "utf-8") -> str:
     r"""JSON that this encoding can hold: where it is not UTF-8, and for what no encoding has, with ``\uXXXX``."""
     if not encoding.lower().replace("_", "-").startswith("utf"):

@@ -185,7 +185,7 @@ def test_unknown_ids_by_choice(circle: Search) -> None:
     assert (list(left_out.unknown_queries), list(left_out.unknown_documents)) == (["lost"], ["gone", "zzz"])
     assert (list(left_out.without_relevant), left_out.own) == (["d", "b"], 1)
     notes = "; ".join(excluded.evaluation.warnings)
-    assert "1 queries are unknown to the space and were left out: 'lost'" in notes
+    assert "1 query is unknown to the space and was left out: 'lost'" in notes
     assert "2 documents are unknown to the space and were left out: 'gone', 'zzz'" in notes
     missed = evaluated(circle, qrels, unknown="miss")
     assert list(missed.query_ids) == ["a", "lost", "d", "c"]

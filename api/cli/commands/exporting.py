@@ -8,7 +8,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
-from api.cli.terminal import echo
+from api.cli.terminal import echo, echo_text
 from api.cli.usage.values import Name, NewFile
 from api.documents.jams import jams_of
 from api.naming import track_named
@@ -57,7 +57,7 @@ def export_jams(key: str, out: Path) -> None:
         heard = heard_music(here.engine, track.id)
     document = json.dumps(jams_of(track, heard), indent=1, ensure_ascii=False, allow_nan=False)
     if str(out) == "-":
-        click.echo(document)
+        echo_text(document)
         return
     try:
         with click.open_file(out, "w", encoding="utf-8", atomic=True) as file:

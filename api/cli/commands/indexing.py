@@ -26,7 +26,7 @@ from retrieval.search.query import Diversity, similar
 
 
 @click.command()
-@click.argument("path", required=False, type=FileOrFolder())
+@click.argument("path", required=False, type=FileOrFolder(there=False))
 @click.option("--pack", help=f"Fetch and index free music: {', '.join(PACKS)}.")
 @click.option("--space", "spaces", multiple=True, help="Encoder to index with; may be given several times.")
 @click.option("--key-prefix", help="What keys begin with (default: the folder's name). What is in keeps its key.")
@@ -164,6 +164,9 @@ def _index(
         echo(f"{pack}: {counted(fetched.track_count, 'track')}; licence: {fetched.licence}", err=True)
         path, key_prefix = fetched.music, key_prefix or ""  # a pack's folders name its packages
     assert path is not None  # one of the two was given
+    from indexer.roots import check_root
+
+    check_root(path, here.catalog)
     encoders = here.indexing_encoders(spaces, fetch=True, on_note=say)
     again = Reencoding(here, encoders.every[0])
     again.announce(path)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.options import in_options
 from api.cli.terminal import echo, echo_json
 from api.documents.wellformed import DocumentError, TooDeepError, escaped
 from api.settings import SettingsError
@@ -75,7 +74,7 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, click.ClickException):
         return _of_click(error)
     if isinstance(error, QueryError):
-        return Failure(WRONG_USAGE, in_options(error), _kind(error), error.field or None)
+        return Failure(WRONG_USAGE, _in_options(error), _kind(error), error.field or None)
     if isinstance(error, DocumentError | TooDeepError):
         field = error.path if isinstance(error, DocumentError) else error.field
         return Failure(WRONG_USAGE, str(error), _kind(error), field)
@@ -119,3 +118,16 @@ def _of_database(error: BaseException) -> Failure | None:
 
 def _kind(error: Exception) -> str:
     return _WORDS.sub("-", type(error).__name__.removesuffix("Error")).lower()
+
+
+def _in_options(error: QueryError) -> str:
+    """What is wrong with a query, by the option that said it."""
+    options = {
+        "start_s": "--from-s",
+        "end_s": "--to-s",
+        "section": "--section",
+        "half_life": "--half-life",
+        "mmr": "--mmr",
+    }
+    option = options.get(error.field)
+    return f"{option}: {error.explanation}" if option else str(error)

@@ -105,16 +105,24 @@ class ReadableFolder(click.ParamType[Any]):
 
 
 class FileOrFolder(click.ParamType[Any]):
-    """A file or folder that is there, as a `Path`."""
+    """A file or folder, as a `Path`.
+
+    Parameters
+    ----------
+    there : whether it has to be there
+    """
 
     name = "path"
+
+    def __init__(self, *, there: bool = True) -> None:
+        self._there = there
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
         if not str(value).strip():
             self.fail("is empty; accepted: a folder or a file (. for this one)", param, ctx)
         path = Path(value).expanduser()
-        if not is_there(path):
+        if self._there and not is_there(path):
             raise click.ClickException(f"{path.absolute()}: no such file or folder")
         return path
 

@@ -1,0 +1,1 @@
+"""What is typed wrongly, and by which names things are called."""
