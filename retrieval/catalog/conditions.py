@@ -1,25 +1,7 @@
 """What tracks are asked to be like, as a tree: made of a filter, and compiled to the language of whoever answers.
 
 A test is about one key, and holds if any of the values that a track has of it meets it; a number and a text are never
-equal, and true and false are words. The keys:
-
-==================================  ==============================================================================
-`track`                             the caller's own id
-`title` `artist` `album` `genre`    text; of several artists, or genres, each: ``Alice; Bob`` is Alice, and is Bob
-`partial`                           whether the file is a part of what it was: ``true`` or ``false``
-`year` `duration_s`                 numbers
-`vocal_ratio` `speech_ratio`        share of the track's time in which somebody sings or speaks, or speaks
-`tempo` `meter`                     beats a minute, beats a bar; none without beats
-`key` `mode`                        of the music, text: ``C`` ``Db`` ``D`` ``Eb`` ``E`` ``F`` ``F#`` ``G`` ``Ab`` ``A``
-                                    ``Bb`` ``B``, and ``major`` ``minor``
-`tags.<name>`                       score in [0, 1]
-`language.<code>`                   share of the vocal time; `language.unknown` of what nobody could tell
-`chords.<label>`                    share of the track's time with this chord
-`sections.<label>`                  share of the track's time in its parts of this label: `SECTION_LABELS`
-`meta.<path>`                       numbers, texts, and true and false, of the caller's own JSON: the steps through its
-                                    objects are joined by dots, and a list gives one value an element, but for those
-                                    that are lists and objects themselves
-==================================  ==============================================================================
+equal, and true and false are words. The keys, with their types and units: `retrieval/filters/reference.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What tracks can be filtered by, in memory: columns that follow the catalogue by revision.
 
-The keys are those of :mod:`retrieval.catalog.conditions`. Memory and cost: see `retrieval.filters.columns`.
+The keys are those of :mod:`retrieval.filters.reference`. Memory and cost: see `retrieval.filters.columns`.
 """
 
 import math

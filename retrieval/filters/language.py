@@ -5,7 +5,7 @@
      "must_not": [{"key": "artist", "match": {"any": ["A", "B"]}}]}
 
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
-filter may stand wherever a condition may. What it means, and the keys: see :mod:`retrieval.catalog.conditions`.
+filter may stand wherever a condition may. The keys: :mod:`retrieval.filters.reference`.
 
 A match of text is folded (`retrieval.folding`) unless it is ``exact``. The condition holds the spellings that
 the catalogue has, so whoever answers compares to the letter, and all of them alike.
