@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from encoders.errors import TooShortError
 from encoders.media.video.process import read_untrusted
 from retrieval.catalog.clips import keep_clip, kept_clip
 from retrieval.errors import IndexMissingError, OutOfRangeError
+from retrieval.search.laps import Laps
 from retrieval.search.video.answering import answer_clip
 from retrieval.search.video.clip import Clip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from api.wiring import Soundalike
@@ -29,10 +31,16 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What was seen in a clip, and the id by which it is kept."""
+    """What was seen in a clip, and the id by which it is kept.
+
+    Attributes
+    ----------
+    spent_s : seconds that it took to see it, by part
+    """
 
     clip_id: str
     seen: Seen
+    spent_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_catalogue(here: Soundalike) -> None:
@@ -65,15 +73,20 @@ def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s:
         If it shows nothing between these moments.
     MissingWeightsError, CheckpointMismatchError
     """
+    laps = Laps()
     try:
         footage = read_untrusted(video, start_s=start_s, end_s=end_s)
     except TooShortError as error:
         raise OutOfRangeError("start_s", error.reason, "moments within the video, start_s < end_s") from error
+    laps.finish("decode")
     pictures = here.encoder.pictures()
+    laps.finish("load")
     seen = pictures.look(footage, from_s=start_s)
+    laps.finish("encode")
     clip_id = _id_of(video, start_s, end_s)
     keep_clip(here.engine, clip_id, pictures.version, seen.packed())
-    return Watched(clip_id, seen)
+    laps.finish("keep")
+    return Watched(clip_id, seen, laps.spent_s)
 
 
 def remembered(here: Soundalike, clip_id: str, *, start_s: float | None = None, end_s: float | None = None) -> Watched:
@@ -88,21 +101,28 @@ def remembered(here: Soundalike, clip_id: str, *, start_s: float | None = None, 
     """
     from encoders.analysis.pictures import Seen
 
-    seen = Seen.unpacked(kept_clip(here.engine, clip_id, here.encoder.pictures().version))
+    laps = Laps()
+    version = here.encoder.pictures().version
+    laps.finish("load")
+    seen = Seen.unpacked(kept_clip(here.engine, clip_id, version))
+    laps.finish("recall")
     if seen.is_still or (start_s is None and end_s is None):
-        return Watched(clip_id, seen)
+        return Watched(clip_id, seen, laps.spent_s)
     last_s = seen.from_s + seen.duration_s
     start_s = seen.from_s if start_s is None else start_s
     end_s = last_s if end_s is None else min(end_s, last_s)
     if not seen.from_s <= start_s < end_s:
         accepted = f"{seen.from_s:g} ≤ start_s < end_s ≤ {last_s:g}, which was seen of this clip"
         raise OutOfRangeError("start_s", f"is {start_s:g}, end_s is {end_s:g}", accepted)
-    return Watched(clip_id, seen.between(start_s - seen.from_s, end_s - seen.from_s))
+    return Watched(clip_id, seen.between(start_s - seen.from_s, end_s - seen.from_s), laps.spent_s)
 
 
 def match(here: Soundalike, watched: Watched, query: Query) -> VideoAnswer:
     """Find the music that fits a clip: `retrieval.search.video.answering.answer_clip`."""
-    return answer_clip(here.search, clip_of(here, watched.seen), SPACE, query)
+    laps = Laps([watched.spent_s])
+    clip = clip_of(here, watched.seen)
+    laps.finish("encode")
+    return answer_clip(here.search, clip, SPACE, query, spent_s=laps.spent_s)
 
 
 def clip_of(here: Soundalike, seen: Seen) -> Clip:

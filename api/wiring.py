@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from api.networks import LoadedEncoders, waveform_in
+from api.networks import LoadedEncoders
 from encoders.errors import WeightsError
-from encoders.registry import BESIDE, RENAMED, SEEING, network_spec
+from encoders.registry import BESIDE, RENAMED, SEEING, known_tags, network_spec
 from retrieval.catalog.database import check_schema, connected, migrate, newest_revision, revision_of
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
-from retrieval.errors import IndexMismatchError, IndexMissingError, QueryError
+from retrieval.errors import IndexMismatchError, IndexMissingError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
-from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api.settings import Settings
-    from encoders.analysis.findings import Melody
     from encoders.encoder import Encoder
     from indexer.jobs import IngestReport, OnOutcome, OnStart
     from indexer.pruning import Pruning
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
     from retrieval.filters.language import Filter
     from retrieval.search.humming.answering import HumAnswer
     from retrieval.search.humming.melodies import MelodyShelf
+    from retrieval.search.query import Seed
 
     OnNote = Callable[[str], None]
 
@@ -243,25 +242,25 @@ class Soundalike:
             on_outcome=on_outcome,
         )
 
-    def melody_in(self, sound: Path | bytes) -> Melody:
-        """What is hummed in a file, or in the bytes of one that came from elsewhere.
+    def hummed(self, sound: Path | bytes, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
+        """The tracks whose melody is hummed in a file, or in the bytes of one that came from elsewhere.
 
         Raises
         ------
-        MediaError
-            If it cannot be decoded, or is silent.
-        MissingWeightsError, CheckpointMismatchError
+        FilterError
+            Before anything is decoded.
+        MediaError, QueryError, MissingWeightsError, CheckpointMismatchError
+            As `api.hearing.melody_of`, and `retrieval.search.humming.answering.answer_hum`.
         """
-        from encoders.analysis.music import melody
-
-        tracker = self.encoder.music().melody
-        return melody(tracker, waveform_in(sound, tracker.sample_rate, self.settings.media_limits))
-
-    def hummed(self, hum: Melody, *, filter_: Filter | None = None, limit: int = 10) -> HumAnswer:
-        """The tracks whose melody is hummed: `retrieval.search.humming.answering.answer_hum`."""
+        from api.hearing import melody_of
         from retrieval.search.humming.answering import answer_hum
 
-        return answer_hum(self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit)
+        if filter_ is not None:
+            self.search.selections.condition(filter_)
+        hum, spent_s = melody_of(sound, self.encoder, self.settings.media_limits)
+        return answer_hum(
+            self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=spent_s
+        )
 
     @cached_property
     def melodies(self) -> MelodyShelf:
@@ -271,36 +270,18 @@ class Soundalike:
         return MelodyShelf(self.catalog)
 
     def seed_of(self, sound: Path | bytes, space: str | None = None, span_s: tuple[float, float] | None = None) -> Seed:
-        """An example for a query in a space: the sound of a file, or what of it a span touches.
-
-        Parameters
-        ----------
-        sound : a file, or the bytes of one that came from elsewhere, which is decoded under supervision
+        """An example for a query in a space, of a file or the bytes of one: `api.hearing.example_of`.
 
         Raises
         ------
         IndexMissingError
             If the space holds no track. It comes before the encoder: no caller's name may decide what is imported.
-        MediaError
-            If it cannot be decoded, or is silent.
-        QueryError
-            If there is no sound in the span.
+        MediaError, QueryError, UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
         """
         index = self.search.space(space)
-        version, limits = index.view().encoder_version, self.settings.media_limits
-        encoder, waveform = self.encoder.with_waveform(index.space, version, sound, limits)
-        segments = encoder.segment(waveform)
-        windows = segments.windows
-        if span_s is not None:
-            length_s = encoder.spec.window_length / encoder.spec.sample_rate
-            windows = windows[(segments.starts_s < span_s[1]) & (segments.starts_s + length_s > span_s[0])]
-            if not len(windows):
-                last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
-                raise QueryError("start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
-        from encoders.media.segments import pool
+        from api.hearing import example_of
 
-        encoding = encoder.encode(windows)
-        return Seed(vector=pool(encoding.embeddings), tags=encoder.tags(encoding), encoder_version=encoder.version)
+        return example_of(sound, index, self.encoder, self.settings.media_limits, span_s)
 
 
 @contextmanager
@@ -331,6 +312,7 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
             default_space=settings.succession,
             renamed=renamed,
             recall=settings.index_recall,
+            tags=lambda: known_tags(settings.encoders),
         )
         encoders = LoadedEncoders(settings.weights_dir, settings.encoders)
         yield Soundalike(settings, engine, catalog, Ledger(engine), search, encoders)

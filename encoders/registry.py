@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from encoders.errors import UnknownEncoderError
 from encoders.spec import EncoderSpec, NetworkSpec
+from encoders.tag_vocabulary import KNOWN_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,3 +116,14 @@ def network_spec(name: str, also: Mapping[str, str] = _NONE) -> NetworkSpec:
     module_name, _, attribute = LISTENERS[name].partition(":")
     spec: NetworkSpec = getattr(importlib.import_module(module_name), attribute)
     return spec
+
+
+def known_tags(also: Mapping[str, str] = _NONE) -> frozenset[str]:
+    """Every tag that an encoder may give a track; the user's own encoders are imported for theirs.
+
+    Raises
+    ------
+    UnknownEncoderError
+        If one of the user's own is no spec.
+    """
+    return KNOWN_TAGS.union(*(encoder_spec(name, also).tags for name in also))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.documents.suggestions import did_you_mean
+from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

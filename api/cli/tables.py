@@ -62,7 +62,7 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
         table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
     console = Screen()
     console.print(table)
-    console.print(f"{counted(answer.matching, 'melody', 'melodies')}, {answer.timing_ms:.1f} ms")
+    console.print(f"{counted(answer.matching, 'melody', 'melodies')}, {answer.timing_ms['total']:.1f} ms")
 
 
 def print_answer(title: str, answer: Answer) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.documents.music import SectionOut, rounded, section_out
 from retrieval.catalog.conditions import parts_of
@@ -88,14 +88,18 @@ class ResultOut(BaseModel):
 
 
 class StatsOut(BaseModel):
-    """How the answer came about."""
+    """How the answer came about: matching = earlier + returned + what was dropped + remaining, always."""
 
-    matching: int
-    scored: int
-    returned: int
-    path: str
-    dropped: dict[str, int]
-    reason: str | None
+    matching: int = Field(description="tracks of the space that match the filter, without the examples left out")
+    scored: int = Field(description="vectors that the search was about; on an approximate path not all were compared")
+    earlier: int = Field(description="results on the pages before")
+    returned: int = Field(description="results on this page")
+    remaining: int = Field(description="tracks that were not asked for yet: behind this page's last result")
+    path: str = Field(description="exact, ivf, gpu, gpu-ivf-pq or gpu-cagra")
+    dropped: dict[str, int] = Field(
+        description="tracks that matched and are not shown, by what kept them out, from the first page to this one"
+    )
+    reason: str | None = Field(description="why there are fewer results than were asked for")
 
 
 class AnswerOut(BaseModel):
@@ -107,7 +111,7 @@ class AnswerOut(BaseModel):
     index_version: str
     model_version: str
     stats: StatsOut
-    timing_ms: dict[str, float]
+    timing_ms: dict[str, float] = Field(description="milliseconds by part, and in `total` of all of them")
 
 
 def track_out(track: Track) -> TrackOut:

@@ -41,7 +41,7 @@ class HumAnswerOut(BaseModel):
 
     results: list[HumResultOut]
     matching: int
-    timing_ms: float
+    timing_ms: dict[str, float] = Field(description="milliseconds by part, and in `total` of all of them")
 
 
 def hum_answer_out(answer: HumAnswer) -> HumAnswerOut:
@@ -61,5 +61,5 @@ def hum_answer_out(answer: HumAnswer) -> HumAnswerOut:
             for rank, (track, found) in enumerate(answer.results, start=1)
         ],
         matching=answer.matching,
-        timing_ms=answer.timing_ms,
+        timing_ms=dict(answer.timing_ms),
     )

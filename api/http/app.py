@@ -3,6 +3,7 @@
 from apiflask import APIFlask
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from api.documents import filters
 from api.http import context, problems, wellformed
 from api.http.routes import music, operations, queries, retargeting, tracks
 from api.wiring import Soundalike
@@ -21,6 +22,7 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     routes = (queries, tracks, music, retargeting, operations)
     for blueprint in (module.blueprint for module in routes):
         app.register_blueprint(blueprint)
+    app.spec_processor(lambda document: filters.describe(problems.describe(document)))  # it takes one alone
     # Swagger UI from our own server: the page works where the network does not reach.
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Soundalike"}))
     return app

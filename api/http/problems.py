@@ -125,7 +125,6 @@ def register(app: APIFlask) -> None:
     for kind in EXPECTED:
         app.register_error_handler(kind, lambda error: response_of(problem_of(error)))
     app.error_processor(_http_error)
-    app.spec_processor(_describe)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -169,7 +168,7 @@ def response_of(problem: Problem) -> Response:
     return response
 
 
-def _describe(document: Any) -> Any:
+def describe(document: Any) -> Any:
     """Say in the OpenAPI document what errors look like."""
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     for operations in document["paths"].values():

@@ -6,7 +6,7 @@ The keys are those of :mod:`retrieval.catalog.conditions`. Memory and cost: see 
 import math
 import threading
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,18 +16,16 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import changes
 from retrieval.catalog.conditions import (
-    FIXED_KEYS,
     MANY,
     NUMBER_KEYS,
     RHYTHM_NUMBER_KEYS,
     RHYTHM_TEXT_KEYS,
-    SECTION_LABELS,
     TEXT_KEYS,
     parts_of,
 )
-from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE
 from retrieval.catalog.reading import Catalog
 from retrieval.filters.columns import Column, SortedValues, TrackIds, TrackVersions, as_track_ids, bitmap
+from retrieval.filters.reference import ALWAYS, is_always_valid
 
 ROWS_A_CHUNK = 1_000
 NUMBERS_A_CHUNK = 100_000
@@ -38,17 +36,20 @@ _Item = TypeVar("_Item")
 
 
 class Attributes:
-    """Every filterable column of the live catalogue; safe to share between threads."""
+    """Every filterable column of the live catalogue; safe to share between threads.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Parameters
+    ----------
+    tags : the vocabulary; asked where a tag is named that no track has
+    """
+
+    def __init__(self, catalog: Catalog, tags: Callable[[], Collection[str]] = frozenset) -> None:
         self._catalog = catalog
+        self.tags = tags
         self.lock = threading.RLock()
         self.revision = 0
         self._versions = TrackVersions()
-        # Whether a filter by a language is valid does not depend on whether a track is sung in it: so with sections.
-        languages = (f"language.{code}" for code in (*LANGUAGES, UNKNOWN_LANGUAGE))
-        fixed = (*FIXED_KEYS, *languages, *(f"sections.{label}" for label in SECTION_LABELS))
-        self._columns: dict[str, Column] = {key: Column(self._versions) for key in fixed}
+        self._columns: dict[str, Column] = {key: Column(self._versions) for key in ALWAYS}
         self._live = BitMap64()
 
     def refresh(self) -> None:
@@ -68,12 +69,30 @@ class Attributes:
             self.revision = until
 
     def keys(self) -> list[str]:
-        """Every key that a filter may name."""
+        """Every key that there is a column of: a filter may name more of them (`is_key`)."""
         return sorted(self._columns)
 
+    def is_key(self, key: str) -> bool:
+        """Whether a filter may name a key; of what a catalogue has none, nothing matches."""
+        if key in self._columns or is_always_valid(key):
+            return True
+        family, _, name = key.partition(".")
+        return family == "tags" and name in self.tags()
+
     def column(self, key: str) -> Column | None:
-        """The column of a key, or none when the key is unknown."""
+        """The column of a key, or none when no track has a value of it."""
         return self._columns.get(key)
+
+    def spellings(self, key: str, texts: Sequence[str]) -> list[str]:
+        """The texts that the catalogue has of a key and that are, folded, one of these."""
+        column = self._columns.get(key)
+        return [] if column is None else column.spellings(texts)
+
+    def without_value(self, keys: Iterable[str]) -> list[str]:
+        """Which of the keys no track has a value of."""
+        with self.lock:
+            columns = {key: self._columns.get(key) for key in keys}
+            return [key for key, column in columns.items() if column is None or not column.present() & self._live]
 
     def fixed(self, key: str) -> Column:
         """The column of a key that every catalogue has."""

@@ -2,8 +2,8 @@
 
 An entry is one value of one track; a track may have several. An entry of a number takes 12 bytes (float64 value, uint32
 track id), so a comparison is the one on the stored double, and one of a text takes 8 (uint32 code, uint32 track id).
-Every distinct text of a column is kept once, in about 160 bytes beside its characters. `TrackVersions` takes 4 bytes a
-track. A million tracks with twenty tags each: 240 MB.
+Every distinct text of a column is kept once, in about 160 bytes beside its characters, and in twice that from the first
+question on that folds it. `TrackVersions` takes 4 bytes a track. A million tracks with twenty tags each: 240 MB.
 
 A changed track's old entries are not looked for. `TrackVersions` says at which refresh each track last changed, and an
 entry from before is left out at the next fold: O(c log c + n) for c new entries beside n old ones.
@@ -11,12 +11,14 @@ entry from before is left out at the next fold: O(c log c + n) for c new entries
 
 from array import array
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.errors import RetrievalError
+from retrieval.folding import folded
 
 MAX_TRACK_ID = 2**32 - 1
 FOLD_AFTER = 100_000  # entries that may wait for the next question, if the column itself holds fewer
@@ -153,6 +155,9 @@ class Column:
         self.numbers = SortedValues(versions, np.float64)
         self.texts = SortedValues(versions, np.uint32)
         self._codes: dict[str, int] = {}
+        # By folded text; made when somebody first asks, of what came since then when somebody asks again.
+        self._spellings: dict[str, list[str]] = {}
+        self._n_folded = 0
 
     def codes(self, texts: Sequence[str]) -> NDArray[np.uint32]:
         """Codes to add to `texts`, uint32 [n]; a text that is new gets the next one."""
@@ -167,6 +172,15 @@ class Column:
         matching = self.texts.any_of(np.fromiter(codes, np.uint32, len(codes)))
         return matching | self.numbers.any_of(np.fromiter(numbers, np.float64, len(numbers)))
 
+    def spellings(self, texts: Sequence[str]) -> list[str]:
+        """The texts of the column that are, folded, one of these; some may have lost their last track."""
+        self._forget_unused()
+        if len(self._codes) > self._n_folded:  # even to pass over those that are folded takes as long as a question
+            for text in islice(self._codes, self._n_folded, None):
+                self._spellings.setdefault(folded(text), []).append(text)
+            self._n_folded = len(self._codes)
+        return [one for plain in dict.fromkeys(map(folded, texts)) for one in self._spellings.get(plain, ())]
+
     def present(self) -> BitMap64:
         """Tracks that have a value."""
         return self.numbers.present() | self.texts.present()
@@ -177,3 +191,4 @@ class Column:
         used = self.texts.recode()
         texts = list(self._codes)  # in order of their codes
         self._codes = {texts[int(code)]: rank for rank, code in enumerate(used)}
+        self._spellings, self._n_folded = {}, 0

@@ -13,11 +13,11 @@ from pyroaring import BitMap64
 from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf
 from retrieval.catalog.watch import Watch
 from retrieval.filters.attributes import Attributes
-from retrieval.filters.language import condition_of
+from retrieval.filters.language import condition_of, keys_of
 from retrieval.index.protocol import Matching
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,10 +33,14 @@ class Selections:
     """What a filter leaves of a view, by filter and view; safe to share between threads.
 
     A filter is compiled once, until the catalogue or the index change.
+
+    Parameters
+    ----------
+    tags : the vocabulary of every encoder that is known
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.attributes = Attributes(catalog)
+    def __init__(self, catalog: Catalog, tags: Callable[[], Collection[str]] = frozenset) -> None:
+        self.attributes = Attributes(catalog, tags)
         self._watch = Watch(catalog)
         self._kept: LRUCache[tuple[str, str, int, str], Selection] = LRUCache(KEPT)
         self._lock = threading.Lock()
@@ -52,9 +56,13 @@ class Selections:
         Raises
         ------
         FilterError
-            For a key that no track has, or a filter that is malformed.
+            For a key that is none, or a filter that is malformed.
         """
         return condition_of(filter_, self.followed())
+
+    def lacking(self, filter_: Filter) -> list[str]:
+        """The keys of a filter that no track has a value of."""
+        return self.followed().without_value(keys_of(filter_))
 
     def matching(self, filter_: Filter) -> Matching:
         """The live tracks that match a filter.

@@ -7,11 +7,13 @@
 Every condition of `must` holds, at least `min_should` of `should` (1 when there is any), and none of `must_not`. A
 filter may stand wherever a condition may. What it means, and the keys: see :mod:`retrieval.catalog.conditions`.
 
+A match of text is folded (`retrieval.folding`) unless it is ``exact``. The condition holds the spellings that
+the catalogue has, so whoever answers compares to the letter, and all of them alike.
+
 A range or a match of `tempo` with ``"octaves": true`` holds also for half and for twice its numbers: which of these is
 the tempo is what people disagree on. `key` takes any spelling of a tonic (``Gb`` is ``F#``), alone or with the mode.
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,15 +21,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from retrieval.catalog.conditions import RHYTHM_TEXT_KEYS, All, AtLeast, Between, Not, OneOf, Present, Test
-from retrieval.catalog.languages import language_name, nearest_languages
+from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf, Present, Test
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.keys import MODES, read_key
+from retrieval.filters.reference import Kind, documented, unknown
 
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 8
-SUGGESTIONS = 3
 
 _Clause = All | AtLeast | Not | Test
 
@@ -39,8 +40,13 @@ class _Strict(BaseModel):
 class Match(_Strict):
     """Equal to `value`, or to any of `any`."""
 
-    value: bool | float | str | None = None
-    any: list[bool | float | str] | None = None
+    value: bool | float | str | None = Field(default=None, description="a text, a number, true or false")
+    any: list[bool | float | str] | None = Field(default=None, description="several of these, of which one will do")
+    exact: bool = Field(
+        default=False,
+        description="whether a text must be the same to the letter; otherwise case, accents and forms of writing do "
+        "not count: bjork is Björk",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -128,6 +134,14 @@ def field_path(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
 
 
+def keys_of(filter_: Filter) -> list[str]:
+    """The keys that a filter names, each once, in order."""
+    keys = dict[str, None]()
+    for clause in (*filter_.must, *filter_.should, *filter_.must_not):
+        keys |= dict.fromkeys(keys_of(clause) if isinstance(clause, Filter) else [clause.key])
+    return list(keys)
+
+
 def condition_of(filter_: Filter, attributes: Attributes) -> All:
     """What a filter stands for; `attributes` as they stand, not refreshed, say which keys there are.
 
@@ -162,31 +176,57 @@ def _filter(clauses: Filter, attributes: Attributes, path: str, depth: int) -> A
 
 def _test(condition: Condition, attributes: Attributes, path: str) -> _Clause:
     key = condition.key
-    column = attributes.column(key)
-    if column is None:
-        raise FilterError(f"{path}.key", *_unknown(key, attributes.keys()))
+    if not attributes.is_key(key):
+        raise FilterError(f"{path}.key", *unknown(key, attributes.tags(), attributes.keys()))
+    line = documented(key)
+    kind = "any" if line is None else line.kind
     if condition.octaves and (key != "tempo" or condition.is_empty is not None):
         raise FilterError(f"{path}.octaves", f"key {key!r} has none here", "with a range or a match of key 'tempo'")
     if condition.range is not None:
-        if key in RHYTHM_TEXT_KEYS or (not len(column.numbers) and len(column.texts)):
+        if kind not in ("number", "any"):
             raise FilterError(f"{path}.range", f"key {key!r} holds text", "match, is_empty")
         between = _between(key, condition.range)
         return _with_octaves(between) if condition.octaves else between
     if condition.match is not None:
-        values = [condition.match.value] if condition.match.any is None else condition.match.any
-        if key in RHYTHM_TEXT_KEYS:
-            return AtLeast(1, tuple(_of_music(key, value, f"{path}.match") for value in values))
-        equal = OneOf(key, tuple(map(_stored, values)))
-        return _with_octaves(equal) if condition.octaves else equal
+        return _match(key, kind, condition, attributes, f"{path}.match")
     return Not(Present(key)) if condition.is_empty else Present(key)
+
+
+def _match(key: str, kind: Kind, condition: Condition, attributes: Attributes, path: str) -> _Clause:
+    match = condition.match
+    assert match is not None  # _test
+    values, places = ([match.value], ["value"]) if match.any is None else (match.any, [])
+    for number, value in enumerate(values):
+        _check_kind(key, kind, value, f"{path}.{places[0] if places else f'any[{number}]'}")
+    if kind == "tonic":
+        return AtLeast(1, tuple(_of_music(key, value, path) for value in values))
+    wanted = [_stored(value) for value in values]
+    if kind in ("text", "word", "any") and not match.exact:
+        numbers = [value for value in wanted if not isinstance(value, str)]
+        spelt = attributes.spellings(key, [value for value in wanted if isinstance(value, str)])
+        return OneOf(key, (*numbers, *spelt))
+    equal = OneOf(key, tuple(wanted))
+    return _with_octaves(equal) if condition.octaves else equal
+
+
+def _check_kind(key: str, kind: Kind, value: bool | float | str | None, path: str) -> None:
+    """Refuse a value that no track can have of the key: it would match nothing, and nobody would know why."""
+    if kind == "number" and (isinstance(value, bool | str) or value is None):
+        raise FilterError(path, f"is {value!r}, and key {key!r} holds numbers", "a number")
+    if kind == "word" and str(value).strip().lower() not in ("true", "false"):
+        raise FilterError(path, f"is {value!r}, and key {key!r} holds true or false", "true, false")
+    if kind in ("text", "id") and not isinstance(value, str):
+        example = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        raise FilterError(path, f"is {example}, and key {key!r} holds text", f'text, such as "{example}"')
 
 
 def _of_music(key: str, value: object, path: str) -> All:
     """A tonic with or without its mode, or a mode, as they are stored."""
     if key == "mode":
-        if value not in MODES:
+        named = str(value).strip().lower()
+        if named not in MODES:
             raise FilterError(path, f"{value!r} is not a mode", ", ".join(MODES))
-        return All((OneOf("mode", (str(value),)),))
+        return All((OneOf("mode", (named,)),))
     try:
         tonic, mode = read_key(value)
     except ValueError as error:
@@ -209,26 +249,6 @@ def _between(key: str, bounds: Range) -> Between:
     low = next((bound for bound in (bounds.gt, bounds.gte) if bound is not None), -math.inf)
     high = next((bound for bound in (bounds.lt, bounds.lte) if bound is not None), math.inf)
     return Between(key, low, high, low_open=bounds.gt is not None, high_open=bounds.lt is not None)
-
-
-def _unknown(key: str, known: list[str]) -> tuple[str, str]:
-    """What is wrong with a key that is not known, and what would be accepted."""
-    family, _, code = key.partition(".")
-    if family == "language":
-        near = [f"language.{near} ({language_name(near)})" for near in nearest_languages(code)]
-        return f"unknown key {key!r}: {code!r} is not an ISO 639 code of a language", ", ".join(near)
-    if family == "sections":
-        return f"unknown key {key!r}", ", ".join(one for one in known if one.startswith("sections."))
-    return f"unknown key {key!r}", ", ".join(_nearest(key, known))
-
-
-def _nearest(key: str, known: list[str]) -> list[str]:
-    """Known keys to suggest: those of the same family (`tags.…`) where there is one, otherwise the fixed ones."""
-    family, dot, _ = key.partition(".")
-    siblings = [one for one in known if dot and one.startswith(family + dot)]
-    if siblings:
-        return difflib.get_close_matches(key, siblings, n=SUGGESTIONS, cutoff=0)
-    return difflib.get_close_matches(key, known, n=SUGGESTIONS) or [one for one in known if "." not in one]
 
 
 def _stored(value: bool | float | str | None) -> float | str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.catalog.conditions import MANY, parts_of
+from retrieval.folding import folded
 from retrieval.search.recommend import score_of
 
 Groups = Sequence[str | None]
@@ -129,10 +130,10 @@ def _last(tracks: Sequence[_Names], count: int) -> Sequence[_Names]:
 def names_of(group: str, text: str | None) -> frozenset[str]:
     """What decides whether two tracks share an ``artist`` or ``album``: several artists are each one of them."""
     names = parts_of(text) if group in MANY else [text]
-    return frozenset(name for name in map(folded, names) if name is not None)
+    return frozenset(name for name in map(same_name, names) if name is not None)
 
 
 @lru_cache(1 << 14)  # tracks of one artist, or album, come together
-def folded(name: str | None) -> str | None:
-    """What decides whether two names are the same; none for a blank one."""
-    return (name or "").strip().casefold() or None
+def same_name(name: str | None) -> str | None:
+    """What decides whether two names are the same, as in a filter; none for a blank one."""
+    return folded(name or "") or None

@@ -1,12 +1,13 @@
 """A query's way: resolve the examples, compile the filter, search the index, rank, pick, explain, answer.
 
 A score lies in [0, 1], higher is better; for one example it is (1 + cos) / 2, for several see
-:mod:`retrieval.search.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what was dropped.
+:mod:`retrieval.search.recommend`. An answer holds ``min(limit, matching)`` tracks, or its `Stats` say what became of
+the others: they add up.
 """
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,13 @@ from retrieval.index.ann.stopping import RECALL_TARGET
 from retrieval.index.space import SpaceIndex, check_holds
 from retrieval.search import cursors, recommend
 from retrieval.search.explain import explanations
+from retrieval.search.laps import Laps
 from retrieval.search.picking import PageMaker
 from retrieval.search.plan import resolve, with_filter
-from retrieval.search.query import Answer, Query, Result, Stats
+from retrieval.search.query import MAX_CANDIDATES, Answer, Query, Result, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from retrieval.catalog.reading import Catalog
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 class Search:
     """Answers queries over every space of one catalogue; safe to share between threads.
+
+    Parameters
+    ----------
+    tags : the vocabulary of every encoder that is known; a filter may name these, also where no track has them
 
     Attributes
     ----------
@@ -50,10 +56,11 @@ class Search:
         default_space: str | Sequence[str],
         renamed: Mapping[str, str] = MappingProxyType({}),
         recall: float = RECALL_TARGET,
+        tags: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.catalog = catalog
         self.tracks = TrackCache(catalog)
-        self.selections = Selections(catalog)
+        self.selections = Selections(catalog, tags)
         self._renamed = renamed
         spaces = [default_space] if isinstance(default_space, str) else default_space
         self.defaults = Succession(catalog, [renamed.get(space, space) for space in spaces])
@@ -85,6 +92,18 @@ class Search:
         """The indexes that were asked for until now."""
         return list(self._spaces.values())
 
+    def check(self, query: Query) -> None:
+        """Refuse what cannot be run, before what it is like is decoded or fetched: ranges, the space, the filter.
+
+        Raises
+        ------
+        FilterError, QueryError, IndexMissingError
+        """
+        query.check()
+        self.space(query.space, query.granularity)
+        if query.filter is not None:
+            self.selections.condition(query.filter)
+
     def answer(self, query: Query, *, default_space: str | None = None) -> Answer:
         """Run a query.
 
@@ -99,7 +118,7 @@ class Search:
         StaleCursorError
             If the index has changed since the page before.
         """
-        laps = _Laps()
+        laps = Laps(seed.spent_s for seed in (*query.positive, *query.negative))
         query.check()
         index = self.space(query.space or default_space, query.granularity)
         view = index.view()
@@ -116,8 +135,10 @@ class Search:
         )
         laps.finish("search")
         page = maker.page()
-        matching = neighbors.matching - plan.matching_left_out
-        more = position.returned + len(page.shown) < matching and len(page.shown) == query.limit
+        # Beyond a few, what must not come back was kept from the search, which does not count it.
+        matching = neighbors.matching - plan.matching_left_out + plan.dropped
+        stats = _stats(position, page, neighbors, matching)
+        more = stats.remaining > 0 and len(page.shown) == query.limit
         results = self._results(plan, page, first_rank=position.returned + 1)
         laps.finish("rank")
         return Answer(
@@ -126,7 +147,7 @@ class Search:
             index.space,
             version,
             view.encoder_version,
-            _stats(query, page, neighbors, matching),
+            replace(stats, reason=self._reason(query, stats)),
             laps.timing_ms(),
         )
 
@@ -152,20 +173,20 @@ class Search:
             )
         ]
 
-
-class _Laps:
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def finish(self, name: str) -> None:
-        now = time.perf_counter()
-        self._laps[name] = self._laps.get(name, 0.0) + now - self._last
-        self._last = now
-
-    def timing_ms(self) -> dict[str, float]:
-        laps = self._laps | {"total": self._last - self._start}
-        return {name: round(1000 * seconds, 3) for name, seconds in laps.items()}
+    def _reason(self, query: Query, stats: Stats) -> str | None:
+        """Why a page is not full, where it is not."""
+        if stats.returned >= query.limit:
+            return None
+        if stats.remaining and "deleted_meanwhile" not in stats.dropped:
+            return f"only the nearest {MAX_CANDIDATES} were looked at, of {stats.matching} that match"
+        if set(stats.dropped) - {"exclude"}:
+            return "fewer tracks than asked for are left: see dropped"
+        count = stats.matching - stats.dropped.get("exclude", 0)
+        if query.filter is None:
+            return f"only {counted(count, 'track')} can be found in this space"
+        lacking = [] if stats.matching else self.selections.lacking(query.filter)
+        nowhere = f"; no track has a value of {', '.join(lacking)}" if lacking else ""
+        return f"only {counted(count, 'track matches', 'tracks match')} the filter{nowhere}"
 
 
 def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Position:
@@ -174,16 +195,11 @@ def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Posi
     return position.after(list(zip(page.shown.track_ids.tolist(), page.shown.scores.tolist(), strict=True)))
 
 
-def _stats(query: Query, page: Page, neighbors: Neighbors, matching: int) -> Stats:
-    reason = _reason(query, page, matching)
-    return Stats(matching, neighbors.scored, len(page.shown), neighbors.path, page.dropped, reason)
-
-
-def _reason(query: Query, page: Page, matching: int) -> str | None:
-    if len(page.shown) >= query.limit:
-        return None
-    if set(page.dropped) - {"exclude"}:
-        return "fewer tracks than asked for are left: see dropped"
-    if query.filter:
-        return f"only {counted(matching, 'track matches', 'tracks match')} the filter"
-    return f"only {counted(matching, 'track')} can be found in this space"
+def _stats(position: cursors.Position, page: Page, neighbors: Neighbors, matching: int) -> Stats:
+    """What became of every track that matches; the reason is left to be said."""
+    returned, dropped = len(page.shown), dict(page.dropped)
+    remaining = matching - position.returned - returned - sum(dropped.values())
+    if page.is_below and remaining > 0:  # what was not looked at lies below the threshold as well
+        dropped["score_threshold"] = dropped.get("score_threshold", 0) + remaining
+        remaining = 0
+    return Stats(matching, neighbors.scored, position.returned, returned, remaining, neighbors.path, dropped, None)

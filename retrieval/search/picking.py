@@ -58,11 +58,18 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What a page shows, what was dropped and why, and the tracks by id."""
+    """What a page shows, what was dropped and why, and the tracks by id.
+
+    Attributes
+    ----------
+    dropped : of the tracks that were looked at for this page and those before
+    is_below : whether all that was not looked at lies below the threshold
+    """
 
     shown: Candidates
     dropped: Mapping[str, int]
     tracks: Mapping[int, Track]
+    is_below: bool
 
 
 class PageMaker:
@@ -94,7 +101,8 @@ class PageMaker:
         plan, query = self._plan, self._plan.query
         self._candidates = candidates = _scored(plan, neighbors).without(plan.left_out)
         # Behind those, several searches may have left out better ones than they found.
-        usable = candidates.scores >= (0.5 if query.strategy == "best_score" and plan.negative else 0)
+        last = neighbors.cosines[:, -1] if neighbors.cosines.shape[1] else np.empty(0, np.float32)
+        usable = candidates.scores >= recommend.unseen_at_most(last, plan.positive, plan.negative, query.strategy)
         if not query.picks:
             return int((usable & self._is_ahead(candidates)).sum()) >= query.limit
         self._lap("search")
@@ -135,19 +143,21 @@ class PageMaker:
         if query.rescoring is not None:
             candidates = _rescored(candidates, query.rescoring, self._block)
         above = candidates.scores >= (query.score_threshold or 0)
-        dropped["score_threshold"] = int((~above)[: query.limit].sum())
-        candidates = candidates.at(above)
         if query.picks:
+            dropped["score_threshold"] = int((~above).sum())
+            candidates = candidates.at(above)
             tracks = self._cache.tracks(candidates.track_ids.tolist())
             candidates, reasons = pick(candidates, tracks, plan, self._catalog, requested=self._end)
             shown = candidates.at(slice(position.returned, self._end))
             dropped |= reasons
         else:
-            shown = candidates.at(self._is_ahead(candidates)).at(slice(query.limit))
+            shown = candidates.at(above & self._is_ahead(candidates)).at(slice(query.limit))
             tracks = self._cache.tracks(shown.track_ids.tolist())
         live = np.array([track_id in tracks for track_id in shown.track_ids.tolist()], bool)
-        dropped["deleted_meanwhile"] = int((~live).sum())
-        return Page(shown.at(live), {name: count for name, count in dropped.items() if count}, tracks)
+        dropped["deleted_meanwhile"] = dropped.get("deleted_meanwhile", 0) + int((~live).sum())
+        # The scores fall, but where they are given anew: what was not looked at scores less than what was.
+        is_below = query.rescoring is None and not above.all() and (query.picks or len(shown) < query.limit)
+        return Page(shown.at(live), {name: count for name, count in dropped.items() if count}, tracks, is_below)
 
     def _is_ahead(self, candidates: Candidates) -> NDArray[np.bool_]:
         """Which candidates no page before has shown: bool [n]."""
@@ -187,8 +197,10 @@ def pick(
     or album, likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block
     change nothing before them, so that pages follow each other.
     """
-    query, view, dropped = plan.query, plan.view, dict[str, int]()
-    candidates = candidates.at(np.array([track_id in tracks for track_id in candidates.track_ids.tolist()], bool))
+    query, view = plan.query, plan.view
+    there = np.array([track_id in tracks for track_id in candidates.track_ids.tolist()], bool)
+    dropped = {"deleted_meanwhile": int((~there).sum())}
+    candidates = candidates.at(there)
     diversity = query.diversity
     places = np.arange(len(candidates))
     if diversity is not None and diversity.csls:

@@ -39,7 +39,7 @@ class Plan:
     seeds : the examples that are tracks, by key
     excluded : tracks that the caller does not want
     selection : what the search may return; none for all
-    dropped : tracks that would have matched, but for being excluded
+    dropped : tracks that match and are excluded, beside the examples that must not come back
     matching_left_out : how many of the tracks that the search counts must not come back
     """
 
@@ -55,9 +55,14 @@ class Plan:
     matching_left_out: int = 0
 
     @cached_property
+    def examples_left_out(self) -> frozenset[int]:
+        """Examples that must not come back."""
+        return frozenset() if self.query.include_seed else frozenset(seed.id for seed in self.seeds.values())
+
+    @property
     def left_out(self) -> frozenset[int]:
         """Tracks that must not come back."""
-        return self.excluded if self.query.include_seed else self.excluded | {seed.id for seed in self.seeds.values()}
+        return self.excluded | self.examples_left_out
 
 
 def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, tracks: TrackCache) -> Plan:
@@ -89,7 +94,7 @@ def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:
     query, left_out = plan.query, plan.left_out
     if query.filter is not None:
         plan = replace(plan, selection=selections.of(query.filter, plan.view, name))
-    dropped = _count_of(plan, plan.excluded)
+    dropped = _count_of(plan, plan.excluded - plan.examples_left_out)
     if len(left_out) <= FEW_EXCLUDED:
         return replace(plan, dropped=dropped, matching_left_out=_count_of(plan, left_out))
     matching = None if query.filter is None else selections.matching(query.filter)

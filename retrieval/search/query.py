@@ -48,6 +48,7 @@ class Seed:
     tags : the vector's own tag scores, to explain by
     encoder_version : of the vector, where it is known; the index must be of the same
     weight : above 0
+    spent_s : seconds that it took to make the vector, by part; the answer's timing counts them
     """
 
     track: str | None = None
@@ -58,6 +59,7 @@ class Seed:
     tags: Mapping[str, float] = field(default_factory=dict)
     encoder_version: str | None = None
     weight: float = 1.0
+    spent_s: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def span_s(self) -> tuple[float, float] | None:
@@ -277,11 +279,25 @@ class Result:
 
 @dataclass(frozen=True)
 class Stats:
-    """How the answer came about: what matched, what was scored, by which path, what was dropped and why."""
+    """How the answer came about. ``matching = earlier + returned + sum(dropped) + remaining``, always.
+
+    Attributes
+    ----------
+    matching : tracks of the space that match the filter, without the examples that must not come back
+    scored : vectors that the search was about; on an approximate path not all of them were compared
+    earlier : results on the pages before
+    returned : results on this page
+    remaining : tracks that nobody asked for yet: they stand behind this page's last result
+    path : how the search went
+    dropped : tracks that matched and are not shown, by the rule that kept them out, from the first page to this one
+    reason : why there are fewer results than were asked for; none where there are not
+    """
 
     matching: int
     scored: int
+    earlier: int
     returned: int
+    remaining: int
     path: str
     dropped: Mapping[str, int]
     reason: str | None
@@ -289,7 +305,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Answer:
-    """Neighbours, best first."""
+    """Neighbours, best first; `timing_ms` has what each part took, that of decoding first, and their `total`."""
 
     results: Sequence[Result]
     next_cursor: str | None

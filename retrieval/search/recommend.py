@@ -32,6 +32,8 @@ MIN_NORM = 1e-6
 """Of what examples leave of each other, relative to their weight: anything shorter is rounding, not a direction."""
 MIN_WEIGHT, MAX_WEIGHT = 1e-30, 1e30
 """Beyond, their sums and ratios leave float64."""
+ROUNDING = 1e-6
+"""What a product of many rows differs by from that of a few: it must not decide on which side a track stands."""
 MAX_HALVINGS = 60
 """Of a recency weight. Past it a weight changes no sum of float64 numbers, and it must not become 0."""
 
@@ -146,6 +148,25 @@ def scores(
     return score_of(vectors @ direction)
 
 
+def unseen_at_most(
+    farthest: NDArray[np.float32], positives: Sequence[Example], negatives: Sequence[Example], strategy: Strategy
+) -> float:
+    """What no track beyond those that were found scores more than, where their order is not that of the scores.
+
+    That is for ``best_score`` with negatives: these send down what is near a positive, and what comes behind it in the
+    index may be better than what is near another. In the other cases the union of the nearest holds the best: 0.
+
+    Parameters
+    ----------
+    farthest : float32 [n_positives], cosine of each one's last neighbour that was found; −inf where there are no more
+    """
+    if strategy != "best_score" or not negatives or not len(farthest):
+        return 0.0
+    heaviest = float(_weights(positives).max())
+    liked = (1 - farthest.astype(np.float64)) / 2 * (heaviest / _weights(positives))
+    return max(float((1 - liked / 2).max()), heaviest / float(_weights(negatives).max()) / 2)
+
+
 def driven_by(vectors: NDArray[np.float32], positives: Sequence[Example], strategy: Strategy) -> NDArray[np.int64]:
     """Find, for every candidate, the positive that contributes most to its score; of equal ones the first.
 
@@ -248,7 +269,7 @@ def _best_score(
     score: NDArray[np.float64] = 1 - liked
     if negatives:
         disliked = _scaled_distances(vectors, negatives, heaviest).min(axis=1)
-        score = np.where(disliked < liked, disliked / 2, 1 - liked / 2)
+        score = np.where(disliked < liked - ROUNDING, disliked / 2, 1 - liked / 2)
     return score
 
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from api.http.app import create_app
 from api.wiring import Soundalike
+from encoders.registry import known_tags
 from retrieval.search.engine import Search
 from tests.catalog.test_catalog import DIM, analysis
 
@@ -30,7 +31,8 @@ def here(soundalike: Soundalike, rng: np.random.Generator) -> Soundalike:
     soundalike.catalog.store_many(
         [replace(analysis(f"t{number}", rng), **fields) for number, fields in enumerate(described)]  # type: ignore[arg-type]
     )
-    return replace(soundalike, search=Search(soundalike.catalog, soundalike.settings.index_root, default_space="e"))
+    search = Search(soundalike.catalog, soundalike.settings.index_root, default_space="e", tags=known_tags)
+    return replace(soundalike, search=search)
 
 
 @pytest.fixture
@@ -65,3 +67,10 @@ def refused(response: Any, status: int, slug: str) -> dict[str, Any]:
 
 def recommending(*positive: Any, **rest: Any) -> dict[str, Any]:
     return {"query": {"recommend": {"positive": list(positive), **rest}}}
+
+
+def whole_is_its_parts(timing_ms: Any) -> None:
+    """The total of a timing is the sum of its parts, each of which takes time; rounding is to the microsecond."""
+    parts = {name: taken for name, taken in timing_ms.items() if name != "total"}
+    assert min(parts.values()) >= 0
+    assert sum(parts.values()) == pytest.approx(timing_ms["total"], abs=0.02)

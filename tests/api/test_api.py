@@ -22,7 +22,6 @@ from api.http.app import create_app
 from api.networks import LoadedEncoders
 from api.settings import Settings
 from api.wiring import Soundalike, open_soundalike
-from encoders.encoder import Encoder
 from retrieval.filters.language import parse_filter
 from retrieval.search.query import similar
 from tests.api.conftest import refused
@@ -345,8 +344,3 @@ def test_openapi_describes_every_route(client: FlaskClient) -> None:
     references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert references
     assert references <= set(document["components"]["schemas"])
-
-
-def test_an_encoder_is_loaded_once(soundalike: Soundalike) -> None:
-    assert isinstance(soundalike.encoder("musicnn"), Encoder)
-    assert soundalike.encoder("musicnn") is soundalike.encoder("musicnn")

@@ -16,7 +16,7 @@ from api.cli.main import soundalike
 from tests.conftest import Run
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("encoders", "retrieval", "indexer", "api")
+PACKAGES = ("soundalike", "encoders", "retrieval", "indexer", "api")
 WITHOUT_FAISS = "import sys; sys.modules['faiss'] = None; "
 NEEDED = "FAISS is missing: install soundalike[cpu] or soundalike[gpu], never both"
 

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from api.http.app import create_app
 from api.http.server import Server
 from api.wiring import Soundalike
+from encoders.encoder import Encoder
 from retrieval.catalog.reading import Catalog
 from retrieval.index.merging import rebuild
 from tests.api.conftest import refused
@@ -171,3 +172,8 @@ def test_a_worker_looks_for_no_garbage_in_what_it_has_loaded(soundalike: Soundal
 def test_not_ready_says_why(soundalike: Soundalike) -> None:
     client = create_app(soundalike).test_client()
     assert "holds no track" in refused(client.get("/readyz"), 503, "not-ready")["detail"]
+
+
+def test_an_encoder_is_loaded_once(soundalike: Soundalike) -> None:
+    assert isinstance(soundalike.encoder("musicnn"), Encoder)
+    assert soundalike.encoder("musicnn") is soundalike.encoder("musicnn")

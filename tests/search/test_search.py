@@ -58,8 +58,9 @@ def test_a_filter_fills_or_explains(search: Search, limit: int) -> None:
     answer = search.answer(similar("t39", filter=recent, limit=limit, exclude=["t38"]))
     expected = [key for key in keys(search, similar("t39", limit=N_TRACKS)) if int(key[1:]) >= 25 and key != "t38"]
     assert [result.track.key for result in answer.results] == expected[:limit]
-    assert answer.stats.matching == len(expected) == 13
+    assert answer.stats.matching == len(expected) + 1 == 14
     assert answer.stats.dropped == {"exclude": 1}
+    assert answer.stats.remaining == max(13 - limit, 0)
     assert (answer.stats.reason is None) == (limit <= 13)
 
 
@@ -73,11 +74,11 @@ def test_only_what_would_have_come_counts_as_excluded(
     excluded = [f"u{n}" for n in range(n_excluded)] + ["t36", "t37", "nowhere", "elsewhere"]
     recent = parse_filter({"must": [{"key": "year", "range": {"gte": 2005}}]})
     answer = search.answer(similar("t39", filter=recent, exclude=excluded, limit=N_TRACKS))
-    assert (answer.stats.matching, answer.stats.dropped) == (12, {"exclude": 2})
+    assert (answer.stats.matching, answer.stats.dropped) == (14, {"exclude": 2})
     answer = search.answer(similar("t39", filter=recent, exclude=["t39", *excluded], include_seed=True, limit=N_TRACKS))
-    assert (answer.stats.matching, answer.stats.dropped) == (12, {"exclude": 3})
+    assert (answer.stats.matching, answer.stats.dropped) == (15, {"exclude": 3})
     everything = search.answer(similar("t39", exclude=excluded, limit=N_TRACKS))
-    assert (everything.stats.matching, everything.stats.dropped) == (37, {"exclude": n_excluded + 2})
+    assert (everything.stats.matching, everything.stats.dropped) == (39 + n_excluded, {"exclude": n_excluded + 2})
 
 
 def test_a_filter_that_matches_nothing_says_so(search: Search) -> None:
@@ -87,11 +88,30 @@ def test_a_filter_that_matches_nothing_says_so(search: Search) -> None:
     assert answer.stats.reason == "only 0 tracks match the filter"
 
 
+def test_a_filter_by_what_no_track_has_says_which_key_that_is(search: Search) -> None:
+    wanted = [{"key": "meta.mood", "match": {"value": "calm"}}, {"key": "tags.rock", "range": {"gte": 0}}]
+    answer = search.answer(similar("t1", filter=parse_filter({"must": wanted})))
+    assert answer.stats.reason == "only 0 tracks match the filter; no track has a value of meta.mood"
+    search.catalog.store(replace(analysis("sad", np.random.default_rng(3)), metadata={"mood": "calm"}))
+    answer = search.answer(similar("t1", filter=parse_filter({"should": wanted[:1]})))
+    assert ([result.track.key for result in answer.results], answer.stats.reason) == (
+        ["sad"],
+        "only 1 track matches the filter",
+    )
+
+
 def test_a_threshold_drops_and_says_so(search: Search) -> None:
     answer = search.answer(similar("t1", score_threshold=0.6, limit=N_TRACKS))
     assert all(result.score >= 0.6 for result in answer.results)
     assert answer.stats.dropped == {"score_threshold": N_TRACKS - 1 - len(answer.results)}
     assert "see dropped" in str(answer.stats.reason)
+
+
+def test_all_below_a_threshold_is_dropped_however_few_were_asked_for(search: Search) -> None:
+    """What was said of 98 tracks before: matching 98, returned 0, dropped 10."""
+    stats = search.answer(similar("t1", score_threshold=0.9999, limit=10)).stats
+    assert (stats.matching, stats.returned, stats.remaining) == (N_TRACKS - 1, 0, 0)
+    assert stats.dropped == {"score_threshold": N_TRACKS - 1}
 
 
 def test_shared_tags_explain(search: Search) -> None:

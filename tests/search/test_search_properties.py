@@ -51,7 +51,7 @@ def search(
         if number == N_TRACKS - 15:
             store(catalog, record(500, rng))
             store(catalog, replace(track, analysis=record(number, rng, content="other").analysis))
-            built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e")
+            built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
             for granularity in ("track", "segment"):
                 rebuild(built.space(None, granularity))  # type: ignore[arg-type]
         store(catalog, track)

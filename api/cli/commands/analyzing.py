@@ -9,12 +9,12 @@ from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json
 from api.cli.usage.values import Name
-from api.documents.suggestions import did_you_mean
 from api.naming import track_named
 from api.wiring import Soundalike
 from indexer.stages.stage import Stage
 from retrieval.catalog.heard.music import ACCENTS_STAGE, MUSIC_STAGES
 from retrieval.catalog.heard.voices import LANGUAGE_STAGE, VOCALS_STAGE
+from retrieval.suggestions import did_you_mean
 
 STAGES = (*MUSIC_STAGES, ACCENTS_STAGE, VOCALS_STAGE, LANGUAGE_STAGE)
 

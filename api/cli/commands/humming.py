@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.cli import tables
-from api.cli.options import check_filter, filter_option, json_option, opened, print_json
+from api.cli.options import filter_option, json_option, opened, print_json
 from api.cli.usage.values import ReadableFile
 from api.documents.humming import hum_answer_out
 from retrieval.search.query import MAX_LIMIT
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 def hum(file: Path, condition: Filter | None, limit: int, as_json: bool) -> None:
     """Find the tracks whose melody is hummed, sung or whistled in FILE, in any key and at any tempo."""
     with opened() as here:
-        check_filter(here, condition)
-        answer = here.hummed(here.melody_in(file), filter_=condition, limit=limit)
+        answer = here.hummed(file, filter_=condition, limit=limit)
     if as_json:
         print_json(hum_answer_out(answer).model_dump())
     else:

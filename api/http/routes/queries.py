@@ -14,7 +14,7 @@ from api.http.answers import BatchOut
 from api.http.context import resources, soundalike
 from api.http.problems import EXPECTED, Problem, possible, problem_of
 from api.http.requests import AudioSearchForm, BatchIn, HummingForm, VideoSearchForm
-from api.matching import check_catalogue, match, remembered, watch
+from api.matching import SPACE, check_catalogue, match, remembered, watch
 from retrieval.search.query import Seed
 
 blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
@@ -48,7 +48,7 @@ def query_audio(form_and_files_data: AudioSearchForm) -> AnswerOut:
     search = read_json(MediaSearch, form_and_files_data.body or "{}")
     with search.naming_fields():
         query = search.query_for([Seed("clip")])
-        query.check()  # what is out of range costs no decoding
+        soundalike().search.check(query)  # what is wrong with it costs no decoding
         default_space = soundalike().search.space_name()
         with resources().encoding():
             seed = soundalike().seed_of(form_and_files_data.file.read(), search.space or default_space)
@@ -68,8 +68,8 @@ def query_video(form_and_files_data: VideoSearchForm) -> VideoAnswerOut:
         raise DocumentError("file", "either a file or the id of a clip, in body.clip, is needed")
     with search.naming_fields():
         query = search.query_for([Seed("clip")])
-        query.check()  # what is out of range costs no decoding
         check_catalogue(soundalike())
+        soundalike().search.check(replace(query, space=SPACE))  # what is wrong with it costs no decoding
         with resources().encoding():
             if file is None:
                 clip = remembered(soundalike(), search.clip or "", start_s=search.start_s, end_s=search.end_s)
@@ -87,8 +87,9 @@ def query_humming(form_and_files_data: HummingForm) -> HumAnswerOut:
     """Tracks whose melody is hummed, sung or whistled in an uploaded clip, in any key and at any tempo."""
     search = read_json(HumSearch, form_and_files_data.body or "{}")
     with resources().encoding():
-        hum = soundalike().melody_in(form_and_files_data.file.read())
-    return hum_answer_out(soundalike().hummed(hum, filter_=search.filter, limit=search.limit))
+        sound = form_and_files_data.file.read()
+        answer = soundalike().hummed(sound, filter_=search.filter, limit=search.limit)
+    return hum_answer_out(answer)
 
 
 def _answered(search: SearchIn, default_space: str | None = None) -> AnswerOut:

@@ -28,6 +28,7 @@ from encoders.checkpoints.tensor_bundle import read_tensor_bundle
 from encoders.errors import CheckpointMismatchError
 from encoders.frontend import SlaneyMel
 from encoders.spec import EncoderSpec
+from encoders.tag_vocabulary import MUSICNN_MSD_TAGS, MUSICNN_MTT_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -305,22 +306,7 @@ def _fetch(name: str, folder: str, path: Path) -> None:
     save_weights(path, tensors, {"encoder": name, "source_sha256": WHEEL_SHA256, "license": license_text})
 
 
-# fmt: off
-MSD_TAGS = (
-    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock", "jazz",
-    "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow", "electronica",
-    "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient", "acoustic",
-    "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening", "sexy",
-    "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy",
-)
-MTT_TAGS = (
-    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
-    "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
-    "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man",
-    "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
-    "weird", "country", "metal", "female voice", "choral",
-)
-# fmt: on
+MSD_TAGS, MTT_TAGS = MUSICNN_MSD_TAGS, MUSICNN_MTT_TAGS
 
 
 def _spec(name: str, folder: str, tags: tuple[str, ...], sha256: str) -> EncoderSpec:

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from encoders.acceleration import half_precision
 from encoders.frontend import AmplitudeToDB, MelPower
 from encoders.spec import EncoderSpec
-from encoders.tag_vocabulary import TAGS
+from encoders.tag_vocabulary import PUBLISHED_MSD_TAGS, TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -228,17 +228,7 @@ def convert(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-# fmt: off
-# In the order of the release's tag list (src/msd_config.py of the authors' repository).
-MSD_TAGS = (
-    "rock", "pop", "indie", "alternative", "electronic", "hip-hop", "metal", "jazz", "punk", "folk",
-    "alternative rock", "indie rock", "dance", "hard rock", "00s", "soul", "hardcore", "80s", "country",
-    "classic rock", "punk rock", "blues", "chillout", "experimental", "heavy metal", "death metal", "90s", "reggae",
-    "progressive rock", "ambient", "acoustic", "beautiful", "british", "rnb", "funk", "metalcore", "mellow", "world",
-    "guitar", "trance", "indie pop", "christian", "house", "spanish", "latin", "psychedelic", "electro", "piano",
-    "70s", "progressive metal",
-)
-# fmt: on
+MSD_TAGS = PUBLISHED_MSD_TAGS
 
 
 def _spec(name: str, size: Size, tags: tuple[str, ...], license: str, cpu_batch_size: int = 1) -> EncoderSpec:

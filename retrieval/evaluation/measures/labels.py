@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.catalog.conditions import parts_of
-from retrieval.search.diversity import folded
+from retrieval.folding import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,14 +21,14 @@ NO_ARTIST = frozenset({"", "<unknown>", "unknown", "unknown artist", "various", 
 
 
 def named_artist(labels: Labels) -> str:
-    """The artist, of several the first, in lower case: spellings that differ in case are one; empty for none."""
-    names = (folded(name) or "" for name in parts_of(labels.artist))
+    """The artist, of several the first, folded: spellings that differ in case or accents are one; empty for none."""
+    names = (folded(name) for name in parts_of(labels.artist))
     return next((name for name in names if name not in NO_ARTIST), "")
 
 
 def named_album(labels: Labels) -> str:
-    """The album in lower case; empty for none."""
-    return folded(labels.album) or ""
+    """The album, folded; empty for none."""
+    return folded(labels.album or "")
 
 
 def numbered(labels: Iterable[Labels | None], named: Callable[[Labels], str]) -> NDArray[np.int64]:

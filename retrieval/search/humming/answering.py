@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retrieval.errors import OutOfRangeError
 from retrieval.search.humming.finding import find, hum_of
+from retrieval.search.laps import NOTHING, Laps
 from retrieval.search.query import MAX_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HumAnswer:
-    """Tracks in which a hum was found, best first; `matching` is how many were searched."""
+    """Tracks in which a hum was found, best first; `matching` is how many melodies were searched.
+
+    Attributes
+    ----------
+    timing_ms : what each part took, and their `total`
+    """
 
     results: Sequence[tuple[Track, Found]]
     matching: int
-    timing_ms: float
+    timing_ms: Mapping[str, float]
 
 
 def answer_hum(
@@ -40,6 +45,7 @@ def answer_hum(
     *,
     filter_: Filter | None = None,
     limit: int = 10,
+    spent_s: Mapping[str, float] = NOTHING,
 ) -> HumAnswer:
     """Find the tracks whose melody is hummed.
 
@@ -47,6 +53,7 @@ def answer_hum(
     ----------
     pitches : float32 [steps], MIDI numbers of the hum; NaN where nothing is heard
     step_s : from one step to the next
+    spent_s : what it took to hear them, by part; the answer's timing counts it
 
     Raises
     ------
@@ -54,14 +61,17 @@ def answer_hum(
         If the hum holds no melody, or the limit is out of range.
     FilterError
     """
-    begun = time.perf_counter()
+    laps = Laps([spent_s])
     if not 1 <= limit <= MAX_LIMIT:
         raise OutOfRangeError("limit", f"is {limit}", f"1 to {MAX_LIMIT}")
     hum = hum_of(pitches, step_s)
     melodies = shelf.melodies()
     among = None if filter_ is None else search.selections.matching(filter_).track_ids()
+    laps.finish("filter")
     found = find(hum, melodies, among=among, limit=limit)
+    laps.finish("search")
     tracks = search.tracks.tracks([one.track_id for one in found])
     results = [(tracks[one.track_id], one) for one in found if one.track_id in tracks]
     matching = len(melodies.track_ids) if among is None else len(set(among.tolist()) & set(melodies.track_ids.tolist()))
-    return HumAnswer(results, matching, round(1000 * (time.perf_counter() - begun), 3))
+    laps.finish("rank")
+    return HumAnswer(results, matching, laps.timing_ms())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from api.wiring import Soundalike
 from encoders.training.songs.playing.singer import pitches, sing
 from retrieval.catalog.records import TrackMelody
+from tests.api.conftest import whole_is_its_parts
 from tests.catalog.test_catalog import analysis
 from tests.conftest import Run, loaded
 
@@ -71,6 +72,8 @@ def test_a_hum_finds_its_tune_in_another_key_and_at_another_tempo(client: FlaskC
     assert first["explain"]["transposition"] == pytest.approx(4, abs=0.5)
     assert first["explain"]["tempo_ratio"] == pytest.approx(0.5 / 0.55, abs=0.1)
     assert all(0 <= other["score"] < first["score"] <= 1 for other in others)
+    assert list(answer["timing_ms"]) == ["load", "decode", "encode", "filter", "search", "rank", "total"]  # type: ignore[call-overload]
+    whole_is_its_parts(answer["timing_ms"])
 
 
 def test_filters_apply_to_hums(client: FlaskClient, hummed: bytes) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from api.cli.main import soundalike
 from api.cli.usage.failures import failure_of
-from api.documents.suggestions import did_you_mean
 from encoders.errors import UnknownEncoderError
 from encoders.registry import encoder_spec
 from retrieval.errors import FilterError, UnknownTrackError
+from retrieval.suggestions import did_you_mean
 from tests.conftest import Run, loaded
 
 ABSURD = ("", "nan", "inf", "-inf", "-1", "99999999999999999999999", "1e400", "no number", "\x00")

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from api.http.app import create_app
 from api.networks import LoadedEncoders
-from tests.api.conftest import keys, refused, untimed
+from tests.api.conftest import keys, refused, untimed, whole_is_its_parts
 from tests.api.video.conftest import KEYS, cut_every
 from tests.encoders.media_video.clips import clip, picture, plain, texture
 
@@ -59,6 +59,9 @@ def test_every_track_is_scored_and_laid_under_the_clip(client: FlaskClient, here
     answer = matched(client, CUT_EACH_SECOND)
     assert sorted(keys(answer)) == list(KEYS)
     assert (answer["space"], answer["stats"]["matching"], answer["next_cursor"]) == ("video", 6, None)
+    searched = ["resolve", "filter", "search", "rank", "place", "total"]
+    assert list(answer["timing_ms"]) == ["decode", "load", "encode", "keep", "prepare", *searched]
+    whole_is_its_parts(answer["timing_ms"])
     seen = answer["clip"]
     assert (seen["duration_s"], seen["cuts"], seen["cuts_per_minute"]) == (6.0, 5, 50.0)
     assert (seen["start_s"], seen["is_picture"], seen["has_sound"]) == (0.0, False, False)

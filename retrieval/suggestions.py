@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a name that is none: the same at both doors."""
+"""What somebody meant who wrote a name that is none: the same everywhere."""
 
 from __future__ import annotations
 

@@ -1,0 +1,124 @@
+"""What does not fit a document, in words for who sent it: pydantic's errors, of which only the kind is kept.
+
+Its own messages speak of Python, of classes and of validators.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from retrieval.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
+
+_MOST_SHOWN = 60
+_ACCEPTED: Mapping[str, str] = {
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "string_pattern_mismatch": "text without NUL",
+    "finite_number": "a finite number",
+    "int_parsing_size": "a whole number of at most 64 bits",
+    "none_required": "null",
+}
+"""By the kind of an error, with what pydantic says of it."""
+_OF_TYPE: Mapping[str, str] = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "frozen_set": "a list",
+    "iterable": "a list",
+    "dict": "an object",
+    "mapping": "an object",
+    "model": "an object",
+    "model_attributes": "an object",
+    "dataclass": "an object",
+    "is_instance": "a file",
+    "json": "JSON",
+}
+"""By the beginning of the kind: ``int_type``, ``int_parsing``, …"""
+_ENDINGS = ("_type", "_parsing", "_from_float", "_invalid", "_unicode", "_of")
+_LENGTHS: Mapping[str, str] = {"too_short": "at least {min_length}", "too_long": "at most {max_length}"}
+
+
+def reason_of(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong with a field and what is accepted, without the field's path.
+
+    Parameters
+    ----------
+    model : of the document in which it is
+    """
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return _unknown(error["loc"], model)
+    if kind in ("value_error", "assertion_error"):
+        return str(context.get("error") or error["msg"].partition(", ")[2])
+    if kind in _LENGTHS:
+        return f"has {context['actual_length']} values; accepted: {_LENGTHS[kind].format(**context)}"
+    by_type = (words for name, words in _OF_TYPE.items() if kind.removeprefix(name) in _ENDINGS and kind != name)
+    accepted = _ACCEPTED.get(kind) or next(by_type, "another value")
+    return f"is {shown(error['input'])}; accepted: {accepted.format(**context)}"
+
+
+def shown(value: Any) -> str:
+    """A value as it was sent, or of what kind it is where it is long."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text)} characters)"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "another thing"
+
+
+def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """What to say of a field that is none of its object's."""
+    known = sorted({name for one in _models_at(location[:-1], model) for name in _names(one)})
+    name = str(location[-1])
+    hint = did_you_mean(name, known)
+    return f"unknown field {name!r}" + (hint.replace("; ", ": ", 1) or f"; accepted: {', '.join(known) or 'none'}")
+
+
+def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> set[type[BaseModel]]:
+    """The models that an object there may be of; tags of unions lead no further."""
+    here = {model}
+    for step in location:
+        fields = [one.model_fields[found] for one in here if (found := _field(one, step)) is not None]
+        tagged = {one for one in here if str(step).lower() == one.__name__.lower()}
+        if fields:
+            here = {inner for field in fields for inner in _models_in(field.annotation)}
+        elif tagged:
+            here = tagged
+    return here
+
+
+def _field(model: type[BaseModel], step: int | str) -> str | None:
+    return next((name for name, field in model.model_fields.items() if step in (name, field.alias)), None)
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models_in(part)

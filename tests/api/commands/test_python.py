@@ -1,0 +1,123 @@
+"""The public package, as a program uses it that has read nothing but README."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import soundalike
+from tests.conftest import Run, loaded
+
+ROOT = Path(__file__).parents[3]
+KEY = "music/low/tone03.wav"
+
+
+@pytest.fixture
+def opened(run: Run, music: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> soundalike.Catalogue:
+    run("index", music)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return soundalike.open()
+
+
+def test_it_answers_as_the_command_does(opened: soundalike.Catalogue, run: Run, music: Path) -> None:
+    with opened as catalogue:
+        assert len(catalogue) == 12
+        answer = catalogue.similar(KEY, limit=3)
+        keys = [result.track.key for result in answer.results]
+        by_file = catalogue.similar(music / "low" / "tone03.wav", limit=3)
+        by_body = catalogue.query({"query": {"track": KEY}, "limit": 3})
+        by_query = catalogue.query(soundalike.Query([soundalike.Seed(KEY)], limit=3))
+        assert [[one.track.key for one in other.results] for other in (by_file, by_body, by_query)] == [keys] * 3
+        told = loaded(run("similar", KEY, "--no-fold-duplicates", "-n", "3", "--json"))
+        assert [result["track"] for result in told["results"]] == keys
+        assert catalogue.track(KEY) == catalogue.track(music / "low" / ".." / "low" / "tone03.wav")
+
+
+def test_files_playlists_paths_and_filters(opened: soundalike.Catalogue, music: Path, tmp_path: Path) -> None:
+    with opened as catalogue:
+        outside = tmp_path / "outside.wav"
+        (music / "low" / "tone03.wav").rename(outside)
+        found = catalogue.similar(outside, unlike=["music/high/tone11.wav"], limit=1)
+        assert found.results[0].track.key in {"music/low/tone02.wav", "music/low/tone03.wav", "music/low/tone04.wav"}
+        short = {"must": [{"key": "duration_s", "range": {"lt": 3.35}}]}
+        assert [track.key for track in catalogue.tracks(short)] == [f"music/low/tone0{n}.wav" for n in range(4)]
+        filtered = catalogue.similar("music/high/tone11.wav", filter=soundalike.filter(short))
+        assert filtered.stats.matching == 4
+        on = catalogue.continued(["music/low/tone00.wav", "music/low/tone01.wav"], limit=12)
+        assert len(on.results) == 10
+        assert not {"music/low/tone00.wav", "music/low/tone01.wav"} & {result.track.key for result in on.results}
+        way = catalogue.path("music/low/tone00.wav", "music/high/tone11.wav", steps=4)
+        assert [way.tracks[0].key, way.tracks[-1].key] == ["music/low/tone00.wav", "music/high/tone11.wav"]
+
+
+def test_settings_are_given_or_of_the_environment(
+    environment: dict[str, str], tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(soundalike.DatabaseUnavailableError):
+        soundalike.open()
+    cache = Path(environment["SOUNDALIKE_CACHE"])
+    with soundalike.open(
+        tmp_path / "its home", database_url=environment["DATABASE_URL"], cache=cache, space="musicnn"
+    ) as catalogue:
+        assert catalogue.parts.settings.home == tmp_path / "its home"
+        assert catalogue.index(music / "low").counts["indexed"] == 6
+        assert catalogue.index(music / "low").counts["unchanged"] == 6
+        assert catalogue.similar("low/tone00.wav", limit=1).space == "musicnn"
+
+
+def test_errors_say_what_is_wrong(opened: soundalike.Catalogue) -> None:
+    with opened as catalogue:
+        for wrong, error, says in (
+            (lambda: catalogue.similar("nothing"), soundalike.UnknownTrackError, "no track with key 'nothing'"),
+            (lambda: catalogue.similar(KEY, limit=0), soundalike.QueryError, "limit"),
+            (lambda: catalogue.similar(KEY, filter={"mist": []}), soundalike.FilterError, "mist"),
+            (lambda: catalogue.similar(KEY, space="none"), soundalike.IndexMissingError, "'none'"),
+            (lambda: catalogue.similar(ROOT / "README.md"), soundalike.MediaError, "README.md"),
+            (lambda: catalogue.query({"query": {"track": KEY}, "limt": 3}), soundalike.DocumentError, "limt"),
+            (lambda: catalogue.index(ROOT / "no such folder"), soundalike.IndexerError, "no such folder"),
+        ):
+            with pytest.raises(error, match=says) as raised:
+                wrong()
+            assert isinstance(raised.value, soundalike.Error)
+
+
+def test_the_import_waits_for_nothing() -> None:
+    listed = "import soundalike, sys; print([one for one in ('torch', 'sqlalchemy', 'faiss') if one in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True).stdout == "[]\n"
+
+
+def python_in(page: Path) -> list[str]:
+    """The indented blocks of a page that begin with an import of the package."""
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", page.read_text(encoding="utf-8"), re.MULTILINE)
+    stripped = [textwrap.dedent(block).strip() for block in blocks]
+    return [block for block in stripped if block.startswith("import soundalike\n")]
+
+
+def test_the_examples_run(environment: dict[str, str], music: Path, tmp_path: Path) -> None:
+    (of_readme,) = python_in(ROOT / "README.md")
+    first, second = python_in(ROOT / "docs" / "python.md")
+    assert first == of_readme
+    assert len(first.splitlines()) == 5
+    folder = tmp_path / "Music" / "Artist"
+    folder.mkdir(parents=True)
+    for path, name in zip(sorted(music.rglob("*.wav")), ("Song.mp3", "1", "2", "3", "4"), strict=False):
+        path.rename(folder / name)
+    for path, name in zip(sorted(music.rglob("*.wav")), ("A.mp3", "B.mp3", "C.mp3"), strict=False):
+        path.rename(tmp_path / name)
+    home = environment | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    def run(code: str) -> str:
+        done = subprocess.run([sys.executable, "-c", code], env=home, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), code
+        return done.stdout
+
+    assert len(run(first).splitlines()) == 4
+    run("import soundalike\nwith soundalike.open() as m:\n for n in 'ABC': m.index(f'~/{n}.mp3', key_prefix='')")
+    said = run(second.replace('"B.mp3", 30, 45', '"B.mp3", 0, 2')).splitlines()
+    assert said[0].startswith("5 [")
+    assert "no track with key 'nowhere.mp3'" in said[-1]
