@@ -86,9 +86,9 @@ def test_what_is_wrong_is_said_by_option(run: Run, music: Path) -> None:
         outside = run("similar", name, "--from-s", "50", "--to-s", "60", expect=2).stderr
         assert outside.startswith("soundalike: --from-s: no segment of 'music/"), outside
         assert "lies in 50.0–60.0 s; accepted: 0 to " in outside
-    assert run("similar", low, "--mmr", "nan", expect=2).stderr == "soundalike: --mmr: is nan; accepted: 0 to 1\n"
+    assert "'--mmr': nan is no finite number" in run("similar", low, "--mmr", "nan", expect=2).stderr
     wrong = run("continue", low, "--half-life", "nan", expect=2).stderr
-    assert wrong == "soundalike: --half-life: is nan; accepted: a number above 0\n"
+    assert "'--half-life': nan is no finite number" in wrong
 
 
 def test_a_playlist_goes_on(
