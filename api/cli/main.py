@@ -1,7 +1,7 @@
 """`soundalike`: the command line.
 
-Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage, which is all that the command line alone
-tells; 3 done, but some files failed or lines of a playlist were left out; 130 interrupted; 141 nobody reads what is
+Exit codes: 0 done; 1 could not be done, and one line says why; 2 wrong usage, where what was typed is not
+accepted; 3 done, but some files failed or lines of a playlist were left out; 130 interrupted; 141 nobody reads what is
 printed any more.
 """
 

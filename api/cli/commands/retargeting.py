@@ -17,7 +17,7 @@ from retrieval.counting import counted
 
 @click.command()
 @click.argument("key_or_file", type=Name())
-@click.option("--duration", "duration_s", type=Number(), required=True, help="How long it is to be, in seconds.")
+@click.option("--duration", "duration_s", type=Number(1, 3600), required=True, help="How long it is to be, in seconds.")
 @click.option("--keep", type=click.Choice(["highlight"]), help="What has to be in as a whole.")
 @click.option(
     "--out", type=NewFile((".wav", ".flac")), required=True, help="The file to write: its name ends in .wav or .flac."

@@ -1,7 +1,7 @@
 """What went wrong, as an exit code, one line on standard error, and with ``--json`` a document on standard output.
 
-2 is wrong usage: whatever the command line alone tells, be it an option, a value, a filter or an encoder's name. 1 is
-what could not be done: no such track, no such file, a file that cannot be read or written, no database.
+2 is wrong usage: what was typed is not accepted, be it an option, a value, a filter or an encoder's name. 1 is what
+could not be done: no such track, no such file, a file that cannot be read or written, no database.
 """
 
 from __future__ import annotations

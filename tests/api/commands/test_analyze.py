@@ -64,8 +64,8 @@ def test_what_fails_is_said_and_listed(run: Run, indexed: Soundalike, metronome:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["analyze"], 2, "give either KEYS or --all"),
-        (["analyze", "low/tone03.wav", "--all"], 2, "give either KEYS or --all"),
+        (["analyze"], 2, "give either tracks"),
+        (["analyze", "low/tone03.wav", "--all"], 2, "give either tracks"),
         (["analyze", "--all", "--stage", "rhythm,tempo"], 2, f"no stage 'tempo'; accepted: {STAGES}"),
         (["analyze", "--all", "--stage", ""], 2, f"no stage ''; accepted: {STAGES}"),
         (["analyze", "--all", "--stage", "vocals"], 1, "nothing here listens for vocals"),

@@ -19,6 +19,7 @@ from encoders.analysis.music import MusicAnalysis
 from encoders.media.native import NativeAudio, decode_native
 from encoders.media.writing import write_audio
 from retrieval.catalog.records import HighlightSpan, SectionSpan, TrackForm, TrackRhythm
+from retrieval.counting import counted
 from tests.api.conftest import refused
 from tests.catalog.test_catalog import analysis
 from tests.conftest import Run, loaded
@@ -83,7 +84,7 @@ def test_a_track_of_the_catalogue_becomes_as_long_as_asked(run: Run, tmp_path: P
     for jump in plan["jumps"]:  # whole bars of two seconds
         beats = (jump["to_s"] - jump["shift_s"] - jump["from_s"]) / 2
         assert beats == pytest.approx(round(beats), abs=1e-3)
-    assert f"{out}: 20.123 s, {len(plan['jumps'])} jumps between beats" in done.stdout
+    assert f"{out}: 20.123 s, {counted(len(plan['jumps']), 'jump')} between beats" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["p.json", out.name]
 
 
@@ -104,7 +105,7 @@ def test_the_stored_highlight_is_kept_whole(run: Run, tmp_path: Path, client: Fl
     assert any(one["source_start_s"] <= 24.15 and one["source_end_s"] >= 35.85 for one in plan["segments"])
     body = {"duration_s": 30, "keep": "highlight"}
     assert client.post("/v1/tracks/a/song/retarget", json=body).json == plan
-    assert "too short for the highlight; accepted: at least" in run(*arguments, "--duration", "5", expect=1).stderr
+    assert "too short for the highlight; accepted: at least" in run(*arguments, "--duration", "5", expect=2).stderr
     short = client.post("/v1/tracks/a/song/retarget", json=body | {"duration_s": 5})
     problem = refused(short, 422, "invalid-length")
     assert problem["field"] == "duration_s"
@@ -201,14 +202,14 @@ def test_numbers_that_are_none_are_refused(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["a/song", "--duration", "0.5", "--out", "x.wav"], 1, "0.5 seconds cannot be made; accepted: 1 to 3600"),
-        (["a/song", "--duration", "4000", "--out", "x.wav"], 1, "4000 seconds cannot be made; accepted: 1 to 3600"),
-        (["a/song", "--duration", "nan", "--out", "x.wav"], 1, "nan seconds cannot be made"),
+        (["a/song", "--duration", "0.5", "--out", "x.wav"], 2, "0.5 is not in the range 1<=x<=3600"),
+        (["a/song", "--duration", "4000", "--out", "x.wav"], 2, "4000.0 is not in the range 1<=x<=3600"),
+        (["a/song", "--duration", "nan", "--out", "x.wav"], 2, "nan is no finite number"),
         (["a/song", "--duration", "long", "--out", "x.wav"], 2, "'long' is not a valid float"),
         (["a/song", "--out", "x.wav"], 2, "Missing option '--duration'"),
         (["a/song", "--duration", "20"], 2, "Missing option '--out'"),
         (["a/song", "--duration", "20", "--keep", "chorus", "--out", "x.wav"], 2, "'chorus' is not 'highlight'"),
-        (["a/song", "--duration", "20", "--out", "x.mp3"], 1, "ends in .mp3; accepted: .wav, .flac"),
+        (["a/song", "--duration", "20", "--out", "x.mp3"], 2, "ends in .mp3; accepted: .wav, .flac"),
         (["a/song", "--duration", "20", "--out", "nowhere/x.wav"], 1, "there is no folder"),
         (["a/song", "--duration", "20", "--out", "x.wav", "--plan", "nowhere/p.json"], 1, "nowhere/p.json: cannot be"),
         (["a/song", "--duration", "20", "--out", "/proc/x.wav"], 1, "/proc/x.wav: cannot be written"),
@@ -270,16 +271,15 @@ def test_a_player_gets_ranges_of_the_sound(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("known")
-@pytest.mark.parametrize(
-    ("duration_s", "code"), [("0", 1), ("-5", 1), ("1e9", 1), ("nan", 1), ("inf", 1), ("long", 2), ("", 2)]
-)
+@pytest.mark.parametrize(("duration_s"), ["0", "-5", "1e9", "nan", "inf", "long", ""])
 def test_lengths_that_cannot_be_are_refused_at_all_doors(
-    run: Run, tmp_path: Path, client: FlaskClient, duration_s: str, code: int
+    run: Run, tmp_path: Path, client: FlaskClient, duration_s: str
 ) -> None:
     got = client.get(f"/v1/tracks/a/song/retarget?duration_s={duration_s}")
     assert refused(got, 422, "invalid-request")["field"] == "duration_s"
-    stderr = run("retarget", "a/song", f"--duration={duration_s}", "--out", tmp_path / "x.wav", expect=code).stderr
-    assert "cannot be made; accepted: 1 to 3600 seconds" in stderr or "is not a valid float" in stderr
+    stderr = run("retarget", "a/song", f"--duration={duration_s}", "--out", tmp_path / "x.wav", expect=2).stderr
+    said = "is not in the range 1<=x<=3600", "no finite number", "is not a valid float"
+    assert any(one in stderr for one in said)
     assert "Traceback" not in stderr
     assert not (tmp_path / "x.wav").exists()
 
