@@ -63,14 +63,22 @@ def test_whatever_is_sent(model: type[Strict]) -> None:
         ({"exclude": {"x": 1}}, "exclude", "is an object; accepted: a list"),
         ({"exclude": ["a", 5]}, "exclude[1]", "is 5; accepted: text"),
         ({"context": {"previus": []}}, "context.previus", "unknown field 'previus': did you mean 'previous'?"),
-        ({"diversity": {"max_per": {"gnre": 1}}}, "diversity.max_per.gnre", "unknown field 'gnre'; accepted: album, artist"),
+        (
+            {"diversity": {"max_per": {"gnre": 1}}},
+            "diversity.max_per.gnre",
+            "unknown field 'gnre'; accepted: album, artist",
+        ),
         ({"diversity": {"fold_duplicates": 3}}, "diversity.fold_duplicates", 'is 3; accepted: true, false or "sure"'),
         ({"granularity": "sect"}, "granularity", 'is "sect"; accepted: "track" or "segment"'),
-        ({"filter": {"must": [{"key": "year", "rnge": {}}]}}, "filter.must[0].rnge", "unknown field 'rnge': did you mean 'range'?"),
+        (
+            {"filter": {"must": [{"key": "year", "rnge": {}}]}},
+            "filter.must[0].rnge",
+            "unknown field 'rnge': did you mean 'range'?",
+        ),
         ({"explain": "perhaps"}, "explain", 'is "perhaps"; accepted: true or false'),
         ({"limit": "many"}, "limit", 'is "many"; accepted: a whole number'),
     ],
-)  # fmt: skip
+)
 def test_it_says_what_was_meant(body: dict[str, Any], path: str, reason: str) -> None:
     with pytest.raises(DocumentError) as refused:
         read(SearchIn, {"query": {"track": "a"}, **body})
@@ -87,11 +95,14 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     ("conditions", "says"),
     [
         ({"mist": []}, "filter.mist: unknown field 'mist': did you mean 'must"),
-        ({"must": [{"key": "year", "range": {"gtee": 1}}]}, "filter.must[0].range.gtee: unknown field 'gtee': did you mean 'gte"),
+        (
+            {"must": [{"key": "year", "range": {"gtee": 1}}]},
+            "filter.must[0].range.gtee: unknown field 'gtee': did you mean 'gte",
+        ),
         ({"must": [{"key": "year"}]}, "filter.must[0]: exactly one of match, range, is_empty is needed"),
         ({"must": {"key": "year"}}, "filter.must: is an object; accepted: a list"),
     ],
-)  # fmt: skip
+)
 def test_filters_say_so_too(conditions: dict[str, Any], says: str) -> None:
     with pytest.raises(FilterError) as refused:
         parse_filter(conditions)
