@@ -1,7 +1,8 @@
 """When the compiled loops of the search are worth their loading, which takes longer than one small search without them.
 
-A server loads them before it answers, and whoever opens an approximate index loads them by that. A process that asks a small catalogue once, such as a command, is done sooner by numpy; after some milliseconds
-of that, the loops are loaded all the same.
+A server loads them before it answers, and whoever opens an approximate index loads them by that. A process that asks a
+small catalogue once, such as a command, is done sooner by numpy; after some milliseconds of that, the loops are loaded
+all the same.
 """
 
 import sys
