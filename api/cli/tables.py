@@ -90,6 +90,8 @@ def print_answer(title: str, answer: Answer) -> None:
         f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
         highlight=False,
     )
+    if stats.dropped.get("duplicate"):
+        console.print("duplicate: another version of a recording (--no-fold-duplicates shows them)", highlight=False)
 
 
 def print_playlist(way: Playlist, outside: tuple[str | None, str | None] = (None, None)) -> None:
