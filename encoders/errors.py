@@ -122,6 +122,10 @@ class UnknownEncoderError(EncoderError):
         close = [] if name in known else get_close_matches(name, known)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         why = f": {cause}" if cause else ""
-        super().__init__(f"unknown encoder {name!r}{why}{hint} (known: {', '.join(known)})")
+        super().__init__(
+            f"encoder {name!r} of yours cannot be used{why} (SOUNDALIKE_ENCODERS)"
+            if name in known and cause
+            else f"unknown encoder {name!r}{why}{hint} (known: {', '.join(known)})"
+        )
         self.name = name
         self.known = tuple(known)

@@ -70,7 +70,15 @@ def reasons(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, s
     found: dict[str, list[ErrorDetails]] = {}
     for one in error.errors():
         found.setdefault(field_path(_without_kinds(one["loc"], model)), []).append(one)
-    return [(path, _joined(of_field, model)) for path, of_field in found.items()]
+    return [
+        (path, _joined(of_field, model)) for path, of_field in found.items() if not _is_within(path, of_field, found)
+    ]
+
+
+def _is_within(path: str, errors: Sequence[ErrorDetails], found: Mapping[str, object]) -> bool:
+    """Whether a field is only said to be of another kind than the one within which something is wrong."""
+    inside = any(other.startswith((f"{path}[", f"{path}.")) for other in found)
+    return bool(path) and inside and all(one["type"].endswith("_type") for one in errors)
 
 
 def field_path(location: tuple[int | str, ...]) -> str:

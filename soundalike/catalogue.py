@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from api.settings import SettingsError, read_settings
+from retrieval.errors import QueryError, RetrievalError
 from retrieval.search.query import HALF_LIFE, Query, QueueContext, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from api.wiring import Soundalike
     from indexer.jobs import IngestReport
@@ -60,6 +60,9 @@ def open(
     """
     from api.wiring import open_soundalike
 
+    for name, path in (("home", home), ("cache", cache)):
+        if path is not None and (not os.fspath(path) or "://" in os.fspath(path)):
+            raise SettingsError(f"{name} is {os.fspath(path)!r}; accepted: a folder (an address is database_url)")
     own = None if encoders is None else ",".join(f"{name}={where}" for name, where in encoders.items())
     given = {
         "SOUNDALIKE_HOME": None if home is None else str(Path(home).expanduser()),
@@ -86,17 +89,26 @@ def filter(conditions: Mapping[str, Any]) -> Filter:
     return parse_filter(conditions)
 
 
-class Catalogue:
-    """An opened catalogue, of `open`; safe to share between threads.
+class ClosedError(RetrievalError):
+    """A catalogue that was closed."""
 
-    Attributes
-    ----------
-    parts : what it is made of, for what has no method here: its ``search``, ``catalog``, ``ledger``, ``settings``
-    """
+    def __init__(self) -> None:
+        super().__init__("the catalogue is closed; open it again")
+
+
+class Catalogue:
+    """An opened catalogue, of `open`; safe to share between threads."""
 
     def __init__(self, parts: Soundalike, opened: ExitStack) -> None:
-        self.parts = parts
+        self._parts: Soundalike | None = parts
         self._opened = opened
+
+    @property
+    def parts(self) -> Soundalike:
+        """What it is made of, for what has no method here: its ``search``, ``catalog``, ``ledger``, ``settings``."""
+        if self._parts is None:
+            raise ClosedError
+        return self._parts
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +118,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Close the database; the embedded server stops with its last user."""
+        self._parts = None
         self._opened.close()
 
     def __len__(self) -> int:
@@ -176,7 +189,8 @@ class Catalogue:
             If the space holds no track, or not this one.
         QueryError, FilterError
         """
-        positive, negative = ([self._seed(name, space) for name in names] for names in (examples, unlike))
+        positive = [self._seed(name, space) for name in examples]
+        negative = [self._seed(name, space) for name in _several("unlike", unlike)]
         return self.query(Query(positive, negative, space=space, filter=_filter(filter), **options))
 
     def continued(
@@ -196,7 +210,7 @@ class Catalogue:
         half_life : tracks of the playlist after which an example counts half
         filter, space, options, errors : as of `similar`
         """
-        seeds = [self._seed(name, space) for name in playlist]
+        seeds = [self._seed(name, space) for name in _several("playlist", playlist)]
         played = QueueContext(previous=[seed.track for seed in seeds if seed.track is not None])
         rest = {"context": played, **options}
         return self.query(Query(seeds, half_life=half_life, space=space, filter=_filter(filter), **rest))
@@ -251,9 +265,20 @@ class Catalogue:
     def _seed(self, name: Name, space: str | None) -> Seed:
         from api.naming import meant_by
 
+        if not isinstance(name, str | os.PathLike) or not os.fspath(name):
+            raise QueryError("example", f"is {name!r}", "a key, or a file; `query` takes a Query of any Seed")
         meant = meant_by(self.parts.catalog, os.fspath(name))
         return self.parts.seed_of(meant, space) if isinstance(meant, Path) else Seed(meant.key)
 
 
+def _several(field: str, names: Sequence[Name]) -> Sequence[Name]:
+    """Names that are not one name, which would be taken letter by letter."""
+    if isinstance(names, str | os.PathLike):
+        raise QueryError(field, f"is {os.fspath(names)!r}", "a list of keys or files")
+    return names
+
+
 def _filter(given: Conditions | None) -> Filter | None:
-    return filter(given) if isinstance(given, Mapping) else given
+    from retrieval.filters.language import Filter
+
+    return given if given is None or isinstance(given, Filter) else filter(given)

@@ -102,13 +102,22 @@ def parse_json(raw: str | bytes, field: str = "body") -> Any:
     TooDeepError
     """
     try:
-        return json.loads(raw, parse_int=_integer)
+        return json.loads(raw, parse_int=_integer, object_pairs_hook=_object)
     except RecursionError as error:
         raise TooDeepError(field) from error
     except json.JSONDecodeError as error:
         raise ValueError(_misread(error)) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start} is not {error.encoding.upper()}; accepted: JSON in UTF-8") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, which says nothing twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ValueError(f"{twice!r} stands twice in one object; accepted: each name once")
+    return found
 
 
 def _misread(error: json.JSONDecodeError) -> str:

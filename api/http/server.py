@@ -7,6 +7,7 @@ from typing import Any
 
 from apiflask import APIFlask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from api.http.app import create_app
 from api.settings import Settings
@@ -15,6 +16,19 @@ from retrieval.index import loading
 
 ACCESS = "%(t)s %(h)s %(m)s %(U)s %(s)s %(M)s ms %(B)s bytes"
 """When, from where, what, with which status, how long it took and how large the answer is; never what was asked."""
+
+
+class HarmlessLogger(Logger):  # type: ignore[misc]
+    """What is asked for stands in one line, whatever line breaks and escapes an address holds."""
+
+    def atoms(self, *of_request: Any) -> dict[str, Any]:
+        """What a line of the access log is made of."""
+        return {
+            name: value
+            if not isinstance(value, str) or value.isprintable()
+            else value.encode("unicode_escape").decode()
+            for name, value in super().atoms(*of_request).items()
+        }
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -35,6 +49,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 120,
             "accesslog": "-" if access_log else None,
             "access_log_format": ACCESS,
+            "logger_class": HarmlessLogger,
         }
         self._resources = ExitStack()
         super().__init__()

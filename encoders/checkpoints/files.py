@@ -70,7 +70,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         reason = str(error.__context__ or error).partition("\n")[0].partition(" Please use")[0]
         raise WeightsError(f"{path}: refused, it holds more than tensors or is damaged: {reason}") from error
     except _DAMAGE as error:
-        raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
+        raise WeightsError(f"{path}: no checkpoint of PyTorch or safetensors, or a damaged one") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     entries = state.items() if isinstance(state, dict) else ()
     tensors = {str(key): value for key, value in entries if isinstance(value, Tensor)}

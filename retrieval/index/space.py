@@ -18,6 +18,7 @@ from retrieval.index.flat import FlatIndex
 from retrieval.index.gpu.gpu_index import on_gpu
 from retrieval.index.snapshots import current_name, open_snapshot
 from retrieval.index.view import LocalView
+from retrieval.suggestions import did_you_mean
 
 
 class SpaceIndex:
@@ -124,5 +125,6 @@ def check_holds(catalog: Catalog, space: str) -> None:
 
 
 def _missing(catalog: Catalog, space: str) -> IndexMissingError:
-    known = ", ".join(sorted(catalog.spaces())) or "none yet"
-    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {known}")
+    known = sorted(catalog.spaces())
+    hint = did_you_mean(space, known)
+    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {', '.join(known) or 'none yet'}{hint}")

@@ -118,8 +118,8 @@ class Search:
         StaleCursorError
             If the index has changed since the page before.
         """
-        laps = Laps(seed.spent_s for seed in (*query.positive, *query.negative))
         query.check()
+        laps = Laps(seed.spent_s for seed in (*query.positive, *query.negative))
         index = self.space(query.space or default_space, query.granularity)
         view = index.view()
         version = view.version
@@ -186,7 +186,8 @@ class Search:
             return f"only {counted(count, 'track')} can be found in this space"
         lacking = [] if stats.matching else self.selections.lacking(query.filter)
         nowhere = f"; no track has a value of {', '.join(lacking)}" if lacking else ""
-        return f"only {counted(count, 'track matches', 'tracks match')} the filter{nowhere}"
+        matching = f"only {counted(count, 'track matches', 'tracks match')}" if count else "no track matches"
+        return f"{matching} the filter{nowhere}"
 
 
 def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Position:

@@ -5,8 +5,10 @@ The `check` methods are where ranges are enforced, for every caller: what has pa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from retrieval.catalog.conditions import SECTION_LABELS
@@ -14,7 +16,7 @@ from retrieval.errors import OutOfRangeError, QueryError
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -109,6 +111,9 @@ class Diversity:
     def check(self) -> None:
         """Refuse what is out of range."""
         _check_range("mmr", self.mmr, 0, 1)
+        _check_one_of("fold_duplicates", self.fold_duplicates, (False, True, "sure"))
+        if not isinstance(self.max_per, Mapping):
+            raise QueryError("max_per", f"is {self.max_per!r}", "artist, album, each with a number")
         _check_range("candidates", self.candidates, 1, MAX_CANDIDATES)
         for group, limit in self.max_per.items():
             if group not in GROUPS:
@@ -126,6 +131,7 @@ class QueueContext:
 
     def check(self) -> None:
         """Refuse what is out of range."""
+        _check_list("previous", self.previous, str, "a list of keys")
         for name in ("artist_gap", "album_gap"):
             _check_range(name, getattr(self, name), 0, MAX_GAP, f"0 or more, at most {MAX_GAP}")
 
@@ -196,6 +202,13 @@ class Query:
         QueryError
             With the field and what it takes.
         """
+        for name in ("positive", "negative"):
+            _check_list(name, getattr(self, name), Seed, "a list of Seed")
+        _check_list("exclude", self.exclude, str, "a list of keys")
+        for name, kind in (("diversity", Diversity), ("context", QueueContext)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise QueryError(name, f"is {getattr(self, name)!r}", kind.__name__)
+        _check_one_of("granularity", self.granularity, ("track", "segment"))
         most_positive = MAX_EXAMPLES if self.half_life is None else MAX_PLAYLIST
         for side, seeds, least, most in (
             ("positive", self.positive, 1, most_positive),
@@ -206,8 +219,7 @@ class Query:
                 raise OutOfRangeError(side, count, f"{least} to {most} examples")
             for number, seed in enumerate(seeds):
                 seed.check((side, number))
-        if self.strategy not in get_args(Strategy):
-            raise QueryError("strategy", f"is {self.strategy!r}", ", ".join(get_args(Strategy)))
+        _check_one_of("strategy", self.strategy, get_args(Strategy))
         if self.half_life is not None and not 0 < self.half_life < inf:
             raise OutOfRangeError("half_life", f"is {self.half_life}", "a number above 0")
         _check_range("limit", self.limit, 1, MAX_LIMIT)
@@ -326,6 +338,22 @@ def continued(playlist: Sequence[str], *, half_life: float = HALF_LIFE, **option
     return Query([Seed(key) for key in playlist], half_life=half_life, **options)
 
 
-def _check_range(field: str, value: float, least: float, most: float, accepted: str = "") -> None:
+def _check_list(field: str, values: Any, kind: type, accepted: str) -> None:
+    """Refuse what is no list of these: a text would be taken letter by letter."""
+    wrong = [values] if isinstance(values, str) else [one for one in values if not isinstance(one, kind)]
+    if wrong:
+        raise QueryError(field, f"is {wrong[0]!r}" if isinstance(values, str) else f"holds {wrong[0]!r}", accepted)
+
+
+def _check_one_of(field: str, value: Any, accepted: Sequence[Any]) -> None:
+    if value not in accepted:
+        raise QueryError(field, f"is {value!r}", ", ".join(map(str, accepted)))
+
+
+def _check_range(field: str, value: Any, least: float, most: float, accepted: str = "") -> None:
+    whole = field not in ("mmr", "score_threshold")
+    is_one = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not is_one:
+        raise QueryError(field, f"is {value!r}", "a whole number" if whole else "a number")
     if not least <= value <= most:  # also what is no number
         raise OutOfRangeError(field, f"is {value}", accepted or f"{least} to {most}")

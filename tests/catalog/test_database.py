@@ -198,7 +198,7 @@ def test_a_killed_client_does_not_keep_the_embedded_server() -> None:
 def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused = connected(None, embedded_dir=tmp_path / "file" / "postgres")
-    with pytest.raises(DatabaseUnavailableError, match="did not start"), refused:
+    with pytest.raises(DatabaseUnavailableError, match="no folder for the embedded PostgreSQL"), refused:
         pass
 
 

@@ -85,13 +85,13 @@ def test_a_filter_that_matches_nothing_says_so(search: Search) -> None:
     none = parse_filter({"must": [{"key": "year", "match": {"value": 1800}}]})
     answer = search.answer(similar("t1", filter=none))
     assert (answer.results, answer.stats.matching) == ([], 0)
-    assert answer.stats.reason == "only 0 tracks match the filter"
+    assert answer.stats.reason == "no track matches the filter"
 
 
 def test_a_filter_by_what_no_track_has_says_which_key_that_is(search: Search) -> None:
     wanted = [{"key": "meta.mood", "match": {"value": "calm"}}, {"key": "tags.rock", "range": {"gte": 0}}]
     answer = search.answer(similar("t1", filter=parse_filter({"must": wanted})))
-    assert answer.stats.reason == "only 0 tracks match the filter; no track has a value of meta.mood"
+    assert answer.stats.reason == "no track matches the filter; no track has a value of meta.mood"
     search.catalog.store(replace(analysis("sad", np.random.default_rng(3)), metadata={"mood": "calm"}))
     answer = search.answer(similar("t1", filter=parse_filter({"should": wanted[:1]})))
     assert ([result.track.key for result in answer.results], answer.stats.reason) == (

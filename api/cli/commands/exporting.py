@@ -19,7 +19,7 @@ from retrieval.search.query import MAX_LIMIT
 
 
 @click.command()
-@click.argument("out", type=NewFile())
+@click.argument("out", type=NewFile((".parquet",)))
 @click.option(
     "-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="How many each."
 )

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,41 @@ def test_errors_say_what_is_wrong(opened: soundalike.Catalogue) -> None:
             (lambda: catalogue.similar(ROOT / "README.md"), soundalike.MediaError, "README.md"),
             (lambda: catalogue.query({"query": {"track": KEY}, "limt": 3}), soundalike.DocumentError, "limt"),
             (lambda: catalogue.index(ROOT / "no such folder"), soundalike.IndexerError, "no such folder"),
+            (lambda: catalogue.similar(KEY, limit="5"), soundalike.QueryError, "limit: is '5'; accepted: a whole"),
+            (lambda: catalogue.similar(KEY, limit=2.5), soundalike.QueryError, "limit: is 2.5"),
+            (lambda: catalogue.similar(KEY, exclude=KEY), soundalike.QueryError, "exclude: is .*accepted: a list"),
+            (lambda: catalogue.similar(KEY, unlike=KEY), soundalike.QueryError, "unlike: is .*accepted: a list"),
+            (lambda: catalogue.similar(KEY, granularity="song"), soundalike.QueryError, "accepted: track, segment"),
+            (lambda: catalogue.similar(KEY, diversity={"mmr": 1}), soundalike.QueryError, "accepted: Diversity"),
+            (lambda: catalogue.similar(None), soundalike.QueryError, "example: is None"),  # type: ignore[arg-type]
+            (lambda: catalogue.similar(""), soundalike.QueryError, "example: is ''"),
+            (lambda: catalogue.continued(KEY), soundalike.QueryError, "playlist: is .*accepted: a list"),
+            (lambda: catalogue.query(soundalike.Query([KEY])), soundalike.QueryError, "accepted: a list of Seed"),
+            (lambda: catalogue.tracks("rock"), soundalike.FilterError, "accepted: must"),
+            (lambda: soundalike.open("postgresql://u@h/x"), soundalike.SettingsError, "an address is database_url"),
+            (lambda: soundalike.open(""), soundalike.SettingsError, "accepted: a folder"),
+            (
+                lambda: soundalike.open(database_url="postgresql://u@h:port/x"),
+                soundalike.DatabaseUnavailableError,
+                "is not an address",
+            ),
         ):
             with pytest.raises(error, match=says) as raised:
                 wrong()
             assert isinstance(raised.value, soundalike.Error)
+    with pytest.raises(soundalike.RetrievalError, match="is closed"):
+        catalogue.similar(KEY)
+
+
+def test_threads_open_what_they_like(tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    def counted(number: int) -> int:
+        with soundalike.open(tmp_path / f"home{number % 2}", cache=weights_dir.parent) as catalogue:
+            return len(catalogue)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(counted, range(4))) == [0, 0, 0, 0]
 
 
 def test_the_import_waits_for_nothing() -> None:

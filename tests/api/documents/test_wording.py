@@ -10,7 +10,8 @@ import pytest
 
 import api.documents
 import api.http
-from api.documents.search import SearchIn, Strict, read
+from api.documents.search import SearchIn, Strict, read, read_json
+from api.documents.voice import CorrectionIn
 from api.documents.wellformed import DocumentError, TooDeepError
 from retrieval.errors import FilterError
 from retrieval.filters.language import parse_filter
@@ -83,6 +84,18 @@ def test_it_says_what_was_meant(body: dict[str, Any], path: str, reason: str) ->
     with pytest.raises(DocumentError) as refused:
         read(SearchIn, {"query": {"track": "a"}, **body})
     assert refused.value.wrong == [(path, reason)]
+
+
+def test_a_list_that_is_wrong_inside_is_no_text() -> None:
+    with pytest.raises(DocumentError) as refused:
+        CorrectionIn.model_validate({"artist": ["A", ""]})
+    assert refused.value.wrong == [("artist[1]", 'is ""; accepted: text of at least 1 characters')]
+
+
+@pytest.mark.parametrize("raw", ['{"limit": 1, "limit": 2}', '{"query": {"track": "a", "track": "b"}}'])
+def test_nothing_is_said_twice(raw: str) -> None:
+    with pytest.raises(DocumentError, match="stands twice in one object"):
+        read_json(SearchIn, raw)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
