@@ -9,6 +9,7 @@ looked at further, with the path of the field, at both doors: by `api.documents.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,10 +100,12 @@ def parse_json(raw: str | bytes, field: str = "body") -> Any:
     ------
     ValueError
         If it is not JSON: by line and column, and what stands there.
+    DocumentError
+        If a field stands twice in one object: JSON does not say which of them is meant.
     TooDeepError
     """
     try:
-        return json.loads(raw, parse_int=_integer)
+        return json.loads(raw, parse_int=_integer, object_pairs_hook=_object)
     except RecursionError as error:
         raise TooDeepError(field) from error
     except json.JSONDecodeError as error:
@@ -119,6 +122,15 @@ def _misread(error: json.JSONDecodeError) -> str:
     stands = repr(rest[:_MOST_QUOTED] + ("…" if len(rest) > _MOST_QUOTED else "")) if rest else "the end"
     expected = error.msg[0].lower() + error.msg[1:]
     return f"line {error.lineno}, column {error.colno}: {expected}, where {stands} stands"
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(members)
+    if len(read) < len(members):
+        twice = next(name for name, n in Counter(name for name, _ in members).items() if n > 1)
+        shown = escaped(twice).replace("\0", "\\u0000")
+        raise DocumentError(shown or "body", f"{shown!r} stands twice in one object; accepted: each field once")
+    return read
 
 
 def _integer(digits: str) -> int:
