@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
+_ASSETS = ("/static/", "/docs/<")
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -194,15 +195,15 @@ def _http_error(error: HTTPError) -> Response:
 
 def _nothing_there() -> tuple[str, dict[str, Any]]:
     near = _routes_near(request.path)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    detail = f"nothing is at {request.path}{hint}; what there is: /openapi.json, or to be read /docs"
-    return detail, {"nearest": near}
+    hint = f"; did you mean {' or '.join(near)}? What" if near else "; what"
+    return f"nothing is at {request.path}{hint} there is: /openapi.json, or to be read /docs", {"nearest": near}
 
 
 def _routes_near(path: str) -> list[str]:
     """Routes as OpenAPI has them, most like this path first: parts that are filled in, with what stands there."""
     steps = path.rstrip("/").split("/")
-    routes = {_PART.sub(r"{\1}", str(rule)) for rule in current_app.url_map.iter_rules() if rule.endpoint != "static"}
+    ours = (rule for rule in current_app.url_map.iter_rules() if not str(rule).startswith(_ASSETS))
+    routes = {_PART.sub(r"{\1}", str(rule)) for rule in ours}
     filled: dict[str, str] = {}
     for route in sorted(routes):
         of_route = route.split("/")
