@@ -55,7 +55,7 @@ def test_searches_of_every_kind(run: Run, engine: Engine, music: Path, tmp_path:
     assert low not in run("query", body).stdout.split("\n", 1)[1]
     for wrong, message in (
         ("{", "is not JSON"),
-        ('{"query": {"track": "a"}, "limits": 1}', "limits: Extra inputs are not permitted"),
+        ('{"query": {"track": "a"}, "limits": 1}', "limits: unknown field 'limits': did you mean 'limit'?"),
         ('{"query": {"recommend": {"positive": [{"vector": [1]}]}}}', "query.recommend.positive[0].vector: has 1 val"),
     ):
         body.write_text(wrong)

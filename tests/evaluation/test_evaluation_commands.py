@@ -72,7 +72,7 @@ def test_the_commands(run: Run, music: Path, write_wav: Callable[..., Path], tmp
     error = run("evaluate", "run", "--qrels", bad, expect=1).stderr
     assert f"{bad}, line 1: has 3 fields, not 4; accepted: query 0 document 1" in error
     for line, message in (
-        ({"id": "q1"}, "line 1: query: Field required"),
+        ({"id": "q1"}, "line 1: query: is missing"),
         ({"query": {"track": "x"}}, "line 1: id is None"),
         ({"id": "q1", "query": {"track": "x"}, "limit": 3}, "line 1: limit is not a query's to say"),
         (

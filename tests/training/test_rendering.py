@@ -255,7 +255,7 @@ def test_what_is_missing_is_told(
     train: Train, songs: Path, font: Path, dying: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     render = ("render", songs, "--out", tmp_path / "out", "--soundfont")
-    assert "'nowhere.sf2' does not exist" in train(*render, "nowhere.sf2", expect=2).stderr
+    assert "nowhere.sf2: no such file" in train(*render, "nowhere.sf2", expect=1).stderr
     tune = songs / "first" / "tune.mid"
     assert f"{tune}: not a soundfont (accepted: SF2, SF3)" in train(*render, tune, expect=1).stderr
     (tmp_path / "empty").mkdir()

@@ -134,12 +134,13 @@ class NewFile(click.ParamType[Any]):
     ----------
     suffixes : how its name may end; none given, as it likes
     dash : whether ``-`` is one, for standard output
+    makes_folder : whether the folder is made where it is not there
     """
 
     name = "file"
 
-    def __init__(self, suffixes: Sequence[str] = (), *, dash: bool = False) -> None:
-        self._suffixes, self._dash = suffixes, dash
+    def __init__(self, suffixes: Sequence[str] = (), *, dash: bool = False, makes_folder: bool = False) -> None:
+        self._suffixes, self._dash, self._makes_folder = suffixes, dash, makes_folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The file's path."""
@@ -153,6 +154,9 @@ class NewFile(click.ParamType[Any]):
         folder = path.absolute().parent
         if path.is_dir():
             raise click.ClickException(f"{path}: cannot be written: is a folder")
+        if self._makes_folder and not is_there(folder):
+            NewFolder().convert(folder, param, ctx)
+            return path
         if not folder.is_dir():
             raise click.ClickException(f"{path}: cannot be written: there is no folder {folder}")
         if not os.access(path if path.exists() else folder, os.W_OK):

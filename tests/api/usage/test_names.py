@@ -69,6 +69,7 @@ def test_a_path_leads_from_and_to_files_that_are_no_tracks(
         "track": None,
         "file": str(outside),
         "cosine_to_next": answer["tracks"][0]["cosine_to_next"],
+        "metadata": None,
     }
     assert answer["tracks"][-1]["track"] == KEY
     assert len(answer["tracks"]) == 4

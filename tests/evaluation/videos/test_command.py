@@ -133,5 +133,6 @@ def test_what_cannot_be_asked_is_named(run: Run, cache: Path, tmp_path: Path) ->
     (empty / "mute.mp4").write_bytes(clip([texture(at // 25) for at in range(50)]))
     done = run("evaluate", "video", empty, SOUNDALIKE_CACHE=str(cache), expect=1)
     assert "no video with sound can be used: mute.mp4: " in done.stderr
-    for wrong in (("--pool", "1"), ("--clip-s", "0"), ("--music", tmp_path / "nowhere")):
+    assert "no such folder" in run("evaluate", "video", empty, "--music", tmp_path / "nowhere", expect=1).stderr
+    for wrong in (("--pool", "1"), ("--clip-s", "0")):
         assert "Invalid value" in run("evaluate", "video", empty, *wrong, expect=2).stderr

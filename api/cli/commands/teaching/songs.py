@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FOLDER = ReadableFolder()
 _FILE = ReadableFile()
-_out = click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
+_out = click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
 _seed = click.option("--seed", type=SEED, default=0, show_default=True)
 
 

@@ -77,7 +77,7 @@ def make_clips(
 @click.command("video")
 @click.argument("videos", type=_FOLDER)
 @click.option("--choose-by", type=_FOLDER, help="Other videos, by which choices are made; none: some of VIDEOS.")
-@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
+@click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
 @click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option

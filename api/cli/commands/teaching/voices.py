@@ -159,7 +159,7 @@ def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: b
 @click.command("vocals")
 @click.argument("voices", type=ReadableFolder())
 @click.option("--music", required=True, type=ReadableFolder(), help="A corpus in which nobody sings.")
-@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
+@click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
 @click.option("--scenes", type=click.IntRange(1), default=4500, show_default=True, help="Of 20 s, to learn from.")
 @click.option("--steps", type=click.IntRange(1), default=2400, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Scenes in a step.")

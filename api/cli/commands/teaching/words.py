@@ -9,7 +9,7 @@ from api.cli.usage.values import NewFile
 
 
 @click.command("words")
-@click.option("--out", required=True, type=NewFile(), help="Gets the weights.")
+@click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
 def train_words(out: Path) -> None:
     """Make `video-words`: which tags of music go with what is seen, by a sentence encoder that is fetched for it."""
     from encoders.training.videos.words import make_words
