@@ -9,11 +9,10 @@ from typing import Any, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 from apiflask import APIFlask, HTTPError
-from flask import current_app, request
+from flask import abort, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from flask.wrappers import Request
 from pydantic import BaseModel
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.documents.wellformed import DocumentError, check, check_text, parse_json
 from retrieval.suggestions import did_you_mean
@@ -52,13 +51,14 @@ class CheckedRequest(Request):
 
         Raises
         ------
-        RequestEntityTooLarge
+        HTTPException
+            413, as of any body that is too long.
         """
         data = super().get_data(cache=cache, as_text=as_text, parse_form_data=parse_form_data)  # type: ignore[call-overload]
         most = self.max_content_length
         untold = self.content_length is None and most is not None and len(data) >= most
         if untold and self.environ["wsgi.input"].read(1):
-            raise RequestEntityTooLarge
+            abort(413)
         return data
 
     def get_json(self, *args: Any, **options: Any) -> Any:
