@@ -13,8 +13,7 @@ from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
 from encoders.encoder import Encoder, marked
 from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeightsError, WeightsError
-from encoders.registry import RENAMED, encoder_spec
-from encoders.spec import SHIPPED_WEIGHTS
+from encoders.registry import encoder_spec, weights_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +74,7 @@ def weights_file(spec: NetworkSpec, weights_dir: Path) -> Path | None:
 
     The user's may still lie there by a name that the encoder had before.
     """
-    former = (weights_dir / f"{old}.safetensors" for old, new in RENAMED.items() if new == spec.name)
-    paths = (spec.weights_in(weights_dir), *former, spec.weights_in(SHIPPED_WEIGHTS))
-    return next((path for path in paths if path.is_file()), None)
+    return weights_path(spec.name, weights_dir)
 
 
 def has_weights(spec: NetworkSpec, weights_dir: Path) -> bool:

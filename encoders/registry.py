@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from encoders.errors import UnknownEncoderError
-from encoders.spec import EncoderSpec, NetworkSpec
+from encoders.spec import SHIPPED_WEIGHTS, EncoderSpec, NetworkSpec
 from encoders.tag_vocabulary import KNOWN_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 REGISTRY: dict[str, str] = {
     "clmr-samplecnn": "encoders.models.embeddings.samplecnn:SPEC",
@@ -127,3 +128,11 @@ def known_tags(also: Mapping[str, str] = _NONE) -> frozenset[str]:
         If one of the user's own is no spec.
     """
     return KNOWN_TAGS.union(*(encoder_spec(name, also).tags for name in also))
+
+
+def weights_path(name: str, weights_dir: Path) -> Path | None:
+    """Where a network's weights lie, of any name that it had: the user's, else those shipped; none for neither."""
+    former = (old for old, new in RENAMED.items() if new == name)
+    own = (weights_dir / f"{one}.safetensors" for one in (name, *former))
+    paths = (*own, SHIPPED_WEIGHTS / f"{name}.safetensors")
+    return next((path for path in paths if path.is_file()), None)

@@ -116,7 +116,8 @@ def _reason(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _unknown(error["loc"], model)
     if error["msg"].endswith("Not a valid file."):
-        return "is no file; accepted: a file, as a part of multipart/form-data"
+        is_there = "is missing" if error["input"] is None else "is no file"
+        return f"{is_there}; accepted: a file, as a part of multipart/form-data"
     if kind in ("value_error", "assertion_error"):
         return str(context.get("error") or error["msg"].partition(", ")[2])
     if kind in _LENGTHS:

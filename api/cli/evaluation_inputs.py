@@ -132,6 +132,8 @@ def _body(line: bytes, path: Path, place: str) -> dict[str, Any]:
         body = parse_json(line, place)
     except ValueError as error:
         raise EvaluationFileError(str(path), place, f"is not JSON: {error}") from error
+    except DocumentError as error:
+        raise EvaluationFileError(str(path), place, str(error)) from error
     if not isinstance(body, dict):
         raise EvaluationFileError(str(path), place, f"holds a {type(body).__name__}", "an object")
     for name in REFUSED:

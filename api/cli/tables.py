@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from retrieval.search.playlists import Playlist
     from retrieval.search.query import Answer, Result
 
+MOST_NAMED = 5
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
 
@@ -90,8 +91,16 @@ def print_answer(title: str, answer: Answer) -> None:
         f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
         highlight=False,
     )
+    if stats.unknown:
+        console.print(_unknown(stats.unknown))
     if stats.dropped.get("duplicate"):
         console.print("duplicate: another version of a recording (--no-fold-duplicates shows them)", highlight=False)
+
+
+def _unknown(keys: Sequence[str]) -> Text:
+    """What to say of keys of `exclude` and `previous` that no track has."""
+    more = f", and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+    return cell(f"keeps nothing out, as no track has this key: {', '.join(keys[:MOST_NAMED])}{more}")
 
 
 def print_playlist(way: Playlist, outside: tuple[str | None, str | None] = (None, None)) -> None:

@@ -100,6 +100,9 @@ class StatsOut(BaseModel):
         description="tracks that matched and are not shown, by what kept them out, from the first page to this one"
     )
     reason: str | None = Field(description="why there are fewer results than were asked for")
+    unknown: list[str] = Field(
+        description="keys of exclude and of context.previous that no track has: they keep nothing out"
+    )
 
 
 class AnswerOut(BaseModel):

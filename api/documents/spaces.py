@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
+from encoders.registry import weights_path
+from encoders.spec import SHIPPED_WEIGHTS
 from retrieval.index.snapshots import current_name
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ class SpaceOut(BaseModel):
     space: str
     default: bool = Field(description="whether it answers where no space is named")
     encoder_version: str = Field(description="that answers; tracks of others wait to be heard again")
+    weights: Literal["shipped", "added"] | None = Field(
+        description="where they come from that new tracks are heard by: with the program; or added to the directory of "
+        "weights, fetched or imported; null where no file is here"
+    )
     tracks_by_version: dict[str, int]
     dim: int
     searchable: int = Field(description="tracks that can be found")
@@ -46,10 +52,12 @@ def _space(here: Soundalike, name: str, versions: dict[str, int], default: bool)
     index = here.search.space(name)
     view = index.view()
     manifest = view.snapshot.manifest if view.snapshot else None
+    weights = weights_path(name, here.settings.weights_dir)
     return SpaceOut(
         space=name,
         default=default,
         encoder_version=view.encoder_version,
+        weights=None if weights is None else "shipped" if weights.parent == SHIPPED_WEIGHTS else "added",
         tracks_by_version=versions,
         dim=view.dim,
         searchable=view.count,

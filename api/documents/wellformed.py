@@ -9,6 +9,7 @@ looked at further, with the path of the field, at both doors: by `api.documents.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,6 +100,8 @@ def parse_json(raw: str | bytes, field: str = "body") -> Any:
     ------
     ValueError
         If it is not JSON: by line and column, and what stands there.
+    DocumentError
+        If a field stands twice in one object: JSON does not say which of them is meant.
     TooDeepError
     """
     try:
@@ -111,15 +114,6 @@ def parse_json(raw: str | bytes, field: str = "body") -> Any:
         raise ValueError(f"byte {error.start} is not {error.encoding.upper()}; accepted: JSON in UTF-8") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, which says nothing twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"{twice!r} stands twice in one object; accepted: each name once")
-    return found
-
-
 def _misread(error: json.JSONDecodeError) -> str:
     """Where JSON ends to be JSON."""
     if not error.doc.strip():
@@ -128,6 +122,15 @@ def _misread(error: json.JSONDecodeError) -> str:
     stands = repr(rest[:_MOST_QUOTED] + ("…" if len(rest) > _MOST_QUOTED else "")) if rest else "the end"
     expected = error.msg[0].lower() + error.msg[1:]
     return f"line {error.lineno}, column {error.colno}: {expected}, where {stands} stands"
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(members)
+    if len(read) < len(members):
+        twice = next(name for name, n in Counter(name for name, _ in members).items() if n > 1)
+        shown = escaped(twice).replace("\0", "\\u0000")
+        raise DocumentError(shown or "body", f"{shown!r} stands twice in one object; accepted: each field once")
+    return read
 
 
 def _integer(digits: str) -> int:

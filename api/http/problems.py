@@ -1,6 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457): one table from exception to status and stable type."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,11 +40,14 @@ from retrieval.errors import (
     UnknownClipError,
     UnknownTrackError,
 )
-from retrieval.suggestions import suggested
+from retrieval.suggestions import MOST, suggested
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+
+_ASSETS = ("/static/", "/docs/<")
+_PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class Problem(BaseModel):
@@ -110,7 +114,7 @@ _DESCRIPTIONS = {
     409: "The track is not encoded in this space",
     410: "The index has changed since the page before, or the audio file is gone",
     413: "The body or the audio is too long, or pictures have too many pixels",
-    415: "The file cannot be read as audio, as a video or as a picture",
+    415: "The body is of another kind, or its file cannot be read as audio, as a video or as a picture",
     422: "The request is not valid: the field, and what would be accepted",
     503: "Database, index or weights are not usable, or too many clips at the same time",
 }
@@ -179,7 +183,7 @@ def describe(document: Any) -> Any:
 def _http_error(error: HTTPError) -> Response:
     title = error.message or "HTTP error"
     slug = title.lower().replace(" ", "-")
-    detail, members = str(error.detail or ""), dict[str, Any]()
+    detail, members = str(error.detail or ""), dict(error.extra_data or {})
     if not detail and error.status_code in _EXPLAINED:
         detail, members = _EXPLAINED[error.status_code]()
     response = response_of(problem(error.status_code, slug, title, detail or title, **members))
@@ -190,9 +194,23 @@ def _http_error(error: HTTPError) -> Response:
 
 
 def _nothing_there() -> tuple[str, dict[str, Any]]:
-    routes = sorted({str(rule) for rule in current_app.url_map.iter_rules()})
-    near = suggested(request.path, routes)
-    return f"nothing is at {request.path}; what there is: /openapi.json, or to be read /docs", {"nearest": near}
+    near = _routes_near(request.path)
+    hint = f"; did you mean {' or '.join(near)}? What" if near else "; what"
+    return f"nothing is at {request.path}{hint} there is: /openapi.json, or to be read /docs", {"nearest": near}
+
+
+def _routes_near(path: str) -> list[str]:
+    """Routes as OpenAPI has them, most like this path first: parts that are filled in, with what stands there."""
+    steps = path.rstrip("/").split("/")
+    ours = (rule for rule in current_app.url_map.iter_rules() if not str(rule).startswith(_ASSETS))
+    routes = {_PART.sub(r"{\1}", str(rule)) for rule in ours}
+    filled: dict[str, str] = {}
+    for route in sorted(routes):
+        of_route = route.split("/")
+        given = [*steps, *of_route[len(steps) :]]
+        filled["/".join(at if one.startswith("{") else one for one, at in zip(of_route, given, strict=False))] = route
+    below = [route for route in sorted(routes) if route.startswith("/".join([*steps, ""])) and len(steps) > 1]
+    return [filled[one] for one in suggested("/".join(steps), filled)] or below[:MOST]
 
 
 def _not_by_this() -> tuple[str, dict[str, Any]]:
@@ -218,4 +236,7 @@ _EXPLAINED: Mapping[int, Callable[[], tuple[str, dict[str, Any]]]] = {
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:
     detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
-    return problem(422, "invalid-request", "The request is not valid", detail, field=errors[0]["field"], errors=errors)
+    first = errors[0]
+    accepted = first["reason"].partition("; accepted: ")[2]
+    title = "The request is not valid"
+    return problem(422, "invalid-request", title, detail, field=first["field"], accepted=accepted, errors=errors)

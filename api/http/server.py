@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import quote
 
 from apiflask import APIFlask
 from gunicorn.app.base import BaseApplication
@@ -18,17 +19,13 @@ ACCESS = "%(t)s %(h)s %(m)s %(U)s %(s)s %(M)s ms %(B)s bytes"
 """When, from where, what, with which status, how long it took and how large the answer is; never what was asked."""
 
 
-class HarmlessLogger(Logger):  # type: ignore[misc]
-    """What is asked for stands in one line, whatever line breaks and escapes an address holds."""
+class AccessLogger(Logger):  # type: ignore[misc]
+    """The access log, a line a request: a path with a line break in it would be two, and look like another request."""
 
-    def atoms(self, *of_request: Any) -> dict[str, Any]:
-        """What a line of the access log is made of."""
-        return {
-            name: value
-            if not isinstance(value, str) or value.isprintable()
-            else value.encode("unicode_escape").decode()
-            for name, value in super().atoms(*of_request).items()
-        }
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
+        """What a line may tell; the path as an address has it, by which a blank, too, is no end of it."""
+        told = super().atoms(resp, req, environ, request_time)
+        return told | {"U": quote(str(environ.get("PATH_INFO", "")).encode("latin-1"), safe="/:@!$&'()*+,;=~")}
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -49,7 +46,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 120,
             "accesslog": "-" if access_log else None,
             "access_log_format": ACCESS,
-            "logger_class": HarmlessLogger,
+            "logger_class": AccessLogger,
         }
         self._resources = ExitStack()
         super().__init__()

@@ -147,7 +147,7 @@ class Search:
             index.space,
             version,
             view.encoder_version,
-            replace(stats, reason=self._reason(query, stats)),
+            replace(stats, reason=self._reason(query, stats), unknown=plan.unknown),
             laps.timing_ms(),
         )
 

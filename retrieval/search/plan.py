@@ -38,6 +38,7 @@ class Plan:
     ----------
     seeds : the examples that are tracks, by key
     excluded : tracks that the caller does not want
+    unknown : keys of tracks to exclude, or that played before, which no track has
     selection : what the search may return; none for all
     dropped : tracks that match and are excluded, beside the examples that must not come back
     matching_left_out : how many of the tracks that the search counts must not come back
@@ -50,6 +51,7 @@ class Plan:
     negative: Sequence[Example]
     seeds: Mapping[str, Track]
     excluded: frozenset[int]
+    unknown: Sequence[str] = ()
     selection: Selection | None = None
     dropped: int = 0
     matching_left_out: int = 0
@@ -80,8 +82,11 @@ def resolve(query: Query, index: SpaceIndex, view: IndexView, catalog: Catalog, 
     if query.half_life is not None:
         weights = recommend.recency_weights(len(positive), query.half_life)
         positive = [replace(one, weight=one.weight * weight) for one, weight in zip(positive, weights, strict=True)]
-    excluded = frozenset(catalog.ids_by_key(query.exclude).values()) if query.exclude else frozenset()
-    return Plan(query, index.space, view, positive, negative, seeds, excluded)
+    named = list(dict.fromkeys([*query.exclude, *(query.context.previous if query.context else ())]))
+    ids = catalog.ids_by_key(named) if named else {}
+    excluded = frozenset(ids[key] for key in query.exclude if key in ids)
+    unknown = [key for key in named if key not in ids]
+    return Plan(query, index.space, view, positive, negative, seeds, excluded, unknown)
 
 
 def with_filter(plan: Plan, selections: Selections, name: str) -> Plan:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.counting import counted
 from retrieval.errors import OutOfRangeError, QueryError
 from retrieval.search import recommend
 from retrieval.search.plan import vectors_of
@@ -102,6 +103,9 @@ def _checked(seed: Seed, view: IndexView) -> NDArray[np.float32]:
     vector = np.zeros(0, np.float32) if seed.vector is None else seed.vector
     if seed.encoder_version not in (None, view.encoder_version):
         raise QueryError("vector", f"is of {seed.encoder_version}", view.encoder_version)
-    if vector.shape != (view.dim,) or not (norm := float(np.linalg.norm(vector))) > 0:
-        raise QueryError("vector", f"has shape {vector.shape}, or no direction", f"{view.dim} numbers, not all 0")
+    accepted = f"{view.dim} numbers, not all 0"
+    if vector.shape != (view.dim,):
+        raise QueryError("vector", f"has {counted(vector.size, 'value')}", accepted)
+    if not (norm := float(np.linalg.norm(vector))) > 0:
+        raise QueryError("vector", "is all 0, and has no direction", accepted)
     return np.asarray(vector / norm, np.float32)

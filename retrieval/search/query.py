@@ -158,7 +158,7 @@ class Query:
     ----------
     half_life : the positives are a playlist to continue, oldest first: one that stands this many tracks before the last
         counts half as much; none: age does not matter
-    exclude : keys that must not come back; unknown ones are ignored
+    exclude : keys that must not come back; unknown ones are told in the answer's `Stats`
     include_seed : let the seeds come back as their own neighbours
     cursor : `Answer.next_cursor` of the page before
     rescoring : what scores the nearest tracks anew; with it a page is picked from these
@@ -303,6 +303,7 @@ class Stats:
     path : how the search went
     dropped : tracks that matched and are not shown, by the rule that kept them out, from the first page to this one
     reason : why there are fewer results than were asked for; none where there are not
+    unknown : keys that `exclude` or the context's `previous` name and no track has: they keep nothing out
     """
 
     matching: int
@@ -313,6 +314,7 @@ class Stats:
     path: str
     dropped: Mapping[str, int]
     reason: str | None
+    unknown: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

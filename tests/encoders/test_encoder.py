@@ -78,7 +78,7 @@ def test_a_complete_network_needs_no_file_and_its_version_names_its_tensors(tmp_
 def test_ones_own_weights_go_before_those_that_are_shipped(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("encoders.loading.SHIPPED_WEIGHTS", tmp_path / "shipped")
+    monkeypatch.setattr("encoders.registry.SHIPPED_WEIGHTS", tmp_path / "shipped")
     save_weights(tmp_path / "shipped" / "tiny.safetensors", Tiny().state_dict(), {"from": "us"})
     (tmp_path / "none").mkdir()
     assert weights_file(TINY, tmp_path / "none") == tmp_path / "shipped" / "tiny.safetensors"

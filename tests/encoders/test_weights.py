@@ -13,9 +13,10 @@ import torch
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.errors import MissingWeightsError, WeightsError
-from encoders.loading import SHIPPED_WEIGHTS, fetch_weights, has_weights, load_encoder
+from encoders.loading import fetch_weights, has_weights, load_encoder
 from encoders.models.embeddings.soundalike import Soundalike
 from encoders.registry import DEFAULTS, LISTENERS, REGISTRY, encoder_spec, network_spec
+from encoders.spec import SHIPPED_WEIGHTS
 from tests.conftest import BANDS, tone
 
 NAMES = ["melcnn", "soundalike", "spectnt", "tagging", "tagging-student", "timbre", "video"]

@@ -13,7 +13,7 @@ blueprint = APIBlueprint("paths", __name__, url_prefix="/v1", tag="Query")
 @blueprint.post("/path")
 @blueprint.input(PathIn)
 @blueprint.output(PathOut)
-@blueprint.doc(responses=possible(400, 404, 409, 422, 503))
+@blueprint.doc(responses=possible(400, 404, 409, 413, 415, 422, 503))
 def path(json_data: PathIn) -> PathOut:
     """Tracks that lead from one track to another, each as near to the one before as can be."""
     here = soundalike()

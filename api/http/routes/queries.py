@@ -23,7 +23,7 @@ blueprint = APIBlueprint("queries", __name__, url_prefix="/v1", tag="Query")
 @blueprint.post("/query")
 @blueprint.input(SearchIn)
 @blueprint.output(AnswerOut)
-@blueprint.doc(responses=possible(400, 404, 409, 410, 422, 503))
+@blueprint.doc(responses=possible(400, 404, 409, 410, 413, 415, 422, 503))
 def query(json_data: SearchIn) -> AnswerOut:
     """Tracks like a track, a part of one, or a vector; like some examples and unlike others; or after a playlist."""
     return _answered(json_data)
@@ -32,7 +32,7 @@ def query(json_data: SearchIn) -> AnswerOut:
 @blueprint.post("/query/batch")
 @blueprint.input(BatchIn)
 @blueprint.output(BatchOut)
-@blueprint.doc(responses=possible(400, 422))
+@blueprint.doc(responses=possible(400, 413, 415, 422))
 def query_batch(json_data: BatchIn) -> BatchOut:
     """Several searches, each as in `/v1/query`; an error stays with its search."""
     default_space = soundalike().search.space_name()  # one for all of them

@@ -88,7 +88,7 @@ def get_track(key: str) -> CorrectedTrackOut:
 @blueprint.patch("/tracks/<path:key>")
 @blueprint.input(CorrectionIn)
 @blueprint.output(CorrectedTrackOut)
-@blueprint.doc(responses=possible(400, 404, 422, 503))
+@blueprint.doc(responses=possible(400, 404, 413, 415, 422, 503))
 def correct_track(key: str, json_data: CorrectionIn) -> CorrectedTrackOut:
     """Correct a track: what is said stands, whatever is heard or read later, until null takes it back."""
     catalog = soundalike().catalog
@@ -100,7 +100,7 @@ def correct_track(key: str, json_data: CorrectionIn) -> CorrectedTrackOut:
 @blueprint.put("/tracks/<path:key>")
 @blueprint.input(TrackForm, location="form_and_files")
 @blueprint.output(ItemOut)
-@blueprint.doc(responses=possible(400, 413, 422, 503))
+@blueprint.doc(responses=possible(400, 413, 415, 422, 503))
 def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
     """Index one track; the same content and fields again change nothing."""
     _check_key(key)
@@ -117,7 +117,7 @@ def put_track(key: str, form_and_files_data: TrackForm) -> ItemOut | Response:
 @blueprint.post("/tracks:bulk")
 @blueprint.input(BulkForm, location="form_and_files")
 @blueprint.output(ItemsOut)
-@blueprint.doc(responses=possible(400, 413, 422, 503))
+@blueprint.doc(responses=possible(400, 413, 415, 422, 503))
 def put_tracks(form_and_files_data: BulkForm) -> ItemsOut:
     """Index several tracks, each under its file's name; every one has a status of its own."""
     keys = [str(file.filename) for file in form_and_files_data.files]
