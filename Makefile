@@ -36,11 +36,13 @@ clean:
 
 # The constraints pin torch exactly: a range would pull a build with gigabytes of CUDA where an index offers one.
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing Soundalike and what it needs into $(VENV): some minutes the first time, in silence"
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRA)]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what the tests need"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRA),dev]'
 	touch $@

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import Track
 
 
+NEITHER = "no such file, nor is it the key of a track"
+
+
 def track_named(catalog: Catalog, name: str) -> Track:
     """The track of this key, or whose file lies there.
 
@@ -29,7 +32,7 @@ def track_named(catalog: Catalog, name: str) -> Track:
     """
     meant = meant_by(catalog, name)
     if isinstance(meant, Path):
-        raise UnknownTrackError(name, catalog.nearest_keys(name) if is_text(name) else ())
+        raise UnknownTrackError(name, why="this file is not in the catalogue; `soundalike index FILE` brings it in")
     return meant
 
 
@@ -63,7 +66,8 @@ def meant_by(catalog: Catalog, name: str, path: Path | None = None) -> Track | P
         if path.is_dir():
             raise UnreadableMediaError(str(path), "is a folder; accepted: a track's key, or an audio file")
         if not path.is_file():
-            raise unknown or UnknownTrackError(name)
+            is_path = name.startswith(("/", "./", "../", "~/"))
+            raise UnknownTrackError(name, why=NEITHER) if is_path or unknown is None else unknown
         reason = why_no_sound(path)
     except (OSError, ValueError, RuntimeError) as error:  # no name that a file can have; links that lead to themselves
         raise unknown or UnreadableMediaError(str(path), _reason(error)) from error

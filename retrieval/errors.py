@@ -27,12 +27,14 @@ class UnknownTrackError(RetrievalError):
     example : which of a query's examples has the key, or none
     """
 
-    def __init__(self, key: str, nearest: Sequence[str] = (), example: Place | None = None) -> None:
+    def __init__(
+        self, key: str, nearest: Sequence[str] = (), example: Place | None = None, *, why: str | None = None
+    ) -> None:
         self.key = key
         self.nearest = tuple(nearest)
         self.example = example
         hint = f"; nearest keys: {', '.join(self.nearest)}" if self.nearest else ""
-        super().__init__(f"no track with key {key!r}{hint}")
+        super().__init__(f"{key}: {why}" if why else f"no track with key {key!r}{hint}")
 
 
 class UnknownClipError(RetrievalError):

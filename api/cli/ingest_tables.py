@@ -100,6 +100,9 @@ def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *
     """What was taken out of the catalogue because its files are gone, and what was not."""
     would = "would be " if dry_run else ""
     echo(f"{counted(len(pruned), 'track')} {would}taken out")
+    if dry_run:
+        for one in pruned:
+            echo(f"  {one.key}")
     for folder, n in sorted(Counter(str(PurePath(one.uri).parent) for one in pruned).items()):
         echo(f"  {n} of {folder}")
     for reason, n in sorted(Counter(reason for _, reason in kept).items()):

@@ -82,7 +82,8 @@ def print_answer(title: str, answer: Answer) -> None:
         span = _span_cells(result) if spans else []
         table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, cell(shared))
     console = Screen()
-    console.print(table)
+    if answer.results:
+        console.print(table)
     stats = answer.stats
     dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
     why = f" ({stats.reason})" if stats.reason else ""
@@ -199,6 +200,9 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         console.print(f"{name}: {state[name]}")
     if state["missing"]:
         console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)")
+    if not state["defaults"]:
+        for space in (space["space"] for space in state["spaces"] if space["default"]):
+            console.print(f"default: {space}, which answers where no space is named")
     for default in state["defaults"]:
         answers = ", and answers where no space is named" if default["answers"] else ""
         console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}")

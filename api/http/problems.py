@@ -170,7 +170,8 @@ def response_of(problem: Problem) -> Response:
 
 
 def describe(document: Any) -> Any:
-    """Say in the OpenAPI document what errors look like."""
+    """Say in the OpenAPI document what errors look like; several blueprints may have one tag."""
+    document["tags"] = list({tag["name"]: tag for tag in document.get("tags", ())}.values())
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     for operations in document["paths"].values():
         for operation in operations.values():

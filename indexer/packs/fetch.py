@@ -130,7 +130,7 @@ def _download_debs(apt_get: Sequence[str], packages: Sequence[str], debs: Path, 
     """Download packages with the system's package lists, or with freshly fetched private ones."""
     if os.geteuid() == 0:
         apt_get = [*apt_get, "-o", "APT::Sandbox::User=root"]
-    named = " ".join(packages)
+    named = packages[0] if len(packages) == 1 else f"{len(packages)} packages"
     if run_downloading([*apt_get, "download", *packages], named, debs, cwd=debs).returncode == 0:
         return
     for name, folder in (("State", "state"), ("State::lists", "lists"), ("Cache", "cache")):

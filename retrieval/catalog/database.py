@@ -127,7 +127,7 @@ def _server(data_dir: Path) -> Any:
         # The library counts its clients by process; one that was killed would keep the server running for ever.
         clients = server.global_process_id_list
         clients.put([pid for pid in clients.get() if psutil.pid_exists(pid)])
-        return server.__enter__()
+        return server.__enter__()  # type: ignore[no-untyped-call]
 
 
 _STARTING: dict[Path, Future[Any]] = {}

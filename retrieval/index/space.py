@@ -124,7 +124,10 @@ def check_holds(catalog: Catalog, space: str) -> None:
         raise _missing(catalog, space)
 
 
+_NONE_YET = "none yet (`soundalike index FOLDER` brings music in)"
+
+
 def _missing(catalog: Catalog, space: str) -> IndexMissingError:
     known = sorted(catalog.spaces())
     hint = did_you_mean(space, known)
-    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {', '.join(known) or 'none yet'}{hint}")
+    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {', '.join(known) or _NONE_YET}{hint}")

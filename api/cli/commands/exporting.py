@@ -64,3 +64,4 @@ def export_jams(key: str, out: Path) -> None:
             file.write(document + "\n")
     except OSError as error:
         raise click.ClickException(f"{out}: cannot be written: {(error.strerror or str(error)).lower()}") from error
+    echo(f"{out}: beats, key, sections and melody of {track.key}", err=True)

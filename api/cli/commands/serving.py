@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import threading
 
 import click
 
@@ -10,6 +11,8 @@ from api.cli.terminal import echo
 from api.cli.usage.values import Address
 from api.settings import read_settings
 from api.wiring import open_soundalike
+
+PATIENCE_S = 3.0
 
 
 @click.command()
@@ -42,8 +45,22 @@ def serve(bind: tuple[str, int], workers: int, threads: int, access_log: bool) -
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings = read_settings()
     with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
+        _load_loops()
         server = Server(settings, bind=shown, workers=workers, threads=threads, access_log=access_log)
         server.run_then(lambda: echo(f"http://{shown}/docs", err=True))
+
+
+def _load_loops() -> None:
+    """Load what searches before the address is told; on a machine that has not compiled it yet it takes a while."""
+    from retrieval.index import loading
+
+    note = "compiling the loops of the search, once on this machine: half a minute"
+    patience = threading.Timer(PATIENCE_S, echo, [note], {"err": True})
+    patience.start()
+    try:
+        loading.load()
+    finally:
+        patience.cancel()
 
 
 def _check_free(host: str, port: int) -> None:
@@ -57,5 +74,5 @@ def _check_free(host: str, port: int) -> None:
             tried.bind(address)
     except (OSError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        other = "; another port: --bind 127.0.0.1:8001" if getattr(error, "errno", 0) == errno.EADDRINUSE else ""
+        other = f"; another port: --bind {host}:{port + 1}" if getattr(error, "errno", 0) == errno.EADDRINUSE else ""
         raise click.ClickException(f"--bind {host}:{port}: cannot be listened on: {reason}{other}") from error
