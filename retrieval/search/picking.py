@@ -266,9 +266,12 @@ def _hubs_behind(candidates: Candidates, blocks: NDArray[np.int64], view: IndexV
     """The candidates of each block by their scores less how near they are to their own nearest tracks."""
     if not len(candidates):
         return candidates
-    neighbors = view.search(view.vectors(candidates.vector_ids), NEIGHBOURS + 1)
-    itself = neighbors.track_ids == candidates.track_ids[:, np.newaxis]
-    density = density_of(np.where(itself, -np.inf, neighbors.cosines))
+    density = np.empty(len(candidates), np.float32)
+    for block in np.unique(blocks):  # each for itself: how many are asked together shows in a cosine's last digit
+        inside = np.flatnonzero(blocks == block)
+        neighbors = view.search(view.vectors(candidates.vector_ids[inside]), NEIGHBOURS + 1)
+        itself = neighbors.track_ids == candidates.track_ids[inside, np.newaxis]
+        density[inside] = density_of(np.where(itself, -np.inf, neighbors.cosines))
     scores = csls((2 * candidates.scores - 1).astype(np.float32), density)
     order = np.lexsort((candidates.track_ids, -scores, blocks))
     return Candidates(candidates.track_ids[order], scores[order], candidates.vector_ids[order])

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.errors import OutOfRangeError, QueryError
+from retrieval.search.checks import check_list, check_one_of, check_range
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 
 if TYPE_CHECKING:
@@ -110,15 +110,15 @@ class Diversity:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        _check_range("mmr", self.mmr, 0, 1)
-        _check_one_of("fold_duplicates", self.fold_duplicates, (False, True, "sure"))
+        check_range("mmr", self.mmr, 0, 1)
+        check_one_of("fold_duplicates", self.fold_duplicates, (False, True, "sure"))
         if not isinstance(self.max_per, Mapping):
             raise QueryError("max_per", f"is {self.max_per!r}", "artist, album, each with a number")
-        _check_range("candidates", self.candidates, 1, MAX_CANDIDATES)
+        check_range("candidates", self.candidates, 1, MAX_CANDIDATES)
         for group, limit in self.max_per.items():
             if group not in GROUPS:
                 raise QueryError(f"max_per.{group}", "is not known", ", ".join(GROUPS))
-            _check_range(f"max_per.{group}", limit, 1, inf, "1 or more")
+            check_range(f"max_per.{group}", limit, 1, inf, "1 or more")
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ class QueueContext:
 
     def check(self) -> None:
         """Refuse what is out of range."""
-        _check_list("previous", self.previous, str, "a list of keys")
+        check_list("previous", self.previous, str, "a list of keys")
         for name in ("artist_gap", "album_gap"):
-            _check_range(name, getattr(self, name), 0, MAX_GAP, f"0 or more, at most {MAX_GAP}")
+            check_range(name, getattr(self, name), 0, MAX_GAP, f"0 or more, at most {MAX_GAP}")
 
 
 class Rescoring(Protocol):
@@ -203,12 +203,12 @@ class Query:
             With the field and what it takes.
         """
         for name in ("positive", "negative"):
-            _check_list(name, getattr(self, name), Seed, "a list of Seed")
-        _check_list("exclude", self.exclude, str, "a list of keys")
+            check_list(name, getattr(self, name), Seed, "a list of Seed")
+        check_list("exclude", self.exclude, str, "a list of keys")
         for name, kind in (("diversity", Diversity), ("context", QueueContext)):
             if not isinstance(getattr(self, name), kind | None):
                 raise QueryError(name, f"is {getattr(self, name)!r}", kind.__name__)
-        _check_one_of("granularity", self.granularity, ("track", "segment"))
+        check_one_of("granularity", self.granularity, ("track", "segment"))
         most_positive = MAX_EXAMPLES if self.half_life is None else MAX_PLAYLIST
         for side, seeds, least, most in (
             ("positive", self.positive, 1, most_positive),
@@ -219,12 +219,12 @@ class Query:
                 raise OutOfRangeError(side, count, f"{least} to {most} examples")
             for number, seed in enumerate(seeds):
                 seed.check((side, number))
-        _check_one_of("strategy", self.strategy, get_args(Strategy))
+        check_one_of("strategy", self.strategy, get_args(Strategy))
         if self.half_life is not None and not 0 < self.half_life < inf:
             raise OutOfRangeError("half_life", f"is {self.half_life}", "a number above 0")
-        _check_range("limit", self.limit, 1, MAX_LIMIT)
+        check_range("limit", self.limit, 1, MAX_LIMIT)
         if self.score_threshold is not None:
-            _check_range("score_threshold", self.score_threshold, 0, 1)
+            check_range("score_threshold", self.score_threshold, 0, 1)
         for part in (self.diversity, self.context):
             if part is not None:
                 part.check()
@@ -338,24 +338,3 @@ def similar(track: str, **options: Any) -> Query:
 def continued(playlist: Sequence[str], *, half_life: float = HALF_LIFE, **options: Any) -> Query:
     """What goes on where a playlist ends, by keys, oldest first: like its last tracks most."""
     return Query([Seed(key) for key in playlist], half_life=half_life, **options)
-
-
-def _check_list(field: str, values: Any, kind: type, accepted: str) -> None:
-    """Refuse what is no list of these: a text would be taken letter by letter."""
-    wrong = [values] if isinstance(values, str) else [one for one in values if not isinstance(one, kind)]
-    if wrong:
-        raise QueryError(field, f"is {wrong[0]!r}" if isinstance(values, str) else f"holds {wrong[0]!r}", accepted)
-
-
-def _check_one_of(field: str, value: Any, accepted: Sequence[Any]) -> None:
-    if value not in accepted:
-        raise QueryError(field, f"is {value!r}", ", ".join(map(str, accepted)))
-
-
-def _check_range(field: str, value: Any, least: float, most: float, accepted: str = "") -> None:
-    whole = field not in ("mmr", "score_threshold")
-    is_one = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if not is_one:
-        raise QueryError(field, f"is {value!r}", "a whole number" if whole else "a number")
-    if not least <= value <= most:  # also what is no number
-        raise OutOfRangeError(field, f"is {value}", accepted or f"{least} to {most}")
