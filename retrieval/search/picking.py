@@ -145,9 +145,9 @@ class PageMaker:
         above = candidates.scores >= (query.score_threshold or 0)
         if query.picks:
             dropped["score_threshold"] = int((~above).sum())
-            candidates = candidates.at(above)
+            candidates, places = candidates.at(above), np.flatnonzero(above)
             tracks = self._cache.tracks(candidates.track_ids.tolist())
-            candidates, reasons = pick(candidates, tracks, plan, self._catalog, requested=self._end)
+            candidates, reasons = pick(candidates, places, tracks, plan, self._catalog, requested=self._end)
             shown = candidates.at(slice(position.returned, self._end))
             dropped |= reasons
         else:
@@ -189,20 +189,26 @@ def _rescored(candidates: Candidates, rescoring: Rescoring, block: int) -> Candi
 
 
 def pick(
-    candidates: Candidates, tracks: Mapping[int, Track], plan: Plan, catalog: Catalog, *, requested: int
+    candidates: Candidates,
+    places: NDArray[np.int64],
+    tracks: Mapping[int, Track],
+    plan: Plan,
+    catalog: Catalog,
+    *,
+    requested: int,
 ) -> tuple[Candidates, dict[str, int]]:
     """The candidates in the order of the results, the first `requested` at least, and what each rule dropped.
 
     In turn: hubs step back, then other versions of a track that is in already or was an example, too many of one artist
     or album, likeness to what is picked, and last the gaps of a queue. Candidates that are added behind the last block
-    change nothing before them, so that pages follow each other.
+    change nothing before them, so that pages follow each other: `places` say where each stood before any was dropped,
+    and with that in which block.
     """
     query, view = plan.query, plan.view
     there = np.array([track_id in tracks for track_id in candidates.track_ids.tolist()], bool)
     dropped = {"deleted_meanwhile": int((~there).sum())}
-    candidates = candidates.at(there)
+    candidates, places = candidates.at(there), places[there]
     diversity = query.diversity
-    places = np.arange(len(candidates))
     if diversity is not None and diversity.csls:
         candidates = _hubs_behind(candidates, places // diversity.candidates, view)
     if diversity is not None and diversity.fold_duplicates:

@@ -1,6 +1,7 @@
 """Filters equal brute force over plain dictionaries, whatever the filter; unknown keys are refused with the nearest."""
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -173,7 +174,7 @@ def meets(clause: dict[str, Any], value: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """A text without case and cedillas: these catalogues hold no other accents."""
-    return value.lower().replace("ç", "c") if isinstance(value, str) else value
+    return unicodedata.normalize("NFC", value).lower().replace("ç", "c") if isinstance(value, str) else value
 
 
 def number_condition(
