@@ -172,7 +172,7 @@ def renamed(value: Any) -> Any:
 VOICES = {"vocal_ratio", "speech_ratio", "languages", "shared_languages", "vocal_delta"}
 MUSIC = {"tempo", "meter", "key", "mode", "key_relation", "section"}
 FILES = {"partial", "notes", "missing_since", "artists", "genres"}
-STATS = {"earlier", "remaining"}
+STATS = {"earlier", "remaining", "unknown"}
 
 
 def as_shown_then(value: Any) -> Any:
