@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -139,9 +139,14 @@ def shown(value: Any) -> str:
 def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """What to say of a field that is none of its object's."""
     known = sorted({name for one in _models_at(location[:-1], model) for name in _names(one)})
-    name = str(location[-1])
-    hint = did_you_mean(name, known)
-    return f"unknown field {name!r}" + (hint.replace("; ", ": ", 1) or f"; accepted: {', '.join(known) or 'none'}")
+    return unknown_field(str(location[-1]), known)
+
+
+def unknown_field(name: str, known: Iterable[str]) -> str:
+    """That there is no field of this name, and which may be meant, or which there are."""
+    known = list(known)
+    hint = did_you_mean(name, known).replace("; ", ": ", 1)
+    return f"unknown field {name!r}" + (hint or f"; accepted: {', '.join(known) or 'none'}")
 
 
 def _models_at(location: tuple[int | str, ...], *models: type[BaseModel]) -> set[type[BaseModel]]:

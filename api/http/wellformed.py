@@ -15,7 +15,7 @@ from flask.wrappers import Request
 from pydantic import BaseModel
 
 from api.documents.wellformed import DocumentError, check, check_text, parse_json
-from retrieval.suggestions import did_you_mean
+from retrieval.wording import unknown_field
 
 _JSON, _MULTIPART = "application/json", "multipart/form-data"
 _FORMS = (_MULTIPART, "application/x-www-form-urlencoded")
@@ -174,8 +174,7 @@ def _check_parts(form: type[BaseModel]) -> None:
     for name, several in request.files.lists():
         annotation = annotations.get(name)
         if name not in annotations:
-            hint = did_you_mean(name, annotations).replace("; ", ": ", 1) or f"; accepted: {', '.join(annotations)}"
-            raise DocumentError(name, f"unknown field {name!r}{hint}")
+            raise DocumentError(name, unknown_field(name, annotations))
         if str in (annotation, *get_args(annotation)):
             raise DocumentError(name, f"is a file; accepted: text (in curl, -F '{name}=<FILE', not -F '{name}=@FILE')")
         if get_origin(annotation) is not list:
