@@ -13,8 +13,10 @@ from api.documents.wellformed import is_text
 from encoders.errors import UnreadableMediaError
 from encoders.media.kinds import PLAYLIST_SUFFIXES, why_no_sound
 from retrieval.errors import UnknownTrackError
+from retrieval.search.query import Seed
 
 if TYPE_CHECKING:
+    from api.wiring import Soundalike
     from retrieval.catalog.reading import Catalog
     from retrieval.catalog.records import Track
 
@@ -75,6 +77,28 @@ def meant_by(catalog: Catalog, name: str, path: Path | None = None) -> Track | P
         hint = "; `soundalike continue` goes on after it" if path.suffix.lower() in PLAYLIST_SUFFIXES else ""
         raise UnreadableMediaError(str(path), reason + hint)
     return path
+
+
+def seed_of(
+    here: Soundalike, name: str, path: Path | None, space: str | None, span_s: tuple[float, float] | None = None
+) -> Seed:
+    """The example that a name means: a track by its key or by where its file lies, or else any audio file.
+
+    Parameters
+    ----------
+    path : as of `meant_by`
+    span_s : the part of it that is meant
+
+    Raises
+    ------
+    UnknownTrackError
+        If it is none of these.
+    MediaError
+        If the file is no audio, or cannot be decoded.
+    """
+    start_s, end_s = span_s or (None, None)
+    meant = meant_by(here.catalog, name, path)
+    return here.seed_of(meant, space, span_s) if isinstance(meant, Path) else Seed(meant.key, start_s, end_s)
 
 
 def _reason(error: Exception) -> str:

@@ -263,12 +263,11 @@ class Catalogue:
         return self.parts.catalog.list_tracks(after_id=after_id, limit=limit, condition=condition)
 
     def _seed(self, name: Name, space: str | None) -> Seed:
-        from api.naming import meant_by
+        from api.naming import seed_of
 
         if not isinstance(name, str | os.PathLike) or not os.fspath(name):
             raise QueryError("example", f"is {name!r}", "a key, or a file; `query` takes a Query of any Seed")
-        meant = meant_by(self.parts.catalog, os.fspath(name))
-        return self.parts.seed_of(meant, space) if isinstance(meant, Path) else Seed(meant.key)
+        return seed_of(self.parts, os.fspath(name), None, space)
 
 
 def _several(field: str, names: Sequence[Name]) -> Sequence[Name]:

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from api.cli import tables
-from api.cli.commands.searching import seed_of
 from api.cli.options import FAILED_FILES, SearchOptions, opened, print_json, search_options
 from api.cli.playlists.files import PlaylistFile, PlaylistFileError
 from api.cli.playlists.finding import Entry, Found, find, read_all, without
 from api.cli.terminal import echo
 from api.cli.usage.values import Name, Number
 from api.documents.answer import answer_out
+from api.naming import seed_of
 from api.wiring import Soundalike
 from encoders.errors import MediaError
 from retrieval.errors import UnknownTrackError

@@ -22,9 +22,9 @@ from api.cli.options import (
 )
 from api.cli.usage.values import Name, Number, ReadableFile
 from api.documents.wellformed import parse_json
-from api.naming import meant_by
+from api.naming import seed_of
 from retrieval.catalog.conditions import SECTION_LABELS
-from retrieval.search.query import MAX_STEPS, Seed
+from retrieval.search.query import MAX_STEPS
 from retrieval.search.recommend import Strategy
 
 if TYPE_CHECKING:
@@ -150,23 +150,6 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         print_json(path_out(way, outside).model_dump())
     else:
         tables.print_playlist(way, outside)
-
-
-def seed_of(
-    here: Soundalike, key: str, path: Path, space: str | None, span_s: tuple[float, float] | None = None
-) -> Seed:
-    """The example that a name means: a track by its key or by where its file lies, or else any audio file.
-
-    Raises
-    ------
-    UnknownTrackError
-        If it is none of these.
-    MediaError
-        If the file is no audio, or cannot be decoded.
-    """
-    start_s, end_s = span_s or (None, None)
-    meant = meant_by(here.catalog, key, path)
-    return here.seed_of(meant, space, span_s) if isinstance(meant, Path) else Seed(meant.key, start_s, end_s)
 
 
 def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
