@@ -109,7 +109,7 @@ def _run(arguments: list[str]) -> int:
     """Run a command and say how it went, as an exit code."""
     try:
         with shown_downloads(quiet=wants_json(arguments)):
-            return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+            return soundalike.main(as_text(arguments), prog_name="soundalike", standalone_mode=False) or 0
     except OutputLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:
