@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import click
 
 from api.cli.terminal import echo_json
-from api.cli.usage.values import Name, Number
+from api.cli.usage.values import Choice, Name, Number, Whole
 from api.documents.wellformed import check, escaped, is_text, parse_json
 from api.settings import read_settings
 from retrieval.catalog.records import Granularity
@@ -36,10 +36,10 @@ filter_option = click.option(
     help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.',
 )
 granularity_option = click.option(
-    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+    "--granularity", type=Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
 _search_options = (
-    click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
+    click.option("-n", "--limit", type=Whole(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
     filter_option,
     click.option(
         "--exclude",

@@ -10,7 +10,7 @@ from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.cli.terminal import echo
-from api.cli.usage.values import FileOrFolder, Name
+from api.cli.usage.values import Choice, FileOrFolder, Name
 from api.naming import track_named
 from api.settings import read_settings
 from api.wiring import Soundalike
@@ -129,7 +129,7 @@ def prune_missing(dry_run: bool, as_json: bool) -> None:
 @space_option
 @click.option(
     "--granularity",
-    type=click.Choice(get_args(Granularity)),
+    type=Choice(get_args(Granularity)),
     help="Only this index (default: that of tracks and that of segments).",
 )
 @json_option

@@ -7,7 +7,7 @@ import click
 from api.cli.commands.reencoding import say
 from api.cli.options import check_filter, filter_option, json_option, opened, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import NewFile, Number, ReadableFile
+from api.cli.usage.values import NewFile, Number, ReadableFile, Whole, check_not_itself
 from api.cli.video_tables import print_matched
 from api.documents.video import video_answer_out
 from retrieval.errors import OutOfRangeError
@@ -20,11 +20,9 @@ from retrieval.search.query import MAX_LIMIT, Query, Seed
 @filter_option
 @click.option("--start-s", type=Number(0), default=0.0, show_default=True, help="Where the clip begins.")
 @click.option("--end-s", type=Number(0), help="Where it ends; none: where the video does.")
-@click.option(
-    "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks."
-)
+@click.option("-n", "--limit", type=Whole(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks.")
 @click.option("--explain", is_flag=True, help="Say what drove each score.")
-@click.option("--preview", type=NewFile(), help="Write the clip with the best track.")
+@click.option("--preview", type=NewFile((".mp4",)), help="Write the clip with the best track.")
 @click.option("--keep-speech", is_flag=True, help="In the preview, keep the clip's own sound where somebody speaks.")
 @json_option
 def match_video(
@@ -33,14 +31,14 @@ def match_video(
 ) -> None:  # fmt: skip
     """Find the music that fits CLIP, a video or a picture, and where in each track it starts."""
     from api.matching import check_catalogue, match, watch
-    from api.previewing import Preview, check_preview, write_preview
+    from api.previewing import Preview, write_preview
 
     if end_s is not None and end_s <= start_s:
         raise click.BadParameter(f"is {end_s:g}, --start-s is {start_s:g}: it must be later", param_hint="--end-s")
     if keep_speech and preview is None:
         raise click.UsageError("--keep-speech needs --preview")
     if preview is not None:
-        check_preview(clip, preview)
+        check_not_itself(preview, clip, "--preview")
     with opened() as here:
         check_catalogue(here)
         check_filter(here, condition)

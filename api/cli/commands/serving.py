@@ -8,7 +8,7 @@ import click
 
 from api.cli.options import json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import Address
+from api.cli.usage.values import Address, Whole
 from api.settings import read_settings
 from api.wiring import open_soundalike
 
@@ -31,8 +31,8 @@ def migrate(as_json: bool) -> None:
 @click.option(
     "--bind", type=Address(), default="127.0.0.1:8000", show_default=True, help="Address to listen on: HOST:PORT."
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--threads", type=click.IntRange(1, 1024), default=8, show_default=True, help="Threads of each process.")
+@click.option("--workers", type=Whole(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--threads", type=Whole(1, 1024), default=8, show_default=True, help="Threads of each process.")
 @click.option(
     "--access-log/--no-access-log", default=True, show_default=True, help="A line on standard output for every request."
 )

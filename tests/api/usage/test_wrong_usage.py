@@ -11,6 +11,7 @@ import pytest
 
 from api.cli.main import soundalike
 from api.cli.usage.failures import failure_of
+from api.cli.usage.values import Number, Whole
 from encoders.errors import UnknownEncoderError
 from encoders.registry import encoder_spec
 from retrieval.errors import FilterError, UnknownTrackError
@@ -38,9 +39,11 @@ COMMANDS = dict(_commands(soundalike))
 def test_no_number_is_taken_that_is_none(name: tuple[str, ...]) -> None:
     """NaN, infinity and what is beyond a range is refused as wrong usage by every option that takes a number."""
     command = COMMANDS[name]
-    numbers = [one for one in command.params if isinstance(one.type, click.types._NumberRangeBase)]
+    numbers = [one for one in command.params if isinstance(one.type, Number | Whole)]
     unchecked = [one.name for one in command.params if one.type in (click.INT, click.FLOAT)]
     assert unchecked == [], "a number without a range"
+    bare = [one.name for one in command.params if type(one.type) in (click.IntRange, click.FloatRange, click.Choice)]
+    assert bare == [], "says less of what is accepted than those of api.cli.usage.values"
     for parameter in numbers:
         for raw in ABSURD:
             try:
@@ -73,7 +76,7 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
                 parameter.type.convert(raw, parameter, click.Context(command))
             shown = failure_of(refused.value)
             assert shown is not None
-            wrong_end = "ends in" in shown.message
+            wrong_end = "a file that ends in" in shown.message
             assert shown.code == (2 if wrong_end else code), (parameter.name, raw, shown)
             assert str(Path(raw)) in shown.message or not raw
 
@@ -85,7 +88,6 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--max-per", "genre=2"], 2, "'genre=2' is not artist=N or album=N"),
         (["similar", "x", "--max-per", "artist=0"], 2, "'artist=0' is not artist=N"),
         (["similar", "x", "--mmr", "2"], 2, "0<=x<=1"),
-        (["similar", "x", "--strategy", "best"], 2, "'best_score'"),
         (["similar", "x", "--from-s", "2"], 2, "a span needs both --from-s and --to-s"),
         (["similar", "x", "--from-s", "3", "--to-s", "2"], 2, "--from-s is 3, --to-s is 2"),
         (["similar", "x", "y", "--from-s", "1", "--to-s", "2"], 2, "need a single KEY_OR_FILE"),
@@ -118,6 +120,11 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["--jsn", "similar", "x"], 2, "no option --jsn; did you mean '--json'?"),
         (["similar", "x", "-v"], 2, "-v stands before the command: soundalike -v similar …"),
         (["weights", "list", "--verbose"], 2, "--verbose stands before the command: soundalike --verbose weights list"),
+        (["similar", "x", "-n", "five"], 2, "'five' is no whole number; accepted: 1<=x<=1000"),
+        (["similar", "x", "-n", "2.5"], 2, "'2.5' is no whole number; accepted: 1<=x<=1000"),
+        (["similar", "x", "--mmr", "high"], 2, "'high' is no number; accepted: 0<=x<=1"),
+        (["similar", "x", "--strategy", "best"], 2, "did you mean 'best_score'?"),
+        (["correct", "x", "--reset", "language"], 2, "did you mean 'languages'?"),
         (["tracks", "-n", "-5"], 2, "-5 is not in the range"),
         (["tracks", "-n", "0"], 2, "0 is not in the range"),
         (["serve", "--bind", "host:99999"], 2, "a port from 1 to 65535"),
@@ -132,7 +139,10 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--filter", ""], 2, "is not JSON"),
         (["evaluate", "ann", "--seed", "-1"], 2, "-1 is not in the range"),
         (["evaluate", "ann", "--share", "2"], 2, "--share"),
-        (["retarget", "x", "--duration", "60", "--out", "x.mp3"], 2, "accepted: .wav, .flac"),
+        (["retarget", "x", "--duration", "60", "--out", "x.mp3"], 2, "accepted: a file that ends in .wav or .flac"),
+        (["retarget", "x", "--duration", "60", "--out", "/tmp"], 2, "/tmp is a folder; accepted: a file that ends in"),
+        (["match-video", __file__, "--preview", "x.xyz"], 2, "x.xyz ends in .xyz; accepted: a file that ends in .mp4"),
+        (["match-video", __file__, "--preview", "/tmp"], 2, "/tmp is a folder; accepted: a file that ends in .mp4"),
         (["retarget", "x", "--duration", "nan", "--out", "x.wav"], 2, "no finite number"),
         (["retarget", "x", "--duration", "60", "--out", "/nowhere/x.wav"], 1, "there is no folder /nowhere"),
         (["export-neighbors", "/nowhere/x.parquet"], 1, "there is no folder /nowhere"),
@@ -198,6 +208,8 @@ def test_shipped_weights_need_no_fetching(run: Run) -> None:
 def test_what_was_meant() -> None:
     assert did_you_mean("Limt", ["limit", "space"]) == "; did you mean 'limit'?"
     assert did_you_mean("xyz", ["limit", "space"]) == ""
+    assert did_you_mean("best", ["best_score", "sum_scores"]) == "; did you mean 'best_score'?"
+    assert did_you_mean("be", ["best_score", "sum_scores"]) == ""
 
 
 def test_errors_have_names_of_words() -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.cli import music_tables, tables
 from api.cli.options import json_option, opened, print_json
-from api.cli.usage.values import Name, Number
+from api.cli.usage.values import Choice, Name, Number, Whole
 from api.documents import music
 from api.documents.voice import corrected_track_out, language_out
 from api.naming import track_named
@@ -74,11 +74,11 @@ melody = _command("melody", "Say how much melody a track has.", music.melody_out
 @click.option("--artist", multiple=True, help="May be repeated, as a track may have several.")
 @click.option("--album")
 @click.option("--genre", multiple=True, help="May be repeated.")
-@click.option("--year", type=click.IntRange(0, 9999))
+@click.option("--year", type=Whole(0, 9999))
 @click.option(
     "--reset",
     metavar="FIELD",
-    type=click.Choice(("all", *FIELDS)),
+    type=Choice(("all", *FIELDS)),
     multiple=True,
     help=f"Take a correction back: all, {', '.join(FIELDS)}. May be repeated.",
 )
