@@ -54,7 +54,9 @@ def check_catalogue(here: Soundalike) -> None:
     try:
         here.search.space(SPACE)
     except IndexMissingError as error:
-        raise IndexMissingError(f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well") from error
+        raise IndexMissingError(
+            SPACE, f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well"
+        ) from error
 
 
 def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s: float | None = None) -> Watched:

@@ -46,7 +46,16 @@ class MissingEmbeddingError(RetrievalError):
 
 
 class IndexMissingError(RetrievalError):
-    """A space without an index snapshot."""
+    """A space that no track was ever encoded in.
+
+    Attributes
+    ----------
+    space : its name
+    """
+
+    def __init__(self, space: str, message: str) -> None:
+        self.space = space
+        super().__init__(message)
 
 
 class IndexMismatchError(RetrievalError):

@@ -55,12 +55,12 @@ def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
     from encoders.loading import fetch_weights
 
-    settings = read_settings()
-    spec = encoder_spec(settings.space, settings.encoders)
-    if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
-        path = fetch_weights(spec, settings.weights_dir)
-        echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
+        settings = here.settings
+        spec = encoder_spec(settings.space, settings.encoders)
+        if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
+            path = fetch_weights(spec, settings.weights_dir)
+            echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), _Options(), as_json=False)
         folder = music.resolve() if music else here.settings.packs_dir

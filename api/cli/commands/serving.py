@@ -6,7 +6,7 @@ import threading
 
 import click
 
-from api.cli.options import json_option, print_json
+from api.cli.options import check_space_setting, json_option, print_json
 from api.cli.terminal import echo
 from api.cli.usage.values import Address, Whole
 from api.settings import read_settings
@@ -44,7 +44,8 @@ def serve(bind: tuple[str, int], workers: int, threads: int, access_log: bool) -
     host, port = bind
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings = read_settings()
-    with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
+    with open_soundalike(settings) as here:  # one clear line now, not a worker's traceback; keeps the database up
+        check_space_setting(here)
         _load_loops()
         server = Server(settings, bind=shown, workers=workers, threads=threads, access_log=access_log)
         server.run_then(lambda: echo(f"http://{shown}/docs", err=True))

@@ -103,7 +103,7 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--filter", '{"mist": []}'], 2, "filter.mist"),
         (["similar", "x"], 1, "space 'musicnn' holds no track"),
         (["rhythm", "x"], 1, "no track with key 'x'"),
-        (["rebuild", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
+        (["rebuild", "--space", "nosuch"], 2, "space 'nosuch' holds no track"),
         (["weights", "fetch", "clmr-samplecnn"], 1, "weights import clmr-samplecnn CHECKPOINT"),
         (["weights", "import", "clmr-samplecnn", __file__], 1, "test_wrong_usage.py"),
         (["--nosuch"], 2, "--nosuch"),
@@ -152,7 +152,11 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["analyze", "x", "--stage", "rythm"], 2, "did you mean 'rhythm'?"),
         (["hum", "/"], 1, "is a folder"),
         (["show", "x"], 1, "no track with key 'x'"),
-        (["similar", "x", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
+        (["similar", "x", "--space", "nosuch"], 2, "space 'nosuch' holds no track"),
+        (["index", "--space", "nosuch", "."], 2, "unknown encoder 'nosuch'"),
+        (["evaluate", "models", "ear", "nosuch"], 1, "space 'ear' holds no track"),
+        (["evaluate", "models", "nosuch", "ear"], 2, "space 'nosuch' holds no track"),
+        (["similar", "x", "--space", "ear"], 1, "space 'ear' holds no track"),
     ],
 )
 def test_what_was_typed_is_answered(run: Run, arguments: list[str], code: int, message: str) -> None:
@@ -175,6 +179,24 @@ def test_a_program_gets_errors_as_json(run: Run, arguments: list[str], code: int
     told = loaded(done)["error"]
     assert {name: told.get(name) for name in error} == error
     assert done.stderr.strip() == f"soundalike: {told['message']}"
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["tracks"], ["similar", "x"], ["index", "."], ["demo"], ["serve", "--bind", "127.0.0.1:1"]]
+)
+def test_a_setting_that_names_no_space_is_named(run: Run, command: list[str]) -> None:
+    said = run(*command, expect=1, SOUNDALIKE_SPACE="musicn").stderr
+    assert said.startswith(
+        "soundalike: SOUNDALIKE_SPACE is 'musicn'; accepted: a space that holds tracks (none yet), or an encoder"
+    )
+    assert "; did you mean 'musicnn'" in said
+
+
+def test_a_setting_that_names_a_space_without_tracks_is_named(run: Run) -> None:
+    assert (
+        "SOUNDALIKE_SPACE is 'ear': space 'ear' holds no"
+        in run("similar", "x", expect=1, SOUNDALIKE_SPACE="ear").stderr
+    )
 
 
 def test_json_after_the_end_of_options_is_no_option(run: Run) -> None:
