@@ -25,6 +25,7 @@ class UnknownTrackError(RetrievalError):
     ----------
     nearest : keys most like it
     example : which of a query's examples has the key, or none
+    why : what else there is to say of it, or none
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class UnknownTrackError(RetrievalError):
         self.key = key
         self.nearest = tuple(nearest)
         self.example = example
+        self.why = why
         hint = f"; nearest keys: {', '.join(self.nearest)}" if self.nearest else ""
         super().__init__(f"{key}: {why}" if why else f"no track with key {key!r}{hint}")
 
