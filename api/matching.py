@@ -79,7 +79,7 @@ def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s:
     try:
         footage = read_untrusted(video, start_s=start_s, end_s=end_s)
     except TooShortError as error:
-        raise OutOfRangeError("start_s", error.reason, "moments within the video, start_s < end_s") from error
+        raise OutOfRangeError("start_s", error.reason, "moments before the video's end, start_s < end_s") from error
     laps.finish("decode")
     pictures = here.encoder.pictures()
     laps.finish("load")

@@ -46,19 +46,19 @@ def match_video(
         try:
             watched = watch(here, clip, start_s=start_s, end_s=end_s)
         except OutOfRangeError as error:
-            raise click.BadParameter(error.explanation, param_hint="--start-s") from error
+            raise click.BadParameter(
+                f"{error.reason}; accepted: a moment before its end", param_hint="--start-s"
+            ) from error
         found = match(here, watched, Query((Seed("clip"),), filter=condition, limit=limit, explain=explain))
         shown = video_answer_out(watched, found, explain=explain)
-        # Before the preview is written, which takes a while and may fail.
-        if as_json:
-            print_json(shown.model_dump())
-        else:
+        if not as_json:  # before the preview is written, which takes a while and may fail
             print_matched(str(clip), shown)
-        if preview is None:
-            return
-        if not found.fits or found.fits[0].placement is None:
-            raise click.ClickException(f"{preview}: no track fits the filter, so there is nothing to preview")
-        track = found.answer.results[0].track
-        write_preview(here, Preview(clip, watched, track, found.fits[0].placement, keep_speech), preview)
-        if not as_json:
-            echo(f"{preview}: {clip} with {track.key}")
+        if preview is not None:
+            if not found.fits or found.fits[0].placement is None:
+                raise click.ClickException(f"{preview}: no track fits the filter, so there is nothing to preview")
+            track = found.answer.results[0].track
+            write_preview(here, Preview(clip, watched, track, found.fits[0].placement, keep_speech), preview)
+            if not as_json:
+                echo(f"{preview}: {clip} with {track.key}")
+    if as_json:  # one document, be it this or the error
+        print_json(shown.model_dump())

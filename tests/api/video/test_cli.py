@@ -121,13 +121,15 @@ def test_nothing_that_fits_the_filter_is_no_preview(run: Run, film: Path, tmp_pa
     assert "0 tracks" in done.stdout
     assert "no track fits the filter" in done.stderr
     assert not out.exists()
+    told = loaded(run("match-video", film, "--preview", out, "--filter", only("m/none.wav"), "--json", expect=1))
+    assert list(told) == ["error"]  # one document
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--start-s", "3", "--end-s", "3"), "--end-s"),
-        (("--start-s", "60"), "--start-s"),
+        (("--start-s", "60"), "--start-s: no picture from 60 s on; accepted: a moment before its end\n"),
         (("--start-s", "-1"), "--start-s"),
         (("--limit", "0"), "--limit"),
         (("--filter", "{"), "--filter"),
