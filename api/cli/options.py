@@ -194,7 +194,8 @@ def filter_of(raw: str | None) -> Filter | None:
         given = parse_json(raw, "filter")
     except ValueError as error:
         accepted = """accepted: '{"must": [{"key": "year", "range": {"gte": 1990}}]}'"""
-        raise click.BadParameter(f"{raw!r} is not JSON: {error}; {accepted}", param_hint="--filter") from error
+        what = str(error).partition("; accepted: ")[0]
+        raise click.BadParameter(f"{raw!r} is not JSON: {what}; {accepted}", param_hint="--filter") from error
     check(given, "filter")
     from retrieval.filters.language import parse_filter
 
@@ -208,6 +209,8 @@ def max_per_of(given: Sequence[str]) -> dict[str, int]:
         group, _, limit = raw.partition("=")
         if group not in ("artist", "album") or not limit.isdecimal() or int(limit) < 1:
             raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
+        if group in limits:
+            raise click.BadParameter(f"{group} is given twice")
         limits[group] = int(limit)
     return limits
 

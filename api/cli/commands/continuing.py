@@ -97,6 +97,9 @@ def _heard(here: Soundalike, found: Found, space: str | None) -> tuple[Found, li
         try:
             seeds.append(seed_of(here, entry.name, entry.path, space))
         except (UnknownTrackError, MediaError) as error:
+            if entry.line is None and entry.path.is_dir():
+                accepted = "a playlist, a track's key, or an audio file"
+                raise click.ClickException(f"{entry.path}: is a folder; accepted: {accepted}") from error
             if entry.line is None:
                 raise
             found = without(found, entry, str(error))

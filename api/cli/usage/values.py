@@ -27,6 +27,19 @@ class Name(click.ParamType[Any]):
         return str(value)
 
 
+class Words(click.ParamType[Any]):
+    """What a field of a track is to say: any text but none, which takes nothing back."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it stands."""
+        if not str(value).strip():
+            field = param.name if param else "FIELD"
+            self.fail(f"is empty; accepted: a text (--reset {field} takes a correction back)", param, ctx)
+        return str(value)
+
+
 class Number(click.FloatRange):
     """A number in a range, of which NaN and infinity are none."""
 
@@ -104,6 +117,9 @@ class ReadableFile(click.ParamType[Any]):
         if self._dash and str(value) == "-":
             return path
         if not is_there(path):
+            given = str(value).lstrip()
+            if self._dash and given.startswith(("{", "[")):
+                raise click.UsageError("JSON itself is no file; accepted: a file, or - and the JSON on standard input")
             raise click.ClickException(f"{path}: no such file")
         if path.is_dir():
             raise click.ClickException(f"{path}: is a folder; accepted: a file")

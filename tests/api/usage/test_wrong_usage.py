@@ -92,6 +92,13 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--from-s", "3", "--to-s", "2"], 2, "--from-s is 3, --to-s is 2"),
         (["similar", "x", "y", "--from-s", "1", "--to-s", "2"], 2, "need a single KEY_OR_FILE"),
         (["similar", "x", "-n", "0"], 2, "1<=x<=1000"),
+        (["similar", "x", "--max-per", "artist=1", "--max-per", "artist=2"], 2, "artist is given twice"),
+        (["show", "x"], 1, "no track with key 'x'; `soundalike tracks` lists the keys"),
+        (["query", '{"query": {"track": "x"}}'], 2, "accepted: a file, or - and the JSON on standard input"),
+        (["correct", "x", "--title", ""], 2, "is empty; accepted: a text (--reset title takes a correction back)"),
+        (["correct", "x", "--genre", " "], 2, "is empty; accepted: a text (--reset genre takes a correction back)"),
+        (["correct", "x", "--title", "X", "--reset", "title"], 2, "--reset title takes back what another option says"),
+        (["correct", "x", "--language", "ja=1", "--reset", "languages"], 2, "--reset languages takes back what"),
         (["path", "x", "y"], 1, "space 'musicnn' holds no track"),
         (["path", "x", "y", "-n", "1"], 2, "2<=x<=100"),
         (["query", "/nowhere"], 1, "/nowhere: no such file"),
@@ -151,7 +158,6 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["correct", "x", "--vocal-ratio", "nan"], 2, "no finite number"),
         (["analyze", "x", "--stage", "rythm"], 2, "did you mean 'rhythm'?"),
         (["hum", "/"], 1, "is a folder"),
-        (["show", "x"], 1, "no track with key 'x'"),
         (["similar", "x", "--space", "nosuch"], 2, "space 'nosuch' holds no track"),
         (["index", "--space", "nosuch", "."], 2, "unknown encoder 'nosuch'"),
         (["evaluate", "models", "ear", "nosuch"], 1, "space 'ear' holds no track"),
@@ -160,7 +166,9 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
     ],
 )
 def test_what_was_typed_is_answered(run: Run, arguments: list[str], code: int, message: str) -> None:
-    assert message in run(*arguments, expect=code).stderr
+    said = run(*arguments, expect=code).stderr
+    assert message in said
+    assert said.count("accepted: ") <= 1
 
 
 @pytest.mark.parametrize(
