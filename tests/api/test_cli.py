@@ -71,13 +71,14 @@ def test_missing_weights_say_how_to_get_them(run: Run, music: Path, tmp_path: Pa
 
 def test_no_database_gives_one_line(run: Run) -> None:
     done = run("status", expect=1, DATABASE_URL="postgresql://me:secret@127.0.0.1:9/none")
-    assert done.stderr.startswith("soundalike: no PostgreSQL at postgresql+psycopg://me:***@127.0.0.1:9/none")
+    assert done.stderr.startswith("soundalike: no PostgreSQL at postgresql://me:***@127.0.0.1:9/none")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_an_empty_database_of_ones_own_is_migrated_on_demand(run: Run, empty_database_url: str) -> None:
     assert "run `soundalike migrate`" in run("status", expect=1, DATABASE_URL=empty_database_url).stderr
-    run("migrate", DATABASE_URL=empty_database_url)
+    own = run("migrate", DATABASE_URL=empty_database_url).stdout
+    assert own.startswith("the schema is current; database: postgresql://")
     assert loaded(run("status", "--json", DATABASE_URL=empty_database_url))["tracks"] == 0
 
 
@@ -86,7 +87,10 @@ def test_the_embedded_database_needs_nothing(
 ) -> None:
     home = str(tmp_path / "embedded")
     run("index", music / "low", DATABASE_URL="", SOUNDALIKE_HOME=home)
-    assert loaded(run("status", "--json", DATABASE_URL="", SOUNDALIKE_HOME=home))["tracks"] == 6
+    embedded = f"embedded, in {home}/postgres"
+    state = loaded(run("status", "--json", DATABASE_URL="", SOUNDALIKE_HOME=home))
+    assert (state["tracks"], state["database"]) == (6, embedded)
+    assert embedded in run("migrate", DATABASE_URL="", SOUNDALIKE_HOME=home).stdout
 
 
 def test_ctrl_c_leaves_everything_consistent(

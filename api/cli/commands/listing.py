@@ -68,7 +68,7 @@ def status(failures: bool, as_json: bool) -> None:
         failed = here.ledger.failures()
         state = {
             "home": str(here.settings.home),
-            "database": here.engine.url.render_as_string(hide_password=True),
+            "database": here.database,
             "tracks": here.catalog.count(),
             "missing": len(missing_tracks(here.engine)),
             "defaults": _defaults(here),

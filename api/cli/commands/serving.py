@@ -20,11 +20,11 @@ PATIENCE_S = 3.0
 def migrate(as_json: bool) -> None:
     """Create the database's schema, or bring it up to date."""
     with open_soundalike(read_settings(), create=True) as here:
-        address = here.engine.url.render_as_string(hide_password=True)
+        database = here.database
     if as_json:
-        print_json({"database": address, "schema": "current"})
+        print_json({"database": database, "schema": "current"})
     else:
-        echo(f"the schema is current: {address}")
+        echo(f"the schema is current; database: {database}")
 
 
 @click.command()
