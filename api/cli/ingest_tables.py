@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from api.cli.tables import failures_table, table_of
+from api.cli.layout import table_of
+from api.cli.tables import failures_table
 from api.cli.terminal import Screen, echo
 from retrieval.counting import counted
 
@@ -78,9 +79,9 @@ def print_report(
         console.print(f"left out: {left_out}" + ("" if list_skipped else " (--list-skipped names them)"))
     if list_skipped:
         rows = [(uri, reason) for reason, uris in sorted(report.skipped.items()) for uri in uris]
-        console.print(table_of(("left out", "why"), rows))
+        console.print(table_of(("left out", "why"), rows, key=0))
     if report.partial:
-        console.print(table_of(("part of a track", "how that is known"), list(report.partial.items())))
+        console.print(table_of(("part of a track", "how that is known"), list(report.partial.items()), key=0))
     for stage, keys in report.dropped.items():
         have = "has" if len(keys) == 1 else "have"
         console.print(f"{len(keys)} changed and {have} nothing of {stage} any more: {_again(stage)}")
@@ -93,7 +94,10 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
     rows = [
         (one.key, one.uri, one.missing_since.isoformat(" ", "minutes") if one.missing_since else "") for one in tracks
     ]
-    Screen(soft_wrap=True).print(table_of(("key", "file", since), rows))
+    if rows:
+        Screen(soft_wrap=True).print(table_of(("key", "file", since), rows, key=0))
+    else:
+        echo(f"no track is {since.removesuffix(' since')}")
 
 
 def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:

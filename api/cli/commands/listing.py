@@ -43,7 +43,8 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
     if as_json:
         print_json([track_out(track).model_dump() for track in listed])
     else:
-        tables.print_tracks(listed)
+        none_yet = "no tracks yet: `soundalike index FOLDER` brings music in"
+        tables.print_tracks(listed, none=none_yet if only is None else "no track matches")
 
 
 @click.command()
