@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from api.cli.layout import table_of
-from api.cli.terminal import Screen, cell, printable
+from api.cli.terminal import OutputLostError, Screen, cell, printable
 from retrieval.catalog.languages import LANGUAGES, language_name
 from retrieval.counting import counted
 
@@ -38,20 +39,37 @@ NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error; call with how many are done, of how many, and a note."""
+    """A progress bar on standard error; call with how many are done, of how many, and a note.
+
+    Where no bar can be drawn, a line says now and then how far it is, also while one thing takes long.
+    """
     console = Screen(stderr=True, soft_wrap=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
+    state, ended = "going on", threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        with suppress(OutputLostError):  # who called finds it with the next line
+            while not ended.wait(NOTE_EVERY_S):
+                console.print(f"{what}: {state}; {clock(time.monotonic() - began)} min until now")
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    if not (quiet or console.is_terminal):
+        teller.start()
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task, noted = bar.add_task(what, total=None, note=""), time.monotonic()
+        task = bar.add_task(what, total=None, note="")
 
         def show(done: int, total: int, note: str = "") -> None:
-            nonlocal noted
+            nonlocal state
             bar.update(task, completed=done, total=total, note=printable(note, console.encoding))
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {done}/{total}{note and f', {note}'}")
+            state = f"{done}/{total}{note and f', {note}'}"
 
-        yield show
+        try:
+            yield show
+        finally:
+            ended.set()
+            if teller.is_alive():
+                teller.join()
 
 
 def print_hummed(title: str, answer: HumAnswer) -> None:
