@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+import click
+
 from api.cli.layout import table_of
 from api.cli.tables import failures_table
 from api.cli.terminal import Screen, echo
@@ -29,6 +31,12 @@ _ALSO = {
 }
 
 
+def since_began() -> float:
+    """Seconds since the command was called, with all that it had to load."""
+    began: float = click.get_current_context().obj
+    return time.monotonic() - began
+
+
 class IngestProgress:
     """Files done, tracks a second and failures, and why a file failed."""
 
@@ -36,11 +44,6 @@ class IngestProgress:
         self._show, self._quiet = show, quiet
         self._start = time.monotonic()
         self._done = self._failed = self._total = 0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._start
 
     def start(self, total: int) -> None:
         """Begin with this many files."""
@@ -54,14 +57,13 @@ class IngestProgress:
         if outcome.reason is not None and not self._quiet:
             reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
             echo(reason, err=True, style="yellow")  # the bar's own stream while it is shown: a line above it
-        rate = self._done / max(self.elapsed_s, 1e-6)
+        rate = self._done / max(time.monotonic() - self._start, 1e-6)
         self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
 
 def print_report(
     report: IngestReport,
     failures: Sequence[Failure],
-    elapsed_s: float,
     *,
     done: str = "indexed",
     list_skipped: bool = False,
@@ -70,9 +72,10 @@ def print_report(
     counts = report.counts
     console = Screen(soft_wrap=True)
     also = "".join(f", {counts[name]} {what}" for name, what in _ALSO.items() if counts.get(name))
+    heard = f"; what was read is {report.audio_s / 60:.1f} minutes long" if report.audio_s else ""
     console.print(
         f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed{also} "
-        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)"
+        f"in {since_began():.1f} s{heard}"
     )
     if report.skipped:
         left_out = ", ".join(f"{len(uris)} {reason}" for reason, uris in sorted(report.skipped.items()))

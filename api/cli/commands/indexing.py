@@ -193,5 +193,5 @@ def _index(
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        ingest_tables.print_report(report, failures, shown.elapsed_s, list_skipped=options.list_skipped)
+        ingest_tables.print_report(report, failures, list_skipped=options.list_skipped)
     return FAILED_FILES if failures or UNDECODABLE in report.skipped else 0
