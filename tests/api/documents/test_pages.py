@@ -89,6 +89,12 @@ def test_every_command_and_option_is_there(page: Path) -> None:
                 parse_filter(json.loads(value))
 
 
+@by_name
+def test_every_condition_that_is_shown_is_one(page: Path) -> None:
+    for shown in re.findall(r'`(\{"key": [^`]+)`', page.read_text(encoding="utf-8")):
+        parse_filter({"must": json.loads(f"[{shown}]")})
+
+
 def test_which_commands_have_no_json_is_said() -> None:
     said = re.search(r"; only ([^;.]+) have no such option", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert said is not None
