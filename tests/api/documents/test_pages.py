@@ -14,10 +14,16 @@ from flask.testing import FlaskClient
 
 import api
 from api.cli.main import soundalike
+from encoders.registry import REGISTRY, encoder_spec
 from retrieval.filters.language import parse_filter
 
 ROOT = Path(api.__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+RESULTS = (
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks" / "RESULTS.md",
+    *sorted((ROOT / "encoders" / "weights").glob("*.md")),
+)
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -65,7 +71,7 @@ def options(command: click.Command) -> set[str]:
     return {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
 
 
-@by_name
+@pytest.mark.parametrize("page", [*PAGES, *RESULTS], ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
@@ -144,3 +150,10 @@ def test_files_that_pages_name_are_there(page: Path) -> None:
     paths = re.findall(r"`((?:\w+/)+[\w.]*)`", page.read_text(encoding="utf-8"))
     ours = [path for path in paths if (ROOT / path.partition("/")[0]).is_dir() and "NAME" not in path]
     assert [path for path in ours if not (ROOT / path).exists()] == []
+
+
+def test_readme_lists_every_encoder() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)`[^|]*\|[^|]+\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {name: int(dim) for name, dim in rows} == {name: encoder_spec(name).dim for name in REGISTRY}
