@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.documents.answer import TrackOut, highest_first, track_out
 from api.documents.search import Several, Strict
@@ -14,12 +14,11 @@ from retrieval.catalog.languages import language_name
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Correction, LanguageRatios, Track
 from retrieval.errors import NotAnalysedError
+from retrieval.json_values import Whole
 
 
 class CorrectionIn(Strict):
     """What a curator says of a track, above all that is heard or read; null takes it back, what is left out stays."""
-
-    model_config = ConfigDict(strict=True)  # true is no share and no year
 
     languages: dict[str, float] | None = Field(
         default=None,
@@ -30,7 +29,7 @@ class CorrectionIn(Strict):
     artist: Several | None = None
     album: str | None = None
     genre: Several | None = None
-    year: int | None = None
+    year: Whole | None = None
     metadata: dict[str, Any] | None = None
 
     def said(self) -> dict[str, Any]:

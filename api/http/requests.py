@@ -3,12 +3,24 @@
 from typing import Annotated, Any
 
 from apiflask.fields import UploadFile
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import Strict as Strictly
 
 from api.documents.search import Name, Several, Strict, ranged
+from retrieval.json_values import WHOLE
 from retrieval.search.query import MAX_LIMIT
 
 MAX_SEARCHES = 100
+
+_TRUTHS = {"true": True, "false": False}
+Flag = Annotated[bool, BeforeValidator(lambda said: _TRUTHS.get(str(said).lower(), said)), Strictly()]
+"""True or false in an address, in any case: Python's clients write ``True``."""
+
+
+class Arguments(Strict):
+    """What comes as text by its nature: the arguments of an address, the parts of a form."""
+
+    model_config = ConfigDict(strict=False)
 
 
 class BatchIn(Strict):
@@ -20,21 +32,21 @@ class BatchIn(Strict):
     )
 
 
-class AudioSearchForm(Strict):
+class AudioSearchForm(Arguments):
     """A search by a clip: the file, and a `MediaSearch` as JSON in `body`."""
 
     file: UploadFile
     body: str | None = Field(default=None, description="JSON: space, filter, limit, … as in /v1/query")
 
 
-class VideoSearchForm(Strict):
+class VideoSearchForm(Arguments):
     """A search by a video or a picture: the file, unless `body` names a clip; and a `VideoSearch` as JSON in `body`."""
 
     file: UploadFile | None = None
     body: str | None = Field(default=None, description="JSON: clip, start_s, end_s, filter, limit, … as in /v1/query")
 
 
-class HummingForm(Strict):
+class HummingForm(Arguments):
     """A search by a hum: the file, and a `HumSearch` as JSON in `body`."""
 
     file: UploadFile
@@ -48,57 +60,57 @@ class TrackFields(Strict):
     artist: Several | None = None
     album: str | None = None
     genre: Several | None = None
-    year: int | None = Field(default=None, ge=0, le=9999)
+    year: Annotated[int, Field(ge=0, le=9999), WHOLE] | None = None
     metadata: dict[str, Any] | None = Field(
         default=None, description="the caller's own JSON, filterable as meta.<path>"
     )
 
 
-class TrackForm(Strict):
+class TrackForm(Arguments):
     """A track to index: the file, and `TrackFields` as JSON in `body`."""
 
     file: UploadFile
     body: str | None = None
 
 
-class BulkForm(Strict):
+class BulkForm(Arguments):
     """Several tracks to index: the name of each file is its key."""
 
     files: list[UploadFile]
 
 
-class ListArguments(Strict):
+class ListArguments(Arguments):
     """A page of the catalogue."""
 
     filter: str | None = Field(default=None, description="a filter as JSON")
-    missing: bool = Field(
+    missing: Flag = Field(
         default=False, description="those whose files are not there any more, which answers leave out"
     )
     cursor: str | None = None
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
 
 
-class DeleteArguments(Strict):
+class DeleteArguments(Arguments):
     """How a track is taken out."""
 
-    ignore: bool = Field(default=False, description="whether its file stays out when its folder is indexed again")
+    ignore: Flag = Field(default=False, description="whether its file stays out when its folder is indexed again")
 
 
-class FacetArguments(Strict):
+class FacetArguments(Arguments):
     """The tracks to count."""
 
     filter: str | None = Field(default=None, description="a filter as JSON")
 
 
-class SimilarArguments(Strict):
+class SimilarArguments(Arguments):
     """Neighbours of one track."""
 
     space: Name | None = None
     limit: int = ranged(10, 1, MAX_LIMIT)
-    explain: bool = False
+    explain: Flag = False
 
 
-class SpaceArguments(Strict):
+class SpaceArguments(Arguments):
     """A space."""
 
     space: Name | None = None

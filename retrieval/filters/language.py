@@ -19,13 +19,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from retrieval.catalog.conditions import All, AtLeast, Between, Not, OneOf, Present, Test
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.keys import MODES, read_key
 from retrieval.filters.reference import Kind, documented, unknown
+from retrieval.json_values import STRICTLY, WHOLE, Listed
 from retrieval.wording import reasons
 
 MAX_CONDITIONS = 1_000
@@ -35,14 +36,14 @@ _Clause = All | AtLeast | Not | Test
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = STRICTLY
 
 
 class Match(_Strict):
     """Equal to `value`, or to any of `any`."""
 
     value: bool | float | str | None = Field(default=None, description="a text, a number, true or false")
-    any: list[bool | float | str] | None = Field(default=None, description="several of these, of which one will do")
+    any: Listed[bool | float | str] | None = Field(default=None, description="several of these, of which one will do")
     exact: bool = Field(
         default=False,
         description="whether a text must be the same to the letter; otherwise case, accents and forms of writing do "
@@ -100,10 +101,10 @@ Clause = Annotated[Annotated[Condition, Tag("condition")] | Annotated["Filter", 
 class Filter(_Strict):
     """Conditions, and filters of conditions."""
 
-    must: list[Clause] = Field(default_factory=list)
-    should: list[Clause] = Field(default_factory=list)
-    must_not: list[Clause] = Field(default_factory=list)
-    min_should: int | None = Field(default=None, ge=1)
+    must: Listed[Clause] = Field(default_factory=list)
+    should: Listed[Clause] = Field(default_factory=list)
+    must_not: Listed[Clause] = Field(default_factory=list)
+    min_should: Annotated[int, Field(ge=1), WHOLE] | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

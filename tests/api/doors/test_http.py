@@ -74,7 +74,12 @@ def test_what_is_accepted_is_a_member_of_its_own(client: FlaskClient) -> None:
     [
         ("/v1/tracks?limt=3", "limt", "unknown field 'limt': did you mean 'limit'?"),
         ("/v1/tracks?limit=3&limit=4", "limit", "is given 2 times; accepted: once"),
-        ("/v1/tracks?limit=many", "limit", 'is "many"; accepted: a whole number'),
+        ("/v1/tracks?limit=many", "limit", 'is "many"; accepted: a whole number, 1 to 1000'),
+        ("/v1/tracks?limit=0", "limit", "is 0; accepted: 1 to 1000"),
+        ("/v1/tracks/t1/similar?limit=1001", "limit", "is 1001; accepted: 1 to 1000"),
+        ("/v1/tracks?missing=yes", "missing", 'is "yes"; accepted: true or false'),
+        ("/v1/tracks/t1/similar?explain=on", "explain", 'is "on"; accepted: true or false'),
+        ("/v1/tracks/t1/retarget?duration_s=0", "duration_s", "is 0; accepted: 1 to 3600"),
         ("/v1/facets?filter={}&filter={}", "filter", "is given 2 times; accepted: once"),
         ("/v1/tracks/t1/similar?spce=e", "spce", "unknown field 'spce': did you mean 'space'?"),
         ("/v1/tracks/t1/tags?limit=3", "limit", "unknown argument 'limit'; /v1/tracks/t1/tags takes none"),
