@@ -273,7 +273,8 @@ class MediaSearch(Strict):
         try:
             yield
         except QueryError as error:
-            raise DocumentError(self._path_of(error.field, error.example), error.explanation, error) from error
+            wrong = [(self._path_of(one.field, one.example), one.explanation) for one in error.every]
+            raise DocumentError(*wrong[0], error, wrong=wrong) from error
         except UnknownTrackError as error:
             raise DocumentError(self._path_of("track", error.example), str(error), error) from error
 

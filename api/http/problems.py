@@ -135,7 +135,7 @@ def register(app: APIFlask) -> None:
 def problem_of(error: Exception) -> Problem:
     """The problem document of an `EXPECTED` error."""
     if isinstance(error, DocumentError) and error.cause is None:
-        return _invalid([{"field": field, "reason": reason} for field, reason in error.wrong])
+        return _invalid(str(error), _errors(error, error))
     cause = error.cause if isinstance(error, DocumentError) else error
     field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
     _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))
@@ -151,8 +151,17 @@ def problem_of(error: Exception) -> Problem:
         field=field,
         accepted=getattr(cause, "accepted", None),
         nearest=list(getattr(cause, "nearest", ())),
-        errors=[{"field": field, "reason": cause.explanation}] if isinstance(cause, OutOfRangeError) else None,
+        errors=_errors(error, cause),
     )
+
+
+def _errors(error: Exception, cause: Exception | None) -> list[dict[str, str]]:
+    """Every field that is wrong, where a query or a document has fields."""
+    if isinstance(error, DocumentError):
+        wrong = error.wrong
+    else:
+        wrong = [(one.field, one.explanation) for one in cause.every] if isinstance(cause, QueryError) else []
+    return [{"field": field, "reason": reason} for field, reason in wrong if field]
 
 
 def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Problem:
@@ -235,8 +244,7 @@ _EXPLAINED: Mapping[int, Callable[[], tuple[str, dict[str, Any]]]] = {
 """What the framework refuses by a title alone: what is wrong, and what would be accepted."""
 
 
-def _invalid(errors: list[dict[str, str]]) -> Problem:
-    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
+def _invalid(detail: str, errors: list[dict[str, str]]) -> Problem:
     first = errors[0]
     accepted = first["reason"].partition("; accepted: ")[2]
     title = "The request is not valid"

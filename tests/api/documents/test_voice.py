@@ -1,5 +1,6 @@
 """Languages, corrections and facets over HTTP and on the command line: as stored, as said, as counted."""
 
+import io
 import json
 from typing import Any
 
@@ -140,6 +141,20 @@ def test_a_language_that_no_track_is_sung_in_matches_nothing(client: FlaskClient
 )
 def test_what_cannot_be_said_names_its_field(client: FlaskClient, body: Any, slug: str, field: str) -> None:
     assert refused(client.patch("/v1/tracks/t0", json=body), 422, slug)["field"] == field
+    assert client.get("/v1/tracks/t0").json["corrected"] == {}
+
+
+def test_all_that_cannot_be_said_is_named_at_once(client: FlaskClient) -> None:
+    body = {"languages": {"jp": 1}, "vocal_ratio": 50, "title": "", "artist": "A"}
+    values = ["languages.jp", "vocal_ratio", "title"]
+    problem = refused(client.patch("/v1/tracks/t0", json=body), 422, "invalid-correction")
+    assert [error["field"] for error in problem["errors"]] == values
+    assert all(f"{field}: " in problem["detail"] for field in values)
+    problem = refused(client.patch("/v1/tracks/t0", json={**body, "year": "x", "yeer": 3}), 422, "invalid-request")
+    assert [error["field"] for error in problem["errors"]] == ["year", "yeer", *values]
+    fields = {"file": (io.BytesIO(b"RIFF"), "a.wav"), "body": '{"title": 5, "year": -5, "artist": [""], "yeer": 3}'}
+    problem = refused(client.put("/v1/tracks/t0", data=fields), 422, "invalid-request")
+    assert [error["field"] for error in problem["errors"]] == ["title", "artist[0]", "year", "yeer"]
     assert client.get("/v1/tracks/t0").json["corrected"] == {}
 
 
