@@ -206,8 +206,8 @@ def test_filters_by_music(client: FlaskClient, here: Soundalike, rng: np.random.
     ("condition", "field", "said"),
     [
         ({"key": "year", "range": {"gte": 1}, "octaves": True}, "filter.must[0].octaves", "key 'year'"),
-        ({"key": "key", "match": {"value": "H"}}, "filter.must[0].match", "'H' is not the name of a key"),
-        ({"key": "mode", "match": {"value": "dorian"}}, "filter.must[0].match", "accepted: major, minor"),
+        ({"key": "key", "match": {"value": "H"}}, "filter.must[0].match.value", '"H" is not the name'),
+        ({"key": "mode", "match": {"value": "dorian"}}, "filter.must[0].match.value", "accepted: major, minor"),
         ({"key": "sections.refrain", "is_empty": True}, "filter.must[0].key", "sections.chorus"),
     ],
 )
