@@ -206,7 +206,8 @@ def _http_error(error: HTTPError) -> Response:
 def _nothing_there() -> tuple[str, dict[str, Any]]:
     near = _routes_near(request.path)
     hint = f"; did you mean {' or '.join(near)}? What" if near else "; what"
-    return f"nothing is at {request.path}{hint} there is: /openapi.json, or to be read /docs", {"nearest": near}
+    there = "/ with an example, /docs to be read and tried, /openapi.json for programs"
+    return f"nothing is at {request.path}{hint} there is: {there}", {"nearest": near}
 
 
 def _routes_near(path: str) -> list[str]:
@@ -224,8 +225,13 @@ def _routes_near(path: str) -> list[str]:
 
 
 def _not_by_this() -> tuple[str, dict[str, Any]]:
-    allowed = current_app.url_map.bind("").allowed_methods(request.path)
-    accepted = ", ".join(sorted({*allowed} - {"HEAD", "OPTIONS"}))
+    *before, last = request.path.removeprefix("/v1/tracks/").split("/")
+    rules = current_app.url_map.iter_rules()
+    # A part of a track could be read as the end of a key as well, which takes other methods.
+    of_part = [rule for rule in rules if before and str(rule) == f"/v1/tracks/<path:key>/{last}"]
+    allowed = {method for rule in of_part for method in rule.methods or ()}
+    allowed = allowed or {*current_app.url_map.bind("").allowed_methods(request.path)}
+    accepted = ", ".join(sorted(allowed - {"HEAD", "OPTIONS"}))
     return f"{request.path} is not there for {request.method}; accepted: {accepted}", {"accepted": accepted}
 
 

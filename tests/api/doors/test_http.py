@@ -187,14 +187,16 @@ def test_where_nothing_is_what_is_near(client: FlaskClient, path: str, nearest: 
     problem = refused(client.get(path), 404, "not-found")
     assert problem["nearest"][0] == nearest
     assert problem["detail"].startswith(f"nothing is at {path}; did you mean {nearest}")
-    assert problem["detail"].endswith("? What there is: /openapi.json, or to be read /docs")
+    assert problem["detail"].endswith(
+        "? What there is: / with an example, /docs to be read and tried, /openapi.json for programs"
+    )
     assert all(re.fullmatch(r"[a-z0-9_/{}:.]+", one) for one in problem["nearest"])
 
 
 def test_what_is_like_nothing_has_no_hint(client: FlaskClient) -> None:
     problem = refused(client.get("/favicon.ico"), 404, "not-found")
     assert "nearest" not in problem
-    assert problem["detail"] == "nothing is at /favicon.ico; what there is: /openapi.json, or to be read /docs"
+    assert problem["detail"].startswith("nothing is at /favicon.ico; what there is: / with an example, /docs")
 
 
 def test_keys_that_keep_nothing_out_are_told(client: FlaskClient) -> None:
