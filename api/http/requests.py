@@ -6,7 +6,7 @@ from apiflask.fields import UploadFile
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic import Strict as Strictly
 
-from api.documents.search import Name, Several, Strict, ranged
+from api.documents.search import Name, SearchIn, Several, Strict, ranged
 from retrieval.json_values import WHOLE
 from retrieval.search.query import MAX_LIMIT
 
@@ -27,9 +27,14 @@ class BatchIn(Strict):
     """Several searches at once. Each is checked on its own: a bad one answers with its problem, the others answer."""
 
     checked_apart = frozenset({"searches"})
-    searches: list[Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/SearchIn"})]] = Field(
-        min_length=1, max_length=MAX_SEARCHES
-    )
+    searches: list[Annotated[Any, WithJsonSchema({"type": "object"})]] = Field(min_length=1, max_length=MAX_SEARCHES)
+
+
+def describe(document: Any) -> Any:
+    """Say in the OpenAPI document what each search of a batch is: one model cannot refer to another's schema itself."""
+    schemas = document["components"]["schemas"]
+    schemas[BatchIn.__name__]["properties"]["searches"]["items"] = {"$ref": f"#/components/schemas/{SearchIn.__name__}"}
+    return document
 
 
 class AudioSearchForm(Arguments):

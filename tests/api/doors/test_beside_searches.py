@@ -65,6 +65,22 @@ def test_a_path_that_cannot_be(
     assert problem["detail"].startswith(f"{field}: {says}")
 
 
+def test_openapi_says_what_every_body_has(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    bodies = [
+        kind["schema"]["$ref"].rpartition("/")[2]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for kind in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+    assert len(bodies) > 8
+    schemas = document["components"]["schemas"]
+    assert all(schemas[body]["properties"] for body in bodies)
+    searches = schemas["BatchIn"]["properties"]["searches"]
+    assert searches["items"] == {"$ref": "#/components/schemas/SearchIn"}
+    assert (searches["minItems"], searches["maxItems"]) == (1, 100)
+
+
 def test_spaces_are_listed(client: FlaskClient) -> None:
     (space,) = client.get("/v1/spaces").json["spaces"]
     assert (space["space"], space["default"], space["dim"], space["searchable"]) == ("e", True, DIM, N_TRACKS)
