@@ -135,7 +135,13 @@ def _reason(error: ErrorDetails, model: type[BaseModel]) -> str:
     accepted = _ACCEPTED.get(kind) or next(by_type, "another value")
     in_json = accepted.format(**context).replace("True", "true").replace("False", "false").replace("'", '"')
     within = f", {bounds}" if bounds and accepted in _NUMBERS else ""
-    is_quoted = accepted in (*_NUMBERS, _TRUTH) and isinstance(error["input"], str) and _is_json(error["input"])
+    if kind.startswith("model"):
+        inside = dict.fromkeys(name for one in _models_at(error["loc"], model) for name in _names(one))
+        within = f" with {', '.join(inside)}"
+    is_json = model.model_config.get("strict", False)  # else all of it is text, as in an address
+    is_quoted = (
+        is_json and accepted in (*_NUMBERS, _TRUTH) and isinstance(error["input"], str) and _is_json(error["input"])
+    )
     return f"is {'the text ' if is_quoted else ''}{shown(error['input'])}; accepted: {in_json}{within}"
 
 

@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 _ASSETS = ("/static/", "/docs/<")
+_CALLED = {"search": "query", "recommend": "query", "recommendations": "query", "songs": "tracks"}
+"""What others call a step of a route."""
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -205,6 +207,8 @@ def _http_error(error: HTTPError) -> Response:
 
 def _nothing_there() -> tuple[str, dict[str, Any]]:
     near = _routes_near(request.path)
+    if near == ["/v1/jobs/{job_id}"] and request.path.count("/") == near[0].count("/"):
+        return f"nothing is at {request.path}: job_id is a whole number", {"nearest": near}
     hint = f"; did you mean {' or '.join(near)}? What" if near else "; what"
     there = "/ with an example, /docs to be read and tried, /openapi.json for programs"
     return f"nothing is at {request.path}{hint} there is: {there}", {"nearest": near}
@@ -212,7 +216,7 @@ def _nothing_there() -> tuple[str, dict[str, Any]]:
 
 def _routes_near(path: str) -> list[str]:
     """Routes as OpenAPI has them, most like this path first: parts that are filled in, with what stands there."""
-    steps = path.rstrip("/").split("/")
+    steps = [_CALLED.get(step, step) for step in path.rstrip("/").split("/")]
     ours = (rule for rule in current_app.url_map.iter_rules() if not str(rule).startswith(_ASSETS))
     routes = {_PART.sub(r"{\1}", str(rule)) for rule in ours}
     filled: dict[str, str] = {}
@@ -221,6 +225,8 @@ def _routes_near(path: str) -> list[str]:
         given = [*steps, *of_route[len(steps) :]]
         filled["/".join(at if one.startswith("{") else one for one, at in zip(of_route, given, strict=False))] = route
     below = [route for route in sorted(routes) if route.startswith("/".join([*steps, ""])) and len(steps) > 1]
+    if exact := filled.get("/".join(steps)):
+        return [exact]
     return [filled[one] for one in suggested("/".join(steps), filled)] or below[:MOST]
 
 

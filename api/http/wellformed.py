@@ -134,7 +134,8 @@ def _check_kind() -> None:
     accepted = _spec().get("content_type")
     is_other = request.mimetype == _MULTIPART if accepted == _JSON else request.mimetype not in ("", *_FORMS)
     if accepted in (_JSON, _MULTIPART) and is_other:
-        detail = f"body: is {request.mimetype}; accepted: {accepted}"
+        hint = " (in curl, -F file=@FILE -F 'body={…}')" if accepted == _MULTIPART else ""
+        detail = f"body: is {request.mimetype}; accepted: {accepted}{hint}"
         raise HTTPError(415, "Unsupported Media Type", detail, extra_data={"field": "body", "accepted": accepted})
 
 

@@ -103,7 +103,7 @@ def _checked(field: str, value: Any) -> Any:
     if field in TEXT_FIELDS:
         if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             raise CorrectionError(field, f"has {len(value)} characters", f"at most {MAX_TEXT_LENGTH}")
-        if not isinstance(value, str) or not value or not _is_storable(value):
+        if not isinstance(value, str) or not value.strip() or not _is_storable(value):
             raise CorrectionError(field, f"is {shown(value)}", "a text, or null to take the correction back")
         return value
     if field == "year":

@@ -113,8 +113,10 @@ class Condition(_Strict):
 
 
 def _kind(clause: Any) -> str:
-    is_condition = isinstance(clause, Condition) or (isinstance(clause, Mapping) and "key" in clause)
-    return "condition" if is_condition else "filter"
+    is_filter = isinstance(clause, Filter) or (
+        isinstance(clause, Mapping) and not clause.keys() & Condition.model_fields
+    )
+    return "filter" if is_filter else "condition"
 
 
 Clause = Annotated[Annotated[Condition, Tag("condition")] | Annotated["Filter", Tag("filter")], Discriminator(_kind)]
@@ -127,6 +129,13 @@ class Filter(_Strict):
     should: Listed[Clause] = Field(default_factory=list)
     must_not: Listed[Clause] = Field(default_factory=list)
     min_should: Annotated[int, Field(ge=1), WHOLE] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_condition(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "key" in given:
+            raise ValueError('is a condition, without a list that it stands in; accepted: {"must": [condition, …]}')
+        return given
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

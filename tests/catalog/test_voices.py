@@ -248,6 +248,7 @@ def test_metadata_may_be_nested() -> None:
         ({"year": 19901}, "^year: is 19901; accepted: a year"),
         ({"year": 1990.5}, "^year: is"),
         ({"title": ""}, '^title: is ""; accepted: a text, or null'),
+        ({"title": "  "}, "^title: is"),
         ({"title": "a" * 4097}, "^title: has 4097 characters; accepted: at most 4096"),
         ({"artist": "a\0b"}, "^artist: is"),
         ({"metadata": [1]}, "^metadata: is"),

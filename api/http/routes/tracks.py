@@ -179,7 +179,7 @@ def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
     here = soundalike()
     track, space = here.catalog.track(key), here.search.space_name(query_data.space)
-    version = here.search.space(space).view().encoder_version if here.catalog.holds(space) else None
+    version = here.search.space(space).view().encoder_version
     vector = here.catalog.track_vector(track.id, space, version)
     return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
 
@@ -222,7 +222,7 @@ def _telling_parts(key: str) -> Iterator[None]:
             raise
         if part in PARTS:
             abort(405)
-        near = [f"/v1/tracks/{{key}}/{one}" for one in suggested(part, PARTS)]
+        near = [f"/v1/tracks/{{key}}/{one}" for one in suggested(part, PARTS)] if part else ["/v1/tracks/{key}"]
         hint = f"did you mean {' or '.join(near)}?" if near else f"accepted: {', '.join(PARTS)}"
         detail = f"track {track!r} has nothing at /{part}; {hint}"
         raise HTTPError(404, "Not Found", detail, extra_data={"nearest": near}) from None
@@ -270,6 +270,7 @@ def _filter(raw: str) -> Filter:
     try:
         given = parse_json(raw, "filter")
     except ValueError as error:
-        raise QueryError("filter", f"is not JSON ({error})", "a filter object, URL-encoded") from error
+        reason = str(error).partition("; accepted: ")[0]
+        raise QueryError("filter", f"is not JSON ({reason})", '{"must": […]}, URL-encoded') from error
     check(given, "filter")
     return parse_filter(given)

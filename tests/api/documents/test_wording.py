@@ -85,6 +85,16 @@ def test_whatever_is_sent(model: type[Strict]) -> None:
             "unknown field 'rnge': did you mean 'range'?",
         ),
         ({"explain": "perhaps"}, "explain", 'is "perhaps"; accepted: true or false'),
+        (
+            {"query": "a"},
+            "query",
+            'is "a"; accepted: an object with track, start_s, end_s, section, vector, recommend, continue',
+        ),
+        (
+            {"query": {"recommend": {"positive": ["a"]}}},
+            "query.recommend.positive[0]",
+            'is "a"; accepted: an object with track, start_s, end_s, section, vector, weight',
+        ),
         ({"limit": "many"}, "limit", 'is "many"; accepted: a whole number, 1 to 1000'),
         ({"limit": "5"}, "limit", 'is the text "5"; accepted: a whole number, 1 to 1000'),
         ({"limit": True}, "limit", "is true; accepted: a whole number, 1 to 1000"),
@@ -185,6 +195,22 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         ),
         ({"must": [{"key": "year"}]}, "filter.must[0]: exactly one of match, range, is_empty is needed"),
         ({"must": {"key": "year"}}, "filter.must: is an object; accepted: a list"),
+        (
+            {"must": ["rock"]},
+            'filter.must[0]: is "rock"; accepted: an object with key, match, range, is_empty, octaves',
+        ),
+        (
+            {"must": [{"key": "artist", "match": "x"}]},
+            'filter.must[0].match: is "x"; accepted: an object with value, any, exact',
+        ),
+        (
+            {"must": [{"field": "artist", "is_empty": True}]},
+            "filter.must[0].key: is missing; filter.must[0].field: unknown field 'field'; accepted: is_empty",
+        ),
+        (
+            {"key": "artist", "match": {"value": "x"}},
+            'filter: is a condition, without a list that it stands in; accepted: {"must": [condition, …]}',
+        ),
     ],
 )
 def test_filters_say_so_too(conditions: dict[str, Any], says: str) -> None:

@@ -172,6 +172,8 @@ def shown_example(client: FlaskClient) -> str:
     [
         ("GET", "t1/rythm", 404, "track 't1' has nothing at /rythm; did you mean /v1/tracks/{key}/rhythm?"),
         ("GET", "t1/tag", 404, "track 't1' has nothing at /tag; did you mean /v1/tracks/{key}/tags?"),
+        ("GET", "t1/", 404, "track 't1' has nothing at /; did you mean /v1/tracks/{key}?"),
+        ("GET", "t1/embedding?space=nope", 404, "space 'nope' holds no track; spaces that do: e"),
         ("DELETE", "t1/xyz", 404, "track 't1' has nothing at /xyz; accepted: tags, language, rhythm, "),
         ("DELETE", "t1/tags", 405, "/v1/tracks/t1/tags is not there for DELETE; accepted: GET"),
         ("PATCH", "t1/rhythm", 405, "/v1/tracks/t1/rhythm is not there for PATCH; accepted: GET"),

@@ -76,6 +76,8 @@ def test_what_is_accepted_is_a_member_of_its_own(client: FlaskClient) -> None:
         ("/v1/tracks?limit=3&limit=4", "limit", "is given 2 times; accepted: once"),
         ("/v1/tracks?limit=many", "limit", 'is "many"; accepted: a whole number, 1 to 1000'),
         ("/v1/tracks?limit=0", "limit", "is 0; accepted: 1 to 1000"),
+        ("/v1/tracks?limit=1.5", "limit", 'is "1.5"; accepted: a whole number, 1 to 1000'),
+        ("/v1/tracks/t1/similar?explain=1", "explain", 'is "1"; accepted: true or false'),
         ("/v1/tracks/t1/similar?limit=1001", "limit", "is 1001; accepted: 1 to 1000"),
         ("/v1/tracks?missing=yes", "missing", 'is "yes"; accepted: true or false'),
         ("/v1/tracks/t1/similar?explain=on", "explain", 'is "on"; accepted: true or false'),
@@ -126,6 +128,7 @@ def test_another_kind_of_body_is_named(client: FlaskClient) -> None:
     for method, path in (("POST", "/v1/query/audio"), ("PUT", "/v1/tracks/new"), ("POST", "/v1/tracks:bulk")):
         problem = refused(client.open(path, method=method, json={}), 415, "unsupported-media-type")
         assert problem["accepted"] == "multipart/form-data"
+        assert problem["detail"].endswith("(in curl, -F file=@FILE -F 'body={…}')")
     # JSON is read as what it is, whatever a client says that it is: curl -d says that it is a form.
     for said in ("text/plain", "application/x-www-form-urlencoded", None):
         assert client.post("/v1/query", data=json.dumps(ONE), content_type=said).status_code == 200
@@ -176,7 +179,7 @@ def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
         ("/v2/query", "/v1/query"),
         ("/v1/track/abc", "/v1/tracks/{key}"),
         ("/v1/track/abc/rhythm", "/v1/tracks/{key}/rhythm"),
-        ("/v1/jobs/abc", "/v1/jobs/{job_id}"),
+        ("/v1/search", "/v1/query"),
         ("/v1/paths", "/v1/path"),
         ("/health", "/healthz"),
         ("/doc", "/docs/"),
@@ -191,6 +194,15 @@ def test_where_nothing_is_what_is_near(client: FlaskClient, path: str, nearest: 
         "? What there is: / with an example, /docs to be read and tried, /openapi.json for programs"
     )
     assert all(re.fullmatch(r"[a-z0-9_/{}:.]+", one) for one in problem["nearest"])
+
+
+def test_a_route_that_is_there_but_for_one_thing_is_the_only_one_told(client: FlaskClient) -> None:
+    problem = refused(client.get("/v1/jobs/abc"), 404, "not-found")
+    assert (problem["nearest"], problem["detail"]) == (
+        ["/v1/jobs/{job_id}"],
+        "nothing is at /v1/jobs/abc: job_id is a whole number",
+    )
+    assert refused(client.get("/v1/limits/"), 404, "not-found")["nearest"] == ["/v1/limits"]
 
 
 def test_what_is_like_nothing_has_no_hint(client: FlaskClient) -> None:
