@@ -1,17 +1,21 @@
 """What comes in over HTTP alone: forms, arguments of addresses, and searches in a batch."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from apiflask.fields import UploadFile
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic import Strict as Strictly
 
-from api.documents.search import Name, SearchIn, Several, Strict, ranged
+from api.documents.humming import HumSearch
+from api.documents.search import MediaSearch, Name, SearchIn, Several, Strict, ranged
+from api.documents.video import VideoSearch
+from api.documents.wellformed import DocumentError
 from retrieval.json_values import WHOLE
 from retrieval.search.query import MAX_LIMIT
 
 MAX_SEARCHES = 100
 
+_FILES = "files, as parts of multipart/form-data (in curl, -F files=@A -F files=@B)"
 _TRUTHS = {"true": True, "false": False}
 Flag = Annotated[bool, BeforeValidator(lambda said: _TRUTHS.get(str(said).lower(), said)), Strictly()]
 """True or false in an address, in any case: Python's clients write ``True``."""
@@ -21,6 +25,38 @@ class Arguments(Strict):
     """What comes as text by its nature: the arguments of an address, the parts of a form."""
 
     model_config = ConfigDict(strict=False)
+
+
+class Form(Arguments):
+    """A form of parts: files, and a document as JSON in `body`."""
+
+    in_body: ClassVar[type[Strict] | None] = None
+    """The document."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Read a form.
+
+        Raises
+        ------
+        DocumentError
+            Also where what belongs in `body` stands beside it, or files are text.
+        """
+        given = obj if isinstance(obj, dict) else {}
+        fields = cls.in_body.model_fields if cls.in_body is not None else {}
+        wrong = [
+            (name, f"belongs in body; accepted: in curl, -F 'body={{\"{name}\": …}}'")
+            for name in given
+            if name in fields and name not in cls.model_fields
+        ]
+        wrong += [
+            (name, f"{'is missing' if given.get(name) is None else 'is no file'}; accepted: {_FILES}")
+            for name, field in cls.model_fields.items()
+            if field.annotation == list[UploadFile] and not isinstance(given.get(name), list)
+        ]
+        if wrong:
+            raise DocumentError(*wrong[0], wrong=wrong)
+        return super().model_validate(obj, **options)
 
 
 class BatchIn(Strict):
@@ -37,23 +73,26 @@ def describe(document: Any) -> Any:
     return document
 
 
-class AudioSearchForm(Arguments):
+class AudioSearchForm(Form):
     """A search by a clip: the file, and a `MediaSearch` as JSON in `body`."""
 
+    in_body = MediaSearch
     file: UploadFile
     body: str | None = Field(default=None, description="JSON: space, filter, limit, … as in /v1/query")
 
 
-class VideoSearchForm(Arguments):
+class VideoSearchForm(Form):
     """A search by a video or a picture: the file, unless `body` names a clip; and a `VideoSearch` as JSON in `body`."""
 
+    in_body = VideoSearch
     file: UploadFile | None = None
     body: str | None = Field(default=None, description="JSON: clip, start_s, end_s, filter, limit, … as in /v1/query")
 
 
-class HummingForm(Arguments):
+class HummingForm(Form):
     """A search by a hum: the file, and a `HumSearch` as JSON in `body`."""
 
+    in_body = HumSearch
     file: UploadFile
     body: str | None = Field(default=None, description="JSON: filter, limit")
 
@@ -71,14 +110,15 @@ class TrackFields(Strict):
     )
 
 
-class TrackForm(Arguments):
+class TrackForm(Form):
     """A track to index: the file, and `TrackFields` as JSON in `body`."""
 
+    in_body = TrackFields
     file: UploadFile
     body: str | None = None
 
 
-class BulkForm(Arguments):
+class BulkForm(Form):
     """Several tracks to index: the name of each file is its key."""
 
     files: list[UploadFile]

@@ -157,7 +157,8 @@ def parse_filter(raw: Any) -> Filter:
     try:
         return Filter.model_validate(raw)
     except ValidationError as error:
-        wrong = [FilterError(f"filter.{path}".rstrip("."), reason) for path, reason in reasons(error, Filter)]
+        parts = [(path, *reason.partition("; accepted: ")[::2]) for path, reason in reasons(error, Filter)]
+        wrong = [FilterError(f"filter.{path}".rstrip("."), reason, accepted) for path, reason, accepted in parts]
         raise wrong[0].with_others(wrong[1:]) from error
 
 

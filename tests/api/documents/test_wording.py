@@ -16,7 +16,7 @@ import api.http
 from api.documents.search import SearchIn, Strict, read, read_json
 from api.documents.voice import CorrectionIn
 from api.documents.wellformed import DocumentError, TooDeepError
-from api.http.requests import Arguments
+from api.http.requests import Arguments, Form
 from retrieval.errors import FilterError
 from retrieval.filters.language import parse_filter
 
@@ -40,7 +40,7 @@ def models() -> Iterator[type[Strict]]:
             waiting.append(model)
 
 
-MODELS = sorted({*models()} - {Arguments}, key=lambda model: model.__name__)
+MODELS = sorted({*models()} - {Arguments, Form}, key=lambda model: model.__name__)
 DOCUMENTS = [model for model in MODELS if not issubclass(model, Arguments)]
 
 

@@ -109,6 +109,11 @@ def files(*names: str) -> list[tuple[str, Any]]:
         ([*files("file"), ("boddy", "{}")], "boddy", "unknown field 'boddy': did you mean 'body'?"),
         ([("body", "{}")], "file", "is missing; accepted: a file, as a part of multipart/form-data"),
         ([("file", "a.wav")], "file", "is no file; accepted: a file, as a part of multipart/form-data"),
+        (
+            [*files("file"), ("limit", "5")],
+            "limit",
+            "belongs in body; accepted: in curl, -F 'body={\"limit\": …}'",
+        ),
     ],
 )
 def test_parts_that_nothing_reads_are_refused(client: FlaskClient, parts: Any, field: str, says: str) -> None:
@@ -119,16 +124,32 @@ def test_parts_that_nothing_reads_are_refused(client: FlaskClient, parts: Any, f
         assert (problem["field"], problem["errors"][0]["reason"]) == (field, says)
 
 
+def test_files_of_a_bulk_are_files(client: FlaskClient) -> None:
+    for parts, says in (({}, "is missing"), ({"files": "abc"}, "is no file")):
+        response = client.post("/v1/tracks:bulk", data=parts, content_type="multipart/form-data")
+        problem = refused(response, 422, "invalid-request")
+        assert problem["detail"].startswith(f"files: {says}; accepted: files, as parts of multipart/form-data")
+    response = client.put("/v1/tracks/new", data={"file": (io.BytesIO(b"RIFF"), "a.wav"), "title": "x"})
+    assert refused(response, 422, "invalid-request")["detail"].startswith(
+        "title: belongs in body; accepted: in curl, -F 'body={"
+    )
+
+
 def test_another_kind_of_body_is_named(client: FlaskClient) -> None:
     for method, path in (("POST", "/v1/query"), ("POST", "/v1/path"), ("PATCH", "/v1/tracks/t1")):
         response = client.open(path, method=method, data={"query": "x"}, content_type="multipart/form-data")
         problem = refused(response, 415, "unsupported-media-type")
-        assert problem["detail"] == f"body: is multipart/form-data; accepted: {JSON}"
+        assert problem["detail"] == f"body: is multipart/form-data; accepted: {JSON} (in curl, -d '{{…}}')"
         assert (problem["field"], problem["accepted"]) == ("body", JSON)
     for method, path in (("POST", "/v1/query/audio"), ("PUT", "/v1/tracks/new"), ("POST", "/v1/tracks:bulk")):
         problem = refused(client.open(path, method=method, json={}), 415, "unsupported-media-type")
         assert problem["accepted"] == "multipart/form-data"
         assert problem["detail"].endswith("(in curl, -F file=@FILE -F 'body={…}')")
+    # What curl --data-binary says of any file.
+    binary = {"data": b"OggS\xe0\xff", "content_type": "application/x-www-form-urlencoded"}
+    for path in ("/v1/query/audio", "/v1/query/video", "/v1/query/humming", "/v1/tracks:bulk"):
+        refused(client.post(path, **binary), 415, "unsupported-media-type")  # type: ignore[arg-type]
+    assert client.post("/v1/query", **binary).status_code == 400  # type: ignore[arg-type]
     # JSON is read as what it is, whatever a client says that it is: curl -d says that it is a form.
     for said in ("text/plain", "application/x-www-form-urlencoded", None):
         assert client.post("/v1/query", data=json.dumps(ONE), content_type=said).status_code == 200
