@@ -190,6 +190,10 @@ class ContextIn(Strict):
     artist_gap: Whole = ranged(0, 0, MAX_GAP)
     album_gap: Whole = ranged(0, 0, MAX_GAP)
 
+    def as_context(self) -> QueueContext:
+        """The context as `retrieval` takes it."""
+        return QueueContext(tuple(self.previous), self.artist_gap, self.album_gap)
+
 
 class MaxPerIn(Strict):
     """At most so many results of one artist, of one album."""
@@ -253,7 +257,7 @@ class MediaSearch(Strict):
             filter=self.filter,
             exclude=tuple(self.exclude),
             include_seed=self.include_seed,
-            context=None if self.context is None else QueueContext(**self.context.model_dump()),
+            context=None if self.context is None else self.context.as_context(),
             diversity=None if self.diversity is None else Diversity(**self.diversity.model_dump(exclude_none=True)),
             score_threshold=self.score_threshold,
             limit=self.limit,
