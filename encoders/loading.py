@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from encoders.checkpoints.files import load_into, read_checkpoint, save_weights
 from encoders.checkpoints.sha256 import sha256_file, sha256_tensors
@@ -16,7 +18,7 @@ from encoders.errors import CheckpointMismatchError, DeviceError, MissingWeights
 from encoders.registry import encoder_spec, weights_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import nn
 
@@ -54,17 +56,19 @@ def load_network(spec: NetworkSpec, weights_dir: Path) -> tuple[nn.Module, str]:
     CheckpointMismatchError
         If the file does not fit the network, or is not the one the spec pins.
     """
-    network = spec.build()
     if spec.complete:
+        network = spec.build()
         return network, f"{spec.name}-{sha256_tensors(network.state_dict())[:12]}"
     path = weights_file(spec, weights_dir)
     if path is None:
         command = f"fetch {spec.name}" if spec.fetch else f"import {spec.name} FILE"
         missing = spec.weights_in(weights_dir)
         raise MissingWeightsError(f"{missing}: no weights for {spec.name}; run `soundalike weights {command}`")
-    sha256 = sha256_file(path)
+    sha256 = _digest(path)
     if spec.sha256 is not None and sha256 != spec.sha256:
         raise CheckpointMismatchError(f"{path}: sha256 is {sha256}, {spec.name} is pinned to {spec.sha256}")
+    with _Unset():
+        network = spec.build()
     load_into(network, read_checkpoint(path))
     return network, f"{spec.name}-{sha256[:12]}"
 
@@ -80,7 +84,30 @@ def weights_file(spec: NetworkSpec, weights_dir: Path) -> Path | None:
 def has_weights(spec: NetworkSpec, weights_dir: Path) -> bool:
     """Whether an encoder can be loaded: its weights are here, and where only some are right, these."""
     path = weights_file(spec, weights_dir)
-    return spec.complete or (path is not None and spec.sha256 in (None, sha256_file(path)))
+    return spec.complete or (path is not None and spec.sha256 in (None, _digest(path)))
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of weights, which are asked about before they are loaded: a file that stays is read for it once."""
+    file = path.stat()
+    return _digest_of(path, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns)
+
+
+@lru_cache(maxsize=32)
+def _digest_of(path: Path, *_: int) -> str:
+    return sha256_file(path)
+
+
+class _Unset(TorchFunctionMode):
+    """Lets a network be built without drawing weights at random, where its own replace all of them."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], _: object, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        named = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else named["tensor"]
+        return function(*args, **named)
 
 
 def fetch_weights(spec: NetworkSpec, weights_dir: Path) -> Path:

@@ -99,9 +99,10 @@ def empty_database_url(server: Engine) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(server: Engine) -> Iterator[str]:
-    """A migrated, empty database."""
-    yield from new_database(server, "soundalike_template")
+def database_url(server: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database: an empty one, or for a test that asks for `indexed` a copy of that of the tones."""
+    filled = "indexed" in request.fixturenames
+    yield from new_database(server, request.getfixturevalue("tones").database if filled else "soundalike_template")
 
 
 def new_database(server: Engine, template: str) -> Iterator[str]:
@@ -197,13 +198,52 @@ def music(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(database_url: str, tmp_path: Path, weights_dir: Path) -> dict[str, str]:
-    return os.environ | {
+    return os.environ | _environment(database_url, tmp_path / "home", weights_dir)
+
+
+def _environment(database_url: str, home: Path, weights_dir: Path) -> dict[str, str]:
+    return {
         "DATABASE_URL": database_url,
-        "SOUNDALIKE_HOME": str(tmp_path / "home"),
+        "SOUNDALIKE_HOME": str(home),
         "SOUNDALIKE_CACHE": str(weights_dir.parent),
         "SOUNDALIKE_SPACE": "musicnn",
         "COLUMNS": "200",
     }
+
+
+@dataclass(frozen=True)
+class Tones:
+    """Twelve tones as ``soundalike index`` leaves them: the database, the home and the music, for tests to copy."""
+
+    database: str
+    home: Path
+    music: Path
+
+
+@pytest.fixture(scope="session")
+def tones(server: Engine, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tones]:
+    folder = tmp_path_factory.mktemp("tones")
+    databases = new_database(server, "soundalike_template")
+    url = next(databases)
+    music = write_tones(folder / "music")
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in _environment(url, folder / "home", weights_dir).items():
+            patched.setenv(name, value)
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(["index", str(music)])
+    yield Tones(str(make_url(url).database), folder / "home", music)
+    next(databases, None)
+
+
+@pytest.fixture
+def indexed(tones: Tones, tmp_path: Path, engine: Engine) -> Path:
+    """The folder of `music`, and a catalogue in which it is indexed."""
+    music = shutil.copytree(tones.music, tmp_path / "music")
+    shutil.copytree(tones.home, tmp_path / "home", symlinks=True)
+    with engine.begin() as connection:
+        moved = text("UPDATE tracks SET uri = replace(uri, :old, :new)")
+        connection.execute(moved, {"old": str(tones.music), "new": str(music)})
+    return music
 
 
 @dataclass(frozen=True)

@@ -4,70 +4,34 @@ import io
 import json
 import math
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
-from sqlalchemy.engine import make_url
 
 from api.documents.answer import answer_out
 from api.http.app import create_app
 from api.networks import LoadedEncoders
-from api.settings import Settings
-from api.wiring import Soundalike, open_soundalike
+from api.wiring import Soundalike
 from retrieval.filters.language import parse_filter
 from retrieval.search.query import similar
 from tests.api.conftest import refused
-from tests.conftest import new_database, tone, write_tones
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """Twelve tones as they are indexed: the database, its home and its music, which tests get copies of."""
-
-    database: str
-    home: Path
-    music: Path
-
-
-@pytest.fixture(scope="module")
-def indexed(server: Engine, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
-    folder = tmp_path_factory.mktemp("indexed")
-    databases = new_database(server, "soundalike_template")
-    url = next(databases)
-    settings = Settings(home=folder / "home", weights_dir=weights_dir, database_url=url, space="musicnn")
-    music = write_tones(folder / "music")
-    with open_soundalike(settings) as soundalike:
-        soundalike.index_folder(music, [soundalike.encoder("musicnn")])
-    yield Indexed(str(make_url(url).database), settings.home, music)
-    next(databases, None)
+from tests.conftest import tone
 
 
 @pytest.fixture
-def database_url(server: Engine, indexed: Indexed) -> Iterator[str]:
-    """A copy of what is indexed."""
-    yield from new_database(server, indexed.database)
+def music(indexed: Path) -> Path:
+    """Of twelve tones, which are indexed."""
+    return indexed
 
 
 @pytest.fixture
-def music(indexed: Indexed, tmp_path: Path, engine: Engine) -> Path:
-    copied = shutil.copytree(indexed.music, tmp_path / "music")
-    with engine.begin() as connection:
-        moved = text("UPDATE tracks SET uri = replace(uri, :old, :new)")
-        connection.execute(moved, {"old": str(indexed.music), "new": str(copied)})
-    return copied
-
-
-@pytest.fixture
-def here(soundalike: Soundalike, music: Path, indexed: Indexed) -> Soundalike:
-    shutil.copytree(indexed.home / "index", soundalike.settings.home / "index", symlinks=True)
+def here(soundalike: Soundalike, music: Path) -> Soundalike:
     return soundalike
 
 

@@ -163,17 +163,24 @@ def test_an_encoder_of_ones_own_becomes_a_space(
     assert wrong.startswith("soundalike: SOUNDALIKE_ENCODERS is 'mine'; accepted: name=module:attribute")
 
 
+@pytest.fixture
+def cache(weights_dir: Path, tmp_path: Path) -> str:
+    """A cache of the test's own, with what was fetched."""
+    (tmp_path / "cache" / "weights").mkdir(parents=True)
+    for path in weights_dir.glob("*.safetensors"):
+        (tmp_path / "cache" / "weights" / path.name).symlink_to(path)
+    return str(tmp_path / "cache")
+
+
 def test_a_published_checkpoint_becomes_a_space_beside_the_others(
-    run: Run, music: Path, tmp_path: Path, weights_dir: Path
+    run: Run, music: Path, tmp_path: Path, cache: str
 ) -> None:
     torch.manual_seed(0)
     tensors = {f"encoder.{key}": tensor for key, tensor in SAMPLECNN.build().state_dict().items()}
     torch.save({"state_dict": tensors, "hyper_parameters": Namespace(batch_size=48)}, tmp_path / "clmr.ckpt")
-    cache = tmp_path / "cache"
-    shutil.copytree(weights_dir, cache / "weights")
-    run("weights", "import", "clmr-samplecnn", tmp_path / "clmr.ckpt", SOUNDALIKE_CACHE=str(cache))
+    run("weights", "import", "clmr-samplecnn", tmp_path / "clmr.ckpt", SOUNDALIKE_CACHE=cache)
     both = ("--space", "clmr-samplecnn", "--space", "musicnn")
-    assert loaded(run("index", music, *both, "--json", SOUNDALIKE_CACHE=str(cache)))["counts"]["indexed"] == 12
+    assert loaded(run("index", music, *both, "--json", SOUNDALIKE_CACHE=cache))["counts"]["indexed"] == 12
     spaces = {space["space"]: space for space in loaded(run("status", "--json"))["spaces"]}
     assert {name: space["dim"] for name, space in spaces.items()} == {"clmr-samplecnn": 512, "musicnn": 200}
     answer = loaded(
@@ -183,8 +190,8 @@ def test_a_published_checkpoint_becomes_a_space_beside_the_others(
     assert len(answer["results"]) == 10
 
 
-def test_weights_trained_here_become_a_space(run: Run, music: Path, tmp_path: Path) -> None:
-    corpus, out, cache = tmp_path / "corpus", tmp_path / "run", str(tmp_path / "cache")
+def test_weights_trained_here_become_a_space(run: Run, music: Path, tmp_path: Path, cache: str) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "run"
     assert loaded(run("train", "corpus", music, "--out", corpus, "--json"))["groups"] == ["high", "low"]
     arguments = ("train", "samplecnn", "--corpus", corpus, "--out", out, "--batch-size", "4", "--steps", "2")
     report = loaded(run(*arguments, "--hold-out", "low", "--json"))
@@ -220,7 +227,7 @@ def corpus(run: Run, tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
     return tmp_path / "corpus"
 
 
-def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path: Path, cache: str) -> None:
     arguments = ("train", "timbre", "--corpus", corpus, "--out", tmp_path / "run", "--steps", "3", "--batch-size", "3")
     report = loaded(run(*arguments, "--hold-out", "second", "--json"))
     assert report["measure"] == "half-track recall@1"
@@ -231,7 +238,6 @@ def test_timbre_is_trained_and_becomes_a_space(run: Run, corpus: Path, tmp_path:
     assert "half-track recall@1 on what was held out: 1.000, untrained" in again
     assert f"soundalike weights import timbre {report['weights']}" in again
     assert Path(report["weights"]).read_bytes() == first
-    cache = str(tmp_path / "cache")
     run("weights", "import", "timbre", report["weights"], SOUNDALIKE_CACHE=cache)
     run("index", tmp_path / "sources", "--space", "timbre", SOUNDALIKE_CACHE=cache)
     answer = loaded(run("similar", "sources/first/0.wav", "--space", "timbre", "--no-fold-duplicates", "--json"))
@@ -251,7 +257,7 @@ def test_tracks_without_two_windows_are_told(run: Run, music: Path, tmp_path: Pa
         assert message in run("train", *model, *arguments, expect=1).stderr
 
 
-def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_path: Path, cache: str) -> None:
     def train(name: str, *also: str | Path) -> Any:
         sizes = ("--steps", "2", "--batch-size", "4", "--rounds", "1")
         out = ("--out", tmp_path / name)
@@ -262,7 +268,6 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     student = train("tagging-student", "--taught-by", teacher["weights"], "--hold-out", "second")
     assert student["trained"] is None  # four windows are too few to judge by
     assert len((tmp_path / "tagging-student" / "round1" / "losses.jsonl").read_text().splitlines()) == 2
-    cache = str(tmp_path / "cache")
     for name, report in (("tagging", teacher), ("tagging-student", student)):
         run("weights", "import", name, report["weights"], SOUNDALIKE_CACHE=cache)
     run("index", tmp_path / "sources", "--space", "tagging-student", SOUNDALIKE_CACHE=cache)
@@ -281,11 +286,10 @@ def test_a_tagger_is_trained_distilled_and_joined(run: Run, corpus: Path, tmp_pa
     assert loaded(run("status", "--json"))["spaces"][0]["dim"] == 320
 
 
-def test_melcnn_and_ear_are_made_beside_musicnn(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_melcnn_and_ear_are_made_beside_musicnn(run: Run, corpus: Path, tmp_path: Path, cache: str) -> None:
     options = ("--corpus", corpus, "--hold-out", "second", "--out")
     sizes = ("--steps", "2", "--batch-size", "2")
     report = loaded(run("train", "melcnn", *options, tmp_path / "melcnn", *sizes, "--json"))
-    cache = str(tmp_path / "cache")
     run("weights", "import", "melcnn", report["weights"], SOUNDALIKE_CACHE=cache)
     run("index", tmp_path / "sources", "--space", "melcnn", SOUNDALIKE_CACHE=cache)
     assert (

@@ -83,9 +83,8 @@ def test_help_waits_for_no_library_that_takes_its_time() -> None:
 
 
 def test_a_question_about_a_track_waits_for_nothing_that_hears(
-    environment: dict[str, str], run: Run, music: Path
+    environment: dict[str, str], run: Run, indexed: Path
 ) -> None:
-    run("index", music)
     asked = f"""
 import sys
 from api.cli.main import main

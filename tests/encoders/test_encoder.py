@@ -106,6 +106,14 @@ def test_weights_in_half_precision_give_an_encoder_in_single(tmp_path: Path, rng
     assert not np.array_equal(halved.embeddings, original.embeddings)
 
 
+def test_no_weights_are_drawn_that_others_replace(tiny_weights: Path) -> None:
+    before = torch.random.get_rng_state()
+    load_encoder(NAME, weights_dir=tiny_weights)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    Tiny()
+    assert not torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("cpu_batch_size", [1, 3])
 def test_a_cpu_takes_as_many_windows_as_the_spec_says(cpu_batch_size: int) -> None:
     sizes: list[int] = []

@@ -17,8 +17,9 @@ KEY = "music/low/tone03.wav"
 
 
 @pytest.fixture
-def opened(run: Run, music: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> soundalike.Catalogue:
-    run("index", music)
+def opened(
+    run: Run, indexed: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> soundalike.Catalogue:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return soundalike.open()

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,20 +76,64 @@ def catalogue(soundalike: Soundalike, rng: np.random.Generator) -> list[str]:
     return keys
 
 
-Printed = Callable[..., subprocess.CompletedProcess[bytes]]
+Done = subprocess.CompletedProcess[bytes]
+Printed = Callable[..., list[Done]]
+
+# Commands one after the other, each with files for its streams.
+IN_TURN = """
+import os, sys
+from api.cli.main import main
+folder, codes, commands = sys.argv[1], [], [[]]
+for word in sys.argv[2:]:
+    if word == "--then--":
+        commands.append([])
+    else:
+        commands[-1].append(word)
+for number, command in enumerate(commands):
+    for stream, descriptor in (("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(f"{folder}/{number}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
+    try:
+        main(command)
+    except SystemExit as end:
+        codes.append(end.code)
+    sys.stdout.flush(), sys.stderr.flush()
+with open(f"{folder}/codes", "w") as file:
+    print(*codes, file=file)
+"""
 
 
 @pytest.fixture
-def printed(environment: dict[str, str]) -> Printed:
-    """Run a command as a process of its own, whose streams are as its environment says."""
+def names(environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"SOUNDALIKE_SPACE": "e", "PYTHONPATH": os.getcwd()}
 
-    def call(*arguments: str | bytes, shell: str = "", **changed: str) -> subprocess.CompletedProcess[bytes]:
+
+@pytest.fixture
+def piped(names: dict[str, str]) -> Callable[..., Done]:
+    """Run a command in a shell, with what follows it there."""
+
+    def call(*arguments: str, shell: str) -> Done:
         program = [sys.executable, "-c", "from api.cli.main import main; main()", *arguments]
-        names = environment | {"SOUNDALIKE_SPACE": "e", "PYTHONPATH": os.getcwd()} | changed
-        if shell:
-            piped = ["bash", "-c", f'set -o pipefail; "$@" {shell}', "bash", *program]
-            return subprocess.run(piped, capture_output=True, env=names, check=False)
-        return subprocess.run(program, capture_output=True, env=names, check=False)
+        line = ["bash", "-c", f'set -o pipefail; "$@" {shell}', "bash", *program]
+        return subprocess.run(line, capture_output=True, env=names, check=False)
+
+    return call
+
+
+@pytest.fixture
+def printed(names: dict[str, str], tmp_path: Path) -> Printed:
+    """Run commands in a process of their own, whose streams are as its environment says."""
+
+    def call(*commands: Sequence[str | bytes], **changed: str) -> list[Done]:
+        folder = tempfile.mkdtemp(dir=tmp_path)
+        words = [word for command in commands for word in (*command, "--then--")][:-1]
+        program = [sys.executable, "-c", IN_TURN, folder, *words]
+        ended = subprocess.run(program, capture_output=True, env=names | changed, check=False)
+        assert ended.returncode == 0, ended
+        codes = map(int, Path(folder, "codes").read_text().split())
+        streams = [
+            [Path(folder, f"{n}.{name}").read_bytes() for name in ("stdout", "stderr")] for n in range(len(commands))
+        ]
+        return [Done(command, code, *said) for command, code, said in zip(commands, codes, streams, strict=True)]
 
     return call
 
@@ -107,18 +152,17 @@ ENCODINGS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("stream", ENCODINGS)
 def test_every_encoding_takes_tables_and_json(catalogue: list[str], printed: Printed, stream: str) -> None:
     changed = ENCODINGS[stream]
-    shown = printed("tracks", **changed)
+    listed, wrong_key = ("tracks", "--json"), ("similar", "Ä 音 \x1b[2J")
+    shown, answer, wrong = printed(("tracks",), listed, wrong_key, **changed)
     assert (shown.returncode, shown.stderr) == (0, b""), shown.stderr
     encoding = changed.get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
     text = shown.stdout.decode(encoding)
     assert is_harmless(text)
     assert all(f"k{number}" in text for number in range(len(catalogue)))
 
-    answer = printed("tracks", "--json", **changed)
     assert (answer.returncode, answer.stderr) == (0, b"")
     assert [track["track"] for track in json.loads(answer.stdout.decode(encoding))] == catalogue
 
-    wrong = printed("similar", "Ä 音 \x1b[2J", **changed)
     assert wrong.returncode == 1
     assert b"Traceback" not in wrong.stderr
     assert is_harmless(wrong.stderr.decode(encoding))
@@ -175,10 +219,9 @@ def test_json_says_the_same_in_every_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize("stream", ["ascii", "utf-8", "C"])
 def test_wrong_usage_is_told_in_any_encoding(printed: Printed, stream: str) -> None:
-    changed = ENCODINGS[stream]
-    usage = printed("tracks", "--nonsense=Ä\x1b[2J音", **changed)
+    usage, helped = printed(("tracks", "--nonsense=Ä\x1b[2J音"), ("--help",), **ENCODINGS[stream])
     assert (usage.returncode, b"Traceback" in usage.stderr, b"\x1b" in usage.stderr) == (2, False, False)
-    assert printed("--help", **changed).returncode == 0
+    assert helped.returncode == 0
 
 
 @pytest.mark.parametrize("stream", ["ascii", "utf-8", "C"])
@@ -189,38 +232,37 @@ def test_names_of_files_that_are_no_text_are_told(
     with open(name, "wb") as file:
         file.write(b"\xff\x81nothing.wav\n" + catalogue[-2].encode() + b"\n")
     changed = ENCODINGS[stream]
-    done = printed("continue", name, "--json", **changed)
+    similar = [("similar", wrong) for wrong in (b"caf\xe9", b"--filter=\xff", b"\xff.m3u")]
+    done, shown, *all_refused = printed(("continue", name, "--json"), ("continue", name), *similar, **changed)
     assert (done.returncode, b"Traceback" in done.stderr) == (3, False), done.stderr
     (left,) = json.loads(done.stdout)["left_out"]
     assert os.fsencode(left["playlist"]) == b"caf\xe9.m3u8"
     assert os.fsencode(left["tried"][-1]) == b"\xff\x81nothing.wav"
-    shown = printed("continue", name, **changed)
     assert (shown.returncode, b"Traceback" in shown.stderr) == (3, False)
-    for wrong in (b"caf\xe9", b"--filter=\xff", b"\xff.m3u"):
-        refused = printed("similar", wrong, **changed)
+    for refused in all_refused:
         assert (refused.returncode, b"Traceback" in refused.stderr) == (2, False)
         assert b"is not UTF-8" in refused.stderr
-    setting = printed("tracks", **changed, SOUNDALIKE_SPACE="\udcff")
+    (setting,) = printed(("tracks",), **changed, SOUNDALIKE_SPACE="\udcff")
     assert b"Traceback" not in setting.stderr
 
 
 @pytest.mark.parametrize("command", [("tracks",), ("tracks", "--json"), ("--help",)])
-def test_nobody_reads_on(catalogue: list[str], printed: Printed, command: tuple[str, ...]) -> None:
+def test_nobody_reads_on(catalogue: list[str], piped: Callable[..., Done], command: tuple[str, ...]) -> None:
     """`true` reads nothing, so that writing fails; a full disk fails as well, and says so."""
     for shell, codes in (("| true", {0, 1, BROKEN_PIPE}), ("| head -c 1", {0, 1, BROKEN_PIPE}), (">&-", {0, 1})):
-        done = printed(*command, shell=shell)
+        done = piped(*command, shell=shell)
         assert done.returncode in codes, (shell, done)
         assert b"Traceback" not in done.stderr, (shell, done.stderr)
         assert b"Exception ignored" not in done.stderr, (shell, done.stderr)
     if command != ("--help",):
-        full = printed(*command, shell="> /dev/full")
+        full = piped(*command, shell="> /dev/full")
         assert full.returncode == 1
         assert full.stderr == b"soundalike: standard output: no space left on device\n"
 
 
-def test_a_closed_pipe_is_told_by_the_code(catalogue: list[str], printed: Printed) -> None:
+def test_a_closed_pipe_is_told_by_the_code(catalogue: list[str], piped: Callable[..., Done]) -> None:
     for command in (("tracks",), ("tracks", "--json")):
-        done = printed(*command, shell="| (exec 0<&-; sleep 5)")
+        done = piped(*command, shell="| (exec 0<&-; sleep 5)")
         assert (done.returncode, done.stderr) == (BROKEN_PIPE, b""), command
 
 

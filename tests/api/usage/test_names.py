@@ -11,14 +11,12 @@ from tests.conftest import Run, loaded, tone
 KEY = "music/low/tone03.wav"
 
 
-@pytest.fixture
-def indexed(run: Run, music: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of twelve tones, indexed; the working directory lies beside it."""
-    run("index", music)
-    (music.parent / "beside").mkdir()
-    (music.parent / "link").symlink_to(music)
-    monkeypatch.chdir(music.parent / "beside")
-    return music
+@pytest.fixture(autouse=True)
+def _beside(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory lies beside the music, as does a link to it."""
+    (indexed.parent / "beside").mkdir()
+    (indexed.parent / "link").symlink_to(indexed)
+    monkeypatch.chdir(indexed.parent / "beside")
 
 
 def test_a_folder_has_one_identity_by_any_path(run: Run, indexed: Path) -> None:

@@ -3,7 +3,9 @@
 Nothing of it is stored: FFmpeg writes the sound. What is done to tags stands in :mod:`tests.encoders.files.retagging`.
 """
 
+import tempfile
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import av
@@ -106,7 +108,15 @@ def written(path: Path, kind: Kind, duration_s: float = 6.0, *, samples: NDArray
 
 def of_kind(folder: Path, name: str, duration_s: float = 6.0) -> Path:
     """Write a file of one of the `KINDS`."""
-    return written(folder / f"music.{name}", KINDS[name], duration_s)
+    path = folder / f"music.{name}"
+    path.write_bytes(_of_kind(name, duration_s))
+    return path
+
+
+@cache
+def _of_kind(name: str, duration_s: float) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return written(Path(folder) / f"music.{name}", KINDS[name], duration_s).read_bytes()
 
 
 def cut(path: Path, share: float) -> Path:
