@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.documents.answer import AnswerOut, ResultOut, answer_out
 from api.documents.search import MediaSearch, ranged
-from retrieval.wording import shown
 
 if TYPE_CHECKING:
     from api.matching import Watched
@@ -39,7 +38,7 @@ class VideoSearch(MediaSearch):
     @classmethod
     def _has_clips(cls, space: str | None) -> str | None:
         if space not in (None, "video"):
-            raise ValueError(f"is {shown(space)}; accepted: video, in which alone clips lie beside music")
+            raise ValueError(f'is "{space}"; accepted: video, in which alone clips lie beside music')
         return space
 
     @field_validator("granularity")
