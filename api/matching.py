@@ -54,7 +54,9 @@ def check_catalogue(here: Soundalike) -> None:
     try:
         here.search.space(SPACE)
     except IndexMissingError as error:
-        raise IndexMissingError(f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well") from error
+        raise IndexMissingError(
+            SPACE, f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well"
+        ) from error
 
 
 def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s: float | None = None) -> Watched:
@@ -77,7 +79,7 @@ def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s:
     try:
         footage = read_untrusted(video, start_s=start_s, end_s=end_s)
     except TooShortError as error:
-        raise OutOfRangeError("start_s", error.reason, "moments within the video, start_s < end_s") from error
+        raise OutOfRangeError("start_s", error.reason, "moments before the video's end, start_s < end_s") from error
     laps.finish("decode")
     pictures = here.encoder.pictures()
     laps.finish("load")

@@ -11,11 +11,10 @@ from av.filter import Graph
 
 from api.editing import retarget
 from encoders.editing.planning import LONGEST_S, SHORTEST_S
-from encoders.errors import AudioWriteError, TooShortError
+from encoders.errors import TooShortError
 from encoders.media.decoder_process import DecoderProcess
 from encoders.media.video.laying import lay_under
 from encoders.media.video.mixing import original_sound
-from encoders.media.writing import check_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,21 +57,6 @@ class Preview:
     track: Track
     placement: Placement
     keeps_speech: bool = False
-
-
-def check_preview(video: Path, out: Path) -> None:
-    """Refuse what could not be written, before work is done for it.
-
-    Raises
-    ------
-    AudioWriteError
-        If its name does not end in ``.mp4``, its folder is not there, or it is the video itself.
-    """
-    if out.suffix.lower() != ".mp4":
-        raise AudioWriteError(str(out), f"ends in {out.suffix or 'nothing'}; accepted: .mp4")
-    check_place(out)
-    if out.exists() and out.samefile(video):
-        raise AudioWriteError(str(out), "is the clip itself, whose own sound would be lost; accepted: another file")
 
 
 def write_preview(here: Soundalike, preview: Preview, out: Path) -> None:

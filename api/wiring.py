@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from api.networks import LoadedEncoders
 from encoders.errors import WeightsError
 from encoders.registry import BESIDE, RENAMED, SEEING, known_tags, network_spec
-from retrieval.catalog.database import check_schema, connected, migrate, newest_revision, revision_of
+from retrieval.catalog.database import check_schema, connected, shown
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
 from retrieval.errors import IndexMismatchError, IndexMissingError
@@ -77,6 +77,13 @@ class Soundalike:
     ledger: Ledger
     search: Search
     encoder: LoadedEncoders
+
+    @property
+    def database(self) -> str:
+        """Where the catalogue is, in words: the embedded server and its folder, or an address without the password."""
+        if self.settings.database_url is None:
+            return f"embedded, in {self.settings.postgres_dir}"
+        return shown(self.engine.url)
 
     def indexing_encoders(
         self, spaces: Sequence[str] = (), *, fetch: bool = False, on_note: OnNote = lambda note: None
@@ -298,9 +305,7 @@ def open_soundalike(settings: Settings, *, create: bool = False) -> Iterator[Sou
     """
     with connected(settings.database_url, embedded_dir=settings.postgres_dir) as engine:
         # The embedded database is ours alone: nobody else will migrate it.
-        if (create or settings.database_url is None) and revision_of(engine) != newest_revision():
-            migrate(engine)
-        check_schema(engine)
+        check_schema(engine, upgrade=create or settings.database_url is None)
         catalog = Catalog(engine)
         # A name that is also one of the user's own encoders stays theirs.
         renamed = {old: new for old, new in RENAMED.items() if not {old, new} & settings.encoders.keys()}

@@ -7,6 +7,11 @@ judge rather than describe (beautiful, catchy, sexy, weird), and decades and old
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MSD_NAMES: dict[str, tuple[str, ...]] = {
     "rock": ("rock",),
     "alternative rock": ("alternative rock",),
@@ -89,6 +94,30 @@ MTT_NAMES: dict[str, tuple[str, ...]] = {
 """Our tag → what MusiCNN's MagnaTagATune model calls it."""
 
 TAGS: tuple[str, ...] = tuple(dict.fromkeys([*MSD_NAMES, *MTT_NAMES]))
+
+OPPOSITES: tuple[frozenset[str], ...] = tuple(
+    frozenset(pair)
+    for pair in (
+        ("fast", "slow"),
+        ("loud", "quiet"),
+        ("loud", "soft"),
+        ("happy", "sad"),
+        ("instrumental", "vocals"),
+        ("instrumental", "female vocals"),
+        ("instrumental", "male vocals"),
+    )
+)
+"""Tags that nothing has both of."""
+
+
+def agreeing(tags: Iterable[str]) -> list[str]:
+    """The tags in their order, without those that contradict one before them."""
+    kept: list[str] = []
+    for tag in tags:
+        if not any({tag, one} in OPPOSITES for one in kept):
+            kept.append(tag)
+    return kept
+
 
 # fmt: off
 MUSICNN_MSD_TAGS = (

@@ -32,6 +32,7 @@ class UnknownTrackError(RetrievalError):
     ----------
     nearest : keys most like it
     example : which of a query's examples has the key, or none
+    why : what else there is to say of it, or none
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class UnknownTrackError(RetrievalError):
         self.key = key
         self.nearest = tuple(nearest)
         self.example = example
+        self.why = why
         hint = f"; nearest keys: {', '.join(self.nearest)}" if self.nearest else ""
         super().__init__(f"{key}: {why}" if why else f"no track with key {key!r}{hint}")
 
@@ -53,7 +55,16 @@ class MissingEmbeddingError(RetrievalError):
 
 
 class IndexMissingError(RetrievalError):
-    """A space without an index snapshot."""
+    """A space that no track was ever encoded in.
+
+    Attributes
+    ----------
+    space : its name
+    """
+
+    def __init__(self, space: str, message: str) -> None:
+        self.space = space
+        super().__init__(message)
 
 
 class IndexMismatchError(RetrievalError):

@@ -9,12 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST = 3
+BEGINNING = 3
+"""Letters of a name by which it is known."""
 
 
 def suggested(word: str, known: Iterable[str]) -> list[str]:
-    """The known names most like a word, most alike first; in any case of letters, and none where none is like it."""
-    by_name = {name.lower(): name for name in known}
-    return [by_name[name] for name in get_close_matches(word.lower(), by_name, n=MOST)]
+    """The known names most like a word, most alike first, or else those that begin with it; in any case of letters.
+
+    There is none where none is like it.
+    """
+    by_name, word = {name.lower(): name for name in known}, word.lower()
+    near = get_close_matches(word, by_name, n=MOST)
+    begun = [name for name in by_name if name.startswith(word)] if len(word) >= BEGINNING else []
+    return [by_name[name] for name in (near or begun[:MOST])]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -82,8 +82,11 @@ def _print_comparison(result: RunComparison, console: Screen) -> None:
 def _print_ann(result: AnnEvaluation, console: Screen) -> None:
     """ANN recall by selectivity."""
     subject = result.subject
+    fewer = (
+        ", or of all that match where those are fewer" if any(row.matching <= result.k for row in result.rows) else ""
+    )
     title = (
-        f"recall@{result.k} of {subject.space} against its exact twin, {_queries(result.queries)}, "
+        f"recall@{result.k}{fewer}, of {subject.space} against its exact twin, {_queries(result.queries)}, "
         f"{counted(subject.tracks, 'track')}, by {subject.granularity}"
     )
     times = "p50 / p95 / p99 ms"
@@ -105,12 +108,12 @@ def _print_catalogue(result: SpaceEvaluation, console: Screen) -> None:
         f"{subject.space} ({subject.encoder_version}) without judgments, "
         f"{counted(subject.tracks, 'track')}, {counted(result.queries, 'asks', 'ask')}"
     )
-    table = _table(title, "metric", "value", "95 % interval", "by chance", "queries")
+    rows = []
     for name, interval in result.metrics.items():
         lower = " (lower is better)" if name in result.lower_is_better else ""
         value, bounds, count = _cells(interval)
-        table.add_row(cell(name + lower), value, bounds, _number(result.chance[name]), count)
-    console.print(table)
+        rows.append([name + lower, value, bounds, _number(result.chance[name]), count])
+    _print_wide(console, title, ["metric", "value", "95 % interval", "by chance", "queries"], rows)
     if result.labels is not None:
         _print_labels(console, subject.space, result.labels)
     console.print(cell(_hub(subject, result.largest_hub)), soft_wrap=True)
@@ -217,19 +220,29 @@ def _print_differences(
 
 
 def _print_wide(console: Screen, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table none of whose figures is cut off: where it would not fit, two of them stand below each other."""
-    longest, *figures = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    fits = min(longest, _NAME_WIDTH) + sum(figures) + _BETWEEN * len(names) <= console.width
-    table = _table(title, *(names if fits else _in_pairs(names)), show_lines=not fits)
+    """A table none of whose figures is cut off: where it would not fit, two or more of them stand below each other."""
+    most = len(names) - 1
+    height = next(
+        (n for n in range(1, most) if _width([_in_steps(row, n) for row in (names, *rows)]) <= console.width), most
+    )
+    table = _table(title, *_in_steps(names, height), show_lines=height > 1)
     for row in rows:
-        first, *others = row if fits else _in_pairs(row)
+        first, *others = _in_steps(row, height)
         table.add_row(cell(first), *others)
     console.print(table)
 
 
-def _in_pairs(row: Sequence[str]) -> list[str]:
-    """The first cell, and every two of the others as the lines of one."""
-    return [row[0], *map("\n".join, zip(row[1::2], row[2::2], strict=True))]
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """What a table of these takes at least; its names may stand on several lines."""
+    longest, *figures = [
+        max(len(line) for text in column for line in text.split("\n")) for column in zip(*rows, strict=True)
+    ]
+    return min(longest, _NAME_WIDTH) + sum(figures) + _BETWEEN * (1 + len(figures))
+
+
+def _in_steps(row: Sequence[str], height: int) -> list[str]:
+    """The first cell, and every so many of the others as the lines of one."""
+    return [row[0], *("\n".join(row[start : start + height]) for start in range(1, len(row), height))]
 
 
 def _difference(one: Difference) -> tuple[str, str]:

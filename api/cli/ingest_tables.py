@@ -7,7 +7,10 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from api.cli.tables import failures_table, table_of
+import click
+
+from api.cli.layout import table_of
+from api.cli.tables import failures_table
 from api.cli.terminal import Screen, echo
 from retrieval.counting import counted
 
@@ -28,6 +31,12 @@ _ALSO = {
 }
 
 
+def since_began() -> float:
+    """Seconds since the command was called, with all that it had to load."""
+    began: float = click.get_current_context().obj
+    return time.monotonic() - began
+
+
 class IngestProgress:
     """Files done, tracks a second and failures, and why a file failed."""
 
@@ -35,11 +44,6 @@ class IngestProgress:
         self._show, self._quiet = show, quiet
         self._start = time.monotonic()
         self._done = self._failed = self._total = 0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._start
 
     def start(self, total: int) -> None:
         """Begin with this many files."""
@@ -53,14 +57,13 @@ class IngestProgress:
         if outcome.reason is not None and not self._quiet:
             reason = f"{outcome.file.key}: {outcome.stage}: {outcome.reason}"
             echo(reason, err=True, style="yellow")  # the bar's own stream while it is shown: a line above it
-        rate = self._done / max(self.elapsed_s, 1e-6)
+        rate = self._done / max(time.monotonic() - self._start, 1e-6)
         self._show(self._done, self._total, f"{rate:.2f} tracks/s, {self._failed} failed")
 
 
 def print_report(
     report: IngestReport,
     failures: Sequence[Failure],
-    elapsed_s: float,
     *,
     done: str = "indexed",
     list_skipped: bool = False,
@@ -69,18 +72,19 @@ def print_report(
     counts = report.counts
     console = Screen(soft_wrap=True)
     also = "".join(f", {counts[name]} {what}" for name, what in _ALSO.items() if counts.get(name))
+    heard = f"; what was read is {report.audio_s / 60:.1f} minutes long" if report.audio_s else ""
     console.print(
         f"{counts['indexed']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed{also} "
-        f"in {elapsed_s:.1f} s ({report.audio_s / 60:.1f} minutes of audio)"
+        f"in {since_began():.1f} s{heard}"
     )
     if report.skipped:
         left_out = ", ".join(f"{len(uris)} {reason}" for reason, uris in sorted(report.skipped.items()))
         console.print(f"left out: {left_out}" + ("" if list_skipped else " (--list-skipped names them)"))
     if list_skipped:
         rows = [(uri, reason) for reason, uris in sorted(report.skipped.items()) for uri in uris]
-        console.print(table_of(("left out", "why"), rows))
+        console.print(table_of(("left out", "why"), rows, key=0))
     if report.partial:
-        console.print(table_of(("part of a track", "how that is known"), list(report.partial.items())))
+        console.print(table_of(("part of a track", "how that is known"), list(report.partial.items()), key=0))
     for stage, keys in report.dropped.items():
         have = "has" if len(keys) == 1 else "have"
         console.print(f"{len(keys)} changed and {have} nothing of {stage} any more: {_again(stage)}")
@@ -93,7 +97,10 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
     rows = [
         (one.key, one.uri, one.missing_since.isoformat(" ", "minutes") if one.missing_since else "") for one in tracks
     ]
-    Screen(soft_wrap=True).print(table_of(("key", "file", since), rows))
+    if rows:
+        Screen(soft_wrap=True).print(table_of(("key", "file", since), rows, key=0))
+    else:
+        echo(f"no track is {since.removesuffix(' since')}")
 
 
 def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retrieval.suggestions import did_you_mean
+from retrieval.suggestions import did_you_mean, suggested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,69 @@ class Group(click.Group):
             hint = did_you_mean(name, known) or f"; accepted: {', '.join(known)}"
             context.fail(f"no command {name!r}{hint}")
         return super().resolve_command(context, arguments)
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Take the group's own options.
+
+        Raises
+        ------
+        NoSuchOption
+            For an option of a command that stands before it; it says behind which it belongs.
+        """
+        typed = list(arguments)  # what is taken is taken away
+        try:
+            return super().parse_args(context, arguments)
+        except click.NoSuchOption as error:
+            said = _unplaced(self, context, typed, error.option_name)
+            raise click.NoSuchOption(error.option_name, said, ctx=context) from error
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command.
+
+        Raises
+        ------
+        NoSuchOption
+            For an option of the group that stands behind its command; it says where it belongs.
+        """
+        try:
+            return super().invoke(context)
+        except click.NoSuchOption as error:
+            if error.ctx is None or error.ctx is context or error.option_name not in _options(self, context):
+                raise
+            path, command = context.command_path, error.ctx.command_path.removeprefix(context.command_path)
+            said = f"{error.option_name} stands before the command: {path} {error.option_name}{command} …"
+            raise click.NoSuchOption(error.option_name, said, ctx=error.ctx) from error
+
+
+def _unplaced(group: Group, context: click.Context, typed: list[str], option: str) -> str:
+    """What to say of an option that stands where the group's own do and is none of them."""
+    path, command = context.command_path, _named(group, context, typed)
+    own = _options(group, context)
+    while command is not None:
+        path = f"{path} {command.name}"
+        of_command = _options(command, context)
+        if option in of_command:
+            return f"{option} stands behind its command: {path} … {option}"
+        own += of_command
+        command = _named(command, context, typed) if isinstance(command, click.Group) else None
+    behind = (
+        f"; options of a command stand behind it: {path} COMMAND … {option}" if path == context.command_path else ""
+    )
+    bare = {name.lstrip("-"): repr(name) for name in own}  # dashes are alike in all of them
+    near = [bare[name] for name in suggested(option.lstrip("-"), bare)]
+    return f"no option {option}" + (f"; did you mean {' or '.join(near)}?" if near else behind)
+
+
+def _named(group: click.Group, context: click.Context, typed: list[str]) -> click.Command | None:
+    """The command of a group that is named first among what was typed, if any is."""
+    known = group.list_commands(context)
+    return group.get_command(context, next((one for one in typed if one in known), ""))
+
+
+def _options(command: click.Command, context: click.Context) -> list[str]:
+    """The names of a command's options."""
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    return [name for one in options for name in (*one.opts, *one.secondary_opts)]
 
 
 class LazyGroup(Group):

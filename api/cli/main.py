@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 
 import click
 
@@ -109,7 +110,8 @@ def _run(arguments: list[str]) -> int:
     """Run a command and say how it went, as an exit code."""
     try:
         with shown_downloads(quiet=wants_json(arguments)):
-            return soundalike.main(as_text(arguments), standalone_mode=False) or 0
+            typed, began = as_text(arguments), time.monotonic()  # which `ingest_tables.since_began` reads
+            return soundalike.main(typed, prog_name="soundalike", standalone_mode=False, obj=began) or 0
     except OutputLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from api.cli.tables import clock, sure, table_of
+from api.cli.layout import table_of
+from api.cli.tables import clock, clock_ms, sure
 from api.cli.terminal import Screen
 from api.documents.music import HighlightsOut, LoopsOut, MelodyOut, RhythmOut, SectionOut, StructureOut
 
@@ -33,19 +34,30 @@ def print_structure(heard: StructureOut) -> None:
         (clock(one.start_s), clock(one.end_s), one.label, one.group, phrases[number], f"{one.confidence:.2f}")
         for number, one in enumerate(heard.sections)
     ]
-    console.print(table_of(("from", "to", "part", "group", "phrases", "confidence"), rows))
+    if rows:
+        console.print(table_of(("from", "to", "part", "group", "phrases", "confidence"), rows))
 
 
 def print_highlights(heard: HighlightsOut) -> None:
     """What represents a track."""
     rows = [(clock(one.start_s), clock(one.end_s), f"{one.score:.2f}") for one in heard.highlights]
-    Screen().print(table_of(("from", "to", "score"), rows))
+    if rows:
+        Screen().print(table_of(("from", "to", "score"), rows))
+    else:
+        Screen(soft_wrap=True).print(f"{heard.track}: no highlights")
 
 
 def print_loops(heard: LoopsOut) -> None:
-    """What can be looped, to the millisecond: loops begin and end at a sample, which `--json` tells."""
-    rows = [(f"{one.start_s:.3f}", f"{one.end_s:.3f}", f"{one.similarity:.2f}") for one in heard.loops]
-    Screen().print(table_of(("from, s", "to, s", "similarity"), rows))
+    """What can be looped, the best first, to the millisecond: loops begin and end at a sample, which `--json` tells."""
+    rows = []
+    for number, one in enumerate(heard.loops, start=1):
+        span = clock_ms(one.start_s), clock_ms(one.end_s), f"{one.end_s - one.start_s:.3f} s"
+        rows.append((number, *span, f"{one.similarity:.2f}"))
+    if rows:
+        names = ("best first", "from", "to", "length", "similarity")
+        Screen().print(table_of(names, rows, right=names))
+    else:
+        Screen(soft_wrap=True).print(f"{heard.track}: nothing of it can be looped")
 
 
 def print_melody(heard: MelodyOut) -> None:

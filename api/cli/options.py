@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import click
 
 from api.cli.terminal import echo_json
-from api.cli.usage.values import Name, Number
+from api.cli.usage.values import Choice, Name, Number, Whole
 from api.documents.wellformed import check, escaped, is_text, parse_json
-from api.settings import read_settings
+from api.settings import SettingsError, read_settings
+from encoders.registry import RENAMED, encoder_names
 from retrieval.catalog.records import Granularity
+from retrieval.errors import IndexMissingError
 from retrieval.search.query import MAX_LIMIT, Diversity, Query
+from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +39,10 @@ filter_option = click.option(
     help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.',
 )
 granularity_option = click.option(
-    "--granularity", type=click.Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
+    "--granularity", type=Choice(get_args(Granularity)), default="track", help="segment: by the nearest part."
 )
 _search_options = (
-    click.option("-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
+    click.option("-n", "--limit", type=Whole(1, MAX_LIMIT), default=10, show_default=True, help="How many."),
     filter_option,
     click.option(
         "--exclude",
@@ -151,7 +154,36 @@ def opened() -> Iterator[Soundalike]:
     from api.wiring import open_soundalike
 
     with open_soundalike(settings) as here:
-        yield here
+        check_space_setting(here)
+        try:
+            yield here
+        except IndexMissingError as error:
+            if error.space == settings.space and len(settings.succession) == 1:
+                raise SettingsError(f"SOUNDALIKE_SPACE is {error.space!r}: {error}") from error
+            if not _is_encoder(here, error.space):  # it is wrong as it is typed, whatever is indexed
+                raise click.UsageError(str(error)) from error
+            raise
+
+
+def check_space_setting(here: Soundalike) -> None:
+    """Refuse a default space that is none: every command would answer as if it were there.
+
+    Raises
+    ------
+    SettingsError
+    """
+    name = here.settings.space
+    if not _is_encoder(here, name) and not here.catalog.holds(name):
+        held = sorted(here.catalog.spaces())
+        accepted = f"a space that holds tracks ({', '.join(held) or 'none yet'}), or an encoder"
+        hint = did_you_mean(name, {*encoder_names(here.settings.encoders), *held})
+        raise SettingsError(
+            f"SOUNDALIKE_SPACE is {name!r}; accepted: {accepted} (`soundalike weights list` has them){hint}"
+        )
+
+
+def _is_encoder(here: Soundalike, name: str) -> bool:
+    return ":" in name or name in RENAMED or name in encoder_names(here.settings.encoders)
 
 
 def filter_of(raw: str | None) -> Filter | None:
@@ -162,7 +194,8 @@ def filter_of(raw: str | None) -> Filter | None:
         given = parse_json(raw, "filter")
     except ValueError as error:
         accepted = """accepted: '{"must": [{"key": "year", "range": {"gte": 1990}}]}'"""
-        raise click.BadParameter(f"{raw!r} is not JSON: {error}; {accepted}", param_hint="--filter") from error
+        what = str(error).partition("; accepted: ")[0]
+        raise click.BadParameter(f"{raw!r} is not JSON: {what}; {accepted}", param_hint="--filter") from error
     check(given, "filter")
     from retrieval.filters.language import parse_filter
 
@@ -176,6 +209,8 @@ def max_per_of(given: Sequence[str]) -> dict[str, int]:
         group, _, limit = raw.partition("=")
         if group not in ("artist", "album") or not limit.isdecimal() or int(limit) < 1:
             raise click.BadParameter(f"{raw!r} is not artist=N or album=N, with N at least 1")
+        if group in limits:
+            raise click.BadParameter(f"{group} is given twice")
         limits[group] = int(limit)
     return limits
 

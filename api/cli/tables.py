@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
 from rich.text import Text
 
+<<<<<<< HEAD
 from api.cli.terminal import Screen, cell, printable
 from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, language_name
+=======
+from api.cli.layout import table_of
+from api.cli.terminal import OutputLostError, Screen, cell, printable
+from retrieval.catalog.languages import LANGUAGES, language_name
+>>>>>>> line21
 from retrieval.counting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.table import Table
 
     from api.documents.facets import FacetsOut
     from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
@@ -36,54 +44,64 @@ NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error; call with how many are done, of how many, and a note."""
+    """A progress bar on standard error; call with how many are done, of how many, and a note.
+
+    Where no bar can be drawn, a line says now and then how far it is, also while one thing takes long.
+    """
     console = Screen(stderr=True, soft_wrap=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
+    state, ended = "going on", threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        with suppress(OutputLostError):  # who called finds it with the next line
+            while not ended.wait(NOTE_EVERY_S):
+                console.print(f"{what}: {state}; {clock(time.monotonic() - began)} min until now")
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    if not (quiet or console.is_terminal):
+        teller.start()
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task, noted = bar.add_task(what, total=None, note=""), time.monotonic()
+        task = bar.add_task(what, total=None, note="")
 
         def show(done: int, total: int, note: str = "") -> None:
-            nonlocal noted
+            nonlocal state
             bar.update(task, completed=done, total=total, note=printable(note, console.encoding))
-            if not (quiet or console.is_terminal) and time.monotonic() - noted > NOTE_EVERY_S:
-                noted = time.monotonic()
-                console.print(f"{what}: {done}/{total}{note and f', {note}'}")
+            state = f"{done}/{total}{note and f', {note}'}"
 
-        yield show
+        try:
+            yield show
+        finally:
+            ended.set()
+            if teller.is_alive():
+                teller.join()
 
 
 def print_hummed(title: str, answer: HumAnswer) -> None:
     """Tracks in which a hum was found, as a table."""
-    table = Table(title=cell(title), title_justify="left", pad_edge=False)
-    for name in ("#", "score", "track", "from – to", "semitones", "tempo"):
-        table.add_column(name, justify="left" if name == "track" else "right", overflow="fold")
+    names, rows = ("#", "score", "track", "from – to", "semitones", "tempo"), []
     for rank, (track, found) in enumerate(answer.results, start=1):
         span = " – ".join(map(clock, found.span_s))
         played = f"{found.transposition:+.1f}", f"× {found.tempo_ratio:.2f}"
-        table.add_row(str(rank), f"{found.score:.3f}", _named(track), span, *played)
+        rows.append((rank, f"{found.score:.3f}", _named(track), span, *played))
     console = Screen()
-    console.print(table)
+    if rows:
+        console.print(table_of(names, rows, title=title, key=2, right={*names} - {"track"}))
     console.print(f"{counted(answer.matching, 'melody', 'melodies')}, {answer.timing_ms['total']:.1f} ms")
 
 
 def print_answer(title: str, answer: Answer) -> None:
     """Neighbours as a table."""
-    table = Table(title=cell(title), title_justify="left", pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("track", overflow="fold")
     spans = any(result.span_s is not None for result in answer.results)
-    if spans:
-        table.add_column("from – to", justify="right")
-        table.add_column("in")
-    table.add_column("shared tags")
+    names = ("#", "score", "track", *(("from – to", "in") if spans else ()), "shared tags")
+    rows = []
     for result in answer.results:
         shared = ", ".join(result.explain.shared_tags if result.explain else ())
         span = _span_cells(result) if spans else []
-        table.add_row(str(result.rank), f"{result.score:.3f}", _named(result.track), *span, cell(shared))
+        rows.append((result.rank, f"{result.score:.3f}", _named(result.track), *span, shared))
     console = Screen()
-    if answer.results:
-        console.print(table)
+    if rows:
+        console.print(table_of(names, rows, title=title, key=2, right=("#", "score", "from – to")))
     stats = answer.stats
     dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
     why = f" ({stats.reason})" if stats.reason else ""
@@ -92,6 +110,9 @@ def print_answer(title: str, answer: Answer) -> None:
         f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
         highlight=False,
     )
+    scores = [result.score for result in answer.results]
+    if scores != sorted(scores, reverse=True):
+        console.print("not by score alone: what is unlike those before it stands higher (mmr)", highlight=False)
     if stats.unknown:
         console.print(_unknown(stats.unknown))
     if stats.dropped.get("duplicate"):
@@ -106,25 +127,24 @@ def _unknown(keys: Sequence[str]) -> Text:
 
 def print_playlist(way: Playlist, outside: tuple[str | None, str | None] = (None, None)) -> None:
     """A playlist as a table, with the cosine of every step; `outside` are the files at its ends that are no tracks."""
-    table = Table(pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("cosine to the one before", justify="right")
-    table.add_column("track", overflow="fold")
     steps = ["", *(f"{cosine:.3f}" for cosine in way.cosines)]
     first, last = ([] if name is None else [cell(name)] for name in outside)
     stops = [*first, *map(_named, way.tracks), *last]
-    for number, (stop, step) in enumerate(zip(stops, steps, strict=True), start=1):
-        table.add_row(str(number), step, stop)
+    names = ("#", "cosine to the one before", "track")
+    rows = [(number, step, stop) for number, (stop, step) in enumerate(zip(stops, steps, strict=True), start=1)]
     console = Screen()
-    console.print(table)
+    console.print(table_of(names, rows, key=2, right=names[:2]))
     if way.reason:
         console.print(way.reason)
 
 
-def print_tracks(tracks: Sequence[Track]) -> None:
-    """The catalogue as a table."""
+def print_tracks(tracks: Sequence[Track], *, none: str) -> None:
+    """The catalogue as a table; what to say where it has no rows."""
     rows = [(track.key, track.title or "", track.artist or "", clock(track.duration_s)) for track in tracks]
-    Screen().print(table_of(("key", "title", "artist", "length"), rows))
+    if rows:
+        Screen().print(table_of(("key", "title", "artist", "length"), rows, key=0))
+    else:
+        Screen(soft_wrap=True).print(none)
 
 
 def print_language(heard: LanguageOut) -> None:
@@ -219,7 +239,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         by_version = [space["tracks_by_version"].items() for space in state["spaces"]]
         versions = [", ".join(f"{version}: {n}" for version, n in counts) for counts in by_version]
         rows = [[*map(space.get, columns[:-1]), held] for space, held in zip(state["spaces"], versions, strict=True)]
-        console.print(table_of(columns, rows, title="spaces"))
+        console.print(table_of(columns, rows, title="spaces", key=0))
     if failures is None:
         console.print(f"failures: {state['failures']} (soundalike status --failures lists them)")
     elif failures:
@@ -231,7 +251,7 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
 def print_packs(packs: Sequence[Pack]) -> None:
     """Packs of free music."""
     rows = [(pack.name, pack.description, pack.licence, pack.track_count, pack.download_mb) for pack in packs]
-    Screen().print(table_of(("pack", "what", "licence", "tracks", "MB"), rows))
+    Screen().print(table_of(("pack", "what", "licence", "tracks", "MB"), rows, key=0))
 
 
 def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -242,7 +262,7 @@ def print_weights(rows: Sequence[Mapping[str, Any]]) -> None:
         space = (row["dim"], f"{row['window_s']} s", row["tags"]) if row["dim"] else ("–", "–", "–")
         cells.append((row["name"], state, *space, row["license"]))
     console = Screen(soft_wrap=True)
-    console.print(table_of(("name", "weights", "dim", "window", "tags", "licence"), cells))
+    console.print(table_of(("name", "weights", "dim", "window", "tags", "licence"), cells, key=0))
     console.print("soundalike weights fetch NAME; soundalike weights import NAME CHECKPOINT")
 
 
@@ -284,6 +304,12 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
+def clock_ms(seconds: float) -> str:
+    """Minutes and seconds to the millisecond."""
+    minutes, rest = divmod(round(1000 * seconds), 60_000)
+    return f"{minutes}:{rest / 1000:06.3f}"
+
+
 def _named(track: Track) -> Text:
     """The key, and under it title and artist where they are known."""
     known = " – ".join(part for part in (track.title, track.artist) if part)
@@ -293,17 +319,4 @@ def _named(track: Track) -> Text:
 def failures_table(failures: Sequence[Failure]) -> Table:
     """Files that failed, where and why."""
     rows = [(failure.uri, failure.stage, failure.reason) for failure in failures]
-    return table_of(("file", "stage", "reason"), rows, title="failures")
-
-
-def table_of(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """A table of texts, under these names."""
-    table = Table(
-        *(Column(name, overflow="fold") for name in names),
-        title=title and cell(title),
-        title_justify="left",
-        pad_edge=False,
-    )
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    return table
+    return table_of(("file", "stage", "reason"), rows, title="failures", key=0)

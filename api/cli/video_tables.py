@@ -1,6 +1,7 @@
 """What the command line shows of tracks that fit a clip."""
 
-from api.cli.tables import clock, table_of
+from api.cli.layout import table_of
+from api.cli.tables import clock
 from api.cli.terminal import Screen
 from api.documents.video import ClipOut, FitOut, PlacementOut, VideoAnswerOut
 from retrieval.counting import counted
@@ -19,7 +20,9 @@ def print_matched(title: str, answer: VideoAnswerOut) -> None:
         )
         for result in answer.results
     ]
-    console.print(table_of([*names, *(["learned + words + sync; shared words"] if explained else [])], rows))
+    if rows:
+        names += ["learned + words + sync; shared words"] if explained else []
+        console.print(table_of(names, rows, key=2))
     reason = f" ({answer.stats.reason})" if answer.stats.reason else ""
     console.print(f"{counted(answer.stats.matching, 'track')}{reason}, {answer.timing_ms['total']:.1f} ms")
 

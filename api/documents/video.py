@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.documents.answer import AnswerOut, ResultOut, answer_out
 from api.documents.search import MediaSearch, ranged
+from encoders.tag_vocabulary import agreeing
 
 if TYPE_CHECKING:
     from api.matching import Watched
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SHARED_TAG_SCORE = 0.1
 """Score from which on a track has a tag."""
 _LONGEST_S = 86_400.0
+_MOST_TAGS = 5
 
 
 class VideoSearch(MediaSearch):
@@ -127,7 +129,7 @@ def video_answer_out(watched: Watched, found: VideoAnswer, *, explain: bool) -> 
 
 def _clip_out(watched: Watched, clip: Clip) -> ClipOut:
     seen = watched.seen
-    likeliest = sorted(clip.tags, key=lambda tag: -clip.tags[tag])[:5]
+    suggested = (tag for tag in sorted(clip.tags, key=lambda tag: -clip.tags[tag]) if clip.tags[tag] > 0)
     return ClipOut(
         id=watched.clip_id,
         start_s=round(seen.from_s, 3),
@@ -137,7 +139,7 @@ def _clip_out(watched: Watched, clip: Clip) -> ClipOut:
         is_limited=seen.is_limited,
         cuts=len(seen.cuts_s),
         cuts_per_minute=round(clip.cuts_per_minute, 2),
-        suggests=[tag for tag in likeliest if clip.tags[tag] > 0],
+        suggests=agreeing(suggested)[:_MOST_TAGS],
     )
 
 

@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import zipfile
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from encoders.media.kinds import AUDIO_SUFFIXES
 from indexer.errors import PackError, UnknownPackError
 from indexer.packs.known import NOT_MUSIC, PACKS
 from indexer.sidecars import sidecars_in
+from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,9 +61,7 @@ def check_pack(name: str) -> None:
     UnknownPackError
     """
     if name not in PACKS:
-        close = get_close_matches(name, PACKS)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise UnknownPackError(f"no pack is called {name!r}{hint} (there are {', '.join(PACKS)})")
+        raise UnknownPackError(f"no pack is called {name!r}{did_you_mean(name, PACKS)} (there are {', '.join(PACKS)})")
 
 
 def fetch_pack(name: str, into: Path) -> FetchedPack:

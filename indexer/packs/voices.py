@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 import wave
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from indexer.errors import PackError
+from indexer.errors import PackError, UnknownPackError
 from indexer.packs.fetch import append_licences, unpack_debs
 from indexer.packs.known_voices import TEXT_PACKAGES, VOICE_PACKS
+from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from indexer.packs.known_voices import VoiceFolder, VoicePack
@@ -52,9 +52,8 @@ def fetch_voices(name: str, into: Path) -> list[Recording]:
         If the name is unknown, a tool is missing, or the pack cannot be downloaded or written.
     """
     if name not in VOICE_PACKS:
-        close = get_close_matches(name, VOICE_PACKS)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise PackError(f"no pack of voices is called {name!r}{hint} (there are {', '.join(VOICE_PACKS)})")
+        hint = did_you_mean(name, VOICE_PACKS)
+        raise UnknownPackError(f"no pack of voices is called {name!r}{hint} (there are {', '.join(VOICE_PACKS)})")
     pack, target = VOICE_PACKS[name], into / name
     try:
         if not target.is_dir():

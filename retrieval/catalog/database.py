@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from retrieval.errors import DatabaseUnavailableError, SchemaError
@@ -79,9 +79,13 @@ def _engine(url: str) -> Engine:
     except OperationalError as error:
         engine.dispose()
         first_line = str(error.orig).strip().splitlines()[0]
-        shown = address.render_as_string(hide_password=True)
-        raise DatabaseUnavailableError(f"no PostgreSQL at {shown}: {first_line}") from error
+        raise DatabaseUnavailableError(f"no PostgreSQL at {shown(address)}: {first_line}") from error
     return engine
+
+
+def shown(address: URL) -> str:
+    """An address as its user writes it, without the password."""
+    return address.set(drivername=SCHEMES[1]).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -143,8 +147,12 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         command.upgrade(alembic_config(connection), revision)
 
 
-def check_schema(engine: Engine) -> None:
+def check_schema(engine: Engine, *, upgrade: bool = False) -> None:
     """Refuse to work on a schema that is not this version's.
+
+    Parameters
+    ----------
+    upgrade : bring an older one, or an empty database, up to date instead
 
     Raises
     ------
@@ -152,11 +160,18 @@ def check_schema(engine: Engine) -> None:
         If the database's Alembic revision is not the newest one known here; both are named.
     """
     expected, actual = newest_revision(), revision_of(engine)
-    if actual != expected:
+    if actual == expected:
+        return
+    if actual is not None and actual > expected:
+        raise SchemaError(
+            f"the database's schema is at {actual}, which a newer version made: this one knows {expected}"
+        )
+    if not upgrade:
         raise SchemaError(
             f"the database's schema is at {actual or 'nothing'}, "
             f"this version needs {expected}: run `soundalike migrate`"
         )
+    migrate(engine)
 
 
 def newest_revision() -> str:

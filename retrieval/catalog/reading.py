@@ -43,6 +43,9 @@ _ELSEWHERE = {"languages": LANGUAGES_OF_TRACK, **_MUSIC}
 _COLUMNS = (_ELSEWHERE[name] if name in _ELSEWHERE else tracks.c[name] for name in TRACK_FIELDS)
 _LIVE = select(*_COLUMNS).select_from(tracks.outerjoin(rhythm)).where(tracks.c.deleted_at.is_(None))
 
+ALIKE, IS_IN = 0.3, 0.7
+"""Shares of trigrams: from which on a key is like another, as PostgreSQL has it, or like a part of another."""
+
 
 class Catalog:
     """Reads and writes of tracks, over one SQLAlchemy engine."""
@@ -198,9 +201,11 @@ class Catalog:
         return self._tracks(statement.order_by(tracks.c.id).limit(limit))
 
     def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
-        """Live keys most like `key` by trigrams, most alike first."""
-        statement = select(tracks.c.key).where(PRESENT).order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)
-        return [key for (key,) in self._rows(statement)]
+        """Live keys most like `key` by trigrams, most alike first; those that are not like it are none."""
+        likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
+        statement = select(tracks.c.key, *likeness).where(PRESENT)
+        nearest = statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)
+        return [near for near, as_a_whole, in_it in self._rows(nearest) if as_a_whole >= ALIKE or in_it >= IS_IN]
 
     def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
         """Tag scores in [0, 1] by track, highest first."""

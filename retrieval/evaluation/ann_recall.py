@@ -81,8 +81,9 @@ def evaluate_ann(
     query_ids = np.sort(rng.choice(ids, size=min(queries, len(ids)), replace=False))
     vectors = track_vectors(view, query_ids)
     cases: list[tuple[str, Selection | None]] = [("all", None)]
-    for share in shares:
-        size = max(1, round(share * len(ids)))
+    for size in dict.fromkeys(
+        max(1, round(share * len(ids))) for share in shares
+    ):  # of few tracks they may be the same
         cases.append(("random", view.select(np.sort(rng.choice(ids, size=size, replace=False)))))
     for name, condition in (filters or {}).items():
         cases.append((name, view.select(search.selections.matching(condition))))

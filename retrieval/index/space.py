@@ -130,4 +130,6 @@ _NONE_YET = "none yet (`soundalike index FOLDER` brings music in)"
 def _missing(catalog: Catalog, space: str) -> IndexMissingError:
     known = sorted(catalog.spaces())
     hint = did_you_mean(space, known)
-    return IndexMissingError(f"space {space!r} holds no track; spaces that do: {', '.join(known) or _NONE_YET}{hint}")
+    return IndexMissingError(
+        space, f"space {space!r} holds no track; spaces that do: {', '.join(known) or _NONE_YET}{hint}"
+    )

@@ -46,7 +46,12 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed_tones: Path, t
         connection.execute(text("UPDATE tracks SET artist = 'A', album = 'B' WHERE key LIKE 'music/low/%'"))
     few = results(run("similar", low, "--max-per", "artist=3", "--max-per", "album=2", "--json"))
     assert (len(few), sum("low" in key for key in few)) == (8, 2)
-    assert len(results(run("similar", low, "--mmr", "1", "-n", "4", "--json"))) == 4
+    varied = run("similar", low, "--mmr", "1", "-n", "4", "--json")
+    scores = [one["score"] for one in loaded(varied)["results"]]
+    assert len(scores) == 4
+    assert scores != sorted(scores, reverse=True)
+    assert "not by score alone" in run("similar", low, "--mmr", "1", "-n", "4").stdout
+    assert "not by score alone" not in run("similar", low, "-n", "4").stdout
 
     body = tmp_path / "body.json"
     body.write_text(json.dumps({"query": {"track": low}, "limit": 4}))

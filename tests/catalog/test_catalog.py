@@ -107,7 +107,11 @@ def test_unknown_keys_name_the_nearest(catalog: Catalog, rng: np.random.Generato
         catalog.store(analysis(key, rng))
     with pytest.raises(UnknownTrackError) as raised:
         catalog.track("moonlight")
-    assert raised.value.nearest[0] == "pack/moonlight.ogg"
+    assert raised.value.nearest == ("pack/moonlight.ogg",)
+    for key in ("zzzzz", "m", "other music"):
+        with pytest.raises(UnknownTrackError) as raised:
+            catalog.track(key)
+        assert raised.value.nearest == (), key
 
 
 def test_a_space_without_the_track_is_named(catalog: Catalog, rng: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
 from indexer.stages.fingerprint import FingerprintStage
@@ -134,6 +134,19 @@ def test_an_unmigrated_database_is_refused_by_name(empty_database_url: str) -> N
     with pytest.raises(SchemaError, match=rf"at nothing, this version needs {newest}: run `soundalike migrate`"):
         check_schema(engine)
     engine.dispose()
+
+
+def test_the_revision_is_asked_for_once_and_a_newer_one_is_refused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_schema(engine)  # the first connection asks what server it is
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    check_schema(engine, upgrade=True)
+    assert asked == ["SELECT version_num FROM alembic_version"]
+    monkeypatch.setattr("retrieval.catalog.database.newest_revision", lambda: "0001")
+    with pytest.raises(SchemaError, match="made by a newer version: this one knows 0001"):
+        check_schema(engine, upgrade=True)
 
 
 def test_no_database_gives_one_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.models.embeddings.musicnn import MSD_TAGS, MTT_TAGS
-from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, TAGS
+from encoders.tag_vocabulary import MSD_NAMES, MTT_NAMES, OPPOSITES, TAGS, agreeing
 from encoders.training.pseudo_labels import merged
 
 LEFT_OUT = {"beautiful", "sexy", "catchy", "weird", "oldies", "60s", "70s", "80s", "90s", "00s"}
@@ -45,3 +45,9 @@ def test_scores_merge_by_hand() -> None:
 def test_scores_of_one_are_one() -> None:
     ones = np.ones((2, 50), np.float32)
     np.testing.assert_array_equal(merged(ones, ones), np.ones((2, len(TAGS))))
+
+
+def test_of_tags_that_contradict_each_other_the_first_stays() -> None:
+    assert agreeing(["fast", "rock", "slow", "loud", "soft", "quiet"]) == ["fast", "rock", "loud"]
+    assert agreeing(["soft", "quiet", "loud"]) == ["soft", "quiet"]
+    assert all(pair <= set(TAGS) and len(pair) == 2 for pair in OPPOSITES)

@@ -50,6 +50,8 @@ def test_an_exact_index_is_its_own_twin(search: Search) -> None:  # noqa: F811
         assert 0 < row.latency.p50_ms <= row.latency.p95_ms <= row.latency.p99_ms
     assert list(found.warnings) == ["none: no track matches"]
     assert as_json(found)["rows"][-1]["worst"] is None
+    alike = evaluate_ann(search, k=5, queries=5, timed=1, shares=[0.001, 0.01, 0.5])  # of 57: one, one and 28
+    assert [row.matching for row in alike.rows] == [57, 1, 28]
     with pytest.raises(EvaluationError, match=r"share 1\.5 is out of range"):
         evaluate_ann(search, shares=[1.5])
 

@@ -67,7 +67,7 @@ def analyze(keys: tuple[str, ...], everything: bool, names: tuple[str, ...], for
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        ingest_tables.print_report(report, failures, shown.elapsed_s, done="analysed")
+        ingest_tables.print_report(report, failures, done="analysed")
     return FAILED_FILES if failures else 0
 
 

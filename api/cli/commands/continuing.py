@@ -11,7 +11,7 @@ from api.cli.options import FAILED_FILES, SearchOptions, opened, print_json, sea
 from api.cli.playlists.files import PlaylistFile, PlaylistFileError
 from api.cli.playlists.finding import Entry, Found, find, read_all, without
 from api.cli.terminal import echo
-from api.cli.usage.values import Name, Number
+from api.cli.usage.values import Name, Number, Whole
 from api.documents.answer import answer_out
 from api.naming import seed_of
 from api.wiring import Soundalike
@@ -52,8 +52,8 @@ class ContinueOptions(SearchOptions):
     show_default=True,
     help="A track that stands so many before the last counts half as much.",
 )
-@click.option("--artist-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
-@click.option("--album-gap", type=click.IntRange(0, MAX_GAP), default=0, help="Tracks between two of an album.")
+@click.option("--artist-gap", type=Whole(0, MAX_GAP), default=0, help="Tracks between two of an artist.")
+@click.option("--album-gap", type=Whole(0, MAX_GAP), default=0, help="Tracks between two of an album.")
 @search_options
 def continue_playlist(**given: Any) -> int:
     """Go on where a playlist ends: a playlist file, keys of the catalogue, or audio files, oldest first.
@@ -97,6 +97,9 @@ def _heard(here: Soundalike, found: Found, space: str | None) -> tuple[Found, li
         try:
             seeds.append(seed_of(here, entry.name, entry.path, space))
         except (UnknownTrackError, MediaError) as error:
+            if entry.line is None and entry.path.is_dir():
+                accepted = "a playlist, a track's key, or an audio file"
+                raise click.ClickException(f"{entry.path}: is a folder; accepted: {accepted}") from error
             if entry.line is None:
                 raise
             found = without(found, entry, str(error))

@@ -21,7 +21,7 @@ from api.cli.options import (
     print_json,
     space_option,
 )
-from api.cli.usage.values import SEED, NewFile, NewFolder, Number, ReadableFile, ReadableFolder
+from api.cli.usage.values import SEED, Choice, NewFile, NewFolder, Number, ReadableFile, ReadableFolder, Whole
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ metric_option = click.option(
     "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
 )
 sample_option = click.option(
-    "--sample", type=click.IntRange(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
+    "--sample", type=Whole(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."
 )
 
 labels_option = click.option(
@@ -59,11 +59,11 @@ evaluate.add_command(report)
 @click.option("--qrels", type=a_file, help="Judgments: TREC (also .gz), .json, or .parquet.")
 @click.option("--interactions", type=a_file, help="Parquet with user_id, item_id, timestamp, in place of --qrels.")
 @click.option("--queries", type=a_file, help="JSON Lines; without, each query id is a track's key.")
-@click.option("--split", type=click.Choice(["temporal", "leave-last-out"]), default="temporal", show_default=True)
+@click.option("--split", type=Choice(["temporal", "leave-last-out"]), default="temporal", show_default=True)
 @click.option("--cut", help="The moment of the split, as the file has it or in ISO 8601 (default: 80 % lie before).")
 @click.option(
     "--history",
-    type=click.IntRange(1, MAX_EXAMPLES),
+    type=Whole(1, MAX_EXAMPLES),
     default=MAX_EXAMPLES,
     show_default=True,
     help="How many of a user's last items are the query.",
@@ -71,13 +71,13 @@ evaluate.add_command(report)
 @click.option("--half-life", type=Number(0, min_open=True), help="Items after which a history counts half.")
 @click.option(
     "--unknown",
-    type=click.Choice(["exclude", "miss", "fail"]),
+    type=Choice(["exclude", "miss", "fail"]),
     default="exclude",
     show_default=True,
     help="What becomes of ids that the space does not hold.",
 )
 @metric_option
-@click.option("--depth", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="Results a query.")
+@click.option("--depth", type=Whole(1, MAX_LIMIT), default=100, show_default=True, help="Results a query.")
 @filter_option
 @space_option
 @granularity_option
@@ -121,9 +121,9 @@ def compare(
 
 
 @evaluate.command()
-@click.option("-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Neighbours.")
-@click.option("--queries", type=click.IntRange(1), default=1_000, show_default=True, help="Tracks that ask.")
-@click.option("--timed", type=click.IntRange(1), default=300, show_default=True, help="Of these, asked one at a time.")
+@click.option("-k", "--k", "k", type=Whole(1, MAX_LIMIT), default=10, show_default=True, help="Neighbours.")
+@click.option("--queries", type=Whole(1), default=1_000, show_default=True, help="Tracks that ask.")
+@click.option("--timed", type=Whole(1), default=300, show_default=True, help="Of these, asked one at a time.")
 @click.option(
     "--share",
     "shares",
@@ -206,7 +206,7 @@ def models(
 @click.argument("folder", type=ReadableFolder())
 @click.option("--clip-s", type=Number(1, 300), default=20.0, show_default=True, help="How long clips are.")
 @click.option(
-    "--pool", "pools", type=click.IntRange(2), multiple=True, default=(100, 1_000), show_default=True,
+    "--pool", "pools", type=Whole(2), multiple=True, default=(100, 1_000), show_default=True,
     help="Tracks that each clip's own is among; repeatable.",
 )  # fmt: skip
 @click.option(

@@ -9,7 +9,7 @@ import click
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
 from api.cli.terminal import echo, echo_text
-from api.cli.usage.values import Name, NewFile
+from api.cli.usage.values import Name, NewFile, Whole
 from api.documents.jams import jams_of
 from api.naming import track_named
 from retrieval.catalog.heard.music import heard_music
@@ -20,9 +20,7 @@ from retrieval.search.query import MAX_LIMIT
 
 @click.command()
 @click.argument("out", type=NewFile((".parquet",)))
-@click.option(
-    "-k", "--k", "k", type=click.IntRange(1, MAX_LIMIT), default=100, show_default=True, help="How many each."
-)
+@click.option("-k", "--k", "k", type=Whole(1, MAX_LIMIT), default=100, show_default=True, help="How many each.")
 @filter_option
 @space_option
 @json_option

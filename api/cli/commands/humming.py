@@ -8,7 +8,7 @@ import click
 
 from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json
-from api.cli.usage.values import ReadableFile
+from api.cli.usage.values import ReadableFile, Whole
 from api.documents.humming import hum_answer_out
 from retrieval.search.query import MAX_LIMIT
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=ReadableFile())
 @filter_option
-@click.option(
-    "-n", "--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks."
-)
+@click.option("-n", "--limit", type=Whole(1, MAX_LIMIT), default=10, show_default=True, help="How many tracks.")
 @json_option
 def hum(file: Path, condition: Filter | None, limit: int, as_json: bool) -> None:
     """Find the tracks whose melody is hummed, sung or whistled in FILE, in any key and at any tempo."""

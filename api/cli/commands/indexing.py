@@ -10,7 +10,7 @@ from api.cli import ingest_tables, tables
 from api.cli.commands.reencoding import Reencoding, announce_analyses, say
 from api.cli.options import FAILED_FILES, json_option, opened, print_json, space_option
 from api.cli.terminal import echo
-from api.cli.usage.values import FileOrFolder, Name
+from api.cli.usage.values import Choice, FileOrFolder, Name
 from api.naming import track_named
 from api.settings import read_settings
 from api.wiring import Soundalike
@@ -55,12 +55,12 @@ def demo(music: Path | None) -> int:
     """Go from nothing to an answer: weights, free music (or the folder MUSIC), index, one query."""
     from encoders.loading import fetch_weights
 
-    settings = read_settings()
-    spec = encoder_spec(settings.space, settings.encoders)
-    if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
-        path = fetch_weights(spec, settings.weights_dir)
-        echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
     with opened() as here:
+        settings = here.settings
+        spec = encoder_spec(settings.space, settings.encoders)
+        if spec.fetch is not None and len(settings.succession) == 1:  # it was named: there is nothing to fall back to
+            path = fetch_weights(spec, settings.weights_dir)
+            echo(f"weights: {path}\n  {spec.reference}\n  licence: {spec.license}")
         pack = None if music else default_pack()
         code = _index(here, music, pack, (), _Options(), as_json=False)
         folder = music.resolve() if music else here.settings.packs_dir
@@ -129,7 +129,7 @@ def prune_missing(dry_run: bool, as_json: bool) -> None:
 @space_option
 @click.option(
     "--granularity",
-    type=click.Choice(get_args(Granularity)),
+    type=Choice(get_args(Granularity)),
     help="Only this index (default: that of tracks and that of segments).",
 )
 @json_option
@@ -193,5 +193,5 @@ def _index(
     if as_json:
         print_json(asdict(report) | {"failures": [asdict(failure) for failure in failures]})
     else:
-        ingest_tables.print_report(report, failures, shown.elapsed_s, list_skipped=options.list_skipped)
+        ingest_tables.print_report(report, failures, list_skipped=options.list_skipped)
     return FAILED_FILES if failures or UNDECODABLE in report.skipped else 0

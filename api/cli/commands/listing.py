@@ -7,6 +7,7 @@ import click
 
 from api.cli import ingest_tables, tables
 from api.cli.options import filter_option, json_option, opened, print_json
+from api.cli.usage.values import Whole
 from api.documents.answer import track_out
 from api.documents.facets import facets_out
 from api.documents.spaces import spaces_out
@@ -17,7 +18,7 @@ from retrieval.filters.language import Filter
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1, 2**31 - 1), default=100, show_default=True, help="How many.")
+@click.option("-n", "--limit", type=Whole(1, 2**31 - 1), default=100, show_default=True, help="How many.")
 @filter_option
 @click.option("--missing", is_flag=True, help="Those whose files are not there any more, which answers leave out.")
 @click.option("--ignored", is_flag=True, help="Files that were deleted with --ignore, and stay out.")
@@ -42,7 +43,8 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
     if as_json:
         print_json([track_out(track).model_dump() for track in listed])
     else:
-        tables.print_tracks(listed)
+        none_yet = "no tracks yet: `soundalike index FOLDER` brings music in"
+        tables.print_tracks(listed, none=none_yet if only is None else "no track matches")
 
 
 @click.command()
@@ -67,7 +69,7 @@ def status(failures: bool, as_json: bool) -> None:
         failed = here.ledger.failures()
         state = {
             "home": str(here.settings.home),
-            "database": here.engine.url.render_as_string(hide_password=True),
+            "database": here.database,
             "tracks": here.catalog.count(),
             "missing": len(missing_tracks(here.engine)),
             "defaults": _defaults(here),

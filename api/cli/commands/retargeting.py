@@ -9,7 +9,7 @@ import click
 
 from api.cli.options import json_option, opened, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import Name, NewFile, Number
+from api.cli.usage.values import Choice, Name, NewFile, Number, check_not_itself
 from api.naming import meant_by
 from api.wiring import Soundalike
 from retrieval.counting import counted
@@ -18,7 +18,7 @@ from retrieval.counting import counted
 @click.command()
 @click.argument("key_or_file", type=Name())
 @click.option("--duration", "duration_s", type=Number(1, 3600), required=True, help="How long it is to be, in seconds.")
-@click.option("--keep", type=click.Choice(["highlight"]), help="What has to be in as a whole.")
+@click.option("--keep", type=Choice(["highlight"]), help="What has to be in as a whole.")
 @click.option(
     "--out", type=NewFile((".wav", ".flac")), required=True, help="The file to write: its name ends in .wav or .flac."
 )
@@ -36,6 +36,7 @@ def retarget(key_or_file: str, duration_s: float, keep: Any, out: Path, plan_fil
         path, track_id = _meant(here, key_or_file)
         if not path.is_file():
             raise click.ClickException(f"{key_or_file}: its file is no longer at {path}")
+        check_not_itself(out, path, "--out")
         made = made_of_length(here, path, duration_s, keep=keep, track_id=track_id)
     write_audio(made.audio, out)
     if plan_file is not None:

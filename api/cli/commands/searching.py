@@ -20,7 +20,7 @@ from api.cli.options import (
     search_options,
     space_option,
 )
-from api.cli.usage.values import Name, Number, ReadableFile
+from api.cli.usage.values import Choice, Name, Number, ReadableFile, Whole
 from api.documents.wellformed import parse_json
 from api.naming import seed_of
 from retrieval.catalog.conditions import SECTION_LABELS
@@ -88,7 +88,7 @@ class SimilarOptions(SearchOptions):
 @click.option("--unlike", metavar="KEY_OR_FILE", multiple=True, type=Name(), help="What to be unlike; may be repeated.")
 @click.option(
     "--strategy",
-    type=click.Choice(get_args(Strategy)),
+    type=Choice(get_args(Strategy)),
     default="average_vector",
     show_default=True,
     help="How several examples become one score.",
@@ -96,7 +96,7 @@ class SimilarOptions(SearchOptions):
 @click.option("--from-s", type=Number(0), help="With --to-s: the part of a single example that is meant, in seconds.")
 @click.option("--to-s", type=Number(0))
 @click.option(
-    "--section", type=click.Choice(SECTION_LABELS), help="The section of a single KEY that is meant, instead of a part."
+    "--section", type=Choice(SECTION_LABELS), help="The section of a single KEY that is meant, instead of a part."
 )
 @granularity_option
 @click.option("--exact", is_flag=True, help="Score everything that matches.")
@@ -130,9 +130,7 @@ def query(body: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("start", metavar="KEY_OR_FILE", type=Name())
 @click.argument("end", metavar="KEY_OR_FILE", type=Name())
-@click.option(
-    "-n", "--steps", type=click.IntRange(2, MAX_STEPS), default=10, show_default=True, help="How many tracks."
-)
+@click.option("-n", "--steps", type=Whole(2, MAX_STEPS), default=10, show_default=True, help="How many tracks.")
 @space_option
 @json_option
 def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> None:

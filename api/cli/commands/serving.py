@@ -6,9 +6,9 @@ import threading
 
 import click
 
-from api.cli.options import json_option, print_json
+from api.cli.options import check_space_setting, json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import Address
+from api.cli.usage.values import Address, Whole
 from api.settings import read_settings
 from api.wiring import open_soundalike
 
@@ -20,19 +20,19 @@ PATIENCE_S = 3.0
 def migrate(as_json: bool) -> None:
     """Create the database's schema, or bring it up to date."""
     with open_soundalike(read_settings(), create=True) as here:
-        address = here.engine.url.render_as_string(hide_password=True)
+        database = here.database
     if as_json:
-        print_json({"database": address, "schema": "current"})
+        print_json({"database": database, "schema": "current"})
     else:
-        echo(f"the schema is current: {address}")
+        echo(f"the schema is current; database: {database}")
 
 
 @click.command()
 @click.option(
     "--bind", type=Address(), default="127.0.0.1:8000", show_default=True, help="Address to listen on: HOST:PORT."
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--threads", type=click.IntRange(1, 1024), default=8, show_default=True, help="Threads of each process.")
+@click.option("--workers", type=Whole(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--threads", type=Whole(1, 1024), default=8, show_default=True, help="Threads of each process.")
 @click.option(
     "--access-log/--no-access-log", default=True, show_default=True, help="A line on standard output for every request."
 )
@@ -44,7 +44,8 @@ def serve(bind: tuple[str, int], workers: int, threads: int, access_log: bool) -
     host, port = bind
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings = read_settings()
-    with open_soundalike(settings):  # one clear line now, rather than a worker's traceback; keeps the database up
+    with open_soundalike(settings) as here:  # one clear line now, not a worker's traceback; keeps the database up
+        check_space_setting(here)
         _load_loops()
         server = Server(settings, bind=shown, workers=workers, threads=threads, access_log=access_log)
         server.run_then(lambda: echo(f"http://{shown}/docs", err=True))

@@ -18,7 +18,7 @@ from api.documents.wellformed import DocumentError, TooDeepError, escaped
 from api.settings import SettingsError
 from encoders.errors import EncoderError, RetargetError, UnknownEncoderError
 from indexer.errors import IndexerError, UnknownPackError
-from retrieval.errors import MissingLibraryError, QueryError, RetrievalError
+from retrieval.errors import CorrectionError, MissingLibraryError, QueryError, RetrievalError, UnknownTrackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +85,9 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, UnicodeEncodeError):  # names of files and settings may be no text
         said = f"{escaped(str(error.object))!r} is not UTF-8, and the catalogue holds no other text"
         return Failure(NOT_DONE, said, "not-text")
+    if isinstance(error, UnknownTrackError):
+        listed = "" if error.nearest or error.why else "; `soundalike tracks` lists the keys"
+        return Failure(NOT_DONE, f"{error}{listed}", _kind(error))
     if isinstance(error, EncoderError | RetrievalError | IndexerError | SettingsError | MissingLibraryError):
         return Failure(NOT_DONE, str(error), _kind(error))
     return _of_database(error)
@@ -130,4 +133,7 @@ def _in_options(error: QueryError) -> str:
         "mmr": "--mmr",
     }
     option = options.get(error.field)
+    if isinstance(error, CorrectionError):
+        field, _, code = error.field.partition(".")
+        option = f"--language {code}".strip() if field == "languages" else f"--{field}"
     return f"{option}: {error.explanation}" if option else str(error)

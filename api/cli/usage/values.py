@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retrieval.suggestions import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,15 +27,53 @@ class Name(click.ParamType[Any]):
         return str(value)
 
 
+class Words(click.ParamType[Any]):
+    """What a field of a track is to say: any text but none, which takes nothing back."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it stands."""
+        if not str(value).strip():
+            field = param.name if param else "FIELD"
+            self.fail(f"is empty; accepted: a text (--reset {field} takes a correction back)", param, ctx)
+        return str(value)
+
+
 class Number(click.FloatRange):
     """A number in a range, of which NaN and infinity are none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number."""
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number; accepted: {self._describe_range()}", param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number", param, ctx)
-        return number
+            self.fail(f"{value} is no finite number; accepted: {self._describe_range()}", param, ctx)
+        return float(super().convert(number, param, ctx))
+
+
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no whole number; accepted: {self._describe_range()}", param, ctx)
+        return int(super().convert(number, param, ctx))
+
+
+class Choice(click.Choice[str]):
+    """One of some words; who writes another is told which was meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What is said of another word."""
+        words, word = [str(one) for one in self.choices], str(value)
+        none = "is none of" if len(words) > 1 else "is not"
+        return f"{word!r} {none} {', '.join(map(repr, words))}{did_you_mean(word, words)}"
 
 
 class Address(click.ParamType[Any]):
@@ -52,7 +92,7 @@ class Address(click.ParamType[Any]):
         return host, int(port)
 
 
-SEED = click.IntRange(0, 2**63 - 1)
+SEED = Whole(0, 2**63 - 1)
 """Of what is drawn."""
 
 
@@ -77,6 +117,9 @@ class ReadableFile(click.ParamType[Any]):
         if self._dash and str(value) == "-":
             return path
         if not is_there(path):
+            given = str(value).lstrip()
+            if self._dash and given.startswith(("{", "[")):
+                raise click.UsageError("JSON itself is no file; accepted: a file, or - and the JSON on standard input")
             raise click.ClickException(f"{path}: no such file")
         if path.is_dir():
             raise click.ClickException(f"{path}: is a folder; accepted: a file")
@@ -150,7 +193,8 @@ class NewFile(click.ParamType[Any]):
         if self._dash and str(value) == "-":
             return path
         if self._suffixes and path.suffix.lower() not in self._suffixes:
-            self.fail(f"{path} ends in {path.suffix or 'nothing'}; accepted: {', '.join(self._suffixes)}", param, ctx)
+            what = "is a folder" if path.is_dir() else f"ends in {path.suffix or 'nothing'}"
+            self.fail(f"{path} {what}; accepted: a file that ends in {' or '.join(self._suffixes)}", param, ctx)
         folder = path.absolute().parent
         if path.is_dir():
             raise click.ClickException(f"{path}: cannot be written: is a folder")
@@ -180,6 +224,19 @@ class NewFolder(click.ParamType[Any]):
         if not os.access(there, os.W_OK | os.X_OK):
             raise click.ClickException(f"{path}: cannot be written: permission denied in {there}")
         return path
+
+
+def check_not_itself(path: Path, source: Path, option: str) -> None:
+    """Refuse to write over what is read.
+
+    Raises
+    ------
+    BadParameter
+    """
+    if is_there(path) and path.samefile(source):
+        raise click.BadParameter(
+            f"{path} is what is read, and would be lost; accepted: another file", param_hint=option
+        )
 
 
 def is_there(path: Path) -> bool:

@@ -151,7 +151,7 @@ def _read(
             break
     if not reader.frames:
         if tally.good + tally.damaged and tally.good:
-            raise TooShortError(name, f"no picture from {start_s:g} s on; accepted: a start_s before the video's end")
+            raise TooShortError(name, f"no picture from {start_s:g} s on")
         most = (
             f"of at most {limits.max_pixels / 1e6:g} million pixels"  # of a PNG that is known only when it is decoded
         )

@@ -241,7 +241,7 @@ def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) 
     assert loaded(run("correct", "t0", "--json")) == track
     assert '{"ja": 0.8, "unknown": 0.2}' in run("correct", "t0").stdout
     assert "voice: 40 % of the track, speech 10 % (corrected)" in run("language", "t0").stdout
-    run("correct", "t0", "--reset", "languages", "--no-language")
+    run("correct", "t0", "--no-language")
     assert client.get("/v1/tracks/t0").json["languages"] == {}
     assert "languages: none (corrected)" in run("language", "t0").stdout
     run("correct", "t0", "--reset", "artist", "--reset", "languages")
@@ -262,10 +262,10 @@ def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) 
         (["language", "t9"], 1, "has not been listened to for voices"),
         (["language", "t99"], 1, "nearest keys: t"),
         (["correct", "t0", "--language", "ja"], 2, "'ja' is not CODE=SHARE"),
-        (["correct", "t0", "--language", "jp=1"], 2, "languages.jp: 'jp' is not a language; accepted: ISO 639 codes"),
+        (["correct", "t0", "--language", "jp=1"], 2, "--language jp: 'jp' is not a language; accepted: ISO 639 codes"),
         (["correct", "t0", "--vocal-ratio", "2"], 2, "'--vocal-ratio': 2.0 is not in the range 0<=x<=1"),
         (["correct", "t0", "--language", "ja=1", "--no-language"], 2, "exclude each other"),
-        (["correct", "t0", "--reset", "tempo"], 2, "'tempo' is not one of"),
+        (["correct", "t0", "--reset", "tempo"], 2, "'tempo' is none of"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(run: Run, arguments: list[str], code: int, message: str) -> None:

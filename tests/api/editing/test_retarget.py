@@ -95,6 +95,10 @@ def test_a_file_of_the_catalogue_is_known_by_its_path_as_well(run: Run, tmp_path
     assert by_key == by_path
     assert (by_key["unit"], by_key["reached_s"]) == ("beats", 70.0)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    before = song.read_bytes()
+    over = run("retarget", "a/song", "--duration", "70", "--out", song, expect=2)
+    assert f"{song} is what is read, and would be lost" in over.stderr
+    assert song.read_bytes() == before
 
 
 @pytest.mark.usefixtures("known")
@@ -205,11 +209,15 @@ def test_numbers_that_are_none_are_refused(client: FlaskClient) -> None:
         (["a/song", "--duration", "0.5", "--out", "x.wav"], 2, "0.5 is not in the range 1<=x<=3600"),
         (["a/song", "--duration", "4000", "--out", "x.wav"], 2, "4000.0 is not in the range 1<=x<=3600"),
         (["a/song", "--duration", "nan", "--out", "x.wav"], 2, "nan is no finite number"),
-        (["a/song", "--duration", "long", "--out", "x.wav"], 2, "'long' is not a valid float"),
+        (["a/song", "--duration", "long", "--out", "x.wav"], 2, "'long' is no number; accepted: 1<=x<=3600"),
         (["a/song", "--out", "x.wav"], 2, "Missing option '--duration'"),
         (["a/song", "--duration", "20"], 2, "Missing option '--out'"),
         (["a/song", "--duration", "20", "--keep", "chorus", "--out", "x.wav"], 2, "'chorus' is not 'highlight'"),
-        (["a/song", "--duration", "20", "--out", "x.mp3"], 2, "ends in .mp3; accepted: .wav, .flac"),
+        (
+            ["a/song", "--duration", "20", "--out", "x.mp3"],
+            2,
+            "ends in .mp3; accepted: a file that ends in .wav or .flac",
+        ),
         (["a/song", "--duration", "20", "--out", "nowhere/x.wav"], 1, "there is no folder"),
         (["a/song", "--duration", "20", "--out", "x.wav", "--plan", "nowhere/p.json"], 1, "nowhere/p.json: cannot be"),
         (["a/song", "--duration", "20", "--out", "/proc/x.wav"], 1, "/proc/x.wav: cannot be written"),
@@ -278,7 +286,7 @@ def test_lengths_that_cannot_be_are_refused_at_all_doors(
     got = client.get(f"/v1/tracks/a/song/retarget?duration_s={duration_s}")
     assert refused(got, 422, "invalid-request")["field"] == "duration_s"
     stderr = run("retarget", "a/song", f"--duration={duration_s}", "--out", tmp_path / "x.wav", expect=2).stderr
-    said = "is not in the range 1<=x<=3600", "no finite number", "is not a valid float"
+    said = "is not in the range 1<=x<=3600", "no finite number", "is no number; accepted: 1<=x<=3600"
     assert any(one in stderr for one in said)
     assert "Traceback" not in stderr
     assert not (tmp_path / "x.wav").exists()

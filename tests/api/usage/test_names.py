@@ -46,6 +46,8 @@ def test_every_command_finds_the_track_itself(run: Run, indexed_tones: Path, nam
 def test_a_playlist_never_recommends_its_own_tracks(run: Run, indexed_tones: Path) -> None:
     own = ["low/tone01.wav", "low/tone02.wav", "low/tone03.wav"]
     (indexed_tones / "list.m3u8").write_text("".join(f"{name}\n" for name in own))
+    folder = run("continue", "../music/low", expect=1).stderr
+    assert "music/low: is a folder; accepted: a playlist, a track's key, or an audio file" in folder
     for playlist in ("../music/list.m3u8", "../link/list.m3u8", str(indexed_tones / "list.m3u8")):
         results = loaded(run("continue", playlist, "--json"))["results"]
         assert results

@@ -11,6 +11,7 @@ import pytest
 
 from api.cli.main import soundalike
 from api.cli.usage.failures import failure_of
+from api.cli.usage.values import Number, Whole
 from encoders.errors import UnknownEncoderError
 from encoders.registry import encoder_spec
 from retrieval.errors import FilterError, UnknownTrackError
@@ -38,9 +39,11 @@ COMMANDS = dict(_commands(soundalike))
 def test_no_number_is_taken_that_is_none(name: tuple[str, ...]) -> None:
     """NaN, infinity and what is beyond a range is refused as wrong usage by every option that takes a number."""
     command = COMMANDS[name]
-    numbers = [one for one in command.params if isinstance(one.type, click.types._NumberRangeBase)]
+    numbers = [one for one in command.params if isinstance(one.type, Number | Whole)]
     unchecked = [one.name for one in command.params if one.type in (click.INT, click.FLOAT)]
     assert unchecked == [], "a number without a range"
+    bare = [one.name for one in command.params if type(one.type) in (click.IntRange, click.FloatRange, click.Choice)]
+    assert bare == [], "says less of what is accepted than those of api.cli.usage.values"
     for parameter in numbers:
         for raw in ABSURD:
             try:
@@ -73,7 +76,7 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
                 parameter.type.convert(raw, parameter, click.Context(command))
             shown = failure_of(refused.value)
             assert shown is not None
-            wrong_end = "ends in" in shown.message
+            wrong_end = "a file that ends in" in shown.message
             assert shown.code == (2 if wrong_end else code), (parameter.name, raw, shown)
             assert str(Path(raw)) in shown.message or not raw
 
@@ -85,11 +88,17 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--max-per", "genre=2"], 2, "'genre=2' is not artist=N or album=N"),
         (["similar", "x", "--max-per", "artist=0"], 2, "'artist=0' is not artist=N"),
         (["similar", "x", "--mmr", "2"], 2, "0<=x<=1"),
-        (["similar", "x", "--strategy", "best"], 2, "'best_score'"),
         (["similar", "x", "--from-s", "2"], 2, "a span needs both --from-s and --to-s"),
         (["similar", "x", "--from-s", "3", "--to-s", "2"], 2, "--from-s is 3, --to-s is 2"),
         (["similar", "x", "y", "--from-s", "1", "--to-s", "2"], 2, "need a single KEY_OR_FILE"),
         (["similar", "x", "-n", "0"], 2, "1<=x<=1000"),
+        (["similar", "x", "--max-per", "artist=1", "--max-per", "artist=2"], 2, "artist is given twice"),
+        (["show", "x"], 1, "no track with key 'x'; `soundalike tracks` lists the keys"),
+        (["query", '{"query": {"track": "x"}}'], 2, "accepted: a file, or - and the JSON on standard input"),
+        (["correct", "x", "--title", ""], 2, "is empty; accepted: a text (--reset title takes a correction back)"),
+        (["correct", "x", "--genre", " "], 2, "is empty; accepted: a text (--reset genre takes a correction back)"),
+        (["correct", "x", "--title", "X", "--reset", "title"], 2, "--reset title takes back what another option says"),
+        (["correct", "x", "--language", "ja=1", "--reset", "languages"], 2, "--reset languages takes back what"),
         (["path", "x", "y"], 1, "space 'musicnn' holds no track"),
         (["path", "x", "y", "-n", "1"], 2, "2<=x<=100"),
         (["query", "/nowhere"], 1, "/nowhere: no such file"),
@@ -101,7 +110,7 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--filter", '{"mist": []}'], 2, "filter.mist"),
         (["similar", "x"], 1, "space 'musicnn' holds no track"),
         (["rhythm", "x"], 1, "no track with key 'x'"),
-        (["rebuild", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
+        (["rebuild", "--space", "nosuch"], 2, "space 'nosuch' holds no track"),
         (["weights", "fetch", "clmr-samplecnn"], 1, "weights import clmr-samplecnn CHECKPOINT"),
         (["weights", "import", "clmr-samplecnn", __file__], 1, "test_wrong_usage.py"),
         (["--nosuch"], 2, "--nosuch"),
@@ -110,6 +119,19 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["evaluate", "everything"], 2, "accepted: ann, catalogue, compare, models, report, run, video"),
         (["train", "rythm"], 2, "did you mean 'rhythm'?"),
         (["similar", "x", "--limt", "3"], 2, "--limit"),
+        (["--json", "similar", "x"], 2, "--json stands behind its command: soundalike similar … --json"),
+        (["-n", "3", "similar", "x"], 2, "-n stands behind its command: soundalike similar … -n"),
+        (["--json", "evaluate", "ann"], 2, "--json stands behind its command: soundalike evaluate ann … --json"),
+        (["evaluate", "--json", "ann"], 2, "--json stands behind its command: soundalike evaluate ann … --json"),
+        (["--json"], 2, "no option --json; options of a command stand behind it: soundalike COMMAND … --json"),
+        (["--jsn", "similar", "x"], 2, "no option --jsn; did you mean '--json'?"),
+        (["similar", "x", "-v"], 2, "-v stands before the command: soundalike -v similar …"),
+        (["weights", "list", "--verbose"], 2, "--verbose stands before the command: soundalike --verbose weights list"),
+        (["similar", "x", "-n", "five"], 2, "'five' is no whole number; accepted: 1<=x<=1000"),
+        (["similar", "x", "-n", "2.5"], 2, "'2.5' is no whole number; accepted: 1<=x<=1000"),
+        (["similar", "x", "--mmr", "high"], 2, "'high' is no number; accepted: 0<=x<=1"),
+        (["similar", "x", "--strategy", "best"], 2, "did you mean 'best_score'?"),
+        (["correct", "x", "--reset", "language"], 2, "did you mean 'languages'?"),
         (["tracks", "-n", "-5"], 2, "-5 is not in the range"),
         (["tracks", "-n", "0"], 2, "0 is not in the range"),
         (["serve", "--bind", "host:99999"], 2, "a port from 1 to 65535"),
@@ -124,7 +146,10 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["similar", "x", "--filter", ""], 2, "is not JSON"),
         (["evaluate", "ann", "--seed", "-1"], 2, "-1 is not in the range"),
         (["evaluate", "ann", "--share", "2"], 2, "--share"),
-        (["retarget", "x", "--duration", "60", "--out", "x.mp3"], 2, "accepted: .wav, .flac"),
+        (["retarget", "x", "--duration", "60", "--out", "x.mp3"], 2, "accepted: a file that ends in .wav or .flac"),
+        (["retarget", "x", "--duration", "60", "--out", "/tmp"], 2, "/tmp is a folder; accepted: a file that ends in"),
+        (["match-video", __file__, "--preview", "x.xyz"], 2, "x.xyz ends in .xyz; accepted: a file that ends in .mp4"),
+        (["match-video", __file__, "--preview", "/tmp"], 2, "/tmp is a folder; accepted: a file that ends in .mp4"),
         (["retarget", "x", "--duration", "nan", "--out", "x.wav"], 2, "no finite number"),
         (["retarget", "x", "--duration", "60", "--out", "/nowhere/x.wav"], 1, "there is no folder /nowhere"),
         (["export-neighbors", "/nowhere/x.parquet"], 1, "there is no folder /nowhere"),
@@ -133,12 +158,17 @@ def test_no_file_is_taken_that_is_none(name: tuple[str, ...], tmp_path: Path) ->
         (["correct", "x", "--vocal-ratio", "nan"], 2, "no finite number"),
         (["analyze", "x", "--stage", "rythm"], 2, "did you mean 'rhythm'?"),
         (["hum", "/"], 1, "is a folder"),
-        (["show", "x"], 1, "no track with key 'x'"),
-        (["similar", "x", "--space", "nosuch"], 1, "space 'nosuch' holds no track"),
+        (["similar", "x", "--space", "nosuch"], 2, "space 'nosuch' holds no track"),
+        (["index", "--space", "nosuch", "."], 2, "unknown encoder 'nosuch'"),
+        (["evaluate", "models", "ear", "nosuch"], 1, "space 'ear' holds no track"),
+        (["evaluate", "models", "nosuch", "ear"], 2, "space 'nosuch' holds no track"),
+        (["similar", "x", "--space", "ear"], 1, "space 'ear' holds no track"),
     ],
 )
 def test_what_was_typed_is_answered(run: Run, arguments: list[str], code: int, message: str) -> None:
-    assert message in run(*arguments, expect=code).stderr
+    said = run(*arguments, expect=code).stderr
+    assert message in said
+    assert said.count("accepted: ") <= 1
 
 
 @pytest.mark.parametrize(
@@ -157,6 +187,24 @@ def test_a_program_gets_errors_as_json(run: Run, arguments: list[str], code: int
     told = loaded(done)["error"]
     assert {name: told.get(name) for name in error} == error
     assert done.stderr.strip() == f"soundalike: {told['message']}"
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["tracks"], ["similar", "x"], ["index", "."], ["demo"], ["serve", "--bind", "127.0.0.1:1"]]
+)
+def test_a_setting_that_names_no_space_is_named(run: Run, command: list[str]) -> None:
+    said = run(*command, expect=1, SOUNDALIKE_SPACE="musicn").stderr
+    assert said.startswith(
+        "soundalike: SOUNDALIKE_SPACE is 'musicn'; accepted: a space that holds tracks (none yet), or an encoder"
+    )
+    assert "; did you mean 'musicnn'" in said
+
+
+def test_a_setting_that_names_a_space_without_tracks_is_named(run: Run) -> None:
+    assert (
+        "SOUNDALIKE_SPACE is 'ear': space 'ear' holds no"
+        in run("similar", "x", expect=1, SOUNDALIKE_SPACE="ear").stderr
+    )
 
 
 def test_json_after_the_end_of_options_is_no_option(run: Run) -> None:
@@ -190,6 +238,8 @@ def test_shipped_weights_need_no_fetching(run: Run) -> None:
 def test_what_was_meant() -> None:
     assert did_you_mean("Limt", ["limit", "space"]) == "; did you mean 'limit'?"
     assert did_you_mean("xyz", ["limit", "space"]) == ""
+    assert did_you_mean("best", ["best_score", "sum_scores"]) == "; did you mean 'best_score'?"
+    assert did_you_mean("be", ["best_score", "sum_scores"]) == ""
 
 
 def test_errors_have_names_of_words() -> None:

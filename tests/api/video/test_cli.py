@@ -102,12 +102,12 @@ def test_speech_is_kept_where_there_is_sound_and_where_there_is_none(run: Run, t
 def test_what_cannot_be_a_preview_is_refused_before_the_clip_is_watched(run: Run, film: Path, tmp_path: Path) -> None:
     before = film.read_bytes()
     (tmp_path / "folder.mp4").mkdir()
-    for out, says in (
-        (tmp_path / "out.avi", "ends in .avi; accepted: .mp4"),
-        (tmp_path / "nowhere" / "out.mp4", "there is no folder"),
-        (film, "is the clip itself"),
+    for out, code, says in (
+        (tmp_path / "out.avi", 2, "ends in .avi; accepted: a file that ends in .mp4"),
+        (tmp_path / "nowhere" / "out.mp4", 1, "there is no folder"),
+        (film, 2, "is what is read, and would be lost"),
     ):
-        done = run("match-video", film, "--preview", out, expect=1)
+        done = run("match-video", film, "--preview", out, expect=code)
         assert says in done.stderr
         assert not done.stdout
     run("match-video", film, "--preview", tmp_path / "folder.mp4", expect=1)
@@ -121,13 +121,15 @@ def test_nothing_that_fits_the_filter_is_no_preview(run: Run, film: Path, tmp_pa
     assert "0 tracks" in done.stdout
     assert "no track fits the filter" in done.stderr
     assert not out.exists()
+    told = loaded(run("match-video", film, "--preview", out, "--filter", only("m/none.wav"), "--json", expect=1))
+    assert list(told) == ["error"]  # one document
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--start-s", "3", "--end-s", "3"), "--end-s"),
-        (("--start-s", "60"), "--start-s"),
+        (("--start-s", "60"), "--start-s: no picture from 60 s on; accepted: a moment before its end\n"),
         (("--start-s", "-1"), "--start-s"),
         (("--limit", "0"), "--limit"),
         (("--filter", "{"), "--filter"),

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.cli import music_tables, tables
 from api.cli.options import json_option, opened, print_json
-from api.cli.usage.values import Name, Number
+from api.cli.usage.values import Choice, Name, Number, Whole, Words
 from api.documents import music
 from api.documents.voice import corrected_track_out, language_out
 from api.naming import track_named
@@ -70,15 +70,15 @@ melody = _command("melody", "Say how much melody a track has.", music.melody_out
 )
 @click.option("--no-language", is_flag=True, help="It is sung in no language at all.")
 @click.option("--vocal-ratio", type=Number(0, 1), help="Share of the track in which somebody sings or speaks: 0 to 1.")
-@click.option("--title", help="As the file's tags should have it, like the options that follow.")
-@click.option("--artist", multiple=True, help="May be repeated, as a track may have several.")
-@click.option("--album")
-@click.option("--genre", multiple=True, help="May be repeated.")
-@click.option("--year", type=click.IntRange(0, 9999))
+@click.option("--title", type=Words(), help="As the file's tags should have it, like the options that follow.")
+@click.option("--artist", multiple=True, type=Words(), help="May be repeated, as a track may have several.")
+@click.option("--album", type=Words())
+@click.option("--genre", multiple=True, type=Words(), help="May be repeated.")
+@click.option("--year", type=Whole(0, 9999))
 @click.option(
     "--reset",
     metavar="FIELD",
-    type=click.Choice(("all", *FIELDS)),
+    type=Choice(("all", *FIELDS)),
     multiple=True,
     help=f"Take a correction back: all, {', '.join(FIELDS)}. May be repeated.",
 )
@@ -101,7 +101,11 @@ def correct(
     said: dict[str, Any] = dict.fromkeys(FIELDS if "all" in reset else reset)
     given = {"languages": languages if languages or no_language else None, "vocal_ratio": vocal_ratio, "year": year}
     several = {"artist": list(artist) or None, "genre": list(genre) or None}
-    said |= {field: value for field, value in (given | several | texts).items() if value is not None}
+    stated = {field: value for field, value in (given | several | texts).items() if value is not None}
+    both = next((field for field in stated if field in reset), None)
+    if both is not None:
+        raise click.UsageError(f"--reset {both} takes back what another option says: give either")
+    said |= stated
     with opened() as here:
         key = track_named(here.catalog, key).key
         if said:

@@ -34,7 +34,8 @@ def show(key: str, as_json: bool) -> None:
 
 
 def _print(known: KnownOut) -> None:
-    from api.cli.tables import print_corrections, table_of
+    from api.cli.layout import table_of
+    from api.cli.tables import print_corrections
     from api.cli.terminal import Screen
 
     console = Screen(soft_wrap=True)
@@ -49,7 +50,9 @@ def _print(known: KnownOut) -> None:
         console.print("no space holds it: `soundalike index` with its folder brings it in")
     elif known.nearest:
         rows = [(f"{one.score:.3f}", one.track, one.title or "", one.artist or "") for one in known.nearest]
-        Screen().print(table_of(("score", "sounds alike", "title", "artist"), rows, title=f"space {known.space}"))
+        Screen().print(
+            table_of(("score", "sounds alike", "title", "artist"), rows, title=f"space {known.space}", key=1)
+        )
 
 
 def _lines(known: KnownOut) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from api.cli import tables
 from api.cli.lazy import Group
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import SEED, FileOrFolder, NewFolder, Number, ReadableFile, ReadableFolder
+from api.cli.usage.values import SEED, Choice, FileOrFolder, NewFolder, Number, ReadableFile, ReadableFolder, Whole
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.packs.archives import music_under
@@ -126,10 +126,10 @@ def _training_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @train.command()
 @_training_options
-@click.option("--steps", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option("--steps", type=Whole(1), default=20_000, show_default=True)
 @click.option(
     "--batch-size",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=48,
     show_default=True,
     help="Tracks in a step; each gives two windows.",
@@ -157,11 +157,11 @@ def samplecnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: st
 
 @train.command()
 @_training_options
-@click.option("--steps", type=click.IntRange(1), default=150, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=96, show_default=True, help="Tracks in a step.")
+@click.option("--steps", type=Whole(1), default=150, show_default=True)
+@click.option("--batch-size", type=Whole(1), default=96, show_default=True, help="Tracks in a step.")
 @click.option(
     "--windows-a-view",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=2,
     show_default=True,
     help="A track gives two views of so many windows.",
@@ -182,10 +182,10 @@ def timbre(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 
 @train.command()
 @_training_options
-@click.option("--steps", type=click.IntRange(1), default=8_000, show_default=True)
+@click.option("--steps", type=Whole(1), default=8_000, show_default=True)
 @click.option(
     "--batch-size",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=64,
     show_default=True,
     help="Tracks in a step; each gives two windows.",
@@ -226,12 +226,12 @@ def melcnn(corpus_dir: Path, out: Path, hold_out: tuple[str, ...], device: str, 
 
 
 @train.command()
-@click.argument("name", type=click.Choice(["tagging", "tagging-student", "spectnt"]))
+@click.argument("name", type=Choice(["tagging", "tagging-student", "spectnt"]))
 @_training_options
-@click.option("--steps", type=click.IntRange(1), default=3_000, show_default=True, help="In each round.")
-@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Each student teaches the next.")
+@click.option("--steps", type=Whole(1), default=3_000, show_default=True, help="In each round.")
+@click.option("--rounds", type=Whole(1), default=2, show_default=True, help="Each student teaches the next.")
 @click.option("--taught-by", type=FileOrFolder(), help="Weights of `tagging`: distil them.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--batch-size", type=Whole(1), default=32, show_default=True)
 @click.option("--learning-rate", type=Number(0, min_open=True), default=1e-3, show_default=True)
 def tagger(
     name: str,

@@ -13,7 +13,7 @@ import click
 from api.cli import tables
 from api.cli.options import json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFile, ReadableFolder
+from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFile, ReadableFolder, Whole
 
 if TYPE_CHECKING:
     from encoders.training.songs.recipes import SongReport
@@ -25,7 +25,7 @@ _seed = click.option("--seed", type=SEED, default=0, show_default=True)
 
 
 def _steps(default: int) -> Callable[[Any], Any]:
-    return click.option("--steps", type=click.IntRange(1), default=default, show_default=True)
+    return click.option("--steps", type=Whole(1), default=default, show_default=True)
 
 
 @click.command("songs")
@@ -33,8 +33,8 @@ def _steps(default: int) -> Callable[[Any], Any]:
 @click.option("--structure", required=True, type=_FILE, help="Sections in seconds, `pop909_structure_seconds.json`.")
 @click.option("--soundfont", "soundfonts", required=True, multiple=True, type=_FILE, help="May be given several times.")
 @click.option("--to", "folder", required=True, type=NewFolder(), help="To add to.")
-@click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="Number of a song.")
-@click.option("--last", type=click.IntRange(1), default=800, show_default=True, help="Number of a song.")
+@click.option("--first", type=Whole(1), default=1, show_default=True, help="Number of a song.")
+@click.option("--last", type=Whole(1), default=800, show_default=True, help="Number of a song.")
 @_seed
 @json_option
 def record_songs(
@@ -101,8 +101,8 @@ def train_key(songs: Path, out: Path, steps: int, seed: int, as_json: bool) -> N
 @_out
 @click.option("--music", type=_FOLDER, help="That nobody annotated.")
 @_steps(1150)
-@click.option("--further", type=click.IntRange(0), default=0, show_default=True, help="Steps with music beside songs.")
-@click.option("--batch-size", type=click.IntRange(1), default=2, show_default=True, help="Songs in a step.")
+@click.option("--further", type=Whole(0), default=0, show_default=True, help="Steps with music beside songs.")
+@click.option("--batch-size", type=Whole(1), default=2, show_default=True, help="Songs in a step.")
 @_seed
 @json_option
 def train_form(
@@ -132,7 +132,7 @@ def train_form(
 @click.argument("songs", type=_FOLDER)
 @click.option("--scores", required=True, type=_FOLDER, help="POP909.")
 @_out
-@click.option("--alone", type=click.IntRange(0), default=400, show_default=True, help="Voices without a band.")
+@click.option("--alone", type=Whole(0), default=400, show_default=True, help="Voices without a band.")
 @_steps(5000)
 @_seed
 def train_melody(songs: Path, scores: Path, out: Path, alone: int, steps: int, seed: int) -> None:

@@ -8,7 +8,7 @@ import click
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFolder
+from api.cli.usage.values import SEED, NewFile, NewFolder, ReadableFolder, Whole
 from api.settings import read_settings
 from indexer.errors import ScanError
 from indexer.scan import scan
@@ -21,7 +21,7 @@ _FOLDER = ReadableFolder()
 @click.argument("music", type=_FOLDER)
 @click.option("--pictures", multiple=True, type=_FOLDER, help="For slideshows; may be given several times.")
 @click.option("--out", required=True, type=NewFolder(), help="To add to.")
-@click.option("--clips", "count", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--clips", "count", type=Whole(1), default=100, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--style", "styles", multiple=True, help="slideshow, montage or a kind of pattern; all by default.")
 @click.option("--hold-out", "held_out", multiple=True, help="A folder of MUSIC to leave out.")
@@ -78,7 +78,7 @@ def make_clips(
 @click.argument("videos", type=_FOLDER)
 @click.option("--choose-by", type=_FOLDER, help="Other videos, by which choices are made; none: some of VIDEOS.")
 @click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
-@click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
+@click.option("--steps", type=Whole(1), default=1500, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option
 def train_video(videos: Path, choose_by: Path | None, out: Path, steps: int, seed: int, as_json: bool) -> int:

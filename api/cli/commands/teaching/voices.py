@@ -12,7 +12,7 @@ import click
 from api.cli import tables
 from api.cli.options import FAILED_FILES, json_option, print_json
 from api.cli.terminal import echo
-from api.cli.usage.values import SEED, NewFile, NewFolder, Number, ReadableFolder
+from api.cli.usage.values import SEED, NewFile, NewFolder, Number, ReadableFolder, Whole
 from api.settings import read_settings
 from indexer.packs.known_voices import VOICE_PACKS
 from indexer.packs.voices import Recording, fetch_texts, fetch_voices
@@ -23,7 +23,7 @@ from indexer.packs.voices import Recording, fetch_texts, fetch_voices
 @click.option("--pack", "packs", multiple=True, help="Of recorded voices, instead of all; may be given several times.")
 @click.option("--language", "languages", multiple=True, help="ISO 639-1, instead of all; may be given several times.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Whether espeak-ng speaks too.")
-@click.option("--voices", "count", type=click.IntRange(1, 12), default=6, show_default=True, help="A language has.")
+@click.option("--voices", "count", type=Whole(1, 12), default=6, show_default=True, help="A language has.")
 @click.option("--seconds", type=Number(10), default=90.0, show_default=True, help="A synthesised voice says.")
 @json_option
 def gather_voices(
@@ -160,9 +160,9 @@ def sing_voices(voices: Path, songs: Path, seconds: float, seed: int, as_json: b
 @click.argument("voices", type=ReadableFolder())
 @click.option("--music", required=True, type=ReadableFolder(), help="A corpus in which nobody sings.")
 @click.option("--out", required=True, type=NewFile(makes_folder=True), help="Gets the weights.")
-@click.option("--scenes", type=click.IntRange(1), default=4500, show_default=True, help="Of 20 s, to learn from.")
-@click.option("--steps", type=click.IntRange(1), default=2400, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Scenes in a step.")
+@click.option("--scenes", type=Whole(1), default=4500, show_default=True, help="Of 20 s, to learn from.")
+@click.option("--steps", type=Whole(1), default=2400, show_default=True)
+@click.option("--batch-size", type=Whole(1), default=8, show_default=True, help="Scenes in a step.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @json_option
 def train_vocals(
