@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-<<<<<<< HEAD
-from api.cli.terminal import Screen, cell, printable
-from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, language_name
-=======
 from api.cli.layout import table_of
 from api.cli.terminal import OutputLostError, Screen, cell, printable
-from retrieval.catalog.languages import LANGUAGES, language_name
->>>>>>> line21
+from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, language_name
 from retrieval.counting import counted
 
 if TYPE_CHECKING:
