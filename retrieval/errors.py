@@ -1,7 +1,14 @@
 """What can go wrong in the catalogue and its search."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_TOLD = 5
+"""Of many things that are wrong, those that stand in one sentence."""
 Place = tuple[str, int]
 """Where an example is in a query: its side, ``positive`` or ``negative``, and its index there."""
 
@@ -73,7 +80,10 @@ class QueryError(RetrievalError):
     reason : what is wrong with it
     accepted : what would be accepted, or empty
     example : which of the query's examples is meant, or none
+    others : what else is wrong, where all of it was looked at
     """
+
+    others: Sequence[Self] = ()
 
     def __init__(self, field: str, reason: str, accepted: str = "", example: Place | None = None) -> None:
         self.field = field
@@ -82,7 +92,21 @@ class QueryError(RetrievalError):
         self.example = example
         steps = [] if example is None else [f"{example[0]}[{example[1]}]"]
         where = ".".join([*steps, field] if field else steps)
-        super().__init__(f"{where}: {self.explanation}" if where else self.explanation)
+        self._message = f"{where}: {self.explanation}" if where else self.explanation
+        super().__init__(self._message)
+
+    def __str__(self) -> str:
+        return "; ".join(error._message for error in self.every[:MOST_TOLD])
+
+    @property
+    def every(self) -> Sequence[Self]:
+        """It, and what else is wrong."""
+        return (self, *self.others)
+
+    def with_others(self, others: Sequence[Self]) -> Self:
+        """The same, with what else is wrong."""
+        self.others = others
+        return self
 
     @property
     def explanation(self) -> str:

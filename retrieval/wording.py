@@ -6,11 +6,14 @@ Its own messages speak of Python, of classes and of validators.
 from __future__ import annotations
 
 import json
+import re
+import types
 import typing
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from retrieval.counting import counted
 from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -19,17 +22,11 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-_MOST_SHOWN = 60
+_MOST_SHOWN, _MOST_WRITTEN = 60, 1e15
 _ACCEPTED: Mapping[str, str] = {
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
     "multiple_of": "a multiple of {multiple_of}",
     "literal_error": "{expected}",
     "enum": "{expected}",
-    "string_too_short": "text of at least {min_length} characters",
-    "string_too_long": "text of at most {max_length} characters",
     "string_pattern_mismatch": "text without NUL",
     "finite_number": "a finite number",
     "int_parsing_size": "a whole number of at most 64 bits",
@@ -57,7 +54,19 @@ _OF_TYPE: Mapping[str, str] = {
 """By the beginning of the kind: ``int_type``, ``int_parsing``, …"""
 _TYPES = ("str", "int", "float", "bool", "list", "dict", "condition")
 _ENDINGS = ("_type", "_parsing", "_from_float", "_invalid", "_unicode", "_of")
-_LENGTHS: Mapping[str, str] = {"too_short": "at least {min_length}", "too_long": "at most {max_length}"}
+_NUMBERS, _TRUTH = ("a whole number", "a number"), "true or false"
+_BEYOND = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+_LENGTHS: Mapping[str, str] = {
+    **{"too_short": "value", "too_long": "value"},
+    **{"string_too_short": "character", "string_too_long": "character"},
+}
+"""Of what a list or a text has too few or too many, by the kind of the error."""
+_LOW = {"gt": "above", "ge": "at least", "min_length": "at least"}
+_HIGH = {"lt": "below", "le": "at most", "max_length": "at most"}
+"""Words for a bound, by its name in pydantic."""
+
+
+_STEP = re.compile(r"[.\[]")
 
 
 def reasons(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
@@ -70,15 +79,12 @@ def reasons(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, s
     found: dict[str, list[ErrorDetails]] = {}
     for one in error.errors():
         found.setdefault(field_path(_without_kinds(one["loc"], model)), []).append(one)
+    around = {path[: step.start()] for path in found for step in _STEP.finditer(path)}
     return [
-        (path, _joined(of_field, model)) for path, of_field in found.items() if not _is_within(path, of_field, found)
+        (path, _joined(of_field, model))
+        for path, of_field in found.items()
+        if not (path in around and all(one["type"].endswith("_type") for one in of_field))  # said to be of another kind
     ]
-
-
-def _is_within(path: str, errors: Sequence[ErrorDetails], found: Mapping[str, object]) -> bool:
-    """Whether a field is only said to be of another kind than the one within which something is wrong."""
-    inside = any(other.startswith((f"{path}[", f"{path}.")) for other in found)
-    return bool(path) and inside and all(one["type"].endswith("_type") for one in errors)
 
 
 def field_path(location: tuple[int | str, ...]) -> str:
@@ -120,20 +126,80 @@ def _reason(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{is_there}; accepted: a file, as a part of multipart/form-data"
     if kind in ("value_error", "assertion_error"):
         return str(context.get("error") or error["msg"].partition(", ")[2])
+    bounds = _bounds(error, model)
     if kind in _LENGTHS:
-        return f"has {context['actual_length']} values; accepted: {_LENGTHS[kind].format(**context)}"
+        return _of_length(error["input"], _LENGTHS[kind], bounds)
+    if kind in _BEYOND:
+        return f"is {error['input']}; accepted: {bounds}"
     by_type = (words for name, words in _OF_TYPE.items() if kind.removeprefix(name) in _ENDINGS and kind != name)
     accepted = _ACCEPTED.get(kind) or next(by_type, "another value")
     in_json = accepted.format(**context).replace("True", "true").replace("False", "false").replace("'", '"')
-    return f"is {shown(error['input'])}; accepted: {in_json}"
+    within = f", {bounds}" if bounds and accepted in _NUMBERS else ""
+    if kind.startswith("model"):
+        inside = dict.fromkeys(name for one in _models_at(error["loc"], model) for name in _names(one))
+        within = f" with {', '.join(inside)}"
+    is_json = model.model_config.get("strict", False)  # else all of it is text, as in an address
+    is_quoted = (
+        is_json and accepted in (*_NUMBERS, _TRUTH) and isinstance(error["input"], str) and _is_json(error["input"])
+    )
+    return f"is {'the text ' if is_quoted else ''}{shown(error['input'])}; accepted: {in_json}{within}"
+
+
+def _of_length(value: Any, noun: str, bounds: str) -> str:
+    """What is wrong with a list or a text that has too few or too many of something."""
+    nouns = noun if bounds.endswith(" 1") else f"{noun}s"
+    if isinstance(value, str):
+        return f"is {shown(value)}; accepted: text of {bounds} {nouns}"
+    return f"{f'has {counted(len(value), noun)}' if value else 'is empty'}; accepted: {bounds} {nouns}"
+
+
+def _bounds(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Between what a field's number or length lies: ``1 to 1000``, ``at least 1``, ``above 0``; or nothing."""
+    *before, name = error["loc"] or ("",)
+    fields = (one.model_fields[found] for one in _models_at(tuple(before), model) if (found := _field(one, name)))
+    known = {
+        bound: getattr(one, bound)
+        for field in fields
+        for one in (*field.metadata, *_constraints(field.annotation))
+        for bound in (*_LOW, *_HIGH)
+        if getattr(one, bound, None) is not None
+    } | dict(error.get("ctx", {}))
+    low = next(((words, known[bound]) for bound, words in _LOW.items() if bound in known), None)
+    high = next(((words, known[bound]) for bound, words in _HIGH.items() if bound in known), None)
+    if low and high and (low[0], high[0]) == ("at least", "at most"):
+        return f"{_plain(low[1])} to {_plain(high[1])}"
+    return ", ".join(f"{words} {_plain(value)}" for words, value in filter(None, (low, high)))
+
+
+def _constraints(annotation: Any) -> Iterator[Any]:
+    """What stands beside the kinds of a field that may be of several, or null."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for kind in typing.get_args(annotation):
+            for said in getattr(kind, "__metadata__", ()):
+                yield from getattr(said, "metadata", ())
+
+
+def _is_json(text: str) -> bool:
+    """Whether the quotes alone make a text of what was meant: a number, or true or false."""
+    try:
+        return isinstance(json.loads(text.lower()), int | float)
+    except ValueError:
+        return False
 
 
 def shown(value: Any) -> str:
     """A value as it was sent, or of what kind it is where it is long."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MOST_WRITTEN:
+        return _plain(value)
     if isinstance(value, str | int | float | bool) or value is None:
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text)} characters)"
     return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "another thing"
+
+
+def _plain(number: float) -> str:
+    """A number as people write it: 2, not 2.0."""
+    return str(int(number)) if float(number).is_integer() and abs(number) < _MOST_WRITTEN else f"{number:g}"
 
 
 def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -34,6 +34,7 @@ from retrieval.catalog.database import connected, migrate
 from retrieval.index import kernels  # as a server has them: without them cosines differ in their last digit
 
 assert kernels
+pytest_plugins = ["tests.children"]
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 BANDS_RATE = 16_000
@@ -100,8 +101,8 @@ def empty_database_url(server: Engine) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(server: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated database: an empty one, or for a test that asks for `indexed` a copy of that of the tones."""
-    filled = "indexed" in request.fixturenames
+    """A migrated database: an empty one, or for a test that asks for `indexed_tones` a copy of that of the tones."""
+    filled = "indexed_tones" in request.fixturenames
     yield from new_database(server, request.getfixturevalue("tones").database if filled else "soundalike_template")
 
 
@@ -236,7 +237,7 @@ def tones(server: Engine, weights_dir: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def indexed(tones: Tones, tmp_path: Path, engine: Engine) -> Path:
+def indexed_tones(tones: Tones, tmp_path: Path, engine: Engine) -> Path:
     """The folder of `music`, and a catalogue in which it is indexed."""
     music = shutil.copytree(tones.music, tmp_path / "music")
     shutil.copytree(tones.home, tmp_path / "home", symlinks=True)

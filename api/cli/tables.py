@@ -16,7 +16,7 @@ from rich.text import Text
 
 from api.cli.layout import table_of
 from api.cli.terminal import OutputLostError, Screen, cell, printable
-from retrieval.catalog.languages import LANGUAGES, language_name
+from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, language_name
 from retrieval.counting import counted
 
 if TYPE_CHECKING:
@@ -178,17 +178,25 @@ def print_facets(found: FacetsOut) -> None:
         highlight=False,
     )
     if found.languages:
-        rows = [(_language(one.language), one.some, one.mostly) for one in found.languages]
-        console.print(table_of(("language", "sung in it", "mostly"), rows))
+        rows = [
+            (
+                "a language not known" if one.language == UNKNOWN_LANGUAGE else _language(one.language),
+                one.some,
+                one.mostly,
+            )
+            for one in found.languages
+        ]
+        console.print(table_of(("the voice is in", "tracks", "of these mostly"), rows))
     if found.tempo.bands:
         bands = [(f"{band.gte:g} – {band.lt:g}" if band.lt else f"{band.gte:g} –") for band in found.tempo.bands]
         counts = [band.tracks for band in found.tempo.bands]
-        unknown = [("not known", found.tempo.unknown)] if found.tempo.unknown else []
-        console.print(table_of(("beats a minute", "tracks"), [*zip(bands, counts, strict=True), *unknown]))
+        bands_of = list(zip(bands, counts, strict=True))
+        console.print(table_of(("beats a minute", "tracks"), [*bands_of, *_not_known(found.tempo.unknown)]))
     if found.meters:
-        console.print(table_of(("beats a bar", "tracks"), [(one.meter, one.tracks) for one in found.meters]))
+        meters = [(one.meter, one.tracks) for one in found.meters]
+        console.print(table_of(("beats a bar", "tracks"), [*meters, *_not_known(found.meters_unknown)]))
     if found.keys:
-        console.print(table_of(("key", "tracks"), list(found.keys.items())))
+        console.print(table_of(("key", "tracks"), [*found.keys.items(), *_not_known(found.keys_unknown)]))
     if found.tags:
         console.print(table_of(("tag", "tracks"), list(found.tags.items())))
 
@@ -269,6 +277,11 @@ def _shown(value: Any) -> str:
 
 def _language(code: str) -> str:
     return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code
+
+
+def _not_known(tracks: int) -> list[tuple[str, int]]:
+    """The last row of a table of counts, where there is something to be counted in it."""
+    return [("not known", tracks)] if tracks else []
 
 
 def _percent(ratio: float | None) -> str:

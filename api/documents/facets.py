@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from retrieval.catalog.languages import language_name
 from retrieval.filters.facets import Facets
@@ -52,7 +52,8 @@ class MeterFacetOut(BaseModel):
 class FacetsOut(BaseModel):
     """Counts of the tracks that match; tags are those with a score of at least 0.5, the most frequent first.
 
-    Keys are named with their mode, `F# minor`, as a filter by `key` takes them.
+    Keys are named with their mode, `F# minor`, as a filter by `key` takes them. The language `unknown` is where there
+    is a voice, and nobody could tell what it sings in.
     """
 
     matching: int
@@ -61,8 +62,11 @@ class FacetsOut(BaseModel):
     vocals: VoiceFacetOut
     tempo: TempoFacetOut
     meters: list[MeterFacetOut]
+    meters_unknown: int = Field(description="tracks without beats, or that nobody has listened to")
     keys: dict[str, int]
+    keys_unknown: int = Field(description="tracks in no key, or that nobody has listened to")
     modes: dict[str, int]
+    modes_unknown: int = Field(description="as of keys")
 
 
 def facets_out(counted: Facets) -> FacetsOut:
@@ -83,6 +87,9 @@ def facets_out(counted: Facets) -> FacetsOut:
         vocals=VoiceFacetOut(**asdict(counted.vocals)),
         tempo=TempoFacetOut(bands=bands, unknown=music.tempo_unknown),
         meters=[MeterFacetOut(meter=meter, tracks=tracks) for meter, tracks in music.meters.items()],
+        meters_unknown=music.meter_unknown,
         keys=dict(music.keys),
+        keys_unknown=music.key_unknown,
         modes=dict(music.modes),
+        modes_unknown=music.mode_unknown,
     )

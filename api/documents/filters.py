@@ -62,8 +62,9 @@ A condition has a `key` and one of:
 What a track has no value of meets neither a `match` nor a `range`, and so passes `must_not`. Of several values any may meet a test.
 
 **Which keys are valid does not depend on what the catalogue holds.** A key that no track has a value of matches nothing, and where
-nothing at all matches, `stats.reason` names such keys. What is no key is a 422 that says which may be meant; so is a value
-that no track can have of its key, a text for a number or a number for a text.
+nothing at all matches, `stats.reason` names such keys. What is no key is a 422 that says which may be meant; so is what no track
+can have of its key: a text for a number or a number for a text, a bound or a number outside of the values in the table below
+(`vocal_ratio` is a share, 0 to 1, and not percent), a range in which nothing lies, an `any` of nothing.
 
 ## How texts are compared
 

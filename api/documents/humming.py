@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from api.documents.answer import SpanOut, shown_metadata
 from api.documents.search import Strict, ranged
 from retrieval.filters.language import Filter
+from retrieval.json_values import Whole
 from retrieval.search.humming.answering import HumAnswer
 from retrieval.search.query import MAX_LIMIT
 
@@ -15,7 +16,7 @@ class HumSearch(Strict):
     """How to search by a hum."""
 
     filter: Filter | None = None
-    limit: int = ranged(10, 1, MAX_LIMIT)
+    limit: Whole = ranged(10, 1, MAX_LIMIT)
 
 
 class HumExplanationOut(BaseModel):

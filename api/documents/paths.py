@@ -13,6 +13,7 @@ from api.documents.answer import shown_metadata
 from api.documents.search import MAX_DIM, Name, Strict, check_one, ranged
 from api.documents.wellformed import DocumentError
 from retrieval.errors import QueryError, UnknownTrackError
+from retrieval.json_values import Listed, Whole  # noqa: TC001 - pydantic reads annotations
 from retrieval.search.query import MAX_STEPS, Seed
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class EndIn(Strict):
     """Where a path begins or ends: a track of the catalogue, or a vector."""
 
     track: Name | None = Field(default=None, description="key of a track in the catalogue")
-    vector: list[float] | None = Field(default=None, min_length=1, max_length=MAX_DIM, description="in the space")
+    vector: Listed[float] | None = Field(default=None, min_length=1, max_length=MAX_DIM, description="in the space")
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
@@ -41,7 +42,7 @@ class PathIn(Strict):
 
     start: EndIn
     end: EndIn
-    steps: int = ranged(10, 2, MAX_STEPS, description="tracks, both ends included")
+    steps: Whole = ranged(10, 2, MAX_STEPS, description="tracks, both ends included")
     space: Name | None = None
 
     @contextmanager

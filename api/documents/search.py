@@ -1,7 +1,7 @@
 """A search as JSON: the body of `POST /v1/query`, of `soundalike query`, and of a line of `evaluate run --queries`.
 
-Unknown fields are refused. The ranges of a `Query` are only described here: the query checks them itself, and what it
-complains of is named as it was sent.
+Unknown fields are refused, and all that is wrong is told at once. What a `Query` complains of beyond that is named as
+it was sent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,23 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from api.documents.wellformed import DocumentError, check, parse_json
 from retrieval.catalog.conditions import SECTION_LABELS, joined
 from retrieval.catalog.records import Granularity
 from retrieval.errors import Place, QueryError, UnknownTrackError
 from retrieval.filters.language import Filter
+from retrieval.json_values import STRICTLY, WHOLE, Listed, Whole
 from retrieval.search.query import (
     HALF_LIFE,
     MAX_CANDIDATES,
@@ -30,7 +40,7 @@ from retrieval.search.query import (
     Seed,
 )
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
-from retrieval.wording import reasons
+from retrieval.wording import reasons, shown
 
 MAX_EXCLUDE = 10_000
 MAX_PREVIOUS = 1_000
@@ -42,22 +52,21 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH,
 
 _One = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, strip_whitespace=True)]
 Several = Annotated[
-    str | Annotated[list[_One], Field(min_length=1, max_length=100)],
+    str | Annotated[Listed[_One], Field(min_length=1, max_length=100)],
     AfterValidator(lambda said: joined(said) if isinstance(said, list) else said),
 ]
 """What a track may have several of, as a text or as a list."""
 
 
 def ranged(default: float | None, least: float, most: float | None = None, description: str | None = None) -> Any:
-    """A number whose range is that of the query, which checks it."""
-    schema: dict[str, Any] = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
-    return Field(default=default, description=description, json_schema_extra=schema)
+    """A number whose range is that of the query: all that are wrong in a document are told at once."""
+    return Field(default=default, description=description, ge=least, le=most)
 
 
 class Strict(BaseModel):
     """A part of a document: unknown fields are refused, and what none may hold (`api.documents.wellformed`)."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+    model_config = ConfigDict(**STRICTLY, arbitrary_types_allowed=True)
     checked_apart: ClassVar[frozenset[str]] = frozenset()
     """Fields that hold documents of their own, each of which answers for itself."""
 
@@ -112,14 +121,14 @@ class ExampleIn(Strict):
     """A track of the catalogue, a span or a section of one, or a vector."""
 
     track: Name | None = Field(default=None, description="key of a track in the catalogue")
-    start_s: float | None = Field(default=None, description="with end_s: the span of the track that is meant")
-    end_s: float | None = None
+    start_s: float | None = ranged(None, 0, description="with end_s: the span of the track that is meant")
+    end_s: float | None = ranged(None, 0)
     section: str | None = Field(
         default=None,
         description="instead of a span: the section of the track that is meant, by its label",
         json_schema_extra={"enum": [*SECTION_LABELS, None]},
     )
-    vector: list[float] | None = Field(default=None, min_length=1, max_length=MAX_DIM, description="in the space")
+    vector: Listed[float] | None = Field(default=None, min_length=1, max_length=MAX_DIM, description="in the space")
 
     def as_seed(self) -> Seed:
         """The example as `retrieval` takes it."""
@@ -145,21 +154,19 @@ class WeightedExampleIn(ExampleIn):
 class RecommendationIn(Strict):
     """What to be like, and what to be unlike."""
 
-    positive: list[WeightedExampleIn] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_EXAMPLES})
-    negative: list[WeightedExampleIn] = Field(default_factory=list, json_schema_extra={"maxItems": MAX_EXAMPLES})
+    positive: Listed[WeightedExampleIn] = Field(min_length=1, max_length=MAX_EXAMPLES)
+    negative: Listed[WeightedExampleIn] = Field(default_factory=list, max_length=MAX_EXAMPLES)
     strategy: Strategy = "average_vector"
 
 
 class ContinuationIn(Strict):
     """A playlist to go on with: by its last tracks most, and none of it again."""
 
-    playlist: list[Name] = Field(
-        description="keys of tracks, oldest first", json_schema_extra={"minItems": 1, "maxItems": MAX_PLAYLIST}
-    )
+    playlist: Listed[Name] = Field(description="keys of tracks, oldest first", min_length=1, max_length=MAX_PLAYLIST)
     half_life: float = Field(
         default=HALF_LIFE,
         description="tracks after which an example counts half",
-        json_schema_extra={"exclusiveMinimum": 0},
+        gt=0,
     )
 
 
@@ -179,25 +186,36 @@ class QueryIn(ExampleIn):
 class ContextIn(Strict):
     """What plays before the results, oldest first, and how far apart the tracks of one artist or album must stand."""
 
-    previous: tuple[Name, ...] = Field(default_factory=tuple, max_length=MAX_PREVIOUS)
-    artist_gap: int = ranged(0, 0, MAX_GAP)
-    album_gap: int = ranged(0, 0, MAX_GAP)
+    previous: Listed[Name] = Field(default_factory=list, max_length=MAX_PREVIOUS)
+    artist_gap: Whole = ranged(0, 0, MAX_GAP)
+    album_gap: Whole = ranged(0, 0, MAX_GAP)
+
+    def as_context(self) -> QueueContext:
+        """The context as `retrieval` takes it."""
+        return QueueContext(tuple(self.previous), self.artist_gap, self.album_gap)
 
 
 class MaxPerIn(Strict):
     """At most so many results of one artist, of one album."""
 
-    artist: int | None = ranged(None, 1)
-    album: int | None = ranged(None, 1)
+    artist: Annotated[int, Field(ge=1), WHOLE] | None = None
+    album: Annotated[int, Field(ge=1), WHOLE] | None = None
+
+
+def _no_number(said: Any) -> Any:
+    """Refuse 1 and 0, which to Python are true and false."""
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        raise ValueError(f'is {shown(said)}; accepted: true, false or "sure"')
+    return said
 
 
 class DiversityIn(Strict):
     """How unlike each other the results shall be."""
 
     mmr: float = ranged(0.0, 0, 1, description="0 for relevance alone, 1 for unlikeness alone")
-    candidates: int = ranged(500, 1, MAX_CANDIDATES, description="of which the results are picked")
+    candidates: Whole = ranged(500, 1, MAX_CANDIDATES, description="of which the results are picked")
     max_per: MaxPerIn = Field(default_factory=MaxPerIn)
-    fold_duplicates: Literal[True, False, "sure"] = Field(
+    fold_duplicates: Annotated[Literal[True, False, "sure"], BeforeValidator(_no_number)] = Field(
         default=False,
         description="leave out other versions of a track that is in already, or an example; sure: only where "
         "fingerprints say so, or a cosine of 0.995",
@@ -211,12 +229,12 @@ class MediaSearch(Strict):
     space: Name | None = None
     granularity: Granularity = Field(default="track", description="segment: by the nearest part of each track")
     filter: Filter | None = None
-    exclude: list[Name] = Field(default_factory=list, max_length=MAX_EXCLUDE)
+    exclude: Listed[Name] = Field(default_factory=list, max_length=MAX_EXCLUDE)
     include_seed: bool = False
     context: ContextIn | None = None
     diversity: DiversityIn | None = None
     score_threshold: float | None = ranged(None, 0, 1)
-    limit: int = ranged(10, 1, MAX_LIMIT)
+    limit: Whole = ranged(10, 1, MAX_LIMIT)
     cursor: str | None = Field(default=None, description="next_cursor of the page before")
     explain: bool = False
     exact: bool = False
@@ -239,7 +257,7 @@ class MediaSearch(Strict):
             filter=self.filter,
             exclude=tuple(self.exclude),
             include_seed=self.include_seed,
-            context=None if self.context is None else QueueContext(**self.context.model_dump()),
+            context=None if self.context is None else self.context.as_context(),
             diversity=None if self.diversity is None else Diversity(**self.diversity.model_dump(exclude_none=True)),
             score_threshold=self.score_threshold,
             limit=self.limit,
@@ -259,7 +277,8 @@ class MediaSearch(Strict):
         try:
             yield
         except QueryError as error:
-            raise DocumentError(self._path_of(error.field, error.example), error.explanation, error) from error
+            wrong = [(self._path_of(one.field, one.example), one.explanation) for one in error.every]
+            raise DocumentError(*wrong[0], error, wrong=wrong) from error
         except UnknownTrackError as error:
             raise DocumentError(self._path_of("track", error.example), str(error), error) from error
 

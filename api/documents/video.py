@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.documents.answer import AnswerOut, ResultOut, answer_out
 from api.documents.search import MediaSearch, ranged
@@ -28,15 +28,27 @@ class VideoSearch(MediaSearch):
     start_s: float | None = ranged(None, 0, _LONGEST_S, description="where in the video the clip begins")
     end_s: float | None = ranged(None, 0, _LONGEST_S, description="where it ends")
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.end_s is not None and self.end_s <= (self.start_s or 0):
-            raise ValueError(f"end_s is {self.end_s:g}, start_s is {self.start_s or 0:g}; accepted: start_s < end_s")
-        if self.space not in (None, "video"):
-            raise ValueError(f"space is {self.space!r}; accepted: video, in which alone clips lie beside music")
-        if self.granularity != "track":
-            raise ValueError("granularity is 'segment'; accepted: track; `placement` says which part of it fits")
-        return self
+    @field_validator("end_s")
+    @classmethod
+    def _ends_behind(cls, end_s: float | None, before: ValidationInfo) -> float | None:
+        start_s = before.data.get("start_s") or 0.0
+        if end_s is not None and end_s <= start_s:
+            raise ValueError(f"is {end_s:g}, start_s is {start_s:g}; accepted: start_s < end_s")
+        return end_s
+
+    @field_validator("space")
+    @classmethod
+    def _has_clips(cls, space: str | None) -> str | None:
+        if space not in (None, "video"):
+            raise ValueError(f'is "{space}"; accepted: video, in which alone clips lie beside music')
+        return space
+
+    @field_validator("granularity")
+    @classmethod
+    def _is_whole(cls, granularity: str) -> str:
+        if granularity != "track":
+            raise ValueError('is "segment"; accepted: "track"; `placement` says which part of it fits')
+        return granularity
 
 
 class ClipOut(BaseModel):

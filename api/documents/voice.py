@@ -2,24 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.documents.answer import TrackOut, highest_first, track_out
 from api.documents.search import Several, Strict
-from retrieval.catalog.corrections import corrections_of
+from api.documents.wellformed import DocumentError
+from retrieval.catalog.corrections import FIELDS, corrections_of, wrongly_said
 from retrieval.catalog.heard.voices import heard_voice
 from retrieval.catalog.languages import language_name
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import Correction, LanguageRatios, Track
 from retrieval.errors import NotAnalysedError
+from retrieval.json_values import Whole
 
 
 class CorrectionIn(Strict):
     """What a curator says of a track, above all that is heard or read; null takes it back, what is left out stays."""
-
-    model_config = ConfigDict(strict=True)  # true is no share and no year
 
     languages: dict[str, float] | None = Field(
         default=None,
@@ -30,8 +30,25 @@ class CorrectionIn(Strict):
     artist: Several | None = None
     album: str | None = None
     genre: Several | None = None
-    year: int | None = None
+    year: Whole | None = None
     metadata: dict[str, Any] | None = None
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Read what is said; where a field is of another kind, what the others cannot be is told with it.
+
+        Raises
+        ------
+        DocumentError, TooDeepError
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except DocumentError as error:
+            of_kind = {path.partition(".")[0].partition("[")[0] for path, _ in error.wrong}
+            sent = obj if isinstance(obj, dict) else {}
+            rest = {name: value for name, value in sent.items() if name in FIELDS and name not in of_kind}
+            wrong = [*error.wrong, *wrongly_said(rest)]
+            raise DocumentError(*wrong[0], wrong=wrong) from error
 
     def said(self) -> dict[str, Any]:
         """What was sent, by field."""

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from retrieval.errors import MOST_TOLD
+
 MAX_JSON_DEPTH = 64
 
 _SURROGATE, _BROKEN = re.compile("[\ud800-\udfff]"), re.compile("[\0\ud800-\udfff]")
@@ -29,7 +31,7 @@ class DocumentError(Exception):
     path : of the field that is wrong, for example ``query.recommend.positive[0].track``
     explanation : what is wrong with it
     cause : the error of the search, or none where the document does not fit its model
-    wrong : path and explanation of every field that is wrong, the first among them
+    wrong : path and explanation of every field that is wrong, the first before all
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class DocumentError(Exception):
         self.explanation = explanation
         self.cause = cause
         self.wrong = wrong or [(path, explanation)]
-        super().__init__(f"{path}: {explanation}")
+        super().__init__("; ".join(f"{path}: {explanation}" for path, explanation in self.wrong[:MOST_TOLD]))
 
 
 class TooDeepError(RecursionError):

@@ -1,10 +1,12 @@
 """The Flask application: resources in, routes and errors registered, OpenAPI 3.1 out."""
 
+from typing import Any
+
 from apiflask import APIFlask
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.documents import filters
-from api.http import context, problems, wellformed
+from api.http import context, problems, requests, wellformed
 from api.http.routes import front, music, operations, paths, queries, retargeting, tracks
 from api.wiring import Soundalike
 
@@ -22,7 +24,14 @@ def create_app(soundalike: Soundalike) -> APIFlask:
     routes = (front, queries, paths, tracks, music, retargeting, operations)
     for blueprint in (module.blueprint for module in routes):
         app.register_blueprint(blueprint)
-    app.spec_processor(lambda document: filters.describe(problems.describe(document)))  # it takes one alone
+    app.spec_processor(_described)
     # Swagger UI from our own server: the page works where the network does not reach.
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Soundalike"}))
     return app
+
+
+def _described(document: Any) -> Any:
+    """The OpenAPI document, with what no model says of itself."""
+    for describe in (problems.describe, requests.describe, filters.describe):
+        document = describe(document)
+    return document

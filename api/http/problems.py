@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 _ASSETS = ("/static/", "/docs/<")
+_CALLED = {"search": "query", "recommend": "query", "recommendations": "query", "songs": "tracks"}
+"""What others call a step of a route."""
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -135,7 +137,7 @@ def register(app: APIFlask) -> None:
 def problem_of(error: Exception) -> Problem:
     """The problem document of an `EXPECTED` error."""
     if isinstance(error, DocumentError) and error.cause is None:
-        return _invalid([{"field": field, "reason": reason} for field, reason in error.wrong])
+        return _invalid(str(error), _errors(error, error))
     cause = error.cause if isinstance(error, DocumentError) else error
     field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
     _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))
@@ -151,8 +153,17 @@ def problem_of(error: Exception) -> Problem:
         field=field,
         accepted=getattr(cause, "accepted", None),
         nearest=list(getattr(cause, "nearest", ())),
-        errors=[{"field": field, "reason": cause.explanation}] if isinstance(cause, OutOfRangeError) else None,
+        errors=_errors(error, cause),
     )
+
+
+def _errors(error: Exception, cause: Exception | None) -> list[dict[str, str]]:
+    """Every field that is wrong, where a query or a document has fields."""
+    if isinstance(error, DocumentError):
+        wrong = error.wrong
+    else:
+        wrong = [(one.field, one.explanation) for one in cause.every] if isinstance(cause, QueryError) else []
+    return [{"field": field, "reason": reason} for field, reason in wrong if field]
 
 
 def problem(status: int, slug: str, title: str, detail: str, **members: Any) -> Problem:
@@ -196,13 +207,16 @@ def _http_error(error: HTTPError) -> Response:
 
 def _nothing_there() -> tuple[str, dict[str, Any]]:
     near = _routes_near(request.path)
+    if near == ["/v1/jobs/{job_id}"] and request.path.count("/") == near[0].count("/"):
+        return f"nothing is at {request.path}: job_id is a whole number", {"nearest": near}
     hint = f"; did you mean {' or '.join(near)}? What" if near else "; what"
-    return f"nothing is at {request.path}{hint} there is: /openapi.json, or to be read /docs", {"nearest": near}
+    there = "/ with an example, /docs to be read and tried, /openapi.json for programs"
+    return f"nothing is at {request.path}{hint} there is: {there}", {"nearest": near}
 
 
 def _routes_near(path: str) -> list[str]:
     """Routes as OpenAPI has them, most like this path first: parts that are filled in, with what stands there."""
-    steps = path.rstrip("/").split("/")
+    steps = [_CALLED.get(step, step) for step in path.rstrip("/").split("/")]
     ours = (rule for rule in current_app.url_map.iter_rules() if not str(rule).startswith(_ASSETS))
     routes = {_PART.sub(r"{\1}", str(rule)) for rule in ours}
     filled: dict[str, str] = {}
@@ -211,12 +225,19 @@ def _routes_near(path: str) -> list[str]:
         given = [*steps, *of_route[len(steps) :]]
         filled["/".join(at if one.startswith("{") else one for one, at in zip(of_route, given, strict=False))] = route
     below = [route for route in sorted(routes) if route.startswith("/".join([*steps, ""])) and len(steps) > 1]
+    if exact := filled.get("/".join(steps)):
+        return [exact]
     return [filled[one] for one in suggested("/".join(steps), filled)] or below[:MOST]
 
 
 def _not_by_this() -> tuple[str, dict[str, Any]]:
-    allowed = current_app.url_map.bind("").allowed_methods(request.path)
-    accepted = ", ".join(sorted({*allowed} - {"HEAD", "OPTIONS"}))
+    *before, last = request.path.removeprefix("/v1/tracks/").split("/")
+    rules = current_app.url_map.iter_rules()
+    # A part of a track could be read as the end of a key as well, which takes other methods.
+    of_part = [rule for rule in rules if before and str(rule) == f"/v1/tracks/<path:key>/{last}"]
+    allowed = {method for rule in of_part for method in rule.methods or ()}
+    allowed = allowed or {*current_app.url_map.bind("").allowed_methods(request.path)}
+    accepted = ", ".join(sorted(allowed - {"HEAD", "OPTIONS"}))
     return f"{request.path} is not there for {request.method}; accepted: {accepted}", {"accepted": accepted}
 
 
@@ -235,8 +256,7 @@ _EXPLAINED: Mapping[int, Callable[[], tuple[str, dict[str, Any]]]] = {
 """What the framework refuses by a title alone: what is wrong, and what would be accepted."""
 
 
-def _invalid(errors: list[dict[str, str]]) -> Problem:
-    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors[:5])
+def _invalid(detail: str, errors: list[dict[str, str]]) -> Problem:
     first = errors[0]
     accepted = first["reason"].partition("; accepted: ")[2]
     title = "The request is not valid"

@@ -18,7 +18,6 @@ from api.documents.wellformed import DocumentError, check, check_text, parse_jso
 from retrieval.wording import unknown_field
 
 _JSON, _MULTIPART = "application/json", "multipart/form-data"
-_FORMS = (_MULTIPART, "application/x-www-form-urlencoded")
 _OURS = ("front", "queries", "paths", "tracks", "music", "retargeting", "operations")
 
 
@@ -132,9 +131,10 @@ def _check_kind() -> None:
     HTTPError
     """
     accepted = _spec().get("content_type")
-    is_other = request.mimetype == _MULTIPART if accepted == _JSON else request.mimetype not in ("", *_FORMS)
+    is_other = request.mimetype == _MULTIPART if accepted == _JSON else request.mimetype not in ("", _MULTIPART)
     if accepted in (_JSON, _MULTIPART) and is_other:
-        detail = f"body: is {request.mimetype}; accepted: {accepted}"
+        hint = " (in curl, -F file=@FILE -F 'body={…}')" if accepted == _MULTIPART else " (in curl, -d '{…}')"
+        detail = f"body: is {request.mimetype}; accepted: {accepted}{hint}"
         raise HTTPError(415, "Unsupported Media Type", detail, extra_data={"field": "body", "accepted": accepted})
 
 

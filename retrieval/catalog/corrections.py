@@ -14,7 +14,7 @@ track is deleted.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -24,6 +24,7 @@ from retrieval.catalog.languages import LANGUAGES, UNKNOWN_LANGUAGE, is_language
 from retrieval.catalog.records import Correction
 from retrieval.catalog.tables import corrections, heard_languages, heard_vocals
 from retrieval.errors import CorrectionError
+from retrieval.wording import shown
 
 TOLERANCE = 1e-3  # of shares that are meant to add up to 1
 DECIMALS = 6
@@ -40,11 +41,37 @@ def checked(said: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     CorrectionError
-        With the field, and what would be accepted.
+        With every field that is wrong, and what would be accepted.
     """
     if not said:
-        raise CorrectionError("", "says nothing", ", ".join(FIELDS))
-    return {field: None if value is None else _checked(field, value) for field, value in said.items()}
+        raise CorrectionError("", "nothing is said", f"at least one of {', '.join(FIELDS)}")
+    return _each(said, _corrected)
+
+
+def wrongly_said(said: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each field that cannot be so, and why."""
+    try:
+        _each(said, _corrected)
+    except CorrectionError as error:
+        return [(one.field, one.explanation) for one in error.every]
+    return []
+
+
+def _corrected(field: str, value: Any) -> Any:
+    return None if value is None else _checked(field, value)
+
+
+def _each(said: Mapping[str, Any], check: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """Each value as `check` leaves it; what is wrong with any of them is told together."""
+    checked, wrong = dict[str, Any](), list[CorrectionError]()
+    for field, value in said.items():
+        try:
+            checked[field] = check(field, value)
+        except CorrectionError as error:
+            wrong.extend(error.every)
+    if wrong:
+        raise wrong[0].with_others(wrong[1:])
+    return checked
 
 
 def corrections_of(engine: Engine, track_id: int) -> dict[str, Correction]:
@@ -71,35 +98,33 @@ def _checked(field: str, value: Any) -> Any:
         return _share(field, value)
     if field in MANY and isinstance(value, list):
         if not value or not all(isinstance(one, str) and one.strip("; ") for one in value):
-            raise CorrectionError(field, f"is {value!r}", "texts in a list, or null to take the correction back")
+            raise CorrectionError(field, f"is {shown(value)}", "texts in a list, or null to take the correction back")
         value = joined(value)
     if field in TEXT_FIELDS:
         if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             raise CorrectionError(field, f"has {len(value)} characters", f"at most {MAX_TEXT_LENGTH}")
-        if not isinstance(value, str) or not value or not _is_storable(value):
-            raise CorrectionError(field, f"is {value!r}", "a text, or null to take the correction back")
+        if not isinstance(value, str) or not value.strip() or not _is_storable(value):
+            raise CorrectionError(field, f"is {shown(value)}", "a text, or null to take the correction back")
         return value
     if field == "year":
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 9999:
-            raise CorrectionError(field, f"is {value!r}", "a year from 0 to 9999")
+            raise CorrectionError(field, f"is {shown(value)}", "a year from 0 to 9999")
         return value
     if field == "metadata":
         if _is_deeper(value, MAX_DEPTH):
             raise CorrectionError(field, "is nested too deeply", f"at most {MAX_DEPTH} levels")
         if not isinstance(value, Mapping) or not _is_json(value):
-            raise CorrectionError(field, f"is {value!r}", "an object of JSON, without NUL")
+            raise CorrectionError(field, f"is {shown(value)}", "an object of JSON, without NUL")
         return dict(value)
     raise CorrectionError(field, "cannot be corrected", ", ".join(FIELDS))
 
 
 def _shares(given: Any) -> dict[str, float]:
     if not isinstance(given, Mapping):
-        raise CorrectionError("languages", f"is {given!r}", 'shares by language, such as {"ja": 0.8, "unknown": 0.2}')
-    shares = {str(code): _share(f"languages.{code}", ratio) for code, ratio in given.items()}
-    for code in shares:
-        if not is_language(code):
-            near = ", ".join(f"{near} ({LANGUAGES.get(near, near)})" for near in nearest_languages(code))
-            raise CorrectionError(f"languages.{code}", f"{code!r} is not a language", f"ISO 639 codes, maybe {near}")
+        raise CorrectionError(
+            "languages", f"is {shown(given)}", 'shares by language, such as {"ja": 0.8, "unknown": 0.2}'
+        )
+    shares = _each({str(code): ratio for code, ratio in given.items()}, _language_share)
     total = math.fsum(shares.values())
     if total > 1 + TOLERANCE:
         raise CorrectionError("languages", f"adds up to {total:.4g}", "shares of the vocal time that add up to 1")
@@ -112,9 +137,16 @@ def _shares(given: Any) -> dict[str, float]:
     return {code: round(share, DECIMALS) for code, share in shares.items() if share}
 
 
+def _language_share(code: str, ratio: Any) -> float:
+    if not is_language(code):
+        near = ", ".join(f"{near} ({LANGUAGES.get(near, near)})" for near in nearest_languages(code))
+        raise CorrectionError(f"languages.{code}", f"{code!r} is not a language", f"ISO 639 codes, maybe {near}")
+    return _share(f"languages.{code}", ratio)
+
+
 def _share(field: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise CorrectionError(field, f"is {value!r}", "a number from 0 to 1")
+        raise CorrectionError(field, f"is {shown(value)}", "a number from 0 to 1")
     return float(value)
 
 

@@ -74,14 +74,19 @@ class MusicCounts:
     tempi : ascending; bands without tracks are left out
     tempo_unknown : tracks without beats, or that nobody has listened to
     meters : by beats a bar, ascending
+    meter_unknown : tracks without beats, or that nobody has listened to
     keys : by name, such as ``F# minor``
+    key_unknown, mode_unknown : tracks in no key, or that nobody has listened to
     """
 
     tempi: Sequence[TempoCount]
     tempo_unknown: int
     meters: Mapping[int, int]
+    meter_unknown: int
     keys: Mapping[str, int]
+    key_unknown: int
     modes: Mapping[str, int]
+    mode_unknown: int
 
 
 @dataclass(frozen=True)
@@ -140,12 +145,16 @@ def _music(attributes: Attributes, matching: BitMap64, counted: _Counted) -> Mus
         for mode, of_mode in in_mode.items()
         for tonic in TONICS
     }
+    modes = {mode: len(of_mode) for mode, of_mode in in_mode.items()}
     return MusicCounts(
-        [band for band in tempi if band.tracks],
-        len(matching) - sum(band.tracks for band in tempi),
-        {beats: count for beats, count in meters.items() if count},
-        _most_frequent_first(keys),
-        _most_frequent_first({mode: len(of_mode) for mode, of_mode in in_mode.items()}),
+        tempi=[band for band in tempi if band.tracks],
+        tempo_unknown=len(matching) - sum(band.tracks for band in tempi),
+        meters={beats: count for beats, count in meters.items() if count},
+        meter_unknown=len(matching) - sum(meters.values()),
+        keys=_most_frequent_first(keys),
+        key_unknown=len(matching) - sum(keys.values()),
+        modes=_most_frequent_first(modes),
+        mode_unknown=len(matching) - sum(modes.values()),
     )
 
 

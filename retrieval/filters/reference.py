@@ -6,6 +6,7 @@ Whether a key is valid does not depend on what the catalogue holds. A key withou
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -32,16 +33,21 @@ class FilterKey:
     Attributes
     ----------
     name : with what varies in angle brackets
-    unit : and range; of texts what they may be
+    values : of numbers their unit, or the least and the most that a track can have; of texts what they may be
     meaning : one sentence
     example : a condition, as JSON's objects
     """
 
     name: str
     kind: Kind
-    unit: str
+    values: str | tuple[int, int]
     meaning: str
     example: dict[str, object]
+
+    @property
+    def unit(self) -> str:
+        """What its values are, as it is shown."""
+        return self.values if isinstance(self.values, str) else f"{self.values[0]} to {self.values[1]}"
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -57,7 +63,7 @@ def _is(key: str, value: object) -> dict[str, object]:
     return {"key": key, "match": {"value": value}}
 
 
-_SHARE = "0 to 1"
+_SHARE = (0, 1)
 KEYS: tuple[FilterKey, ...] = (
     FilterKey("track", "id", "text, to the letter", "the caller's own id", _is("track", "music/a.mp3")),
     FilterKey("title", "text", "text", "the track's title", _is("title", "vertigo")),
@@ -65,9 +71,7 @@ KEYS: tuple[FilterKey, ...] = (
     FilterKey("album", "text", "text", "the album's title", _is("album", "1989")),
     FilterKey("genre", "text", "text", "any of several genres, or all as one text", _is("genre", "Hip-Hop")),
     FilterKey("partial", "word", "true or false", "whether the file is a part of what it was", _is("partial", False)),
-    FilterKey(
-        "year", "number", "0 to 9999", "the year of release", {"key": "year", "range": {"gte": 1990, "lt": 2000}}
-    ),
+    FilterKey("year", "number", (0, 9999), "the year of release", {"key": "year", "range": {"gte": 1990, "lt": 2000}}),
     FilterKey("duration_s", "number", "seconds", "the track's length", {"key": "duration_s", "range": {"lte": 240}}),
     FilterKey(
         "vocal_ratio",
@@ -159,6 +163,12 @@ def is_always_valid(key: str) -> bool:
     if not dot:
         return key in FIXED_KEYS
     return family == "meta" or (family == "chords" and bool(_CHORD.fullmatch(name))) or key in _EVERYWHERE
+
+
+def limits_of(key: str) -> tuple[float, float]:
+    """The least and the most that a track can have of a key; without end where nothing says so."""
+    line = documented(key)
+    return line.values if line is not None and isinstance(line.values, tuple) else (-math.inf, math.inf)
 
 
 def is_number(key: str) -> bool:

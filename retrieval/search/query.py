@@ -74,8 +74,10 @@ class Seed:
             raise QueryError("", "needs exactly one example", "track, vector", place)
         if (self.start_s is None) != (self.end_s is None) or (self.vector is not None and self.start_s is not None):
             raise QueryError("", "has half a span", "track with start_s and end_s", place)
-        if self.start_s is not None and self.end_s is not None and not 0 <= self.start_s < self.end_s:
-            raise QueryError("end_s", f"is {self.end_s}, start_s is {self.start_s}", "0 ≤ start_s < end_s", place)
+        if self.start_s is not None and not self.start_s >= 0:
+            raise OutOfRangeError("start_s", f"is {self.start_s:g}", "at least 0", place)
+        if self.start_s is not None and self.end_s is not None and not self.start_s < self.end_s:
+            raise QueryError("end_s", f"is {self.end_s:g}, start_s is {self.start_s:g}", "start_s < end_s", place)
         if self.section is not None and (self.vector is not None or self.start_s is not None):
             raise QueryError(
                 "section", "says with a span or a vector twice what is meant", "a track with section", place

@@ -25,9 +25,9 @@ from tests.conftest import tone
 
 
 @pytest.fixture
-def music(indexed: Path) -> Path:
+def music(indexed_tones: Path) -> Path:
     """Of twelve tones, which are indexed."""
-    return indexed
+    return indexed_tones
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def results(done: Done) -> list[str]:
     return [result["track"] for result in loaded(done)["results"]]
 
 
-def test_searches_of_every_kind(run: Run, engine: Engine, indexed: Path, tmp_path: Path) -> None:
+def test_searches_of_every_kind(run: Run, engine: Engine, indexed_tones: Path, tmp_path: Path) -> None:
     low, high = "music/low/tone01.wav", "music/high/tone10.wav"
     several = results(run("similar", low, high, "--strategy", "best_score", "--json"))
     assert len(several) == 10
@@ -22,7 +22,7 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed: Path, tmp_pat
     assert {several[0], several[1]} <= {f"music/low/tone0{n}.wav" for n in (0, 2, 3)} | {
         f"music/high/tone{n:02}.wav" for n in (8, 9, 11)
     }
-    unlike = loaded(run("similar", low, "--unlike", high, "--unlike", indexed / "high" / "tone11.wav", "--json"))
+    unlike = loaded(run("similar", low, "--unlike", high, "--unlike", indexed_tones / "high" / "tone11.wav", "--json"))
     assert {result["track"] for result in unlike["results"]} == {
         f"music/{'low' if n < 6 else 'high'}/tone{n:02}.wav" for n in (0, *range(2, 10))
     }
@@ -37,7 +37,7 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed: Path, tmp_pat
     assert "0:00 – 0:03" in run("similar", low, "--granularity", "segment").stdout
     span = ("--from-s", "0", "--to-s", "2", "--json")
     assert results(run("similar", low, *span)) == results(run("similar", low, "--json"))  # it has one segment
-    clip = shutil.copy(indexed / "low" / "tone01.wav", tmp_path / "clip.wav")
+    clip = shutil.copy(indexed_tones / "low" / "tone01.wav", tmp_path / "clip.wav")
     assert results(run("similar", clip, *span))[0] == low
 
     folded = loaded(run("similar", low, "--fold-duplicates", "--mmr", "0.3", "--json"))
@@ -83,9 +83,9 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed: Path, tmp_pat
     assert [(part["track"], part["span"]) for part in rebuilt] == [(part["track"], part["span"]) for part in parts]
 
 
-def test_what_is_wrong_is_said_by_option(run: Run, indexed: Path) -> None:
+def test_what_is_wrong_is_said_by_option(run: Run, indexed_tones: Path) -> None:
     low = "music/low/tone01.wav"
-    for name in (low, indexed / "high" / "tone10.wav"):
+    for name in (low, indexed_tones / "high" / "tone10.wav"):
         outside = run("similar", name, "--from-s", "50", "--to-s", "60", expect=2).stderr
         assert outside.startswith("soundalike: --from-s: no segment of 'music/"), outside
         assert "lies in 50.0–60.0 s; accepted: 0 to " in outside
@@ -95,11 +95,11 @@ def test_what_is_wrong_is_said_by_option(run: Run, indexed: Path) -> None:
 
 
 def test_a_playlist_goes_on(
-    run: Run, indexed: Path, write_wav: Callable[..., Path], tmp_path: Path, engine: Engine
+    run: Run, indexed_tones: Path, write_wav: Callable[..., Path], tmp_path: Path, engine: Engine
 ) -> None:
     low = [f"music/low/tone{n:02}.wav" for n in range(4)]
     playlist = tmp_path / "road.m3u8"
-    playlist.write_text(f"#EXTM3U\n{low[0]}\nmusic/low/tone01.wav\n\nfile://{indexed}/low/tone02.wav\n{low[3]}\n")
+    playlist.write_text(f"#EXTM3U\n{low[0]}\nmusic/low/tone01.wav\n\nfile://{indexed_tones}/low/tone02.wav\n{low[3]}\n")
     found = results(run("continue", playlist, "--json", "-n", "8"))
     assert len(found) == 8
     assert not set(low) & set(found)
@@ -124,7 +124,7 @@ def test_a_playlist_goes_on(
     assert [key.startswith("music/low") for key in gapped] == [False, False, False, True]
 
 
-def test_a_playlist_that_cannot_go_on_says_why(run: Run, indexed: Path, tmp_path: Path) -> None:
+def test_a_playlist_that_cannot_go_on_says_why(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
     playlist = tmp_path / "road.m3u8"
     for content, message in (
         ("#EXTM3U\n", "road.m3u8: lists no track"),

@@ -83,7 +83,7 @@ def test_help_waits_for_no_library_that_takes_its_time() -> None:
 
 
 def test_a_question_about_a_track_waits_for_nothing_that_hears(
-    environment: dict[str, str], run: Run, indexed: Path
+    environment: dict[str, str], run: Run, indexed_tones: Path
 ) -> None:
     asked = f"""
 import sys

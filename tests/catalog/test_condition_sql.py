@@ -3,16 +3,19 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, literal_column, update
+from sqlalchemy import Engine, create_engine, literal_column, select, update
 from sqlalchemy.engine import make_url
 
+from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import FIXED_KEYS, All, AtLeast, Between, Condition, Not, OneOf, Present
+from retrieval.catalog.files.presence import PRESENT
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.records import LanguageRatios, VocalActivity
 from retrieval.catalog.tables import tracks
@@ -137,7 +140,12 @@ def test_sql_and_bitmap_select_the_same_tracks(
     attributes = Attributes(catalog)
     attributes.refresh()
     keys = sorted({*attributes.keys(), *FIXED_KEYS, *NAMED_KEYS})
-    for condition in [Present(key) for key in keys] + data.draw(st.lists(conditions(keys), min_size=8, max_size=8)):
+    present = select(tracks.c.id, *(holds(Present(key)) for key in keys))
+    with catalog.engine.connect() as connection:
+        ids, *have = zip(*connection.execute(present.where(PRESENT).order_by(tracks.c.id)), strict=True)
+    for key, has in zip(keys, have, strict=True):
+        assert list(compress(ids, has)) == list(bitmap_of(Present(key), attributes)), key
+    for condition in data.draw(st.lists(conditions(keys), min_size=8, max_size=8)):
         in_memory = list(bitmap_of(condition, attributes))
         listed = [track.id for track in catalog.list_tracks(after_id=0, limit=N_TRACKS, condition=condition)]
         assert listed == in_memory, condition

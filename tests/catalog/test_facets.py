@@ -56,8 +56,11 @@ def music_one_by_one(live: list[Track]) -> MusicCounts:
         [band for band in bands if band.tracks],
         len(live) - len(tempi),
         Counter(track.meter for track in live if track.meter is not None),
+        sum(track.meter is None for track in live),
         Counter(f"{track.tonic} {track.mode}" for track in live if track.tonic),
+        sum(track.tonic is None for track in live),
         Counter(track.mode for track in live if track.mode),
+        sum(track.mode is None for track in live),
     )
 
 
@@ -81,7 +84,7 @@ def between(first: int, last: int) -> Any:
 
 def test_facets_equal_a_count_of_every_track(catalog: Catalog, rng: np.random.Generator) -> None:
     selections = Selections(catalog)
-    assert facets(selections) == Facets(0, {}, {}, VoiceCounts(0, 0, 0, 0), MusicCounts([], 0, {}, {}, {}))
+    assert facets(selections) == Facets(0, {}, {}, VoiceCounts(0, 0, 0, 0), MusicCounts([], 0, {}, 0, {}, 0, {}, 0))
     for content in "ab":
         fill(catalog, rng, content)
         catalog.correct("t3", {"languages": {"la": 1}, "vocal_ratio": 0.05})

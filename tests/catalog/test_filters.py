@@ -182,12 +182,21 @@ def number_condition(
 ) -> st.SearchStrategy[dict[str, Any]]:
     low = st.one_of(st.just({}), st.builds(lambda k, v: {k: v}, st.sampled_from(["gt", "gte"]), numbers))
     high = st.builds(lambda k, v: {k: v}, st.sampled_from(["lt", "lte"]), numbers)
-    return st.builds(lambda a, b, also: {"key": key, "range": a | b, **also}, low, high, st.fixed_dictionaries(more))
+    return st.builds(
+        lambda a, b, also: {"key": key, "range": in_order(a, b), **also}, low, high, st.fixed_dictionaries(more)
+    )
+
+
+def in_order(low: dict[str, float], high: dict[str, float]) -> dict[str, float]:
+    """Both bounds of a range, or the higher alone where nothing lies between: that is refused."""
+    ((least, most),) = zip(low.values(), high.values(), strict=False) if low else [(-np.inf, np.inf)]
+    is_closed = {*low, *high} == {"gte", "lte"}
+    return low | high if least < most or (least == most and is_closed) else high
 
 
 def match_condition(key: str, values: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
     one = st.builds(lambda value: {"value": value}, st.sampled_from(values))
-    several = st.builds(lambda v: {"any": v}, st.lists(st.sampled_from(values), max_size=3))
+    several = st.builds(lambda v: {"any": v}, st.lists(st.sampled_from(values), min_size=1, max_size=3))
     how = st.sampled_from([{}, {"exact": True}])
     return st.builds(lambda match, exact: {"key": key, "match": match | exact}, one | several, how)
 

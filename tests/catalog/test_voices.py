@@ -236,18 +236,19 @@ def test_metadata_may_be_nested() -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({}, "says nothing; accepted: languages, vocal_ratio, title"),
+        ({}, "nothing is said; accepted: at least one of languages, vocal_ratio, title"),
         ({"tempo": 90}, "^tempo: cannot be corrected; accepted: languages"),
         ({"languages": {"jp": 1}}, r"^languages\.jp: 'jp' is not a language; accepted: .*ja \(Japanese\)"),
         ({"languages": {"ja": 0.8, "en": 0.3}}, r"^languages: adds up to 1\.1; accepted: shares"),
         ({"languages": {"ja": 1.2}}, r"^languages\.ja: is 1\.2; accepted: a number from 0 to 1"),
-        ({"languages": {"ja": float("nan")}}, r"^languages\.ja: is nan"),
-        ({"languages": ["ja"]}, r"^languages: is \['ja'\]"),
+        ({"languages": {"ja": float("nan")}}, r"^languages\.ja: is NaN"),
+        ({"languages": ["ja"]}, "^languages: is a list"),
         ({"vocal_ratio": -0.1}, r"^vocal_ratio: is -0\.1"),
-        ({"vocal_ratio": True}, "^vocal_ratio: is True"),
+        ({"vocal_ratio": True}, "^vocal_ratio: is true"),
         ({"year": 19901}, "^year: is 19901; accepted: a year"),
         ({"year": 1990.5}, "^year: is"),
-        ({"title": ""}, "^title: is ''; accepted: a text, or null"),
+        ({"title": ""}, '^title: is ""; accepted: a text, or null'),
+        ({"title": "  "}, "^title: is"),
         ({"title": "a" * 4097}, "^title: has 4097 characters; accepted: at most 4096"),
         ({"artist": "a\0b"}, "^artist: is"),
         ({"metadata": [1]}, "^metadata: is"),
@@ -260,6 +261,14 @@ def test_metadata_may_be_nested() -> None:
 def test_what_cannot_be_said_names_the_field(catalog: Catalog, said: dict[str, Any], message: str) -> None:
     with pytest.raises(CorrectionError, match=message):
         catalog.correct("a", said)
+
+
+def test_all_that_cannot_be_said_is_told_at_once() -> None:
+    said = {"languages": {"jp": 1, "ja": 2, "en": 0.5}, "vocal_ratio": 50, "title": "", "year": 1990, "album": None}
+    with pytest.raises(CorrectionError) as refused:
+        checked(said)
+    assert [one.field for one in refused.value.every] == ["languages.jp", "languages.ja", "vocal_ratio", "title"]
+    assert "; vocal_ratio: is 50; accepted: a number from 0 to 1; title: is" in str(refused.value)
 
 
 def test_languages_have_codes_and_names() -> None:

@@ -20,6 +20,8 @@ from encoders.media.native import decode_native
 from tests.conftest import is_running
 from tests.encoders.test_media import FORMATS, encoded, sine, wav, with_empty_packet
 
+pytestmark = pytest.mark.own_children
+
 PATIENCE_S = 20.0
 
 

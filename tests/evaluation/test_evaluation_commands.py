@@ -21,7 +21,7 @@ from tests.conftest import Run, loaded, tone
 from tests.evaluation.test_evaluation_report import SUBJECT
 
 
-def test_the_commands(run: Run, indexed: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_commands(run: Run, indexed_tones: Path, write_wav: Callable[..., Path], tmp_path: Path) -> None:
     qrels = tmp_path / "qrels.txt"
     lows = [f"music/low/tone{number:02}.wav" for number in range(6)]
     qrels.write_text("".join(f"{query} 0 {low} 1\n" for query in lows for low in lows if low != query))
@@ -88,7 +88,7 @@ def as_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_a_space_by_command(run: Run, indexed: Path, tmp_path: Path) -> None:
+def test_a_space_by_command(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
     found = loaded(run("evaluate", "catalogue", "--json", "--sample", "5", "--out", tmp_path / "out"))
     assert (found["kind"], found["queries"], found["subject"]["tracks"]) == ("catalogue", 5, 12)
     assert found["metrics"]["half-track recall@1"]["mean"] is None

@@ -15,6 +15,7 @@ from api.documents.search import Strict
 from api.editing import retarget
 from api.http.context import resources, soundalike
 from api.http.problems import possible, problem, response_of
+from api.http.requests import Arguments
 from encoders.editing.planning import LONGEST_S, SHORTEST_S
 from encoders.media.writing import write_wav
 
@@ -30,6 +31,10 @@ class RetargetIn(Strict):
     keep: Literal["highlight"] | None = None
 
 
+class RetargetArguments(RetargetIn, Arguments):
+    """The same in an address."""
+
+
 @blueprint.post("/tracks/<path:key>/retarget")
 @blueprint.input(RetargetIn)
 @blueprint.doc(
@@ -43,11 +48,11 @@ def retarget_track(key: str, json_data: RetargetIn) -> Response:
 
 
 @blueprint.get("/tracks/<path:key>/retarget")
-@blueprint.input(RetargetIn, location="query")
+@blueprint.input(RetargetArguments, location="query")
 @blueprint.doc(
     responses=possible(404, 410, 413, 415, 422, 503) | {200: "The sound", 206: "The asked range", 416: "No such range"}
 )
-def get_retargeted(key: str, query_data: RetargetIn) -> Response:
+def get_retargeted(key: str, query_data: RetargetArguments) -> Response:
     """The sound of a track made as long as asked, for players: range requests are answered, each by making it anew."""
     return _made(key, query_data, as_sound=True)
 

@@ -1,11 +1,13 @@
 """`/v1/tracks`: the catalogue."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from apiflask import APIBlueprint
-from flask import Response, send_file
+from apiflask import APIBlueprint, HTTPError
+from flask import Response, abort, send_file
 
 from api.documents.answer import AnswerOut, answer_out, track_out
 from api.documents.facets import FacetsOut, facets_out
@@ -33,11 +35,14 @@ from api.http.requests import (
 )
 from indexer.track import Outcome
 from indexer.uploads import Upload, discard_audio, index_upload
-from retrieval.errors import QueryError
+from retrieval.counting import counted
+from retrieval.errors import QueryError, UnknownTrackError
 from retrieval.filters.facets import facets
 from retrieval.filters.language import Filter, parse_filter
 from retrieval.index.merging import merge_soon
 from retrieval.search.query import Seed
+from retrieval.suggestions import suggested
+from retrieval.wording import shown
 
 blueprint = APIBlueprint("tracks", __name__, url_prefix="/v1", tag="Tracks")
 
@@ -82,7 +87,8 @@ def get_facets(query_data: FacetArguments) -> FacetsOut:
 def get_track(key: str) -> CorrectedTrackOut:
     """One track, and what a curator said of it."""
     catalog = soundalike().catalog
-    return corrected_track_out(catalog, catalog.track(key))
+    with _telling_parts(key):
+        return corrected_track_out(catalog, catalog.track(key))
 
 
 @blueprint.patch("/tracks/<path:key>")
@@ -92,7 +98,8 @@ def get_track(key: str) -> CorrectedTrackOut:
 def correct_track(key: str, json_data: CorrectionIn) -> CorrectedTrackOut:
     """Correct a track: what is said stands, whatever is heard or read later, until null takes it back."""
     catalog = soundalike().catalog
-    catalog.correct(key, json_data.said())
+    with _telling_parts(key):
+        catalog.correct(key, json_data.said())
     merge_soon(soundalike().search.opened)
     return corrected_track_out(catalog, catalog.track(key))
 
@@ -138,7 +145,8 @@ def delete_track(key: str, query_data: DeleteArguments) -> str:
 
     A file that lies in a folder comes back when that is indexed again, unless it is ignored.
     """
-    track = soundalike().catalog.track(key)
+    with _telling_parts(key):
+        track = soundalike().catalog.track(key)
     soundalike().catalog.delete(key, ignore=query_data.ignore)
     discard_audio(track.uri, soundalike().catalog, uploads_dir=soundalike().settings.uploads_dir)
     merge_soon(soundalike().search.opened)
@@ -171,7 +179,7 @@ def get_embedding(key: str, query_data: SpaceArguments) -> EmbeddingOut:
     """The track's vector in a space."""
     here = soundalike()
     track, space = here.catalog.track(key), here.search.space_name(query_data.space)
-    version = here.search.space(space).view().encoder_version if here.catalog.holds(space) else None
+    version = here.search.space(space).view().encoder_version
     vector = here.catalog.track_vector(track.id, space, version)
     return EmbeddingOut(track=key, space=space, vector=np.round(vector, 6).tolist())
 
@@ -198,6 +206,28 @@ def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
         return answer_out(soundalike().search.answer(search.query_for([Seed(key)])))
 
 
+@contextmanager
+def _telling_parts(key: str) -> Iterator[None]:
+    """Where a key is none but begins with one, its end is what was mistaken: a part of that track.
+
+    Raises
+    ------
+    HTTPError, UnknownTrackError
+    """
+    try:
+        yield
+    except UnknownTrackError:
+        track, _, part = key.rpartition("/")
+        if not soundalike().catalog.ids_by_key([track]):
+            raise
+        if part in PARTS:
+            abort(405)
+        near = [f"/v1/tracks/{{key}}/{one}" for one in suggested(part, PARTS)] if part else ["/v1/tracks/{key}"]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"accepted: {', '.join(PARTS)}"
+        detail = f"track {track!r} has nothing at /{part}; {hint}"
+        raise HTTPError(404, "Not Found", detail, extra_data={"nearest": near}) from None
+
+
 def _index(key: str, file: Any, fields: TrackFields) -> Outcome:
     here = soundalike()
     encoders = here.indexing_encoders()  # nothing is fetched within a request
@@ -220,8 +250,10 @@ def _item(key: str, outcome: Outcome) -> ItemOut:
 
 
 def _check_key(key: str) -> None:
-    if not 0 < len(key) <= MAX_KEY_LENGTH or "\0" in key:
-        raise QueryError("key", f"has {len(key)} characters", f"1 to {MAX_KEY_LENGTH}, no NUL")
+    if len(key) > MAX_KEY_LENGTH:
+        raise QueryError("key", f"has {counted(len(key), 'character')}", f"1 to {MAX_KEY_LENGTH}")
+    if not key.strip():
+        raise QueryError("key", f"is {shown(key)}, which nobody could read", "a name that is not blank")
     if key.rpartition("/")[2] in PARTS and "/" in key:
         raise QueryError("key", f"ends in a reserved name: {key!r}", f"keys that do not end in /{', /'.join(PARTS)}")
 
@@ -238,6 +270,7 @@ def _filter(raw: str) -> Filter:
     try:
         given = parse_json(raw, "filter")
     except ValueError as error:
-        raise QueryError("filter", f"is not JSON ({error})", "a filter object, URL-encoded") from error
+        reason = str(error).partition("; accepted: ")[0]
+        raise QueryError("filter", f"is not JSON ({reason})", '{"must": […]}, URL-encoded') from error
     check(given, "filter")
     return parse_filter(given)

@@ -18,7 +18,7 @@ KEY = "music/low/tone03.wav"
 
 @pytest.fixture
 def opened(
-    run: Run, indexed: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    run: Run, indexed_tones: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> soundalike.Catalogue:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

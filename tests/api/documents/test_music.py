@@ -206,8 +206,8 @@ def test_filters_by_music(client: FlaskClient, here: Soundalike, rng: np.random.
     ("condition", "field", "said"),
     [
         ({"key": "year", "range": {"gte": 1}, "octaves": True}, "filter.must[0].octaves", "key 'year'"),
-        ({"key": "key", "match": {"value": "H"}}, "filter.must[0].match", "'H' is not the name of a key"),
-        ({"key": "mode", "match": {"value": "dorian"}}, "filter.must[0].match", "accepted: major, minor"),
+        ({"key": "key", "match": {"value": "H"}}, "filter.must[0].match.value", '"H" is not the name'),
+        ({"key": "mode", "match": {"value": "dorian"}}, "filter.must[0].match.value", "accepted: major, minor"),
         ({"key": "sections.refrain", "is_empty": True}, "filter.must[0].key", "sections.chorus"),
     ],
 )
@@ -310,11 +310,17 @@ def test_facets_count_music(client: FlaskClient, run: Run) -> None:
     assert counted["meters"] == [{"meter": 3, "tracks": 1}, {"meter": 4, "tracks": 1}]
     assert list(counted["keys"].items()) == [("C major", 2), ("A minor", 1)]
     assert counted["modes"] == {"major": 2, "minor": 1}
+    unknown = [counted[f"{of}_unknown"] for of in ("meters", "keys", "modes")]
+    assert unknown == [N_TRACKS - 2, N_TRACKS - 3, N_TRACKS - 3]
     minor = json.dumps({"must": [{"key": "mode", "match": {"value": "minor"}}]})
     narrowed = client.get("/v1/facets", query_string={"filter": minor}).json
     assert (narrowed["keys"], narrowed["meters"]) == ({"A minor": 1}, [{"meter": 4, "tracks": 1}])
     assert loaded(run("facets", "--json")) == counted
-    assert "C major" in run("facets").stdout
+    rows = [tuple(line.split("│")[1:3]) for line in run("facets").stdout.splitlines() if "│" in line]
+    shown = [tuple(cell.strip() for cell in row) for row in rows]
+    assert ("C major", "2") in shown
+    assert shown.count(("not known", f"{N_TRACKS - 2}")) == 2  # tempo, metre
+    assert shown.count(("not known", f"{N_TRACKS - 3}")) == 1  # key
 
 
 def test_the_command_line_shows_what_is_sent(client: FlaskClient, run: Run) -> None:

@@ -1,6 +1,8 @@
 """Languages, corrections and facets over HTTP and on the command line: as stored, as said, as counted."""
 
+import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,13 @@ HEARD_LANGUAGES = [
     {"language": "unknown", "name": "unknown", "ratio": 0.2},
     {"language": "en", "name": "English", "ratio": 0.1},
 ]
-NO_MUSIC: dict[str, Any] = {"meters": [], "keys": {}, "modes": {}}
+
+
+def no_music(tracks: int) -> dict[str, Any]:
+    unknown = dict.fromkeys(("meters_unknown", "keys_unknown", "modes_unknown"), tracks)
+    return {"tempo": {"bands": [], "unknown": tracks}, "meters": [], "keys": {}, "modes": {}, **unknown}
+
+
 MOSTLY_JAPANESE = {"must": [{"key": "language.ja", "range": {"gte": 0.6}}]}
 
 
@@ -143,6 +151,20 @@ def test_what_cannot_be_said_names_its_field(client: FlaskClient, body: Any, slu
     assert client.get("/v1/tracks/t0").json["corrected"] == {}
 
 
+def test_all_that_cannot_be_said_is_named_at_once(client: FlaskClient) -> None:
+    body = {"languages": {"jp": 1}, "vocal_ratio": 50, "title": "", "artist": "A"}
+    values = ["languages.jp", "vocal_ratio", "title"]
+    problem = refused(client.patch("/v1/tracks/t0", json=body), 422, "invalid-correction")
+    assert [error["field"] for error in problem["errors"]] == values
+    assert all(f"{field}: " in problem["detail"] for field in values)
+    problem = refused(client.patch("/v1/tracks/t0", json={**body, "year": "x", "yeer": 3}), 422, "invalid-request")
+    assert [error["field"] for error in problem["errors"]] == ["year", "yeer", *values]
+    fields = {"file": (io.BytesIO(b"RIFF"), "a.wav"), "body": '{"title": 5, "year": -5, "artist": [""], "yeer": 3}'}
+    problem = refused(client.put("/v1/tracks/t0", data=fields), 422, "invalid-request")
+    assert [error["field"] for error in problem["errors"]] == ["title", "artist[0]", "year", "yeer"]
+    assert client.get("/v1/tracks/t0").json["corrected"] == {}
+
+
 def test_a_correction_says_something_of_a_known_track(client: FlaskClient) -> None:
     assert "accepted" in refused(client.patch("/v1/tracks/t0", json={}), 422, "invalid-correction")
     assert refused(client.patch("/v1/tracks/t99", json={"year": 1990}), 404, "unknown-track")["nearest"]
@@ -182,8 +204,7 @@ def test_facets_count_what_matches(client: FlaskClient, run: Run) -> None:
             {"language": "unknown", "name": "unknown", "some": 1, "mostly": 0},
         ],
         "vocals": {"instrumental": 1, "partly": 1, "mostly": 1, "unknown": N_TRACKS - 3},
-        "tempo": {"bands": [], "unknown": N_TRACKS},
-        **NO_MUSIC,
+        **no_music(N_TRACKS),
     }
     raw = json.dumps(MOSTLY_JAPANESE)
     japanese = client.get("/v1/facets", query_string={"filter": raw}).json
@@ -192,7 +213,7 @@ def test_facets_count_what_matches(client: FlaskClient, run: Run) -> None:
     nothing = client.get("/v1/facets", query_string={"filter": raw.replace(".ja", ".zu")}).json
     assert nothing == {
         **{"matching": 0, "tags": {}, "languages": [], "vocals": dict.fromkeys(japanese["vocals"], 0)},
-        **{"tempo": {"bands": [], "unknown": 0}, **NO_MUSIC},
+        **no_music(0),
     }
     assert refused(client.get("/v1/facets?filter={"), 422, "invalid-query")["field"] == "filter"
     no_object = refused(client.get("/v1/facets?filter=[]"), 422, "invalid-query")
@@ -201,7 +222,10 @@ def test_facets_count_what_matches(client: FlaskClient, run: Run) -> None:
     assert run("facets", "--filter", one).stdout.startswith("1 track: ")
     assert loaded(run("facets", "--json")) == everything
     assert loaded(run("facets", "--json", "--filter", raw)) == japanese
-    assert "1 instrumental, 1 partly vocal, 1 mostly vocal, 37 not listened to" in run("facets").stdout
+    table = run("facets").stdout
+    assert "1 instrumental, 1 partly vocal, 1 mostly vocal, 37 not listened to" in table
+    assert re.search(r"the voice is in\W+tracks\W+of these mostly", table)
+    assert re.search(r"a language not known\W+1\W+0", table)
 
 
 def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) -> None:

@@ -1,11 +1,15 @@
 """The doors of HTTP beside searches: paths, spaces, the first page, the log of requests."""
 
+import io
+import json
 import logging
 import re
+import shlex
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
@@ -15,7 +19,7 @@ from api.wiring import Soundalike
 from encoders.registry import weights_path
 from encoders.spec import SHIPPED_WEIGHTS
 from tests.api.conftest import N_TRACKS, refused
-from tests.catalog.test_catalog import DIM
+from tests.catalog.test_catalog import DIM, analysis
 
 
 def test_a_path_leads_from_one_track_to_another(client: FlaskClient, here: Soundalike) -> None:
@@ -59,6 +63,22 @@ def test_a_path_that_cannot_be(
     problem = refused(client.post("/v1/path", json=body), status, slug)
     assert problem["field"] == field
     assert problem["detail"].startswith(f"{field}: {says}")
+
+
+def test_openapi_says_what_every_body_has(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    bodies = [
+        kind["schema"]["$ref"].rpartition("/")[2]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for kind in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+    assert len(bodies) > 8
+    schemas = document["components"]["schemas"]
+    assert all(schemas[body]["properties"] for body in bodies)
+    searches = schemas["BatchIn"]["properties"]["searches"]
+    assert searches["items"] == {"$ref": "#/components/schemas/SearchIn"}
+    assert (searches["minItems"], searches["maxItems"]) == (1, 100)
 
 
 def test_spaces_are_listed(client: FlaskClient) -> None:
@@ -128,3 +148,53 @@ def test_a_request_is_one_line_of_the_log(
 def test_the_log_can_be_left_out(soundalike: Soundalike, caplog: pytest.LogCaptureFixture) -> None:
     server = Server(soundalike.settings, bind="127.0.0.1:0", workers=1, threads=1)
     assert logged(server, "/", caplog) == []
+
+
+def test_the_first_page_has_an_example_that_runs(soundalike: Soundalike, rng: np.random.Generator) -> None:
+    """As it is typed into a shell, out of the page's source, whatever is in a key."""
+    client = create_app(soundalike).test_client()
+    nothing = shlex.split(shown_example(client))
+    assert nothing == ["curl", "-X", "PUT", "-F", "file=@song.mp3", "http://localhost/v1/tracks/song"]
+    key = 'it\'s <b>"a" & $HOME</b>.ogg'
+    soundalike.catalog.store(analysis(key, rng))
+    *curl, body = shlex.split(shown_example(client))
+    assert curl == ["curl", "http://localhost/v1/query", "-H", "Content-Type: application/json", "-d"]
+    assert json.loads(body) == {"query": {"track": key}, "limit": 3}
+
+
+def shown_example(client: FlaskClient) -> str:
+    (example,) = re.findall("<pre>(.*?)</pre>", client.get("/").text)
+    return str(example.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "says"),
+    [
+        ("GET", "t1/rythm", 404, "track 't1' has nothing at /rythm; did you mean /v1/tracks/{key}/rhythm?"),
+        ("GET", "t1/tag", 404, "track 't1' has nothing at /tag; did you mean /v1/tracks/{key}/tags?"),
+        ("GET", "t1/", 404, "track 't1' has nothing at /; did you mean /v1/tracks/{key}?"),
+        ("GET", "t1/embedding?space=nope", 404, "space 'nope' holds no track; spaces that do: e"),
+        ("DELETE", "t1/xyz", 404, "track 't1' has nothing at /xyz; accepted: tags, language, rhythm, "),
+        ("DELETE", "t1/tags", 405, "/v1/tracks/t1/tags is not there for DELETE; accepted: GET"),
+        ("PATCH", "t1/rhythm", 405, "/v1/tracks/t1/rhythm is not there for PATCH; accepted: GET"),
+        ("POST", "t1/similar", 405, "/v1/tracks/t1/similar is not there for POST; accepted: GET"),
+        ("DELETE", "t1/retarget", 405, "/v1/tracks/t1/retarget is not there for DELETE; accepted: GET, POST"),
+        ("GET", "nobody/rythm", 404, "no track with key 'nobody/rythm'"),
+        ("GET", "t99", 404, "no track with key 't99'"),
+    ],
+)
+def test_a_part_that_no_track_has_is_told(client: FlaskClient, method: str, path: str, status: int, says: str) -> None:
+    response = client.open(f"/v1/tracks/{path}", method=method, json={"year": 1990} if method == "PATCH" else None)
+    assert response.status_code == status
+    assert response.json["detail"].startswith(says)
+    assert client.get("/v1/tracks/t1").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["%20", "%20%09", "%E2%80%83"])
+def test_a_key_that_is_blank_is_refused(client: FlaskClient, key: str) -> None:
+    problem = refused(
+        client.put(f"/v1/tracks/{key}", data={"file": (io.BytesIO(b"RIFF"), "a.wav")}), 422, "invalid-query"
+    )
+    assert (problem["field"], problem["accepted"]) == ("key", "a name that is not blank")
+    blank = {"files": (io.BytesIO(b"RIFF"), " ")}
+    assert refused(client.post("/v1/tracks:bulk", data=blank), 422, "invalid-query")["field"] == "key"

@@ -74,7 +74,14 @@ def test_what_is_accepted_is_a_member_of_its_own(client: FlaskClient) -> None:
     [
         ("/v1/tracks?limt=3", "limt", "unknown field 'limt': did you mean 'limit'?"),
         ("/v1/tracks?limit=3&limit=4", "limit", "is given 2 times; accepted: once"),
-        ("/v1/tracks?limit=many", "limit", 'is "many"; accepted: a whole number'),
+        ("/v1/tracks?limit=many", "limit", 'is "many"; accepted: a whole number, 1 to 1000'),
+        ("/v1/tracks?limit=0", "limit", "is 0; accepted: 1 to 1000"),
+        ("/v1/tracks?limit=1.5", "limit", 'is "1.5"; accepted: a whole number, 1 to 1000'),
+        ("/v1/tracks/t1/similar?explain=1", "explain", 'is "1"; accepted: true or false'),
+        ("/v1/tracks/t1/similar?limit=1001", "limit", "is 1001; accepted: 1 to 1000"),
+        ("/v1/tracks?missing=yes", "missing", 'is "yes"; accepted: true or false'),
+        ("/v1/tracks/t1/similar?explain=on", "explain", 'is "on"; accepted: true or false'),
+        ("/v1/tracks/t1/retarget?duration_s=0", "duration_s", "is 0; accepted: 1 to 3600"),
         ("/v1/facets?filter={}&filter={}", "filter", "is given 2 times; accepted: once"),
         ("/v1/tracks/t1/similar?spce=e", "spce", "unknown field 'spce': did you mean 'space'?"),
         ("/v1/tracks/t1/tags?limit=3", "limit", "unknown argument 'limit'; /v1/tracks/t1/tags takes none"),
@@ -102,6 +109,11 @@ def files(*names: str) -> list[tuple[str, Any]]:
         ([*files("file"), ("boddy", "{}")], "boddy", "unknown field 'boddy': did you mean 'body'?"),
         ([("body", "{}")], "file", "is missing; accepted: a file, as a part of multipart/form-data"),
         ([("file", "a.wav")], "file", "is no file; accepted: a file, as a part of multipart/form-data"),
+        (
+            [*files("file"), ("limit", "5")],
+            "limit",
+            "belongs in body; accepted: in curl, -F 'body={\"limit\": …}'",
+        ),
     ],
 )
 def test_parts_that_nothing_reads_are_refused(client: FlaskClient, parts: Any, field: str, says: str) -> None:
@@ -112,15 +124,32 @@ def test_parts_that_nothing_reads_are_refused(client: FlaskClient, parts: Any, f
         assert (problem["field"], problem["errors"][0]["reason"]) == (field, says)
 
 
+def test_files_of_a_bulk_are_files(client: FlaskClient) -> None:
+    for parts, says in (({}, "is missing"), ({"files": "abc"}, "is no file")):
+        response = client.post("/v1/tracks:bulk", data=parts, content_type="multipart/form-data")
+        problem = refused(response, 422, "invalid-request")
+        assert problem["detail"].startswith(f"files: {says}; accepted: files, as parts of multipart/form-data")
+    response = client.put("/v1/tracks/new", data={"file": (io.BytesIO(b"RIFF"), "a.wav"), "title": "x"})
+    assert refused(response, 422, "invalid-request")["detail"].startswith(
+        "title: belongs in body; accepted: in curl, -F 'body={"
+    )
+
+
 def test_another_kind_of_body_is_named(client: FlaskClient) -> None:
     for method, path in (("POST", "/v1/query"), ("POST", "/v1/path"), ("PATCH", "/v1/tracks/t1")):
         response = client.open(path, method=method, data={"query": "x"}, content_type="multipart/form-data")
         problem = refused(response, 415, "unsupported-media-type")
-        assert problem["detail"] == f"body: is multipart/form-data; accepted: {JSON}"
+        assert problem["detail"] == f"body: is multipart/form-data; accepted: {JSON} (in curl, -d '{{…}}')"
         assert (problem["field"], problem["accepted"]) == ("body", JSON)
     for method, path in (("POST", "/v1/query/audio"), ("PUT", "/v1/tracks/new"), ("POST", "/v1/tracks:bulk")):
         problem = refused(client.open(path, method=method, json={}), 415, "unsupported-media-type")
         assert problem["accepted"] == "multipart/form-data"
+        assert problem["detail"].endswith("(in curl, -F file=@FILE -F 'body={…}')")
+    # What curl --data-binary says of any file.
+    binary = {"data": b"OggS\xe0\xff", "content_type": "application/x-www-form-urlencoded"}
+    for path in ("/v1/query/audio", "/v1/query/video", "/v1/query/humming", "/v1/tracks:bulk"):
+        refused(client.post(path, **binary), 415, "unsupported-media-type")  # type: ignore[arg-type]
+    assert client.post("/v1/query", **binary).status_code == 400  # type: ignore[arg-type]
     # JSON is read as what it is, whatever a client says that it is: curl -d says that it is a form.
     for said in ("text/plain", "application/x-www-form-urlencoded", None):
         assert client.post("/v1/query", data=json.dumps(ONE), content_type=said).status_code == 200
@@ -171,7 +200,7 @@ def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
         ("/v2/query", "/v1/query"),
         ("/v1/track/abc", "/v1/tracks/{key}"),
         ("/v1/track/abc/rhythm", "/v1/tracks/{key}/rhythm"),
-        ("/v1/jobs/abc", "/v1/jobs/{job_id}"),
+        ("/v1/search", "/v1/query"),
         ("/v1/paths", "/v1/path"),
         ("/health", "/healthz"),
         ("/doc", "/docs/"),
@@ -182,14 +211,25 @@ def test_where_nothing_is_what_is_near(client: FlaskClient, path: str, nearest: 
     problem = refused(client.get(path), 404, "not-found")
     assert problem["nearest"][0] == nearest
     assert problem["detail"].startswith(f"nothing is at {path}; did you mean {nearest}")
-    assert problem["detail"].endswith("? What there is: /openapi.json, or to be read /docs")
+    assert problem["detail"].endswith(
+        "? What there is: / with an example, /docs to be read and tried, /openapi.json for programs"
+    )
     assert all(re.fullmatch(r"[a-z0-9_/{}:.]+", one) for one in problem["nearest"])
+
+
+def test_a_route_that_is_there_but_for_one_thing_is_the_only_one_told(client: FlaskClient) -> None:
+    problem = refused(client.get("/v1/jobs/abc"), 404, "not-found")
+    assert (problem["nearest"], problem["detail"]) == (
+        ["/v1/jobs/{job_id}"],
+        "nothing is at /v1/jobs/abc: job_id is a whole number",
+    )
+    assert refused(client.get("/v1/limits/"), 404, "not-found")["nearest"] == ["/v1/limits"]
 
 
 def test_what_is_like_nothing_has_no_hint(client: FlaskClient) -> None:
     problem = refused(client.get("/favicon.ico"), 404, "not-found")
     assert "nearest" not in problem
-    assert problem["detail"] == "nothing is at /favicon.ico; what there is: /openapi.json, or to be read /docs"
+    assert problem["detail"].startswith("nothing is at /favicon.ico; what there is: / with an example, /docs")
 
 
 def test_keys_that_keep_nothing_out_are_told(client: FlaskClient) -> None:

@@ -238,6 +238,10 @@ def test_the_command_line_names_them_as_well(run: Run, here: object, tmp_path: A
     bad = '{"must": [{"key": "artist", "match": {"value": "\\ud800"}}]}'
     for command in (("tracks",), ("facets",), ("similar", "t1"), ("continue", "t1")):
         assert "filter.must[0].match.value" in run(*command, "--filter", bad, expect=2).stderr
+    percent = '{"must": [{"key": "vocal_ratio", "range": {"gte": 50}}, {"key": "tags.rock", "range": {"gte": 20}}]}'
+    said = run("tracks", "--filter", percent, expect=2).stderr
+    assert "filter.must[0].range.gte: is 50, and key 'vocal_ratio' holds 0 to 1; accepted: 0 to 1" in said
+    assert "filter.must[1].range.gte: is 20, and key 'tags.rock' holds 0 to 1; accepted: 0 to 1" in said
     search = tmp_path / "search.json"
     for raw, field in (
         (b'{"query": {"track": "\\ud800"}}', "query.track"),

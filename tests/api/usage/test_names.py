@@ -12,15 +12,15 @@ KEY = "music/low/tone03.wav"
 
 
 @pytest.fixture(autouse=True)
-def _beside(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _beside(indexed_tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory lies beside the music, as does a link to it."""
-    (indexed.parent / "beside").mkdir()
-    (indexed.parent / "link").symlink_to(indexed)
-    monkeypatch.chdir(indexed.parent / "beside")
+    (indexed_tones.parent / "beside").mkdir()
+    (indexed_tones.parent / "link").symlink_to(indexed_tones)
+    monkeypatch.chdir(indexed_tones.parent / "beside")
 
 
-def test_a_folder_has_one_identity_by_any_path(run: Run, indexed: Path) -> None:
-    for name in ("../music", "../beside/../music/", str(indexed), "../link"):
+def test_a_folder_has_one_identity_by_any_path(run: Run, indexed_tones: Path) -> None:
+    for name in ("../music", "../beside/../music/", str(indexed_tones), "../link"):
         counts = loaded(run("index", name, "--json"))["counts"]
         assert (counts["indexed"], counts["unchanged"], counts["failed"]) == (0, 12, 0), name
     assert loaded(run("status", "--json"))["tracks"] == 12
@@ -28,7 +28,7 @@ def test_a_folder_has_one_identity_by_any_path(run: Run, indexed: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [KEY, f"../{KEY}", "../link/low/tone03.wav", "../music/high/../low/tone03.wav"])
-def test_every_command_finds_the_track_itself(run: Run, indexed: Path, name: str) -> None:
+def test_every_command_finds_the_track_itself(run: Run, indexed_tones: Path, name: str) -> None:
     by_key = loaded(run("similar", KEY, "--json"))["results"]
     found = loaded(run("similar", name, "--json"))["results"]
     assert found == by_key
@@ -43,25 +43,25 @@ def test_every_command_finds_the_track_itself(run: Run, indexed: Path, name: str
     assert loaded(run("delete", name, "--json"))["deleted"] == [KEY]
 
 
-def test_a_playlist_never_recommends_its_own_tracks(run: Run, indexed: Path) -> None:
+def test_a_playlist_never_recommends_its_own_tracks(run: Run, indexed_tones: Path) -> None:
     own = ["low/tone01.wav", "low/tone02.wav", "low/tone03.wav"]
-    (indexed / "list.m3u8").write_text("".join(f"{name}\n" for name in own))
+    (indexed_tones / "list.m3u8").write_text("".join(f"{name}\n" for name in own))
     folder = run("continue", "../music/low", expect=1).stderr
     assert "music/low: is a folder; accepted: a playlist, a track's key, or an audio file" in folder
-    for playlist in ("../music/list.m3u8", "../link/list.m3u8", str(indexed / "list.m3u8")):
+    for playlist in ("../music/list.m3u8", "../link/list.m3u8", str(indexed_tones / "list.m3u8")):
         results = loaded(run("continue", playlist, "--json"))["results"]
         assert results
         assert not {f"music/{name}" for name in own} & {one["track"] for one in results}
 
 
-def test_a_track_is_found_by_the_path_of_a_file_that_is_gone(run: Run, indexed: Path) -> None:
-    (indexed / "low" / "tone03.wav").unlink()
+def test_a_track_is_found_by_the_path_of_a_file_that_is_gone(run: Run, indexed_tones: Path) -> None:
+    (indexed_tones / "low" / "tone03.wav").unlink()
     known = loaded(run("show", f"../{KEY}", "--json"))
     assert (known["track"], known["file"]["size_bytes"]) == (KEY, None)
 
 
 def test_a_path_leads_from_and_to_files_that_are_no_tracks(
-    run: Run, indexed: Path, write_wav: Callable[..., Path], tmp_path: Path
+    run: Run, indexed_tones: Path, write_wav: Callable[..., Path], tmp_path: Path
 ) -> None:
     outside = write_wav(tmp_path / "outside.wav", tone(330, 3.3))
     answer = loaded(run("path", outside, KEY, "-n", "4", "--json"))
@@ -79,7 +79,7 @@ def test_a_path_leads_from_and_to_files_that_are_no_tracks(
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.cue", "list.pls", "list.m3u8", "list.json", "cover.png"])
-def test_what_is_no_audio_is_never_decoded(run: Run, indexed: Path, tmp_path: Path, name: str) -> None:
+def test_what_is_no_audio_is_never_decoded(run: Run, indexed_tones: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes((b"\x89PNG\r\n\x1a\n" if name.endswith("png") else b"File1=song.ogg\n") * 2_000)
     for command in (["similar", path], ["path", KEY, path], ["hum", path], ["index", path]):
@@ -88,23 +88,23 @@ def test_what_is_no_audio_is_never_decoded(run: Run, indexed: Path, tmp_path: Pa
         assert any(what in said for what in ("is a playlist", "is text, not audio", "is a picture")), (command, said)
 
 
-def test_a_prefix_holds_for_a_file_too(run: Run, indexed: Path, tmp_path: Path) -> None:
-    shutil.copy(indexed / "low" / "tone03.wav", tmp_path / "one.wav")
+def test_a_prefix_holds_for_a_file_too(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
+    shutil.copy(indexed_tones / "low" / "tone03.wav", tmp_path / "one.wav")
     run("index", tmp_path / "one.wav", "--key-prefix", "mine")
     assert loaded(run("show", "mine/one.wav", "--json"))["file"]["path"] == str(tmp_path / "one.wav")
 
 
-def test_a_root_that_is_suddenly_empty_deletes_nothing(run: Run, indexed: Path) -> None:
-    aside = indexed.with_name("aside")
-    indexed.rename(aside)
+def test_a_root_that_is_suddenly_empty_deletes_nothing(run: Run, indexed_tones: Path) -> None:
+    aside = indexed_tones.with_name("aside")
+    indexed_tones.rename(aside)
     for emptied in (False, True):
         if emptied:
-            indexed.mkdir()
-        said = run("index", indexed, expect=1).stderr
-        assert said.startswith(f"soundalike: {indexed}: ")
+            indexed_tones.mkdir()
+        said = run("index", indexed_tones, expect=1).stderr
+        assert said.startswith(f"soundalike: {indexed_tones}: ")
         assert said.endswith("; 12 tracks came from there, and nothing was taken out\n")
         assert loaded(run("status", "--json"))["tracks"] == 12
         assert loaded(run("status", "--json"))["missing"] == 0
         assert loaded(run("prune", "--json"))["pruned"] == []
-    (indexed / "mounted later").mkdir()
-    assert "12 tracks came from there" in run("index", indexed, expect=1).stderr
+    (indexed_tones / "mounted later").mkdir()
+    assert "12 tracks came from there" in run("index", indexed_tones, expect=1).stderr

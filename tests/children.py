@@ -1,0 +1,60 @@
+"""Children that decode live for many tests, as they do for many files: to start one takes as long as a short test."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from encoders.media.child_process import ChildProcess
+
+Kind = tuple[str, str, int, float]
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Children that are well, each with the file of its last words, by what they were started with."""
+
+    interpreter: str
+    """Tests have others, whose children misbehave."""
+    children: defaultdict[Kind, list[tuple[subprocess.Popen[bytes], int]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+@pytest.fixture(scope="session")
+def idle_children() -> Iterator[Idle]:
+    idle = Idle(sys.executable)
+    yield idle
+    for child, _ in (one for children in idle.children.values() for one in children):
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture(autouse=True)
+def _shared_children(request: pytest.FixtureRequest, idle_children: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves a child that is well leaves it to the next who asks for one of its kind."""
+    running, leave = ChildProcess._running, ChildProcess.__exit__
+
+    def of_its_kind(process: ChildProcess) -> list[tuple[subprocess.Popen[bytes], int]]:
+        return idle_children.children[sys.executable, process.module, process._memory_bytes, process._timeout_s]
+
+    def running_or_idle(process: ChildProcess) -> subprocess.Popen[bytes]:
+        if process._child is None and of_its_kind(process):
+            os.close(process._stderr)
+            process._child, process._stderr = of_its_kind(process).pop()
+        return running(process)
+
+    def leave_to_others(process: ChildProcess, *error: object) -> None:
+        if process._child is None or process._child.poll() is not None or sys.executable != idle_children.interpreter:
+            leave(process, *error)
+        else:
+            of_its_kind(process).append((process._child, process._stderr))
+            process._child = None
+
+    if request.node.get_closest_marker("own_children") is None:
+        monkeypatch.setattr(ChildProcess, "_running", running_or_idle)
+        monkeypatch.setattr(ChildProcess, "__exit__", leave_to_others)
