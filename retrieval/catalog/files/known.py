@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, literal_column, or_, select
 
-from retrieval.catalog.tables import analyses, tracks
+from retrieval.catalog.files.presence import PRESENT
+from retrieval.catalog.tables import KEY_TEXT, analyses, tracks
 from retrieval.catalog.writing.statements import among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Engine, Select
+
+_ALIKE, _IS_IN = 0.3, 0.7
+"""Shares of trigrams: from which on a key is like another, as PostgreSQL has it, or like a part of another."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,15 @@ _KNOWN = select(
 def with_keys(engine: Engine, keys: Sequence[str]) -> dict[str, StoredTrack]:
     """Live tracks by key; unknown keys are absent."""
     return {one.key: one for one in _read(engine, _KNOWN.select_from(among(tracks.c.key, keys)).where(_LIVE))}
+
+
+def keys_like(engine: Engine, key: str, limit: int) -> list[str]:
+    """Live keys most like a key by trigrams, most alike first; those that are not like it are none."""
+    likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
+    statement = select(tracks.c.key, *likeness).where(PRESENT)
+    with engine.connect() as connection:
+        rows = connection.execute(statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)).all()
+    return [near for near, as_a_whole, in_it in rows if as_a_whole >= _ALIKE or in_it >= _IS_IN]
 
 
 def lying_at(engine: Engine, uris: Sequence[str]) -> dict[str, StoredTrack]:
