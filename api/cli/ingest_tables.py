@@ -80,7 +80,7 @@ def print_report(
     if report.skipped:
         left_out = ", ".join(f"{len(uris)} {reason}" for reason, uris in sorted(report.skipped.items()))
         console.print(f"left out: {left_out}" + ("" if list_skipped else " (--list-skipped names them)"))
-    if list_skipped:
+    if list_skipped and report.skipped:
         rows = [(uri, reason) for reason, uris in sorted(report.skipped.items()) for uri in uris]
         console.print(table_of(("left out", "why"), rows, key=0))
     if report.partial:

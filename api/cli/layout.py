@@ -34,42 +34,54 @@ def table_of(
     right : names of columns of numbers
     """
     cells = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
-    widths = _widths(names, cells)
-    width = Screen().width
-    if key is not None and _total(widths) > width:
-        before = key if _total(widths[: key + 1]) <= width else 0
-        if _total([*widths[:before], widths[key]]) > width:
-            key = None  # it is broken in any case
-        else:
+    room, widths = Screen().width, None
+    if key is not None:
+        least = _least(names, cells, key)
+        if _total(least) > room:
+            before = key if _total(least[: key + 1]) <= room else 0
             others = [number for number in range(before, len(names)) if number != key]
-            cells = [[*row[:before], _stacked(row[key], [(names[one], row[one]) for one in others])] for row in cells]
-            names, widths = [*names[:before], names[key]], [*widths[:before], widths[key]]
-    table = Table(
-        *(
-            Column(
-                name,
-                overflow="fold",
-                justify="right" if name in right else "left",
-                min_width=None if key is None else width,
-            )
-            for name, width in zip(names, widths, strict=True)
-        ),
-        title=None if title is None else cell(title),
-        title_justify="left",
-        pad_edge=False,
-    )
+            if _total([*least[:before], least[key]]) <= room:  # else it is broken in any case
+                cells = [
+                    [*row[:before], _stacked(row[key], [(names[one], row[one]) for one in others])] for row in cells
+                ]
+                names, least = [*names[:before], names[key]], [*least[:before], least[key]]
+        widths = _widths(names, cells, least, room)
+    columns = [Column(name, overflow="fold", justify="right" if name in right else "left") for name in names]
+    for column, width in zip(columns, widths or (), strict=False):
+        column.width = width
+    shown = None if title is None else cell(title)
+    table = Table(*columns, title=shown, title_justify="left", pad_edge=False)
     for row in cells:
         table.add_row(*row)
     return table
 
 
-def _widths(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> list[int]:
-    """The longest word of every column."""
-    columns = zip(*cells, strict=True) if cells else ([] for _ in names)
-    return [
-        max((cell_len(word) for text in (name, *map(str, column)) for word in text.split()), default=0)
-        for name, column in zip(names, columns, strict=True)
+def _least(names: Sequence[str], cells: Sequence[Sequence[Text]], key: int) -> list[int]:
+    """What each column takes at least: its longest word, and the key's its longest key, which is the first line."""
+    least = []
+    for number, name in enumerate(names):
+        texts = [str(row[number]) for row in cells]
+        whole = [text.split("\n")[0] for text in texts] if number == key else []
+        least.append(
+            max(map(cell_len, [*whole, *(word for text in (name, *texts) for word in text.split())]), default=0)
+        )
+    return least
+
+
+def _widths(names: Sequence[str], cells: Sequence[Sequence[Text]], least: Sequence[int], room: int) -> list[int] | None:
+    """The width of each column: what it takes at least, and of what is left what it would like; none where all fit."""
+    liked = [
+        max(cell_len(line) for text in column for line in str(text).split("\n"))
+        for column in zip(names, *cells, strict=True)
     ]
+    if _total(liked) <= room or _total(least) > room:
+        return None
+    spare, widths = room - _total(least), []
+    for least_of, liked_of in zip(least, liked, strict=True):
+        more = min(spare, max(0, liked_of - least_of))
+        spare -= more
+        widths.append(least_of + more)
+    return widths
 
 
 def _total(widths: Sequence[int]) -> int:

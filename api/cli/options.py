@@ -35,7 +35,8 @@ space_option = click.option(
 filter_option = click.option(
     "--filter",
     "condition",
-    callback=lambda context, option, raw: filter_of(raw),
+    multiple=True,
+    callback=lambda context, option, given: only_filter(given),
     help='A filter as JSON: {"must": [{"key": "year", "range": {"gte": 1990}}]}.',
 )
 granularity_option = click.option(
@@ -186,8 +187,15 @@ def _is_encoder(here: Soundalike, name: str) -> bool:
     return ":" in name or name in RENAMED or name in encoder_names(here.settings.encoders)
 
 
+def only_filter(given: Sequence[str]) -> Filter | None:
+    """The filter of `filter_option`; of two, only one would hold."""
+    if len(given) > 1:
+        raise click.BadParameter('is given twice; accepted: one filter, {"must": [the first, the second]}')
+    return filter_of(given[0]) if given else None
+
+
 def filter_of(raw: str | None) -> Filter | None:
-    """The filter of `filter_option`."""
+    """The filter that stands in an argument."""
     if raw is None:
         return None
     try:

@@ -188,6 +188,8 @@ def models(
     """Set the space GREEN against the space BLUE, on the tracks that both hold, before it takes its place."""
     if metrics and judgments is None:
         raise click.UsageError("--metric goes with --qrels")
+    if given["blue"] == given["green"]:
+        raise click.UsageError(f"BLUE and GREEN are both {given['blue']!r}; accepted: two spaces")
     from retrieval.evaluation.inputs.formats import read_qrels
     from retrieval.evaluation.measures.metrics import DEFAULT
     from retrieval.evaluation.results.files import write_results

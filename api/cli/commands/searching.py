@@ -118,7 +118,8 @@ def query(body: Path, as_json: bool) -> None:
     try:
         given = parse_json(raw)
     except ValueError as error:
-        raise click.UsageError(f"{body} is not JSON: {error}") from error
+        what = "standard input" if str(body) == "-" else body
+        raise click.UsageError(f"{what} is not JSON: {error}") from error
     from api.documents.search import SearchIn, read
 
     search = read(SearchIn, given)

@@ -16,6 +16,7 @@ def shown(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     Screen().print(table_of(NAMES, [row], key=2))  # type: ignore[list-item]
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= width
+    assert all(line[-1] in "┓┃┩│┘" for line in text.splitlines())  # nothing is cut off
     return text
 
 
@@ -31,6 +32,11 @@ def test_what_has_no_room_beside_a_key_stands_below_it(
     assert f"│1 │ 0.773 │ {KEY}" in below
     assert "shared tags: strings," in below
     assert "length" not in below.splitlines()[1]
+    many = shown(80, monkeypatch, capsys, (1, "0.773", KEY, ", ".join(["classical"] * 30), "1:10"))
+    assert many.count("classical") == 30
+    assert f"│ {KEY} │" in many
+    spaced = shown(80, monkeypatch, capsys, (1, "0.773", "My Music/all of it/" + KEY, "a b c d e f " * 5, "1:10"))
+    assert f"│ My Music/all of it/{KEY}" in spaced
     alone = shown(len(KEY) + 4, monkeypatch, capsys)
     assert f"│{KEY}" in alone
     assert "#: 1; score: 0.773; shared" in alone
