@@ -21,12 +21,12 @@ from retrieval.catalog.changes import segments, whole_track
 from retrieval.catalog.condition_sql import holds
 from retrieval.catalog.conditions import Condition
 from retrieval.catalog.corrections import checked
-from retrieval.catalog.files.known import StoredTrack, lying_at, sounding_as, with_keys
+from retrieval.catalog.files.known import StoredTrack, keys_like, lying_at, sounding_as, with_keys
 from retrieval.catalog.files.presence import MISSING_IDS, PRESENT, mark_missing
 from retrieval.catalog.heard.voices import LANGUAGES_OF_TRACK
 from retrieval.catalog.holdings import answering_version, folders_without
 from retrieval.catalog.records import Labels, Track, TrackAnalysis, TrackSegments
-from retrieval.catalog.tables import KEY_TEXT, embeddings, fingerprints, rhythm, tags, tracks
+from retrieval.catalog.tables import embeddings, fingerprints, rhythm, tags, tracks
 from retrieval.catalog.writing.corrections import correct_track
 from retrieval.catalog.writing.tracks import VECTOR_DTYPE, WORD_DTYPE, delete_superseded, delete_track, store_tracks
 from retrieval.errors import MissingEmbeddingError, UnknownTrackError
@@ -42,9 +42,6 @@ _MUSIC = {"tempo": rhythm.c.tempo, "meter": rhythm.c.meter, "tonic": rhythm.c.ke
 _ELSEWHERE = {"languages": LANGUAGES_OF_TRACK, **_MUSIC}
 _COLUMNS = (_ELSEWHERE[name] if name in _ELSEWHERE else tracks.c[name] for name in TRACK_FIELDS)
 _LIVE = select(*_COLUMNS).select_from(tracks.outerjoin(rhythm)).where(tracks.c.deleted_at.is_(None))
-
-ALIKE, IS_IN = 0.3, 0.7
-"""Shares of trigrams: from which on a key is like another, as PostgreSQL has it, or like a part of another."""
 
 
 class Catalog:
@@ -202,10 +199,7 @@ class Catalog:
 
     def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
         """Live keys most like `key` by trigrams, most alike first; those that are not like it are none."""
-        likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
-        statement = select(tracks.c.key, *likeness).where(PRESENT)
-        nearest = statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)
-        return [near for near, as_a_whole, in_it in self._rows(nearest) if as_a_whole >= ALIKE or in_it >= IS_IN]
+        return keys_like(self.engine, key, limit=limit)
 
     def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
         """Tag scores in [0, 1] by track, highest first."""

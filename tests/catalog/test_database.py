@@ -145,7 +145,7 @@ def test_the_revision_is_asked_for_once_and_a_newer_one_is_refused(
     check_schema(engine, upgrade=True)
     assert asked == ["SELECT version_num FROM alembic_version"]
     monkeypatch.setattr("retrieval.catalog.database.newest_revision", lambda: "0001")
-    with pytest.raises(SchemaError, match="made by a newer version: this one knows 0001"):
+    with pytest.raises(SchemaError, match="which a newer version made: this one knows 0001"):
         check_schema(engine, upgrade=True)
 
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, literal_column, or_, select
 
-from retrieval.catalog.tables import analyses, tracks
+from retrieval.catalog.files.presence import PRESENT
+from retrieval.catalog.tables import KEY_TEXT, analyses, tracks
 from retrieval.catalog.writing.statements import among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Engine, Select
+
+ALIKE, IS_IN = 0.3, 0.7
+"""Shares of trigrams: from which on a key is like another, as PostgreSQL has it, or like a part of another."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ def sounding_as(engine: Engine, content_hash: str, audio_hash: str | None) -> li
     same = same_file if audio_hash is None else or_(same_file, tracks.c.audio_hash == audio_hash)
     statement = _KNOWN.where(same, or_(_LIVE, tracks.c.ignored_at.is_not(None)))
     return _read(engine, statement.order_by(same_file.desc(), tracks.c.id))
+
+
+def keys_like(engine: Engine, key: str, *, limit: int) -> list[str]:
+    """Keys of tracks that are there, most like another by trigrams first; those that are not like it are none."""
+    likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
+    statement = select(tracks.c.key, *likeness).where(PRESENT)
+    with engine.connect() as connection:
+        nearest = connection.execute(statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit))
+        return [near for near, as_a_whole, in_it in nearest if as_a_whole >= ALIKE or in_it >= IS_IN]
 
 
 def _read(engine: Engine, statement: Select[Any]) -> list[StoredTrack]:
