@@ -80,6 +80,7 @@ class QueryError(RetrievalError):
     reason : what is wrong with it
     accepted : what would be accepted, or empty
     example : which of the query's examples is meant, or none
+    message : where it is wrong, the reason, and what would be accepted
     others : what else is wrong, where all of it was looked at
     """
 
@@ -92,11 +93,11 @@ class QueryError(RetrievalError):
         self.example = example
         steps = [] if example is None else [f"{example[0]}[{example[1]}]"]
         where = ".".join([*steps, field] if field else steps)
-        self._message = f"{where}: {self.explanation}" if where else self.explanation
-        super().__init__(self._message)
+        self.message = f"{where}: {self.explanation}" if where else self.explanation
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return "; ".join(error._message for error in self.every[:MOST_TOLD])
+        return "; ".join(error.message for error in self.every[:MOST_TOLD])
 
     @property
     def every(self) -> Sequence[Self]:

@@ -199,7 +199,7 @@ class Catalog:
 
     def nearest_keys(self, key: str, *, limit: int = 3) -> list[str]:
         """Live keys most like `key` by trigrams, most alike first; those that are not like it are none."""
-        return keys_like(self.engine, key, limit)
+        return keys_like(self.engine, key, limit=limit)
 
     def tags_of(self, track_ids: Sequence[int]) -> dict[int, dict[str, float]]:
         """Tag scores in [0, 1] by track, highest first."""

@@ -18,7 +18,14 @@ from api.documents.wellformed import DocumentError, TooDeepError, escaped
 from api.settings import SettingsError
 from encoders.errors import EncoderError, RetargetError, UnknownEncoderError
 from indexer.errors import IndexerError, UnknownPackError
-from retrieval.errors import CorrectionError, MissingLibraryError, QueryError, RetrievalError, UnknownTrackError
+from retrieval.errors import (
+    MOST_TOLD,
+    CorrectionError,
+    MissingLibraryError,
+    QueryError,
+    RetrievalError,
+    UnknownTrackError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +81,8 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, click.ClickException):
         return _of_click(error)
     if isinstance(error, QueryError):
-        return Failure(WRONG_USAGE, _in_options(error), _kind(error), error.field or None)
+        said = "; ".join(map(_in_options, error.every[:MOST_TOLD]))
+        return Failure(WRONG_USAGE, said, _kind(error), error.field or None)
     if isinstance(error, DocumentError | TooDeepError):
         field = error.path if isinstance(error, DocumentError) else error.field
         return Failure(WRONG_USAGE, str(error), _kind(error), field)
@@ -136,4 +144,4 @@ def _in_options(error: QueryError) -> str:
     if isinstance(error, CorrectionError):
         field, _, code = error.field.partition(".")
         option = f"--language {code}".strip() if field == "languages" else f"--{field}"
-    return f"{option}: {error.explanation}" if option else str(error)
+    return f"{option}: {error.explanation}" if option else error.message

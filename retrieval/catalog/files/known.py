@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, Select
 
-_ALIKE, _IS_IN = 0.3, 0.7
+ALIKE, IS_IN = 0.3, 0.7
 """Shares of trigrams: from which on a key is like another, as PostgreSQL has it, or like a part of another."""
 
 
@@ -71,15 +71,6 @@ def with_keys(engine: Engine, keys: Sequence[str]) -> dict[str, StoredTrack]:
     return {one.key: one for one in _read(engine, _KNOWN.select_from(among(tracks.c.key, keys)).where(_LIVE))}
 
 
-def keys_like(engine: Engine, key: str, limit: int) -> list[str]:
-    """Live keys most like a key by trigrams, most alike first; those that are not like it are none."""
-    likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
-    statement = select(tracks.c.key, *likeness).where(PRESENT)
-    with engine.connect() as connection:
-        rows = connection.execute(statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit)).all()
-    return [near for near, as_a_whole, in_it in rows if as_a_whole >= _ALIKE or in_it >= _IS_IN]
-
-
 def lying_at(engine: Engine, uris: Sequence[str]) -> dict[str, StoredTrack]:
     """Live tracks, and those that are ignored, by where their file lies; a live one before one that is ignored."""
     wanted = or_(_LIVE, tracks.c.ignored_at.is_not(None))
@@ -93,6 +84,15 @@ def sounding_as(engine: Engine, content_hash: str, audio_hash: str | None) -> li
     same = same_file if audio_hash is None else or_(same_file, tracks.c.audio_hash == audio_hash)
     statement = _KNOWN.where(same, or_(_LIVE, tracks.c.ignored_at.is_not(None)))
     return _read(engine, statement.order_by(same_file.desc(), tracks.c.id))
+
+
+def keys_like(engine: Engine, key: str, *, limit: int) -> list[str]:
+    """Keys of tracks that are there, most like another by trigrams first; those that are not like it are none."""
+    likeness = func.similarity(KEY_TEXT, key), func.word_similarity(key, KEY_TEXT)
+    statement = select(tracks.c.key, *likeness).where(PRESENT)
+    with engine.connect() as connection:
+        nearest = connection.execute(statement.order_by(KEY_TEXT.op("<->")(key), tracks.c.key).limit(limit))
+        return [near for near, as_a_whole, in_it in nearest if as_a_whole >= ALIKE or in_it >= IS_IN]
 
 
 def _read(engine: Engine, statement: Select[Any]) -> list[StoredTrack]:

@@ -292,7 +292,7 @@ def test_a_section_that_is_none_is_named_where_it_was_sent(client: FlaskClient) 
     ("arguments", "code", "message"),
     [
         (["similar", "t0", "--section", "bridge"], 2, "--section: track 't0' has no bridge; accepted: verse, chorus"),
-        (["similar", "t0", "--section", "refrain"], 2, "'refrain' is not one of 'intro', 'verse', 'chorus'"),
+        (["similar", "t0", "--section", "refrain"], 2, "'refrain' is none of 'intro', 'verse', 'chorus'"),
         (["similar", "t0", "t1", "--section", "verse"], 2, "--section needs a single KEY"),
         (["similar", "t0", "--section", "verse", "--from-s", "1", "--to-s", "2"], 2, "--section needs a single KEY"),
     ],

@@ -263,6 +263,7 @@ def test_the_command_line_corrects_what_it_shows(client: FlaskClient, run: Run) 
         (["language", "t99"], 1, "nearest keys: t"),
         (["correct", "t0", "--language", "ja"], 2, "'ja' is not CODE=SHARE"),
         (["correct", "t0", "--language", "jp=1"], 2, "--language jp: 'jp' is not a language; accepted: ISO 639 codes"),
+        (["correct", "t0", "--language", "jp=1", "--language", "ja=2"], 2, "; --language ja: is 2; accepted: a number"),
         (["correct", "t0", "--vocal-ratio", "2"], 2, "'--vocal-ratio': 2.0 is not in the range 0<=x<=1"),
         (["correct", "t0", "--language", "ja=1", "--no-language"], 2, "exclude each other"),
         (["correct", "t0", "--reset", "tempo"], 2, "'tempo' is none of"),
