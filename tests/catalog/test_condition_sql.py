@@ -96,21 +96,20 @@ def shared(server: Engine) -> Iterator[Catalog]:
     next(source, None)
 
 
-def write(catalog: Catalog, number: int, track: dict[str, Any]) -> None:
+def described(number: int, track: dict[str, Any]) -> Known:
     heard = {**{name: track[name] for name in ("tempo", "meter", "key")}, "mode": "major"}
     rng = np.random.default_rng(number)
     own = {name: track[name] for name in ("metadata", "artist", "year", "duration_s")}
     stored = analysis(f"t{number}", rng, n_segments=1, content=json.dumps(track, default=str), tags=track["tags"])
     rows = [*stored.rows, *([track["voice"]] if track["voice"] else [])]
     rows += [] if track["languages"] is None else [LanguageRatios(track["languages"], 1.0)]
-    known = Known(
+    return Known(
         replace(stored, rows=rows, **own),
         track["chords"],
         track["sections"],
         heard if number % 3 else None,
         track["said"],
     )
-    store(catalog, known)
 
 
 def conditions(keys: list[str]) -> st.SearchStrategy[Condition]:
@@ -135,8 +134,7 @@ def conditions(keys: list[str]) -> st.SearchStrategy[Condition]:
 def test_sql_and_bitmap_select_the_same_tracks(
     content: list[dict[str, Any]], data: st.DataObject, catalog: Catalog
 ) -> None:
-    for number, track in enumerate(content):
-        write(catalog, number, track)
+    store(catalog, *(described(number, track) for number, track in enumerate(content)))
     attributes = Attributes(catalog)
     attributes.refresh()
     keys = sorted({*attributes.keys(), *FIXED_KEYS, *NAMED_KEYS})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, delete, insert
+from sqlalchemy import Engine, Table, create_engine, delete, insert
 from sqlalchemy.engine import make_url
 
 from retrieval.catalog import tables as models
@@ -84,24 +84,29 @@ def record(number: int, rng: np.random.Generator, *, content: str = "a") -> Know
     )
 
 
-def store(catalog: Catalog, known: Known) -> None:
-    """Store the analysis, and beside it what no analysis writes yet; say what was said, and nothing else."""
-    catalog.store(known.analysis)
-    catalog.correct(known.analysis.key, dict.fromkeys(FIELDS) | known.said)
-    track_id = catalog.track(known.analysis.key).id
-    with catalog.engine.begin() as connection:
-        for table in (models.chords, models.sections, models.rhythm):
-            connection.execute(delete(table).where(table.c.track_id == track_id))
-        for n, label in enumerate(known.chords):
-            span = {"track_id": track_id, "chord_no": n, "start_s": n, "end_s": n + 1, "label": label}
-            connection.execute(insert(models.chords).values(span))
-        for n, section in enumerate(known.sections):
-            span = {"track_id": track_id, "section_no": n, "start_s": n, "end_s": n + 1}
+def store(catalog: Catalog, *tracks: Known) -> None:
+    """Store analyses, and beside them what no analysis writes yet; say what was said, and nothing else."""
+    catalog.store_many([one.analysis for one in tracks])
+    for one in tracks:
+        catalog.correct(one.analysis.key, dict.fromkeys(FIELDS) | one.said)
+    ids = catalog.ids_by_key([one.analysis.key for one in tracks])
+    rows: dict[Table, list[dict[str, Any]]] = {models.chords: [], models.sections: [], models.rhythm: []}
+    for one in tracks:
+        of_track = {"track_id": ids[one.analysis.key]}
+        for n, label in enumerate(one.chords):
+            rows[models.chords].append(of_track | {"chord_no": n, "start_s": n, "end_s": n + 1, "label": label})
+        for n, section in enumerate(one.sections):
+            span = of_track | {"section_no": n, "start_s": n, "end_s": n + 1}
             for level, label in ((1, section), (2, SECTIONS[n % 2])):  # phrases add nothing to a share
                 of_level = {"level": level, "label": label, "section_group": "A", "confidence": 1}
-                connection.execute(insert(models.sections).values(span | of_level))
-        if known.rhythm is not None:
-            connection.execute(insert(models.rhythm).values(track_id=track_id, **known.rhythm))
+                rows[models.sections].append(span | of_level)
+        if one.rhythm is not None:
+            rows[models.rhythm].append(of_track | one.rhythm)
+    with catalog.engine.begin() as connection:
+        for table, of_table in rows.items():
+            connection.execute(delete(table).where(table.c.track_id.in_(ids.values())))
+            if of_table:
+                connection.execute(insert(table), of_table)
 
 
 def values_of(known: Known) -> dict[str, list[Any]]:
@@ -278,16 +283,14 @@ def attributes(server: Engine, tracks: dict[str, Known]) -> Iterator[Attributes]
     engine = create_engine(make_url(next(source)))
     catalog = Catalog(engine)
     rng = np.random.default_rng(6)
-    for number in range(61):
-        store(catalog, record(number, rng))
+    store(catalog, *(record(number, rng) for number in range(61)))
     followed = Attributes(catalog, lambda: [*TAGS, "nobody has"])
     followed.refresh()
     # Folded before the changes, so that they have entries to take the place of.
     known_keys = followed.keys()
     for key in known_keys:
         bitmap_of(condition_of(parse_filter({"must": [{"key": key, "is_empty": False}]}), followed), followed)
-    for known in tracks.values():
-        store(catalog, known)
+    store(catalog, *tracks.values())
     catalog.delete("t60")
     followed.refresh()
     yield followed

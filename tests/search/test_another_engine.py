@@ -137,8 +137,7 @@ def known() -> dict[str, Known]:
 @pytest.fixture
 def search(engine: Engine, tmp_path: Path, known: dict[str, Known]) -> Search:
     catalog = Catalog(engine)
-    for track in known.values():
-        store(catalog, track)
+    store(catalog, *known.values())
     return Search(catalog, tmp_path, default_space="e")
 
 

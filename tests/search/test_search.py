@@ -20,9 +20,8 @@ N_TRACKS = 40
 @pytest.fixture
 def search(engine: Engine, tmp_path: Path, rng: np.random.Generator) -> Search:
     catalog = Catalog(engine)
-    for number in range(N_TRACKS):
-        tags = {"rock": number / N_TRACKS, "pop": 0.05, "jazz": 0.5}
-        catalog.store(replace(analysis(f"t{number}", rng, tags=tags), year=1980 + number))
+    tags = [{"rock": number / N_TRACKS, "pop": 0.05, "jazz": 0.5} for number in range(N_TRACKS)]
+    catalog.store_many([replace(analysis(f"t{n}", rng, tags=own), year=1980 + n) for n, own in enumerate(tags)])
     return Search(catalog, tmp_path, default_space="e")
 
 

@@ -47,14 +47,13 @@ def search(
     patch = pytest.MonkeyPatch()
     if request.param == "ivf":
         patch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
-    for number, track in enumerate(known.values()):
-        if number == N_TRACKS - 15:
-            store(catalog, record(500, rng))
-            store(catalog, replace(track, analysis=record(number, rng, content="other").analysis))
-            built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
-            for granularity in ("track", "segment"):
-                rebuild(built.space(None, granularity))  # type: ignore[arg-type]
-        store(catalog, track)
+    first, last = list(known.values())[:-15], list(known.values())[-15:]
+    other = replace(last[0], analysis=record(len(first), rng, content="other").analysis)
+    store(catalog, *first, record(500, rng), other)
+    built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
+    for granularity in ("track", "segment"):
+        rebuild(built.space(None, granularity))  # type: ignore[arg-type]
+    store(catalog, *last)
     catalog.delete("t500")
     yield built
     patch.undo()

@@ -39,8 +39,7 @@ def search(
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "ivf":
             patch.setattr(retrieval.index.snapshots, "FLAT_LIMIT", 0)
-        for track in KNOWN.values():
-            store(catalog, track)
+        store(catalog, *KNOWN.values())
         built = Search(catalog, tmp_path_factory.mktemp("index"), default_space="e", tags=lambda: ["nobody has"])
         for granularity in ("track", "segment"):
             rebuild(built.space(None, granularity))  # type: ignore[arg-type]
