@@ -199,7 +199,7 @@ def test_the_command(search: Search, run: Run, tmp_path: Path) -> None:
     shown = run("export-neighbors", out, "--k", "1", "--filter", late, **here).stdout
     assert shown == f"{out}: 25 neighbours of 25 tracks, space e\n"
     assert "there is no folder" in run("export-neighbors", tmp_path / "no" / "way.parquet", expect=1, **here).stderr
-    assert "holds no track" in run("export-neighbors", out, "--space", "none", expect=1, **here).stderr
+    assert "holds no track" in run("export-neighbors", out, "--space", "none", expect=2, **here).stderr
     assert "0" in run("export-neighbors", out, "--k", "0", expect=2, **here).stderr
     with files_of_at_most(200):
         done = run("export-neighbors", tmp_path / "full.parquet", expect=1, **here)
