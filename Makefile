@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRA ?= cpu
-# Each worker has a PostgreSQL of its own, and up to 2 GB of networks.
-WORKERS ?= logical --maxprocesses 6
+# One more than there are cores, as each waits now and then; each has a PostgreSQL of its own, and up to 2 GB of networks.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 6 ? cores + 1 : 6)))
 # Your music and that of the demo are two catalogues.
 DEMO_HOME := $(CURDIR)/var/demo$(if $(MUSIC),-own)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -299,5 +299,5 @@ def test_the_command(run: Run, music: Path, tmp_path: Path) -> None:
     assert "not measured: half-track recall@1" in shown
     assert "largest hub of musicnn-mtt: music/" in shown
     assert "--metric goes with --qrels" in run(*both, "--metric", "AP", expect=2).stderr
-    assert "BLUE and GREEN are both 'musicnn'" in run("evaluate", "models", "musicnn", "musicnn", expect=1).stderr
+    assert "BLUE and GREEN are both 'musicnn'" in run("evaluate", "models", "musicnn", "musicnn", expect=2).stderr
     assert "space 'timbre' holds no track" in run("evaluate", "models", "musicnn", "timbre", expect=1).stderr

@@ -120,7 +120,7 @@ def test_another_version_of_a_package_is_refused(unpacked: Unpacked, tmp_path: P
 
 
 def test_an_unknown_name_and_a_machine_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PackError, match=r"'klettres'; did you mean klettres-data\?"):
+    with pytest.raises(PackError, match=r"'klettres'; did you mean 'klettres-data'\?"):
         fetch_voices("klettres", tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PackError, match=r"apt-get is not on the PATH.*on Debian or Ubuntu"):
