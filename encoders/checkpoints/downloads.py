@@ -84,7 +84,7 @@ def run_downloading(
             raise
         output, complaints = _text(printed), _text(complained)
     if told is not None and started.returncode == 0:
-        here = max(0, _bytes_in(folder) - before)
+        here = total_bytes or _announced(output) or max(0, _bytes_in(folder) - before)
         told(name, here, here)
     return subprocess.CompletedProcess(list(command), started.returncode, output, complaints)
 
