@@ -149,7 +149,7 @@ def print_tracks(tracks: Sequence[Track], *, none: str) -> None:
     """The catalogue as a table; what to say where it has no rows."""
     rows = [(track.key, track.title or "", track.artist or "", clock(track.duration_s)) for track in tracks]
     if rows:
-        Screen().print(table_of(("key", "title", "artist", "length"), rows, key=0))
+        Screen().print(table_of(("track", "title", "artist", "length"), rows, key=0))
     else:
         Screen(soft_wrap=True).print(none)
 
