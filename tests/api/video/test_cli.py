@@ -57,7 +57,8 @@ def test_json_and_table_say_the_same(run: Run, film: Path) -> None:
     assert [shown.index(result["track"]) for result in answer["results"]] == sorted(
         shown.index(result["track"]) for result in answer["results"]
     )
-    assert f"{answer['stats']['matching']} tracks" in shown
+    stats = answer["stats"]
+    assert f"4 of {stats['matching']} tracks, {stats['path']} search, " in shown
 
 
 def test_a_preview_shows_the_clip_with_music_as_long(run: Run, film: Path, tmp_path: Path) -> None:
