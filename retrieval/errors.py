@@ -119,6 +119,15 @@ class OutOfRangeError(QueryError):
     """A number, or a count, outside its range."""
 
 
+class NoMelodyError(QueryError):
+    """A file to search by in which nobody hums, sings or whistles a melody; `why` that is thought of it."""
+
+    def __init__(self, why: str, file: str = "file") -> None:
+        self.why = why
+        accepted = "some seconds of one voice that hums, sings or whistles a melody"
+        super().__init__(file, f"holds no melody: {why}", accepted)
+
+
 class StaleCursorError(RetrievalError):
     """A page that was asked for after the index had changed."""
 
