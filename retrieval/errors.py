@@ -60,10 +60,12 @@ class IndexMissingError(RetrievalError):
     Attributes
     ----------
     space : its name
+    accepted : spaces that hold tracks, or what brings some in
     """
 
-    def __init__(self, space: str, message: str) -> None:
+    def __init__(self, space: str, message: str, accepted: str) -> None:
         self.space = space
+        self.accepted = accepted
         super().__init__(message)
 
 
