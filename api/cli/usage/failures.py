@@ -22,6 +22,7 @@ from retrieval.errors import (
     MOST_TOLD,
     CorrectionError,
     MissingLibraryError,
+    NoMelodyError,
     QueryError,
     RetrievalError,
     UnknownTrackError,
@@ -86,6 +87,8 @@ def failure_of(error: BaseException, *, goes_on: bool = False) -> Failure | None
         return Failure(INTERRUPTED, f"interrupted{stays}", "interrupted")
     if isinstance(error, click.ClickException):
         return _of_click(error)
+    if isinstance(error, NoMelodyError):  # nothing that was typed is wrong
+        return Failure(NOT_DONE, str(error), _kind(error))
     if isinstance(error, QueryError):
         said = "; ".join(map(_in_options, error.every[:MOST_TOLD]))
         return Failure(WRONG_USAGE, said, _kind(error), error.field or None)
