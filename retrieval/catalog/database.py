@@ -23,6 +23,7 @@ CONNECT_TIMEOUT_S = 5
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 ACCEPTED = "postgresql://user:password@host:port/database"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATION_LOCK = 0x736F756E64
 _ROOM_MIB, _ROOM_FOR_NEW_MIB = 1, 64
 
 _NOT_SERVING = ("08", "53", "57P", "58")
@@ -161,6 +162,8 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     from alembic import command  # no command waits for it whose schema is there
 
     with _MIGRATING, engine.begin() as connection:
+        # Of several programs that come first to a new catalogue, one makes the schema and the others find it made.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         command.upgrade(alembic_config(connection), revision)
 
 

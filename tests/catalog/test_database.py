@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from retrieval.catalog.database import (
     connected,
     migrate,
     newest_revision,
+    revision_of,
 )
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
@@ -156,6 +159,22 @@ def test_the_revision_is_asked_for_once_and_a_newer_one_is_refused(
     monkeypatch.setattr("retrieval.catalog.database.newest_revision", lambda: "0001")
     with pytest.raises(SchemaError, match="which a newer version made: this one knows 0001"):
         check_schema(engine, upgrade=True)
+
+
+def test_of_programs_that_come_to_an_empty_database_at_once_one_makes_the_schema(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.catalog.database._MIGRATING", nullcontext())  # as programs have nothing in common
+
+    def come(_: int) -> str | None:
+        engine = create_engine(make_url(empty_database_url))
+        check_schema(engine, upgrade=True)
+        revision = revision_of(engine)
+        engine.dispose()
+        return revision
+
+    with ThreadPoolExecutor(3) as programs:
+        assert set(programs.map(come, range(3))) == {newest_revision()}
 
 
 def test_why_the_embedded_server_did_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
