@@ -49,8 +49,9 @@ class Outcome:
 
     Attributes
     ----------
-    status : ``indexed``; where nothing had to be heard anew ``moved``, ``updated`` (what the file says of itself) or
-        ``unchanged``; ``copy`` of the track of its key, whose own file is there; ``ignored``; or ``failed``
+    status : ``indexed``; where nothing had to be heard anew, but for what words have a say in, ``moved``, ``updated``
+        (what the file says of itself) or ``unchanged``; ``copy`` of the track of its key, whose own file is there;
+        ``ignored``; or ``failed``
     stage, reason : where it failed, or was indexed without what these stages make
     partial : how it is known that it is a part of what it was
     dropped : stages that had run for it before its sound changed, and were not among those that ran now
@@ -241,11 +242,15 @@ def lacking(track: DecodedTrack) -> tuple[str, str] | tuple[None, None]:
 
 
 def _status(track: DecodedTrack) -> str:
-    if track.stages or track.known is None:
+    known = track.known
+    if known is None:
         return "indexed"
-    if track.known.uri != track.file.uri:
-        return "moved"
-    return "unchanged" if track.known.content_hash == track.content_hash else "updated"
+    is_reworded = known.content_hash != track.content_hash and known.sounds_as(track.content_hash, track.audio_hash)
+    if is_reworded and not outdated(track.stages, known.analyses):  # words alone had stages run again
+        return "updated" if known.uri == track.file.uri else "moved"
+    if track.stages:
+        return "indexed"
+    return "unchanged" if known.uri == track.file.uri else "moved"
 
 
 def _dropped(track: DecodedTrack) -> list[str]:
