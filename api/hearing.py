@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.networks import waveform_in
+from encoders.errors import UPLOAD, SilentAudioError
 from retrieval.errors import QueryError
 from retrieval.search.laps import Laps
 from retrieval.search.query import Seed
@@ -43,14 +44,17 @@ def example_of(
     version = index.view().encoder_version
     encoder, waveform = encoders.with_waveform(index.space, version, sound, limits)
     laps.finish("decode")
-    segments = encoder.segment(waveform)
+    try:
+        segments = encoder.segment(waveform)
+    except SilentAudioError as error:
+        raise SilentAudioError(UPLOAD if isinstance(sound, bytes) else str(sound), error.reason) from error
     windows = segments.windows
     if span_s is not None:
         length_s = encoder.spec.window_length / encoder.spec.sample_rate
         windows = windows[(segments.starts_s < span_s[1]) & (segments.starts_s + length_s > span_s[0])]
         if not len(windows):
             last = f"0 to {segments.starts_s[-1] + length_s:.1f}, where it is not silent"
-            raise QueryError("start_s", f"no sound lies in {span_s[0]}–{span_s[1]} s", last)
+            raise QueryError("start_s", f"no sound lies in {span_s[0]:g}–{span_s[1]:g} s", last)
     from encoders.media.segments import pool
 
     encoding = encoder.encode(windows)

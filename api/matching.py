@@ -54,9 +54,8 @@ def check_catalogue(here: Soundalike) -> None:
     try:
         here.search.space(SPACE)
     except IndexMissingError as error:
-        raise IndexMissingError(
-            SPACE, f"{error}; `soundalike index FOLDER` encodes its tracks in {SPACE} as well"
-        ) from error
+        how = f"`soundalike index FOLDER` encodes its tracks in {SPACE} as well"
+        raise IndexMissingError(SPACE, f"{error}; {how}", how) from error
 
 
 def watch(here: Soundalike, video: Path | bytes, *, start_s: float = 0.0, end_s: float | None = None) -> Watched:

@@ -11,6 +11,7 @@ from encoders.media.decoded import MediaLimits
 from retrieval.index.ann.stopping import RECALL_TARGET
 
 _LEAST_RECALL, _MOST_RECALL = 0.8, 0.999
+_MOST_THREADS, _MOST_BYTES = 256, 2**40
 
 
 class SettingsError(Exception):
@@ -88,15 +89,15 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     space = environment.get("SOUNDALIKE_SPACE")
     defaults = (space,) if space else registry.DEFAULTS
     return Settings(
-        home=Path(environment.get("SOUNDALIKE_HOME") or default_home / "soundalike").absolute(),
-        weights_dir=Path(environment.get("SOUNDALIKE_CACHE") or cache_home / "soundalike").absolute() / "weights",
+        home=_folder(environment, "SOUNDALIKE_HOME", default_home / "soundalike"),
+        weights_dir=_folder(environment, "SOUNDALIKE_CACHE", cache_home / "soundalike") / "weights",
         database_url=environment.get("DATABASE_URL") or None,
         space=defaults[0],
         defaults=defaults,
         encoders=_named(environment, "SOUNDALIKE_ENCODERS"),
         index_recall=_recall(environment, "SOUNDALIKE_INDEX_RECALL"),
-        decode_threads=int(_positive(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads)),
-        max_upload_bytes=int(_positive(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes)),
+        decode_threads=_whole(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads, _MOST_THREADS),
+        max_upload_bytes=_whole(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes, _MOST_BYTES),
         media_limits=MediaLimits(
             max_duration_s=_positive(environment, "SOUNDALIKE_MAX_DURATION_S", limits.max_duration_s),
         ),
@@ -110,6 +111,24 @@ def _named(environment: Mapping[str, str], name: str) -> dict[str, str]:
     if not all(space and all(where.partition(":")[::2]) for space, where in named.items()):
         raise SettingsError(f"{name} is {environment[name]!r}; accepted: name=module:attribute, separated by commas")
     return named
+
+
+def _folder(environment: Mapping[str, str], name: str, default: Path) -> Path:
+    """A folder's absolute path; ``~`` is one's home also where no shell has seen it."""
+    raw = environment.get(name)
+    if not raw:
+        return default.absolute()
+    try:
+        return Path(raw).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError(f"{name} is {raw!r}; accepted: a folder, and nobody here is called so") from None
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    def suits(value: float) -> bool:
+        return value % 1 == 0 and 1 <= value <= most
+
+    return int(_number(environment, name, default, suits, f"a whole number from 1 to {most}"))
 
 
 def _positive(environment: Mapping[str, str], name: str, default: float) -> float:

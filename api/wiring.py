@@ -20,7 +20,7 @@ from encoders.registry import BESIDE, RENAMED, SEEING, known_tags, network_spec
 from retrieval.catalog.database import check_schema, connected, shown
 from retrieval.catalog.ledger import Ledger
 from retrieval.catalog.reading import Catalog
-from retrieval.errors import IndexMismatchError, IndexMissingError
+from retrieval.errors import IndexMismatchError, IndexMissingError, NoMelodyError
 from retrieval.index.snapshots import rename_space
 from retrieval.search.engine import Search
 
@@ -265,9 +265,14 @@ class Soundalike:
         if filter_ is not None:
             self.search.selections.condition(filter_)
         hum, spent_s = melody_of(sound, self.encoder, self.settings.media_limits)
-        return answer_hum(
-            self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=spent_s
-        )
+        try:
+            return answer_hum(
+                self.search, self.melodies, hum.pitches, hum.step_s, filter_=filter_, limit=limit, spent_s=spent_s
+            )
+        except NoMelodyError as error:
+            if isinstance(sound, bytes):
+                raise
+            raise NoMelodyError(error.why, str(sound)) from error
 
     @cached_property
     def melodies(self) -> MelodyShelf:

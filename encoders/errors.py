@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+UPLOAD = "upload"
+"""What a file is called that came from elsewhere, as bytes."""
+
+
 class EncoderError(Exception):
     """Root of every exception this package raises on purpose."""
 
@@ -18,7 +22,7 @@ class MediaError(EncoderError):
 
     Attributes
     ----------
-    source : path of the file, or ``"upload"`` for bytes
+    source : path of the file, or `UPLOAD` for bytes
     reason : one clause without the source, fit for a user
     """
 

@@ -243,14 +243,13 @@ def lacking(track: DecodedTrack) -> tuple[str, str] | tuple[None, None]:
 
 def _status(track: DecodedTrack) -> str:
     known = track.known
-    if known is None:
+    if known is None or not known.sounds_as(track.content_hash, track.audio_hash):
         return "indexed"
-    is_reworded = known.content_hash != track.content_hash and known.sounds_as(track.content_hash, track.audio_hash)
-    if is_reworded and not outdated(track.stages, known.analyses):  # words alone had stages run again
-        return "updated" if known.uri == track.file.uri else "moved"
-    if track.stages:
+    if any(known.analyses.get(stage.name) != stage.version for stage in track.stages):  # else it is for other words
         return "indexed"
-    return "unchanged" if known.uri == track.file.uri else "moved"
+    if known.uri != track.file.uri:
+        return "moved"
+    return "unchanged" if known.content_hash == track.content_hash else "updated"
 
 
 def _dropped(track: DecodedTrack) -> list[str]:

@@ -46,6 +46,10 @@ class UnknownTrackError(RetrievalError):
         super().__init__(f"{key}: {why}" if why else f"no track with key {key!r}{hint}")
 
 
+class PlaceTakenError(RetrievalError):
+    """A file's track came into the catalogue by another key meanwhile."""
+
+
 class UnknownClipError(RetrievalError):
     """A clip that is asked about by its id, and is not kept."""
 
@@ -60,10 +64,12 @@ class IndexMissingError(RetrievalError):
     Attributes
     ----------
     space : its name
+    accepted : spaces that hold tracks, or what brings some in
     """
 
-    def __init__(self, space: str, message: str) -> None:
+    def __init__(self, space: str, message: str, accepted: str) -> None:
         self.space = space
+        self.accepted = accepted
         super().__init__(message)
 
 
@@ -117,6 +123,15 @@ class QueryError(RetrievalError):
 
 class OutOfRangeError(QueryError):
     """A number, or a count, outside its range."""
+
+
+class NoMelodyError(QueryError):
+    """A file to search by in which nobody hums, sings or whistles a melody; `why` that is thought of it."""
+
+    def __init__(self, why: str, file: str = "file") -> None:
+        self.why = why
+        accepted = "some seconds of one voice that hums, sings or whistles a melody"
+        super().__init__(file, f"holds no melody: {why}", accepted)
 
 
 class StaleCursorError(RetrievalError):

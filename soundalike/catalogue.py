@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from api.settings import SettingsError, read_settings
 from retrieval.errors import QueryError, RetrievalError
+from retrieval.search.checks import check_range
 from retrieval.search.query import HALF_LIFE, Query, QueueContext, Seed
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     Conditions = Filter | Mapping[str, Any]
 
 __all__ = ["Catalogue", "SettingsError", "filter", "open"]
+
+N = TypeVar("N")
+
+_MOST = 2**63 - 1
 
 logger = logging.getLogger(__name__)
 
@@ -148,11 +154,12 @@ class Catalogue:
         ------
         ScanError
             If there is no such path, or no audio in it.
-        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError
+        UnknownEncoderError, MissingWeightsError, CheckpointMismatchError, QueryError
         """
-        encoders = self.parts.indexing_encoders(spaces, fetch=True, on_note=logger.info)
+        root = _name("path", path, "a folder, or a file")
+        encoders = self.parts.indexing_encoders(_several("spaces", spaces, "names"), fetch=True, on_note=logger.info)
         return self.parts.index_folder(
-            Path(path).expanduser(),
+            Path(root).expanduser(),
             encoders.every,
             of_new=encoders.of_new,
             analyses=encoders.analyses,
@@ -199,6 +206,8 @@ class Catalogue:
             If the space holds no track, or not this one.
         QueryError, FilterError
         """
+        if not examples:
+            raise QueryError("examples", "is empty", "keys or files, one or more")
         positive = [self._seed(name, space) for name in examples]
         negative = [self._seed(name, space) for name in _several("unlike", unlike)]
         return self.query(Query(positive, negative, space=space, filter=_filter(filter), **options))
@@ -220,7 +229,9 @@ class Catalogue:
         half_life : tracks of the playlist after which an example counts half
         filter, space, options, errors : as of `similar`
         """
-        seeds = [self._seed(name, space) for name in _several("playlist", playlist)]
+        if not _several("playlist", playlist):
+            raise QueryError("playlist", "is empty", "keys or files, one or more")
+        seeds = [self._seed(name, space) for name in playlist]
         played = QueueContext(previous=[seed.track for seed in seeds if seed.track is not None])
         rest = {"context": played, **options}
         return self.query(Query(seeds, half_life=half_life, space=space, filter=_filter(filter), **rest))
@@ -255,11 +266,11 @@ class Catalogue:
 
         Raises
         ------
-        UnknownTrackError
+        UnknownTrackError, QueryError
         """
         from api.naming import track_named
 
-        return track_named(self.parts.catalog, os.fspath(name))
+        return track_named(self.parts.catalog, _name("name", name, "a key, or a file"))
 
     def tracks(self, filter: Conditions | None = None, *, limit: int = 1_000, after_id: int = 0) -> list[Track]:
         """Tracks in the order in which they came in.
@@ -267,7 +278,13 @@ class Catalogue:
         Parameters
         ----------
         after_id : the ``id`` of the last track before
+
+        Raises
+        ------
+        FilterError, QueryError
         """
+        check_range("limit", limit, 1, _MOST, "1 or more")
+        check_range("after_id", after_id, 0, _MOST, "0 or more")
         only = _filter(filter)
         condition = None if only is None else self.parts.search.selections.condition(only)
         return self.parts.catalog.list_tracks(after_id=after_id, limit=limit, condition=condition)
@@ -275,15 +292,21 @@ class Catalogue:
     def _seed(self, name: Name, space: str | None) -> Seed:
         from api.naming import seed_of
 
-        if not isinstance(name, str | os.PathLike) or not os.fspath(name):
-            raise QueryError("example", f"is {name!r}", "a key, or a file; `query` takes a Query of any Seed")
-        return seed_of(self.parts, os.fspath(name), None, space)
+        named = _name("example", name, "a key, or a file; `query` takes a Query of any Seed")
+        return seed_of(self.parts, named, None, space)
 
 
-def _several(field: str, names: Sequence[Name]) -> Sequence[Name]:
+def _name(field: str, name: Name, accepted: str) -> str:
+    """A name that is one: an empty one would be the working directory."""
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name).strip():
+        raise QueryError(field, f"is {name!r}", accepted)
+    return os.fspath(name)
+
+
+def _several(field: str, names: Sequence[N], of: str = "keys or files") -> Sequence[N]:
     """Names that are not one name, which would be taken letter by letter."""
-    if isinstance(names, str | os.PathLike):
-        raise QueryError(field, f"is {os.fspath(names)!r}", "a list of keys or files")
+    if isinstance(names, str | os.PathLike) or not isinstance(names, Collection):
+        raise QueryError(field, f"is {names!r}", f"a list of {of}")
     return names
 
 

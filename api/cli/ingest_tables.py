@@ -1,4 +1,4 @@
-"""What an ingest shows: how far it is, what it came to, and which files are not there."""
+"""What an ingest shows: how far it is, what it came to, and which files are not there; how long a list is."""
 
 from __future__ import annotations
 
@@ -101,6 +101,13 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
         Screen(soft_wrap=True).print(table_of(("track", "file", since), rows, key=0))
     else:
         echo(f"no track is {since.removesuffix(' since')}")
+
+
+def print_shown(n: int, matching: int, *, as_json: bool) -> None:
+    """Below a list, of how many tracks it has how many; beside JSON, which is a list alone, where it is cut short."""
+    more = f" (-n {matching} lists them all)" if n < matching else ""
+    if more or (n and not as_json):
+        Screen(stderr=as_json, soft_wrap=True).print(f"{n:,} of {counted(matching, 'track')}{more}")
 
 
 def print_pruned(pruned: Sequence[Placed], kept: Sequence[tuple[Placed, str]], *, dry_run: bool) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from api.documents.answer import StatsOut
     from api.documents.facets import FacetsOut
     from api.documents.voice import CorrectedTrackOut, LanguageOut, LanguageSpanOut, VocalSpanOut
     from indexer.packs.known import Pack
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import Track
     from retrieval.search.humming.answering import HumAnswer
     from retrieval.search.playlists import Playlist
-    from retrieval.search.query import Answer, Query, Result
+    from retrieval.search.query import Answer, Query, Result, Stats
 
 MOST_NAMED = 5
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
@@ -82,7 +83,8 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
     console = Screen()
     if rows:
         console.print(table_of(names, rows, title=title, key=2, right={*names} - {"track"}))
-    console.print(f"{counted(answer.matching, 'melody', 'melodies')}, {answer.timing_ms['total']:.1f} ms")
+    total_ms = answer.timing_ms["total"]
+    console.print(f"{len(rows)} of {counted(answer.matching, 'track')} with a melody, {total_ms:.1f} ms")
 
 
 def print_answer(title: str, answer: Answer, asked: Query) -> None:
@@ -100,13 +102,7 @@ def print_answer(title: str, answer: Answer, asked: Query) -> None:
     if rows:
         console.print(table_of(names, rows, title=title, key=2, right=("#", "score", "from – to")))
     stats = answer.stats
-    dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
-    why = f" ({stats.reason})" if stats.reason else ""
-    console.print(
-        f"{stats.returned} of {counted(stats.matching, 'track')}{dropped}, {stats.path} search, "
-        f"{answer.timing_ms['total']:.1f} ms, space {answer.space}{why}",
-        highlight=False,
-    )
+    console.print(shown_of(stats, answer.timing_ms["total"], answer.space))
     scores = [result.score for result in answer.results]
     if scores != sorted(scores, reverse=True):
         console.print(f"not by score alone: {_other_order(asked)}", highlight=False)
@@ -126,6 +122,14 @@ def _other_order(asked: Query) -> str:
         (context is not None and context.album_gap, "tracks of an album stand apart (album_gap)"),
     )
     return "; ".join(what for is_asked, what in rules if is_asked)
+
+
+def shown_of(stats: Stats | StatsOut, total_ms: float, space: str) -> str:
+    """How many of how many tracks, what kept out others, and how the search went."""
+    dropped = "".join(f", {count} dropped by {reason}" for reason, count in stats.dropped.items())
+    why = f" ({stats.reason})" if stats.reason else ""
+    of_how_many = f"{stats.returned} of {counted(stats.matching, 'track')}{dropped}"
+    return f"{of_how_many}, {stats.path} search, {total_ms:.1f} ms, space {space}{why}"
 
 
 def _unknown(keys: Sequence[str]) -> Text:

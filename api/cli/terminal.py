@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,7 +130,9 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
-        if not self.is_terminal and not os.environ.get("COLUMNS"):  # a file or another program: nothing is to be cut
+        if not self.width:  # COLUMNS is 0, as where there was no terminal
+            self.width = shutil.get_terminal_size().columns
+        if not self.is_terminal and os.environ.get("COLUMNS", "0") in ("", "0"):  # a file or a program: nothing is cut
             self.width = UNBOUNDED
 
     def render_str(self, text: str, **options: Any) -> Text:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from api.cli.layout import table_of
-from api.cli.tables import clock
+from api.cli.tables import clock, shown_of
 from api.cli.terminal import Screen
 from api.documents.video import ClipOut, FitOut, PlacementOut, VideoAnswerOut
 from retrieval.counting import counted
@@ -27,8 +27,7 @@ def print_matched(title: str, answer: VideoAnswerOut) -> None:
     if rows:
         names += ["learned + words + sync; shared words"] if explained else []
         console.print(table_of(names, rows, key=2))
-    reason = f" ({answer.stats.reason})" if answer.stats.reason else ""
-    console.print(f"{counted(answer.stats.matching, 'track')}{reason}, {answer.timing_ms['total']:.1f} ms")
+    console.print(shown_of(answer.stats, answer.timing_ms["total"], answer.space))
 
 
 def _seen(clip: ClipOut) -> str:

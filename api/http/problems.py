@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 
 from api.documents.wellformed import DocumentError
 from encoders.errors import (
+    UPLOAD,
     AudioWriteError,
     EncoderError,
     MediaError,
@@ -107,6 +108,19 @@ TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RetrievalError, 500, "retrieval", "The search failed"),
     (EncoderError, 500, "encoder", "The encoder failed"),
 )
+_SENT_AS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (UnknownTrackError, "key", "the key of a track, as GET /v1/tracks lists them"),
+    (UnknownClipError, "clip", "the clip's id in an answer of POST /v1/query/video, or its file again"),
+    (UnknownJobError, "job_id", "the number of a job that was begun"),
+    (StaleCursorError, "cursor", "the same search from its beginning, without a cursor"),
+    (IndexMissingError, "space", ""),
+    (UnknownEncoderError, "space", ""),
+    (SilentAudioError, "file", "audio in which something is heard"),
+    (NoVideoError, "file", "a video or a picture"),
+    ((TooShortError, TooLongError), "file", "lengths as GET /v1/limits has them"),
+    (MediaError, "file", "a whole file of audio, or of a video or picture where one is asked about"),
+)
+"""What nothing else says of an error: the field that it is about, and what would be accepted there."""
 # What `problem_of` takes: the table, and documents that do not fit, with the paths of their fields as they were sent.
 EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, *_ in TABLE), DocumentError)
 
@@ -139,19 +153,25 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, DocumentError) and error.cause is None:
         return _invalid(str(error), _errors(error, error))
     cause = error.cause if isinstance(error, DocumentError) else error
-    field = error.path if isinstance(error, DocumentError) else getattr(error, "field", None)
+    _, sent_as, otherwise = next((row for row in _SENT_AS if isinstance(cause, row[0])), (None, None, ""))
+    field = error.path if isinstance(error, DocumentError) else getattr(error, "field", sent_as)
     _, status, slug, title = next(row for row in TABLE if isinstance(cause, row[0]))
     if status >= 500:
         logger.warning("%s: %s", slug, error)
     # A driver's message spans lines and quotes SQL: its first line is what helps.
     detail = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+    if isinstance(cause, MediaError):
+        told = cause.reason.partition("; accepted: ")[2]
+        is_sent = cause.source == UPLOAD  # else it is a file of the catalogue
+        field, otherwise = (sent_as, told or otherwise) if is_sent else (None, told)
+        detail = f"{sent_as}: {cause.reason}" if is_sent else detail
     return problem(
         status,
         slug,
         title,
         detail,
         field=field,
-        accepted=getattr(cause, "accepted", None),
+        accepted=getattr(cause, "accepted", otherwise),
         nearest=list(getattr(cause, "nearest", ())),
         errors=_errors(error, cause),
     )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from encoders.errors import MediaError, UnreadableMediaError
+from encoders.errors import UPLOAD, MediaError, UnreadableMediaError
 
 if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter
@@ -71,7 +71,7 @@ class ChildProcess:
         MediaError
             The subclass that was raised there; UnreadableMediaError also for a timeout or a crash.
         """
-        name = str(source) if isinstance(source, Path) else "upload"
+        name = str(source) if isinstance(source, Path) else UPLOAD
         child = self._running()
         expired = threading.Event()
 

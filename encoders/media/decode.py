@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from encoders.errors import SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.errors import UPLOAD, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
 from encoders.media.decoded import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
@@ -65,7 +65,7 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
     """
     if not sample_rates:
         raise ValueError("decode needs at least one sample rate")
-    name = str(source) if isinstance(source, Path) else "upload"
+    name = str(source) if isinstance(source, Path) else UPLOAD
     account, ailing = Account(), None
     try:
         duration_s, waveforms = _mixed(frames_of(source, name, limits, account), source, name, limits, sample_rates)

@@ -271,9 +271,10 @@ class Catalog:
         """What is known of tracks of this file, or of this sound."""
         return sounding_as(self.engine, content_hash, audio_hash)
 
-    def count(self) -> int:
-        """Number of live tracks whose files are there."""
-        return int(self._value(select(func.count()).select_from(tracks).where(PRESENT)))
+    def count(self, condition: Condition | None = None) -> int:
+        """Number of live tracks whose files are there; under a condition."""
+        only = PRESENT if condition is None else PRESENT & holds(condition)
+        return int(self._value(select(func.count()).select_from(tracks).where(only)))
 
     # Following by revision -----------------------------------------------------------------------------------------
 

@@ -130,6 +130,5 @@ _NONE_YET = "none yet (`soundalike index FOLDER` brings music in)"
 def _missing(catalog: Catalog, space: str) -> IndexMissingError:
     known = sorted(catalog.spaces())
     hint = did_you_mean(space, known)
-    return IndexMissingError(
-        space, f"space {space!r} holds no track; spaces that do: {', '.join(known) or _NONE_YET}{hint}"
-    )
+    accepted = ", ".join(known) or _NONE_YET
+    return IndexMissingError(space, f"space {space!r} holds no track; spaces that do: {accepted}{hint}", accepted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,16 @@ from retrieval.errors import OutOfRangeError, QueryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from retrieval.errors import Place
+
 
 def check_list(field: str, values: Any, kind: type, accepted: str) -> None:
     """Refuse what is no list of these: a text would be taken letter by letter."""
-    wrong = [values] if isinstance(values, str) else [one for one in values if not isinstance(one, kind)]
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise QueryError(field, f"is {values!r}", accepted)
+    wrong = [one for one in values if not isinstance(one, kind)]
     if wrong:
-        raise QueryError(field, f"is {wrong[0]!r}" if isinstance(values, str) else f"holds {wrong[0]!r}", accepted)
+        raise QueryError(field, f"holds {wrong[0]!r}", accepted)
 
 
 def check_one_of(field: str, value: Any, accepted: Sequence[Any]) -> None:
@@ -24,11 +29,14 @@ def check_one_of(field: str, value: Any, accepted: Sequence[Any]) -> None:
         raise QueryError(field, f"is {value!r}", ", ".join(map(str, accepted)))
 
 
+def check_number(field: str, value: Any, example: Place | None = None, *, whole: bool = False) -> None:
+    """Refuse what is no number, or no whole one where only these make sense; of a query, or of one of its examples."""
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        raise QueryError(field, f"is {value!r}", "a whole number" if whole else "a number", example)
+
+
 def check_range(field: str, value: Any, least: float, most: float, accepted: str = "") -> None:
     """Refuse what is no number, no whole one where only these make sense, or out of range; errors name the field."""
-    whole = field not in ("mmr", "score_threshold")
-    is_one = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if not is_one:
-        raise QueryError(field, f"is {value!r}", "a whole number" if whole else "a number")
+    check_number(field, value, whole=field not in ("mmr", "score_threshold"))
     if not least <= value <= most:  # also what is no number
         raise OutOfRangeError(field, f"is {value}", accepted or f"{least} to {most}")

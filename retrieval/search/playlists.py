@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval.counting import counted
-from retrieval.errors import OutOfRangeError, QueryError
+from retrieval.errors import QueryError
 from retrieval.search import recommend
+from retrieval.search.checks import check_range
 from retrieval.search.plan import vectors_of
 from retrieval.search.query import MAX_STEPS
 
@@ -60,8 +61,7 @@ def playlist(search: Search, start: str | Seed, end: str | Seed, steps: int, *, 
     ------
     UnknownTrackError, MissingEmbeddingError, IndexMissingError, IndexMismatchError, QueryError
     """
-    if not 2 <= steps <= MAX_STEPS:
-        raise OutOfRangeError("steps", f"is {steps}", f"2 to {MAX_STEPS}")
+    check_range("steps", steps, 2, MAX_STEPS)
     index = search.space(space)
     view = index.view()
     known: dict[int, Track] = {}

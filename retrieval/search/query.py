@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from retrieval.catalog.conditions import SECTION_LABELS
 from retrieval.errors import OutOfRangeError, QueryError
-from retrieval.search.checks import check_list, check_one_of, check_range
+from retrieval.search.checks import check_list, check_number, check_one_of, check_range
 from retrieval.search.recommend import MAX_WEIGHT, MIN_WEIGHT, Strategy
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class Seed:
         """Refuse what names no example, or two; `place` is where it is in the query."""
         if (self.track is None) == (self.vector is None):
             raise QueryError("", "needs exactly one example", "track, vector", place)
+        for name in ("start_s", "end_s", "weight"):
+            if getattr(self, name) is not None or name == "weight":
+                check_number(name, getattr(self, name), place)
         if (self.start_s is None) != (self.end_s is None) or (self.vector is not None and self.start_s is not None):
             raise QueryError("", "has half a span", "track with start_s and end_s", place)
         if self.start_s is not None and not self.start_s >= 0:
@@ -222,6 +225,8 @@ class Query:
             for number, seed in enumerate(seeds):
                 seed.check((side, number))
         check_one_of("strategy", self.strategy, get_args(Strategy))
+        if self.half_life is not None:
+            check_number("half_life", self.half_life)
         if self.half_life is not None and not 0 < self.half_life < inf:
             raise OutOfRangeError("half_life", f"is {self.half_life}", "a number above 0")
         check_range("limit", self.limit, 1, MAX_LIMIT)

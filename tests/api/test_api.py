@@ -112,15 +112,20 @@ def test_an_unknown_key_names_the_nearest(client: FlaskClient) -> None:
         client.post("/v1/query", json={"query": {"track": "music/low/tone3.wav"}}),
         client.delete("/v1/tracks/music/low/tone3.wav"),
     ):
-        assert refused(response, 404, "unknown-track")["nearest"][0].startswith("music/low/tone")
+        problem = refused(response, 404, "unknown-track")
+        assert problem["nearest"][0].startswith("music/low/tone")
+        assert problem["field"] == ("query.track" if response.request.method == "POST" else "key")
+        assert problem["accepted"] == "the key of a track, as GET /v1/tracks lists them"
 
 
 def test_unknown_spaces_are_named(client: FlaskClient, music: Path) -> None:
     body = {"query": {"track": "music/low/tone00.wav"}, "space": "clmr"}
-    assert "spaces that do: musicnn" in refused(client.post("/v1/query", json=body), 404, "unknown-space")["detail"]
+    problem = refused(client.post("/v1/query", json=body), 404, "unknown-space")
+    assert "spaces that do: musicnn" in problem["detail"]
+    assert (problem["field"], problem["accepted"]) == ("space", "musicnn, video")
     for space in ("clmr", "nosuch", "antigravity:x", "../../etc"):
         clip = {"file": (music / "low" / "tone03.wav").open("rb"), "body": json.dumps({"space": space})}
-        refused(client.post("/v1/query/audio", data=clip), 404, "unknown-space")
+        assert refused(client.post("/v1/query/audio", data=clip), 404, "unknown-space")["field"] == "space"
         refused(client.post("/v1/query", json=body | {"space": space}), 404, "unknown-space")
     assert "antigravity" not in sys.modules
 
@@ -146,7 +151,10 @@ def test_bad_clips_are_named(
 ) -> None:
     if isinstance(content, np.ndarray):
         content = write_wav(tmp_path / "clip.wav", content).read_bytes()
-    refused(client.post("/v1/query/audio", data={"file": (io.BytesIO(content), "clip.wav")}), status, slug)
+    problem = refused(client.post("/v1/query/audio", data={"file": (io.BytesIO(content), "clip.wav")}), status, slug)
+    assert problem["field"] == "file"
+    assert problem["detail"].startswith("file: ")
+    assert problem["accepted"]
 
 
 def test_a_clip_needs_its_file_and_a_body_that_fits(client: FlaskClient, music: Path) -> None:
@@ -274,7 +282,8 @@ def test_health_readiness_limits_and_jobs(client: FlaskClient, here: Soundalike)
     assert client.get("/v1/limits").json["max_limit"] == 1000
     job = client.get("/v1/jobs/1").json
     assert (job["state"], job["counts"]["indexed"], job["failures"]) == ("done", 12, [])
-    refused(client.get("/v1/jobs/99"), 404, "unknown-job")
+    job = refused(client.get("/v1/jobs/99"), 404, "unknown-job")
+    assert (job["field"], job["accepted"]) == ("job_id", "the number of a job that was begun")
     refused(client.get("/v1/nowhere"), 404, "not-found")
     refused(client.get("/v1/query"), 405, "method-not-allowed")
 

@@ -96,7 +96,8 @@ def test_a_number_out_of_range_says_what_is_accepted(client: FlaskClient) -> Non
     assert problem["errors"] == [{"field": "diversity.mmr", "reason": "is 2; accepted: 0 to 1"}]
     assert refused(client.get("/v1/tracks/t1/similar?limit=0"), 422, "invalid-request")["field"] == "limit"
     nearest = refused(client.get("/v1/tracks/t99/similar"), 404, "unknown-track")
-    assert nearest["detail"].startswith("query.track: no track with key 't99'; nearest keys: t")
+    assert nearest["detail"].startswith("no track with key 't99'; nearest keys: t")
+    assert nearest["field"] == "key"
 
 
 def test_documented_ranges_are_the_ones_enforced(client: FlaskClient) -> None:
@@ -158,7 +159,7 @@ def test_a_batch_keeps_each_error_with_its_search(client: FlaskClient) -> None:
         2: (422, "/problems/invalid-request", "limits"),
         3: (422, "/problems/invalid-request", "body"),
         4: (422, "/problems/invalid-query", "query.recommend.positive[1].vector"),
-        6: (404, "/problems/unknown-space", None),
+        6: (404, "/problems/unknown-space", "space"),
     }
     for number, search in enumerate(searches[:5]):
         if "status" in answers[number] and not isinstance(search, str):

@@ -1,5 +1,6 @@
 """What the environment says, and what it cannot say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,22 @@ from api.settings import SettingsError, read_settings
 
 
 def test_settings_name_the_variable() -> None:
-    with pytest.raises(SettingsError, match="SOUNDALIKE_DECODE_THREADS is 'many'; accepted: a number above zero"):
-        read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
+    for wrong in ("many", "0", "-1", "1.5", "100000", "nan", "inf"):
+        with pytest.raises(
+            SettingsError, match=f"SOUNDALIKE_DECODE_THREADS is '{wrong}'; accepted: a whole number from"
+        ):
+            read_settings({"SOUNDALIKE_DECODE_THREADS": wrong})
+    assert read_settings({"SOUNDALIKE_DECODE_THREADS": "3"}).decode_threads == 3
     with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
+
+
+def test_a_home_is_found_where_no_shell_has_looked_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = read_settings({"SOUNDALIKE_HOME": "~/music", "SOUNDALIKE_CACHE": "~/cache"})
+    assert (settings.home, settings.weights_dir) == (tmp_path / "music", tmp_path / "cache" / "weights")
+    with pytest.raises(SettingsError, match="SOUNDALIKE_HOME is '~nobody-here/x'"):
+        read_settings({"SOUNDALIKE_HOME": "~nobody-here/x"})
 
 
 @pytest.mark.parametrize("recall", ["most", "1", "0.5", "nan"])

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,15 @@ from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
 from indexer.stages.fingerprint import FingerprintStage
-from retrieval.catalog.database import MIGRATIONS, alembic_config, check_schema, connected, migrate, newest_revision
+from retrieval.catalog.database import (
+    MIGRATIONS,
+    _why,
+    alembic_config,
+    check_schema,
+    connected,
+    migrate,
+    newest_revision,
+)
 from retrieval.catalog.reading import Catalog
 from retrieval.catalog.tables import metadata
 from retrieval.errors import DatabaseUnavailableError, SchemaError
@@ -147,6 +156,18 @@ def test_the_revision_is_asked_for_once_and_a_newer_one_is_refused(
     monkeypatch.setattr("retrieval.catalog.database.newest_revision", lambda: "0001")
     with pytest.raises(SchemaError, match="which a newer version made: this one knows 0001"):
         check_schema(engine, upgrade=True)
+
+
+def test_why_the_embedded_server_did_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("Command 'pg_ctl' failed\nof many lines")
+    assert _why(error, tmp_path / "new" / "postgres") == "Command 'pg_ctl' failed"
+    log = tmp_path / "log"
+    log.write_text("LOG:  starting\n2026 FATAL:  first\n2026 FATAL:  could not bind\nHINT:  none\n")
+    assert _why(error, tmp_path) == f"could not bind (its log: {log})"
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Namespace(free=5 << 20))
+    assert _why(error, tmp_path) == f"too little space is left on the disk of {tmp_path}, 5 MiB"
+    (tmp_path / "PG_VERSION").touch()
+    assert _why(error, tmp_path) == f"could not bind (its log: {log})"
 
 
 def test_no_database_gives_one_line(tmp_path: Path) -> None:

@@ -29,22 +29,26 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
         if (missing and ignored) or condition is not None:
             raise click.UsageError("--missing, --ignored and --filter do not go together")
         with opened() as here:
-            placed = (missing_tracks if missing else ignored_files)(here.engine)[:limit]
+            every = (missing_tracks if missing else ignored_files)(here.engine)
+        placed = every[:limit]
         since = "missing since" if missing else "ignored since"
         if as_json:
             fields = [(one.key, one.uri, one.missing_since) for one in placed]
             print_json([{"track": key, "uri": uri, since.replace(" ", "_"): str(at)} for key, uri, at in fields])
         else:
             ingest_tables.print_missing(placed, since=since)
+        ingest_tables.print_shown(len(placed), len(every), as_json=as_json)
         return
     with opened() as here:
         only = None if condition is None else here.search.selections.condition(condition)
         listed = here.catalog.list_tracks(after_id=0, limit=limit, condition=only)
+        matching = here.catalog.count(only)
     if as_json:
         print_json([track_out(track).model_dump() for track in listed])
     else:
-        none_yet = "no tracks yet: `soundalike index FOLDER` brings music in"
+        none_yet = f"no tracks yet in {here.settings.home}: `soundalike index FOLDER` brings music in"
         tables.print_tracks(listed, none=none_yet if only is None else "no track matches")
+    ingest_tables.print_shown(len(listed), matching, as_json=as_json)
 
 
 @click.command()

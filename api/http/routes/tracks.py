@@ -202,6 +202,7 @@ def get_audio(key: str) -> Response:
 def get_similar(key: str, query_data: SimilarArguments) -> AnswerOut:
     """Tracks like this one."""
     search = MediaSearch.model_validate(query_data.model_dump())
+    soundalike().catalog.track(key)  # the address names it, and no query that was sent
     with search.naming_fields():
         return answer_out(soundalike().search.answer(search.query_for([Seed(key)])))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from encoders.errors import MediaError, UnreadableMediaError
+from encoders.errors import UPLOAD, MediaError, UnreadableMediaError
 from encoders.media.files.content import content_of
 from encoders.media.files.parts import opened, parts_of, unreadable
 
@@ -146,6 +146,6 @@ def identify(source: Path | bytes) -> str:
         As of :func:`packets_of`.
     """
     account = Account()
-    for _ in packets_of(source, str(source) if isinstance(source, Path) else "upload", account):
+    for _ in packets_of(source, str(source) if isinstance(source, Path) else UPLOAD, account):
         pass
     return account.audio_hash

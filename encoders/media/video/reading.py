@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from encoders.errors import TooShortError, UnreadableMediaError
+from encoders.errors import UPLOAD, TooShortError, UnreadableMediaError
 from encoders.media.video.bars import within_bars
 from encoders.media.video.curves import CurveTracer
 from encoders.media.video.cuts import CutFinder
@@ -111,7 +111,7 @@ def read_footage(
     TooShortError
         If the clip is empty or begins behind the video's end.
     """
-    name = str(source) if isinstance(source, Path) else "upload"
+    name = str(source) if isinstance(source, Path) else UPLOAD
     if not (math.isfinite(start_s) and start_s >= 0 and (end_s is None or end_s > start_s)):
         raise TooShortError(name, f"clip from {start_s} s to {end_s} s; accepted: 0 ≤ start_s < end_s")
     with opened(source, name) as container:

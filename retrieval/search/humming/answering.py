@@ -57,8 +57,10 @@ def answer_hum(
 
     Raises
     ------
-    QueryError
-        If the hum holds no melody, or the limit is out of range.
+    NoMelodyError
+        If the hum holds none.
+    OutOfRangeError
+        If the limit is out of range.
     FilterError
     """
     laps = Laps([spent_s])

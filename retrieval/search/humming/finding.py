@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from retrieval.errors import QueryError
+from retrieval.errors import NoMelodyError
 from retrieval.search.humming.contours import (
     ASKED_EVERY,
     HOP,
@@ -45,7 +45,6 @@ _AROUND_S = 2.0
 _REST = 0.3
 """How much a step counts in which the hum rests."""
 _MOST = 2 * QUARTER
-_ACCEPTED = "some seconds of one voice that hums, sings or whistles a melody"
 
 
 @dataclass(frozen=True)
@@ -86,24 +85,24 @@ def hum_of(pitches: NDArray[np.float32], step_s: float) -> Contour:
 
     Raises
     ------
-    QueryError
+    NoMelodyError
         If it holds no melody: too little is voiced, pitches glide as those of speech do, or there is but one.
     """
     voiced = np.flatnonzero(~np.isnan(pitches))
     if not len(voiced):
-        raise QueryError("file", "holds no melody: no pitch is heard in it", _ACCEPTED)
+        raise NoMelodyError("no pitch is heard in it")
     inside = pitches[voiced[0] : voiced[-1] + 1][: round(LONGEST_S / step_s)]
     contour = contour_of(inside, step_s)
     heard_s = float(contour.voiced.sum()) / RATE
     if heard_s < _SHORTEST_S:
-        raise QueryError("file", f"holds no melody: a pitch is heard for {heard_s:.1f} s of it", _ACCEPTED)
+        raise NoMelodyError(f"a pitch is heard for {heard_s:.1f} s of it")
     both = contour.voiced[2:] & contour.voiced[:-2]
     steady = both & (np.abs(contour.pitches[2:] - contour.pitches[:-2]) < _WIDEST_STEADY)
     if steady.sum() < _STEADY * max(1, int(both.sum())):
-        raise QueryError("file", "holds no melody: its pitch glides, as in speech", _ACCEPTED)
+        raise NoMelodyError("its pitch glides, as in speech")
     low, high = np.percentile(contour.pitches[2:][steady], [5, 95])
     if high - low < _LEAST_RANGE:
-        raise QueryError("file", "holds no melody: there is one pitch all along", _ACCEPTED)
+        raise NoMelodyError("there is one pitch all along")
     return contour
 
 

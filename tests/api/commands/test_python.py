@@ -97,6 +97,42 @@ def test_errors_say_what_is_wrong(opened: soundalike.Catalogue) -> None:
             (lambda: catalogue.similar(KEY, diversity={"mmr": 1}), soundalike.QueryError, "accepted: Diversity"),
             (lambda: catalogue.similar(None), soundalike.QueryError, "example: is None"),  # type: ignore[arg-type]
             (lambda: catalogue.similar(""), soundalike.QueryError, "example: is ''"),
+            (lambda: catalogue.track(" "), soundalike.QueryError, "name: is ' '; accepted: a key, or a file"),
+            (lambda: catalogue.index(""), soundalike.QueryError, "path: is ''; accepted: a folder, or a file"),
+            (lambda: catalogue.index(None), soundalike.QueryError, "path: is None"),  # type: ignore[arg-type]
+            (
+                lambda: catalogue.index(ROOT, spaces="ear"),
+                soundalike.QueryError,
+                "spaces: is .ear.; accepted: a list",
+            ),
+            (lambda: catalogue.similar(), soundalike.QueryError, "examples: is empty; accepted: keys or files"),
+            (lambda: catalogue.continued([]), soundalike.QueryError, "playlist: is empty; accepted: keys or files"),
+            (lambda: catalogue.continued(5), soundalike.QueryError, "playlist: is 5; accepted: a list"),  # type: ignore[arg-type]
+            (
+                lambda: catalogue.continued([KEY], half_life="x"),  # type: ignore[arg-type]
+                soundalike.QueryError,
+                "half_life: is 'x'; accepted: a number",
+            ),
+            (
+                lambda: catalogue.path(KEY, KEY, steps="5"),  # type: ignore[arg-type]
+                soundalike.QueryError,
+                "steps: is '5'; accepted: a whole number",
+            ),
+            (lambda: catalogue.path(KEY, KEY, steps=1), soundalike.QueryError, "steps: is 1; accepted: 2 to"),
+            (lambda: catalogue.tracks(limit="5"), soundalike.QueryError, "limit: is '5'"),  # type: ignore[arg-type]
+            (lambda: catalogue.tracks(limit=-1), soundalike.QueryError, "limit: is -1; accepted: 1 or more"),
+            (lambda: catalogue.tracks(after_id=2.5), soundalike.QueryError, "after_id: is 2.5"),  # type: ignore[arg-type]
+            (lambda: catalogue.similar(KEY, exclude=5), soundalike.QueryError, "exclude: is 5; accepted: a list"),
+            (
+                lambda: catalogue.query(soundalike.Query([soundalike.Seed(KEY, weight="2")])),  # type: ignore[arg-type]
+                soundalike.QueryError,
+                r"positive\[0\]\.weight: is '2'; accepted: a number",
+            ),
+            (
+                lambda: catalogue.query(soundalike.Query([soundalike.Seed(KEY, "1", "2")])),  # type: ignore[arg-type]
+                soundalike.QueryError,
+                r"positive\[0\]\.start_s: is '1'; accepted: a number",
+            ),
             (lambda: catalogue.continued(KEY), soundalike.QueryError, "playlist: is .*accepted: a list"),
             (lambda: catalogue.query(soundalike.Query([KEY])), soundalike.QueryError, "accepted: a list of Seed"),
             (lambda: catalogue.tracks("rock"), soundalike.FilterError, "accepted: must"),

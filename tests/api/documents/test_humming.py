@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from api.wiring import Soundalike
 from encoders.training.songs.playing.singer import pitches, sing
 from retrieval.catalog.records import TrackMelody
+from retrieval.errors import NoMelodyError
 from tests.api.conftest import whole_is_its_parts
 from tests.catalog.test_catalog import analysis
-from tests.conftest import Run, loaded
+from tests.conftest import Run, loaded, tone
 
 RATE = 22_050
 TUNES = {
@@ -106,3 +107,16 @@ def test_the_command_line_finds_it_too(run: Run, hummed: bytes, tmp_path: Path) 
     path = tmp_path / "hum.wav"
     path.write_bytes(hummed)
     assert loaded(run("hum", path, "--json"))["results"][0]["track"] == "t1"
+
+
+def test_who_hears_no_melody_names_the_file_and_is_no_wrong_usage(
+    run: Run, soundalike: Soundalike, tmp_path: Path
+) -> None:
+    one_tone = tmp_path / "one tone.wav"
+    one_tone.write_bytes(clip(tone(440, 8.0, sample_rate=RATE)))
+    said = run("hum", one_tone, expect=1).stderr
+    assert said.startswith(f"soundalike: {one_tone}: holds no melody: ")
+    error = loaded(run("hum", one_tone, "--json", expect=1))["error"]
+    assert (error["code"], "field" in error) == ("no-melody", False)
+    with pytest.raises(NoMelodyError, match=r"one tone\.wav: holds no melody"):
+        soundalike.hummed(one_tone)

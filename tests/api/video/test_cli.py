@@ -57,7 +57,8 @@ def test_json_and_table_say_the_same(run: Run, film: Path) -> None:
     assert [shown.index(result["track"]) for result in answer["results"]] == sorted(
         shown.index(result["track"]) for result in answer["results"]
     )
-    assert f"{answer['stats']['matching']} tracks" in shown
+    stats = answer["stats"]
+    assert f"4 of {stats['matching']} tracks, {stats['path']} search, " in shown
     assert [word for word in ("from – to", "speed", "in time") if word in shown] == ["from – to", "speed", "in time"]
 
 

@@ -216,7 +216,9 @@ def test_a_file_or_a_clip_is_needed(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("clip_id", ["0" * 32, "", "a b", "x" * 5000])
 def test_a_clip_that_nobody_keeps_is_unknown(client: FlaskClient, clip_id: str) -> None:
-    assert "send it again" in refused(sent(client, clip=clip_id), 404, "unknown-clip")["detail"]
+    problem = refused(sent(client, clip=clip_id), 404, "unknown-clip")
+    assert "send it again" in problem["detail"]
+    assert (problem["field"], bool(problem["accepted"])) == ("clip", True)
 
 
 def test_an_id_that_no_database_can_hold_is_refused(client: FlaskClient) -> None:
@@ -243,7 +245,8 @@ def test_moments_beyond_what_was_seen_are_refused(client: FlaskClient) -> None:
     ids=["sound", "empty", "text", "truncated", "bytes"],
 )
 def test_what_shows_nothing_is_refused(client: FlaskClient, file: bytes, status: int, slug: str) -> None:
-    refused(sent(client, file), status, slug)
+    problem = refused(sent(client, file), status, slug)
+    assert (problem["field"], bool(problem["accepted"])) == ("file", True)
 
 
 def test_without_weights_the_command_that_fetches_them_is_named(here: Soundalike, tmp_path: Path) -> None:
@@ -258,6 +261,7 @@ def test_a_catalogue_without_the_space_says_how_to_get_it(soundalike: Soundalike
         problem = refused(sent(client, CUT_EACH_SECOND), 404, "unknown-space")
     assert "'video'" in problem["detail"]
     assert "soundalike index" in problem["detail"]
+    assert "soundalike index" in problem["accepted"]
 
 
 def test_a_track_without_accents_is_answered(client: FlaskClient, here: Soundalike) -> None:

@@ -1,0 +1,34 @@
+"""A list or an answer never comes back short in silence: a line below it says of how many tracks it has how many."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, loaded
+
+
+@pytest.fixture(autouse=True)
+def _tones(indexed_tones: Path) -> None:
+    """Six low tones and six high ones."""
+
+
+def test_tracks_say_how_many_there_are(run: Run) -> None:
+    low = json.dumps({"must": [{"key": "duration_s", "range": {"gte": 3.45}}]})
+    n_long = len(loaded(run("tracks", "--filter", low, "--json")))
+    assert 1 < n_long < 12
+    assert run("tracks").stdout.splitlines()[-1] == "12 of 12 tracks"
+    assert run("tracks", "-n", "3").stdout.splitlines()[-1] == "3 of 12 tracks (-n 12 lists them all)"
+    cut = run("tracks", "-n", "1", "--filter", low).stdout.splitlines()[-1]
+    assert cut == f"1 of {n_long} tracks (-n {n_long} lists them all)"
+    short = run("tracks", "-n", "5", "--json")
+    assert (len(loaded(short)), short.stderr) == (5, "5 of 12 tracks (-n 12 lists them all)\n")
+    assert run("tracks", "--json").stderr == ""
+
+
+def test_so_do_those_that_are_missing(run: Run, indexed_tones: Path) -> None:
+    for number in (1, 2, 3):
+        (indexed_tones / "low" / f"tone0{number}.wav").unlink()
+    run("index", indexed_tones)
+    assert run("tracks", "--missing", "-n", "2").stdout.splitlines()[-1] == "2 of 3 tracks (-n 3 lists them all)"
+    assert run("tracks").stdout.splitlines()[-1] == "9 of 9 tracks"
