@@ -49,8 +49,9 @@ class Outcome:
 
     Attributes
     ----------
-    status : ``indexed``; where nothing had to be heard anew ``moved``, ``updated`` (what the file says of itself) or
-        ``unchanged``; ``copy`` of the track of its key, whose own file is there; ``ignored``; or ``failed``
+    status : ``indexed``; where nothing had to be heard anew, but for what words have a say in, ``moved``, ``updated``
+        (what the file says of itself) or ``unchanged``; ``copy`` of the track of its key, whose own file is there;
+        ``ignored``; or ``failed``
     stage, reason : where it failed, or was indexed without what these stages make
     partial : how it is known that it is a part of what it was
     dropped : stages that had run for it before its sound changed, and were not among those that ran now

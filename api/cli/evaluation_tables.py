@@ -185,7 +185,8 @@ def print_videos(result: VideoEvaluation) -> None:
         "found",
         "random start",
     )
-    beats = "" if math.isnan(started.ratio.mean) else f" (ratio {started.ratio.mean:.2f} {_bounds(started.ratio)})"
+    ratio = f"{started.ratio.mean:.2f} {_bounds(started.ratio)}".rstrip()  # of one source there are no bounds
+    beats = "" if math.isnan(started.ratio.mean) else f" (ratio {ratio})"
     shares = f"cuts within 100 ms of a beat, {counted(started.cut_clips, 'clip')}{beats}"
     table.add_row(cell(shares), _number(started.cuts_on_beats), _number(started.by_chance))
     table.add_row("error of the start, s, median", _number(started.error_s), _number(started.error_by_chance_s))

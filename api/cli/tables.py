@@ -90,12 +90,14 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
 def print_answer(title: str, answer: Answer, asked: Query) -> None:
     """Neighbours as a table, and how the answer to what was asked came about."""
     spans = any(result.span_s is not None for result in answer.results)
-    names = ("#", "score", "track", *(("from – to", "in") if spans else ()), "shared tags")
+    explained = any(result.explain is not None for result in answer.results)
+    names = ["#", "score", "track", *(("from – to", "in") if spans else ()), *(["shared tags"] if explained else [])]
     rows = []
     for result in answer.results:
         shared = ", ".join(result.explain.shared_tags if result.explain else ())
         span = _span_cells(result) if spans else []
-        rows.append((result.rank, f"{result.score:.3f}", _named(result.track), *span, shared))
+        named = result.rank, f"{result.score:.3f}", _named(result.track)
+        rows.append((*named, *span, *([shared] if explained else [])))
     console = Screen()
     if rows:
         console.print(table_of(names, rows, title=title, key=2, right=("#", "score", "from – to")))

@@ -57,7 +57,10 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed_tones: Path, t
     body = tmp_path / "body.json"
     body.write_text(json.dumps({"query": {"track": low}, "limit": 4}))
     assert results(run("query", body, "--json")) == results(run("similar", low, "-n", "4", "--json"))
-    assert low not in run("query", body).stdout.split("\n", 1)[1]
+    shown = run("query", body).stdout
+    assert low not in shown.split("\n", 1)[1]
+    assert "shared tags" not in shown  # nobody asked for them
+    assert "shared tags" in run("similar", low).stdout
     for wrong, message in (
         ("{", "is not JSON"),
         ('{"query": {"track": "a"}, "limits": 1}', "limits: unknown field 'limits': did you mean 'limit'?"),

@@ -42,6 +42,7 @@ class Account:
     corrupt : packets that could not be decoded
     is_broken_off : whether a part could not be read on to its end
     has_end : whether the end is there, as far as the format marks it
+    last : the last packet that came
     """
 
     format: str = ""
@@ -55,6 +56,7 @@ class Account:
     corrupt: int = 0
     is_broken_off: bool = False
     has_end: bool = True
+    last: bytes = b""
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property
@@ -85,6 +87,7 @@ class Account:
         if packet.size:
             self.packets += 1
             self._hash.update(packet)
+            self.last = bytes(packet)
 
 
 def packets_of(

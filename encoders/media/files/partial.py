@@ -1,7 +1,8 @@
 """Whether a file is a part of what it was: cut, or set up for a download that has not come to its end.
 
 By what the file says itself, never by a guess: raw frames (ADTS, AC-3, AMR, MP3 without a header that counts, MPEG
-streams) say nothing of their length, and what was recorded live need not.
+streams) say nothing of their number, and what was recorded live need not. Of MPEG audio and ADTS each frame says how
+long it is, so that a cut within one is seen, and one between two is not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from encoders.errors import UnreadableMediaError
 from encoders.media.files.content import content_of
 from encoders.media.files.declared import declared_end, declared_samples, end_of_media, is_taken_from_header
+from encoders.media.files.frames import frame_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +53,9 @@ def why_partial(
             silent = _cut_to_silence(waveform, duration_s)
         else:
             silent = _ends_in_zeros(content)
-        short = silent or _too_few_bytes(content) or _too_short(content, account, duration_s)
+        short = (
+            silent or _too_few_bytes(content) or _too_short(content, account, duration_s) or _in_frame(content, account)
+        )
     if not short and account.is_broken_off:
         return f"cannot be read on after {_time(duration_s)}"
     return short or (None if account.has_end else "its last page does not mark the end of the stream")
@@ -112,6 +116,15 @@ def _too_short(content: Content, account: Account, duration_s: float) -> str | N
     if declared_s - duration_s <= _LEAST_S + _LEFT_OUT / account.rate:
         return None
     return f"{_time(duration_s)} of the {_time(declared_s)} that the file declares"
+
+
+def _in_frame(content: Content, account: Account) -> str | None:
+    """Whether the last of raw frames is cut, and no header says that the others are all."""
+    if account.format not in ("mp3", "aac") or (account.format == "mp3" and declared_samples(content)):
+        return None
+    whole = frame_bytes(account.last)
+    there = len(account.last)
+    return f"ends within a frame, of which it has {there} of {whole} bytes" if whole and there < whole else None
 
 
 def _size(size: int) -> str:

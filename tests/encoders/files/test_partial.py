@@ -10,6 +10,7 @@ import pytest
 from encoders.errors import UnreadableMediaError
 from encoders.media.decode import decode
 from encoders.media.decoder_process import DecoderProcess
+from encoders.media.files.frames import frame_bytes
 from tests.encoders.files.odd_files import (
     KINDS,
     Kind,
@@ -26,7 +27,9 @@ from tests.encoders.test_media import encoded, sine
 
 RATE = 16_000
 SILENT = {"amr", "3gp"}  # speech codecs make little of music
-NO_LENGTH = {"mp2", "aac", "loas", "ac3", "eac3", "amr", "ts", "m2ts", "mpg", "vob"}
+OF_FRAMES = {"mp2", "aac"}
+"""Formats of which each frame says its own length: a cut is to be seen unless it lies between two."""
+NO_LENGTH = {"loas", "ac3", "eac3", "amr", "ts", "m2ts", "mpg", "vob"}
 """Formats that say nothing of their length: a cut is not to be seen."""
 INDEX_AT_END = {"caf", "m4a", "m4b", "mov", "3gp"}
 """Cut, they cannot be read at all."""
@@ -45,7 +48,7 @@ def test_whole_files_are_whole(name: str, duration_s: float, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
-@pytest.mark.parametrize("name", sorted(set(KINDS) - NO_LENGTH - INDEX_AT_END - AS_FRAGMENTS))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - NO_LENGTH - OF_FRAMES - INDEX_AT_END - AS_FRAGMENTS))
 def test_files_that_are_cut_say_so(name: str, share: float, tmp_path: Path) -> None:
     path = cut(of_kind(tmp_path, name, 20.0), share)
     audio = decode(path, sample_rates=[RATE])
@@ -72,6 +75,49 @@ def test_their_refusal_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(NO_LENGTH))
 def test_formats_that_say_nothing_are_taken_as_they_come(name: str, tmp_path: Path) -> None:
     assert decode(cut(of_kind(tmp_path, name, 20.0), 0.5), sample_rates=[RATE]).partial is None
+
+
+def frames_in(content: bytes) -> list[int]:
+    """Where the frames of a raw stream begin, and where the last ends."""
+    places = [0]
+    while length := frame_bytes(content[places[-1] : places[-1] + 8]):
+        places.append(places[-1] + length)
+    return places
+
+
+@pytest.mark.parametrize("name", ["mp3", *sorted(OF_FRAMES)])
+def test_a_cut_within_a_frame_is_seen_and_none_between_two(name: str, tmp_path: Path) -> None:
+    content = _streamed("mp3") if name == "mp3" else of_kind(tmp_path, name, 5.0).read_bytes()
+    content = content[content.index(b"\xff") :]  # behind ID3
+    places = frames_in(content)
+    assert places[-1] == len(content)  # from frame to frame, to the end
+    assert len(places) > 150
+    start, end = places[90:92]
+    for cut_at in (start + 20, (start + end) // 2, end - 1):
+        told = decode(content[:cut_at], sample_rates=[RATE]).partial
+        assert told == f"ends within a frame, of which it has {cut_at - start} of {end - start} bytes"
+    assert decode(content[:end], sample_rates=[RATE]).partial is None
+    tagged = content[:end] + b"TAG" + b"title".ljust(125, b"\0")
+    assert decode(tagged, sample_rates=[RATE]).partial is None
+
+
+def test_the_length_of_a_frame_is_in_its_header() -> None:
+    for head, length in (
+        ("fffb9064", 417),  # MPEG 1, layer III, 128 kbit/s, 44.1 kHz: 144 × 128,000 / 44,100
+        ("fffb9264", 418),  # the same, padded
+        ("fff39074", 261),  # MPEG 2, layer III, 80 kbit/s, 22.05 kHz: 72 × 80,000 / 22,050
+        ("ffe39074", 522),  # MPEG 2.5, 80 kbit/s, 11.025 kHz
+        ("fffdc404", 768),  # MPEG 1, layer II, 256 kbit/s, 48 kHz: 144 × 256,000 / 48,000
+        ("ffff9204", 316),  # MPEG 1, layer I, 288 kbit/s, 44.1 kHz, padded: 4 × (12 × 288,000 / 44,100 + 1)
+        ("fff150800abfc0", 0x55),  # ADTS: 13 bits across three bytes
+        ("fffb0064", None),  # any rate of bits
+        ("fffbf064", None),
+        ("fffb9c64", None),
+        ("ffeb9064", None),  # a version that is none
+        ("49443304", None),
+    ):
+        assert frame_bytes(bytes.fromhex(head).ljust(8, b"\0")) == length, head
+    assert frame_bytes(b"\xff\xfb\x90") is None
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.95])

@@ -8,16 +8,23 @@ from pathlib import Path
 
 import mutagen
 import pytest
+import torch
 from mutagen.flac import FLAC
 from sqlalchemy import text
 
 from api.wiring import Soundalike
+from encoders.analysis.languages import LanguageIdentifier
+from encoders.analysis.vocals import VocalDetector
+from encoders.analysis.voices import VoiceAnalysis
 from encoders.encoder import Encoder
+from indexer.stages.registry import Analyses
 from indexer.uploads import Upload, index_upload
 from retrieval.search.query import similar
 from tests.conftest import tone
+from tests.encoders.analysis.test_vocals import Pitched
 from tests.indexer.disk.catalogues import counts, keys, neighbours
 from tests.indexer.test_pipeline import LIMITS, reasons, run
+from tests.indexer.test_voice_stages import SingsInSpanish
 
 WriteWav = Callable[..., Path]
 
@@ -156,6 +163,31 @@ def test_a_retag_keeps_every_space_and_analysis(
     assert str(soundalike.catalog.track(track.key).title).startswith("New")
     for space in ("bands", "other"):
         assert len(soundalike.search.answer(similar(track.key, space=space, limit=5)).results) == 5
+
+
+def test_a_retag_that_has_the_language_asked_again_is_one(
+    flac: Path, music: Path, soundalike: Soundalike, bands: Encoder
+) -> None:
+    detector = VocalDetector(Pitched(), version="vocals-1", device=torch.device("cpu"))
+    listening = Analyses(voices=VoiceAnalysis(detector, LanguageIdentifier(SingsInSpanish())))
+    run(music, soundalike, bands, analyses=listening)
+    tagged = mutagen.File(flac)
+    tagged["title"] = "De colores"
+    tagged.save()
+    report = run(music, soundalike, bands, analyses=listening)
+    assert counts(report) == {"unchanged": 12, "updated": 1}
+    assert {"vocals", "language"} <= set(report.seconds)
+    assert "encode" not in report.seconds
+    tagged["title"] = "De dolores"
+    tagged.save()
+    flac.rename(music / "moved.flac")
+    assert counts(run(music, soundalike, bands, analyses=listening)) == {"unchanged": 12, "moved": 1}
+    tagged = mutagen.File(music / "moved.flac")
+    tagged["title"] = "Another"
+    tagged.save()
+    newer = VocalDetector(Pitched(), version="vocals-2", device=torch.device("cpu"))
+    listening = Analyses(voices=VoiceAnalysis(newer, LanguageIdentifier(SingsInSpanish())))
+    assert counts(run(music, soundalike, bands, analyses=listening))["indexed"] == 13
 
 
 def test_a_retag_and_a_move_at_once_is_the_same_track(
