@@ -144,7 +144,9 @@ def test_another_kind_of_body_is_named(client: FlaskClient) -> None:
     for method, path in (("POST", "/v1/query/audio"), ("PUT", "/v1/tracks/new"), ("POST", "/v1/tracks:bulk")):
         problem = refused(client.open(path, method=method, json={}), 415, "unsupported-media-type")
         assert problem["accepted"] == "multipart/form-data"
-        assert problem["detail"].endswith("(in curl, -F file=@FILE -F 'body={…}')")
+        several = "tracks:bulk" in path
+        parts = "-F files=@A -F files=@B" if several else "-F file=@FILE -F 'body={…}'"
+        assert problem["detail"].endswith(f"(in curl, {parts})")
     # What curl --data-binary says of any file.
     binary = {"data": b"OggS\xe0\xff", "content_type": "application/x-www-form-urlencoded"}
     for path in ("/v1/query/audio", "/v1/query/video", "/v1/query/humming", "/v1/tracks:bulk"):
