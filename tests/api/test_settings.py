@@ -1,5 +1,6 @@
 """What the environment says, and what it cannot say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +9,14 @@ from api.settings import SettingsError, read_settings
 
 
 def test_settings_name_the_variable() -> None:
-    with pytest.raises(SettingsError, match="SOUNDALIKE_DECODE_THREADS is 'many'; accepted: a number above zero"):
-        read_settings({"SOUNDALIKE_DECODE_THREADS": "many"})
+    for wrong in ("many", "0", "1.5", "100000", "nan", "inf"):
+        with pytest.raises(
+            SettingsError, match=f"SOUNDALIKE_DECODE_THREADS is '{wrong}'; accepted: a whole number from 1 to 256"
+        ):
+            read_settings({"SOUNDALIKE_DECODE_THREADS": wrong})
+    with pytest.raises(SettingsError, match=r"SOUNDALIKE_MAX_UPLOAD_BYTES is '0\.5'; accepted: a whole number"):
+        read_settings({"SOUNDALIKE_MAX_UPLOAD_BYTES": "0.5"})
+    assert read_settings({"SOUNDALIKE_DECODE_THREADS": "4"}).decode_threads == 4
     with pytest.raises(SettingsError, match="SOUNDALIKE_MAX_DURATION_S"):
         read_settings({"SOUNDALIKE_MAX_DURATION_S": "-1"})
 
@@ -35,3 +42,10 @@ def test_encoders_of_ones_own_are_read_from_the_environment() -> None:
 def test_the_space_is_ours_unless_another_is_named() -> None:
     assert read_settings({}).succession == ("ear", "soundalike")
     assert read_settings({"SOUNDALIKE_SPACE": "musicnn"}).space == "musicnn"
+
+
+def test_folders_of_settings_may_begin_with_a_tilde() -> None:
+    said = read_settings({"HOME": "/home/her", "SOUNDALIKE_HOME": "~/music", "SOUNDALIKE_CACHE": "~"})
+    assert (str(said.home), str(said.weights_dir)) == ("/home/her/music", "/home/her/weights")
+    assert str(read_settings({"HOME": "/home/her"}).weights_dir) == "/home/her/.cache/soundalike/weights"
+    assert read_settings({"SOUNDALIKE_HOME": "a ~ b"}).home == Path("a ~ b").absolute()
