@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from indexer.errors import CopyError, IgnoredFileError, StageError
 from indexer.identity import KnownTracks, Movers, with_known
 from indexer.stages.stage import outdated
 from indexer.track import DecodedTrack, Outcome, TrackStore, analysis_of, lacking, prepare, run_stages, store
+from retrieval.errors import PlaceTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,7 +95,9 @@ def _finished(file: ScannedFile, track: DecodedTrack | StageError, catalog: Trac
         stage, reason = lacking(track)
         if stage and reason and not track.results:
             raise StageError(stage, reason)
-        return store(analysis_of(track), catalog, track)
+        return store(replace(analysis_of(track), alone=True), catalog, track)
+    except PlaceTakenError:  # by who indexes the same file at the same time
+        return Outcome(file, "unchanged")
     except StageError as error:
         return _failed(file, error)
 

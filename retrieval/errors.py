@@ -46,6 +46,10 @@ class UnknownTrackError(RetrievalError):
         super().__init__(f"{key}: {why}" if why else f"no track with key {key!r}{hint}")
 
 
+class PlaceTakenError(RetrievalError):
+    """A file's track came into the catalogue by another key meanwhile."""
+
+
 class UnknownClipError(RetrievalError):
     """A clip that is asked about by its id, and is not kept."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from api.wiring import Soundalike
     from indexer.jobs import IngestReport
+    from retrieval.catalog.ledger import Failure
     from retrieval.catalog.records import Track
     from retrieval.filters.language import Filter
     from retrieval.search.playlists import Playlist
@@ -147,7 +148,7 @@ class Catalogue:
         Returns
         -------
         What it came to. Files that failed are counted in ``report.counts["failed"]``, and listed with their reasons by
-        ``music.parts.ledger.failures(job_id=report.job_id)``.
+        `failures`.
 
         Raises
         ------
@@ -165,6 +166,15 @@ class Catalogue:
             key_prefix=key_prefix,
             rescan=rescan,
         )
+
+    def failures(self, report: IngestReport | None = None) -> list[Failure]:
+        """Files that did not come in, or not with all that is heard: ``uri``, ``stage``, ``reason``, ``failed_at``.
+
+        Parameters
+        ----------
+        report : of `index`, for its failures alone; none for all that were not mended since
+        """
+        return self.parts.ledger.failures(job_id=None if report is None else report.job_id)
 
     def similar(
         self,

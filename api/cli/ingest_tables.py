@@ -98,7 +98,7 @@ def print_missing(tracks: Sequence[Placed], *, since: str = "missing since") -> 
         (one.key, one.uri, one.missing_since.isoformat(" ", "minutes") if one.missing_since else "") for one in tracks
     ]
     if rows:
-        Screen(soft_wrap=True).print(table_of(("key", "file", since), rows, key=0))
+        Screen(soft_wrap=True).print(table_of(("track", "file", since), rows, key=0))
     else:
         echo(f"no track is {since.removesuffix(' since')}")
 

@@ -5,13 +5,10 @@ accepted; 3 done, but some files failed or lines of a playlist were left out; 13
 printed any more.
 """
 
-import atexit
-import gc
 import logging
-import os
 import sys
-import threading
 import time
+from collections.abc import Callable
 
 import click
 
@@ -66,6 +63,8 @@ COMMANDS: dict[str, Lines] = {
     },
 }
 """Every command: where it stands under `api.cli.commands`, and what it does."""
+GO_ON = frozenset(("demo", "index", "analyze", "rebuild", "export-neighbors", "train"))
+"""Those that keep what they have done when they are interrupted, and go on from there."""
 
 
 @click.group(
@@ -81,41 +80,33 @@ def soundalike(verbose: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: one line for every expected error, no traceback."""
+def main(arguments: list[str] | None = None, *, on_start: Callable[[], object] = lambda: None) -> None:
+    """Run the command line: one line for every expected error, no traceback.
+
+    Parameters
+    ----------
+    on_start : called when an interrupt is such an error, too
+    """
     prepare_streams()
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        code = _run(sys.argv[1:] if arguments is None else arguments, on_start)
         finish_output()
     except OutputLostError as lost:
         code = lost.code if lost.is_unread else told(Failure(lost.code, str(lost), "output-lost"), as_json=False)
     sys.exit(code)
 
 
-def run() -> None:
-    """The program: `main`, ended without taking apart what is loaded, which takes a second where torch is.
-
-    Threads are waited for, and what is registered for the end is done.
-    """
-    gc.set_threshold(100_000, 50, 50)  # else a tenth of the start is spent on looking for garbage among modules
-    try:
-        main()
-    except SystemExit as end:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        os._exit(int(end.code or 0))
-
-
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], on_start: Callable[[], object]) -> int:
     """Run a command and say how it went, as an exit code."""
     try:
+        on_start()
         with shown_downloads(quiet=wants_json(arguments)):
             typed, began = as_text(arguments), time.monotonic()  # which `ingest_tables.since_began` reads
             return soundalike.main(typed, prog_name="soundalike", standalone_mode=False, obj=began) or 0
     except OutputLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        failure = failure_of(error)
+        failure = failure_of(error, goes_on=not GO_ON.isdisjoint(arguments[:2]))
         if failure is None:
             raise
         return told(failure, as_json=wants_json(arguments))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from retrieval.catalog.records import Track
     from retrieval.search.humming.answering import HumAnswer
     from retrieval.search.playlists import Playlist
-    from retrieval.search.query import Answer, Result, Stats
+    from retrieval.search.query import Answer, Query, Result, Stats
 
 MOST_NAMED = 5
 NOTE_EVERY_S = 10.0  # where no bar can be drawn, a line now and then
@@ -87,8 +87,8 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
     console.print(f"{len(rows)} of {counted(answer.matching, 'track')} with a melody, {total_ms:.1f} ms")
 
 
-def print_answer(title: str, answer: Answer) -> None:
-    """Neighbours as a table."""
+def print_answer(title: str, answer: Answer, asked: Query) -> None:
+    """Neighbours as a table, and how the answer to what was asked came about."""
     spans = any(result.span_s is not None for result in answer.results)
     names = ("#", "score", "track", *(("from – to", "in") if spans else ()), "shared tags")
     rows = []
@@ -103,11 +103,23 @@ def print_answer(title: str, answer: Answer) -> None:
     console.print(shown_of(stats, answer.timing_ms["total"], answer.space))
     scores = [result.score for result in answer.results]
     if scores != sorted(scores, reverse=True):
-        console.print("not by score alone: what is unlike those before it stands higher (mmr)", highlight=False)
+        console.print(f"not by score alone: {_other_order(asked)}", highlight=False)
     if stats.unknown:
         console.print(_unknown(stats.unknown))
     if stats.dropped.get("duplicate"):
         console.print("duplicate: another version of a recording (--no-fold-duplicates shows them)", highlight=False)
+
+
+def _other_order(asked: Query) -> str:
+    """By what else than its score a query has a result stand higher or lower."""
+    diversity, context = asked.diversity, asked.context
+    rules = (
+        (diversity is not None and diversity.csls, "of each so many candidates hubs stand last (csls)"),
+        (diversity is not None and diversity.mmr, "what is unlike those before it stands higher (mmr)"),
+        (context is not None and context.artist_gap, "tracks of an artist stand apart (artist_gap)"),
+        (context is not None and context.album_gap, "tracks of an album stand apart (album_gap)"),
+    )
+    return "; ".join(what for is_asked, what in rules if is_asked)
 
 
 def shown_of(stats: Stats | StatsOut, total_ms: float, space: str) -> str:
@@ -141,7 +153,7 @@ def print_tracks(tracks: Sequence[Track], *, none: str) -> None:
     """The catalogue as a table; what to say where it has no rows."""
     rows = [(track.key, track.title or "", track.artist or "", clock(track.duration_s)) for track in tracks]
     if rows:
-        Screen().print(table_of(("key", "title", "artist", "length"), rows, key=0))
+        Screen().print(table_of(("track", "title", "artist", "length"), rows, key=0))
     else:
         Screen(soft_wrap=True).print(none)
 

@@ -1,5 +1,7 @@
 """What the command line shows of tracks that fit a clip."""
 
+from collections.abc import Sequence
+
 from api.cli.layout import table_of
 from api.cli.tables import clock, shown_of
 from api.cli.terminal import Screen
@@ -8,14 +10,16 @@ from retrieval.counting import counted
 
 
 def print_matched(title: str, answer: VideoAnswerOut) -> None:
-    """What was seen, then tracks, where each starts and at which speed, and how many of the cuts meet its beats."""
+    """What was seen, then tracks, where each starts and, under a video, its speed and how many cuts meet its beats."""
     console = Screen(soft_wrap=True)
     console.print(f"{title}: {_seen(answer.clip)}")
-    names = ["#", "score", "track", "from – to", "speed", "in time (by chance)"]
+    # Under a picture any length may play, and nothing in it moves.
+    placed = ["from"] if answer.clip.is_picture else ["from – to", "speed", "in time (by chance)"]
+    names = ["#", "score", "track", *placed]
     explained = any(result.fit is not None for result in answer.results)
     rows = [
         (
-            *(str(result.rank), f"{result.score:.3f}", result.track, *_placed(result.placement)),
+            *(str(result.rank), f"{result.score:.3f}", result.track, *_placed(result.placement, len(placed))),
             *([_reasons(result.fit)] if explained else []),
         )
         for result in answer.results
@@ -32,9 +36,12 @@ def _seen(clip: ClipOut) -> str:
     return what + (f"; suggests {', '.join(clip.suggests)}" if clip.suggests else "")
 
 
-def _placed(placement: PlacementOut | None) -> tuple[str, str, str]:
+def _placed(placement: PlacementOut | None, columns: int) -> Sequence[str]:
+    """Where a track starts, and in more columns than one where it ends, its speed, and how well it meets the clip."""
     if placement is None:
-        return "", "", ""
+        return [""] * columns
+    if columns == 1:
+        return [clock(placement.start_s)]
     span = f"{clock(placement.start_s)} – {clock(placement.end_s)}"
     return span, f"× {placement.rate:.3f}", f"{placement.score:.2f} ({placement.chance:.2f})"
 

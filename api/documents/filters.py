@@ -53,7 +53,7 @@ A condition has a `key` and one of:
 
 | test | holds where |
 |---|---|
-| `"match": {{"value": v}}` | a value of the key is `v`: a text, a number, `true` or `false` |
+| `"match": {{"value": v}}` | a value of the key is `v`: a text, a number, `true` or `false`. What is measured (`tempo`, shares, scores) hardly ever is a round number, also where it is shown as one: ask for a `range` |
 | `"match": {{"any": [v, …]}}` | a value is one of these |
 | `"match": {{…, "exact": true}}` | the same, and texts are compared to the letter |
 | `"range": {{"gte": a, "lt": b}}` | a number lies within; bounds are `gt` or `gte`, and `lt` or `lte`, each alone or both |

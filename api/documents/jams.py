@@ -68,6 +68,15 @@ def jams_of(track: Track, heard: HeardMusic) -> dict[str, Any]:
     }
 
 
+def found_in(document: dict[str, Any]) -> dict[str, bool]:
+    """What a document tells of the music, by name, and whether anything of it was found."""
+    data = {one["namespace"]: one["data"] for one in document["annotations"]}
+    contour = data.get("pitch_contour", {"value": []})["value"]
+    sparse = {"beats": "beat", "key": "key_mode", "sections": "segment_open"}
+    found = {name: bool(data.get(namespace)) for name, namespace in sparse.items()}
+    return found | {"melody": any(value["voiced"] for value in contour)}
+
+
 def _of_rhythm(rhythm: TrackRhythm, duration_s: float) -> list[tuple[str, Any]]:
     tempo = [] if rhythm.tempo_bpm is None else [(0.0, duration_s, rhythm.tempo_bpm, rhythm.confidence)]
     beats = zip(rhythm.beats_s.tolist(), rhythm.positions.tolist(), strict=True)

@@ -71,8 +71,8 @@ def run_downloading(
         try:
             while True:
                 if told is not None:
-                    here = max(0, _bytes_in(folder) - before)
-                    told(name, here, total_bytes or _announced(_text(printed)))
+                    here, total = max(0, _bytes_in(folder) - before), total_bytes or _announced(_text(printed))
+                    told(name, here if total is None else min(here, total), total)  # pip copies what it has
                 try:
                     started.wait(timeout=EVERY_S)
                 except subprocess.TimeoutExpired:
@@ -84,7 +84,7 @@ def run_downloading(
             raise
         output, complaints = _text(printed), _text(complained)
     if told is not None and started.returncode == 0:
-        here = max(0, _bytes_in(folder) - before)
+        here = total_bytes or _announced(output) or max(0, _bytes_in(folder) - before)
         told(name, here, here)
     return subprocess.CompletedProcess(list(command), started.returncode, output, complaints)
 

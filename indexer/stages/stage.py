@@ -19,6 +19,7 @@ from encoders.errors import MediaError
 from indexer.errors import StageError
 from indexer.file_tags import FileTags
 from retrieval.catalog.database import is_lost, refusal
+from retrieval.errors import PlaceTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,7 +126,7 @@ def step(name: str, seconds: dict[str, float]) -> Iterator[None]:
     ------
     StageError
         With the step and the reason: also where the database refuses what is known of the file. A lost database is no
-        fault of the file, and is raised as it is.
+        fault of the file, and is raised as it is, as is that somebody else was first.
     """
     start = time.perf_counter()
     try:
@@ -136,6 +137,8 @@ def step(name: str, seconds: dict[str, float]) -> Iterator[None]:
         if is_lost(error):
             raise
         raise StageError(name, refusal(error)) from error
+    except PlaceTakenError:
+        raise
     except MediaError as error:
         raise StageError(name, error.reason) from error
     except FileNotFoundError as error:

@@ -215,6 +215,7 @@ class TrackAnalysis:
     content_hash, audio_hash : of the file; of what is heard in it, by which the same audio is known under other tags
     partial, notes : whether the file is a part of what it was, and what decoding came upon; none: as it was said before
     formerly : the key that the track had, where its file was moved
+    alone : whether its file is to be no other track's, as those of the same sound sent by callers may be
     rows : what its stages made of it; what is stored of the same audio and not among it stays
     stages : version by name, of the stages that ran
     undone : names of others that are to run again, even if they ran before: this time they failed, or what they are
@@ -232,6 +233,7 @@ class TrackAnalysis:
     partial: bool | None = None
     notes: Sequence[str] | None = None
     formerly: str | None = None
+    alone: bool = False
     title: str | None = None
     artist: str | None = None
     album: str | None = None

@@ -122,7 +122,8 @@ KEYS: tuple[FilterKey, ...] = (
         "chords.<label>",
         "number",
         _SHARE,
-        "share of the time with this chord, in Harte's notation: `C:maj`, `F#:min/b3`, `N`",
+        "share of the time with this chord, in Harte's notation: `C:maj`, `F#:min/b3`, `N`. **No analysis hears chords "
+        "yet, so no track has any**",
         _at_least("chords.C:maj", 0.2),
     ),
     FilterKey(
@@ -141,8 +142,13 @@ SECTION_KEYS = tuple(f"sections.{label}" for label in SECTION_LABELS)
 ALWAYS = (*FIXED_KEYS, *LANGUAGE_KEYS, *SECTION_KEYS)
 """Keys that every catalogue has columns of."""
 
-CHORD = r"(?:N|X|[A-G][b#]*(?::(?:[a-z]+\d*(?:\([b#*,0-9]+\))?|\([b#*,0-9]+\)))?(?:/[b#]*(?:1[0-3]|[1-9]))?)"
-"""A chord's label in the notation of Harte et al., Symbolic representation of musical chords, ISMIR 2005."""
+_DEGREE = r"[b#]*(?:1[0-3]|[1-9])"
+_DEGREES = rf"\(\*?{_DEGREE}(?:,\*?{_DEGREE})*\)"
+_SHORTHAND = "(?:(?:maj|min)(?:6|7|9|11|13)?|minmaj7|aug|dim7?|hdim7|sus[24]|1|5|6|7|9|11|13)"
+CHORD = rf"(?:N|X|[A-G][b#]*(?::(?:{_SHORTHAND}(?:{_DEGREES})?|{_DEGREES}))?(?:/{_DEGREE})?)"
+"""A chord's label in the notation of Harte et al., Symbolic representation of musical chords, ISMIR 2005, with the
+shorthands of the collections that have grown since (``7``, ``sus2``, ``min11``, ``maj13``, …).
+"""
 _CHORD = re.compile(CHORD)
 _EVERYWHERE = frozenset(ALWAYS)
 _BY_NAME = {key.name: key for key in KEYS}

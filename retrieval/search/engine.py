@@ -147,7 +147,7 @@ class Search:
             index.space,
             version,
             view.encoder_version,
-            replace(stats, reason=self._reason(query, stats), unknown=plan.unknown),
+            replace(stats, reason=self._reason(plan, stats), unknown=plan.unknown),
             laps.timing_ms(),
         )
 
@@ -173,8 +173,9 @@ class Search:
             )
         ]
 
-    def _reason(self, query: Query, stats: Stats) -> str | None:
+    def _reason(self, plan: Plan, stats: Stats) -> str | None:
         """Why a page is not full, where it is not."""
+        query = plan.query
         if stats.returned >= query.limit:
             return None
         if stats.remaining and "deleted_meanwhile" not in stats.dropped:
@@ -182,12 +183,14 @@ class Search:
         if set(stats.dropped) - {"exclude"}:
             return "fewer tracks than asked for are left: see dropped"
         count = stats.matching - stats.dropped.get("exclude", 0)
+        examples = plan.matching_left_out - plan.dropped
+        beside = f" beside {'the example' if examples == 1 else f'the {examples:,} examples'}" if examples > 0 else ""
+        found = (f"only {counted(count, 'track')}" if count else "no track") + beside
         if query.filter is None:
-            return f"only {counted(count, 'track')} can be found in this space"
+            return f"{found} can be found in this space"
         lacking = [] if stats.matching else self.selections.lacking(query.filter)
         nowhere = f"; no track has a value of {', '.join(lacking)}" if lacking else ""
-        matching = f"only {counted(count, 'track matches', 'tracks match')}" if count else "no track matches"
-        return f"{matching} the filter{nowhere}"
+        return f"{found} {'match' if count > 1 else 'matches'} the filter{nowhere}"
 
 
 def _after(position: cursors.Position, query: Query, page: Page) -> cursors.Position:

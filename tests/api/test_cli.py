@@ -101,7 +101,7 @@ def test_ctrl_c_leaves_everything_consistent(
 ) -> None:
     rng = np.random.default_rng(0)
     for number in range(40):
-        write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 30 * 16_000).astype(np.float32))
+        write_wav(tmp_path / "many" / f"{number:02}.wav", rng.uniform(-0.5, 0.5, 10 * 16_000).astype(np.float32))
     command = [Path(sys.executable).with_name("soundalike"), "index", tmp_path / "many"]
     # A shell's background jobs ignore the signal, and hand that down to whatever they start.
     heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)

@@ -50,7 +50,8 @@ def test_searches_of_every_kind(run: Run, engine: Engine, indexed_tones: Path, t
     scores = [one["score"] for one in loaded(varied)["results"]]
     assert len(scores) == 4
     assert scores != sorted(scores, reverse=True)
-    assert "not by score alone" in run("similar", low, "--mmr", "1", "-n", "4").stdout
+    unlike_those_before = "not by score alone: what is unlike those before it stands higher (mmr)\n"
+    assert unlike_those_before in run("similar", low, "--mmr", "1", "-n", "4").stdout
     assert "not by score alone" not in run("similar", low, "-n", "4").stdout
 
     body = tmp_path / "body.json"
@@ -122,6 +123,14 @@ def test_a_playlist_goes_on(
         connection.execute(text("UPDATE tracks SET artist = 'A' WHERE key LIKE 'music/low/%'"))
     gapped = results(run("continue", playlist, "--artist-gap", "3", "--json", "-n", "4"))
     assert [key.startswith("music/low") for key in gapped] == [False, False, False, True]
+    apart = run("continue", playlist, "--artist-gap", "3", "-n", "6").stdout
+    assert "not by score alone: tracks of an artist stand apart (artist_gap)\n" in apart
+    both = {"limit": 6, "diversity": {"mmr": 1}, "context": {"artist_gap": 2, "album_gap": 1}}
+    body.write_text(json.dumps({"query": {"continue": {"playlist": low}}} | both))
+    said = next(line for line in run("query", body).stdout.splitlines() if line.startswith("not by score alone"))
+    assert [name for name in ("csls", "mmr", "artist_gap", "album_gap") if name in said] == [
+        "mmr", "artist_gap", "album_gap",
+    ]  # fmt: skip
 
 
 def test_a_playlist_that_cannot_go_on_says_why(run: Run, indexed_tones: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from retrieval.catalog.records import (
     VocalSpan,
 )
 from retrieval.catalog.tables import analyses, embeddings, tags, tracks
+from retrieval.errors import PlaceTakenError
 from tests.catalog.test_catalog import ROCK, analysis, rows
 from tests.catalog.test_music import plain
 from tests.conftest import new_database
@@ -181,6 +182,19 @@ def test_one_refused_track_rolls_back_the_batch(catalog: Catalog, rng: np.random
         catalog.store_many(batch)
     assert contents(catalog) == before
     assert catalog.written == catalog.revision() == revision
+
+
+def test_a_file_that_is_a_track_s_alone_becomes_no_other(catalog: Catalog, rng: np.random.Generator) -> None:
+    catalog.store(analysis("a", rng))
+    other = replace(analysis("b", rng), uri="/music/a")
+    with pytest.raises(PlaceTakenError, match="'a'"):
+        catalog.store(replace(other, alone=True))
+    catalog.store(replace(analysis("a", rng, content="b"), alone=True))
+    catalog.store(other)  # sent, not found
+    catalog.delete("a")
+    catalog.delete("b")
+    catalog.store(replace(other, alone=True))
+    assert [track.key for track in catalog.list_tracks(after_id=0, limit=9)] == ["b"]
 
 
 def test_a_batch_takes_few_statements(catalog: Catalog, rng: np.random.Generator) -> None:

@@ -55,6 +55,18 @@ def test_the_commands(run: Run, indexed_tones: Path, write_wav: Callable[..., Pa
     assert "wins/ties/losses" in run(*both).stdout
     assert "second" in pq.read_schema(tmp_path / "c" / "per_query.parquet").names[-1]
 
+    (tmp_path / "a" / "run.trec").rename(tmp_path / "kept.trec")
+    of_folder = ("evaluate", "compare", tmp_path / "a", tmp_path / "a", "--qrels", qrels)
+    assert "a: holds no run; accepted: a run, or a folder with one" in run(*of_folder, expect=1).stderr
+    pq.write_table(
+        pa.table({"query_id": lows[:1], "doc_id": lows[1:2], "score": [1.0]}), tmp_path / "a" / "run.parquet"
+    )
+    found = loaded(run(*of_folder, "--json"))
+    assert found["first"] == str(tmp_path / "a" / "run.parquet")
+    assert f"is {tmp_path / 'a' / 'run.parquet'}" in run(*both, expect=1).stderr
+    (tmp_path / "kept.trec").rename(tmp_path / "a" / "run.trec")
+    assert loaded(run(*of_folder, "--json"))["metrics"] == same["metrics"]
+
     plays = {"user_id": ["u"] * 3, "item_id": lows[:3], "timestamp": [1, 2, 3]}
     pq.write_table(pa.table(plays), tmp_path / "plays.parquet")
     by_time = ("evaluate", "run", "--interactions", tmp_path / "plays.parquet", "--metric", "RR", "--json")

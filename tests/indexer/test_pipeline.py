@@ -165,6 +165,18 @@ def test_a_folder_without_audio_is_refused(tmp_path: Path, soundalike: Soundalik
         run(tmp_path / "nowhere", soundalike, bands)
 
 
+def test_two_who_find_the_same_files_at_once_make_one_track_of_each(
+    music: Path, soundalike: Soundalike, bands: Encoder
+) -> None:
+    def other_is_first(outcome: object) -> None:
+        if soundalike.catalog.count() == 1:  # the others were looked up, and were in no catalogue yet
+            run(music / "low", soundalike, bands)
+
+    report = run(music, soundalike, bands, on_outcome=other_is_first)
+    assert soundalike.catalog.count() == 12
+    assert dict(report.counts) == {"indexed": 6, "unchanged": 6, "failed": 0}
+
+
 def test_hidden_files_are_left_out(music: Path) -> None:
     shutil.copytree(music / "low", music / ".trash")
     shutil.copy(music / "low" / "tone00.wav", music / "._tone00.wav")

@@ -43,7 +43,22 @@ def test_the_seed_stays_out(search: Search) -> None:
     answer = search.answer(similar("t7", limit=N_TRACKS))
     assert "t7" not in [result.track.key for result in answer.results]
     assert answer.stats.matching == answer.stats.returned == N_TRACKS - 1
-    assert answer.stats.reason == f"only {N_TRACKS - 1} tracks can be found in this space"
+    assert answer.stats.reason == f"only {N_TRACKS - 1} tracks beside the example can be found in this space"
+    here = search.answer(similar("t7", limit=N_TRACKS + 1, include_seed=True))
+    assert here.stats.reason == f"only {N_TRACKS} tracks can be found in this space"
+    both = Query([Seed("t7"), Seed("t8")], limit=N_TRACKS, exclude=["t9", "t8"])
+    told = f"only {N_TRACKS - 3} tracks beside the 2 examples can be found in this space"
+    assert search.answer(both).stats.reason == told
+
+
+def test_a_filter_that_the_example_meets_is_told_beside_it(search: Search) -> None:
+    for years, told in (
+        ({"gte": 2017}, "only 2 tracks beside the example match the filter"),
+        ({"gte": 2019}, "no track beside the example matches the filter"),
+        ({"gte": 2018, "lt": 2019}, "only 1 track matches the filter"),
+    ):
+        recent = parse_filter({"must": [{"key": "year", "range": years}]})
+        assert search.answer(similar("t39", filter=recent)).stats.reason == told
 
 
 def test_a_vector_equals_its_track(search: Search) -> None:

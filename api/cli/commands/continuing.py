@@ -70,7 +70,8 @@ def continue_playlist(**given: Any) -> int:
             echo(str(line), err=True)
         if not seeds:
             raise click.ClickException(f"{', '.join(options.playlist)}: nothing of it is found")
-        answer = here.search.answer(options.asked(seeds))
+        asked = options.asked(seeds)
+        answer = here.search.answer(asked)
     if options.as_json:
         told = {
             "left_out": [asdict(one) for one in found.left_out],
@@ -78,7 +79,7 @@ def continue_playlist(**given: Any) -> int:
         }
         print_json(answer_out(answer).model_dump() | told)
     else:
-        tables.print_answer(f"goes on after {found.tracks[-1].shown}", answer)
+        tables.print_answer(f"goes on after {found.tracks[-1].shown}", answer, asked)
     return FAILED_FILES if found.left_out else 0
 
 

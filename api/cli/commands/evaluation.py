@@ -21,7 +21,17 @@ from api.cli.options import (
     print_json,
     space_option,
 )
-from api.cli.usage.values import SEED, Choice, NewFile, NewFolder, Number, ReadableFile, ReadableFolder, Whole
+from api.cli.usage.values import (
+    SEED,
+    Choice,
+    NewFile,
+    NewFolder,
+    Number,
+    ReadableFile,
+    ReadableFolder,
+    ReadableRun,
+    Whole,
+)
 from retrieval.search.query import MAX_EXAMPLES, MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -100,8 +110,8 @@ def run(out: Path | None, as_json: bool, **given: Any) -> None:
 
 
 @evaluate.command()
-@click.argument("first", metavar="RUN_A", type=a_file)
-@click.argument("second", metavar="RUN_B", type=a_file)
+@click.argument("first", metavar="RUN_A", type=ReadableRun())
+@click.argument("second", metavar="RUN_B", type=ReadableRun())
 @click.option("--qrels", type=a_file, required=True, help="Judgments: TREC (also .gz), .json, or .parquet.")
 @metric_option
 @out_option
@@ -110,7 +120,10 @@ def run(out: Path | None, as_json: bool, **given: Any) -> None:
 def compare(
     first: Path, second: Path, qrels: Path, metrics: Sequence[str], out: Path | None, seed: int, as_json: bool
 ) -> None:
-    """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large."""
+    """Set RUN_B against RUN_A, query by query: differences, how sure they are, and how large.
+
+    Each is a run, or a folder with one, as `evaluate run --out` writes it.
+    """
     from retrieval.evaluation.inputs.formats import read_qrels, read_run
     from retrieval.evaluation.measures.metrics import DEFAULT
     from retrieval.evaluation.results.files import write_comparison

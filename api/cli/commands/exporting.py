@@ -10,7 +10,7 @@ from api.cli import tables
 from api.cli.options import filter_option, json_option, opened, print_json, space_option
 from api.cli.terminal import echo, echo_text
 from api.cli.usage.values import Name, NewFile, Whole
-from api.documents.jams import jams_of
+from api.documents.jams import found_in, jams_of
 from api.naming import track_named
 from retrieval.catalog.heard.music import heard_music
 from retrieval.counting import counted
@@ -53,7 +53,8 @@ def export_jams(key: str, out: Path) -> None:
     with opened() as here:
         track = track_named(here.catalog, key)
         heard = heard_music(here.engine, track.id)
-    document = json.dumps(jams_of(track, heard), indent=1, ensure_ascii=False, allow_nan=False)
+    jams = jams_of(track, heard)
+    document = json.dumps(jams, indent=1, ensure_ascii=False, allow_nan=False)
     if str(out) == "-":
         echo_text(document)
         return
@@ -62,4 +63,7 @@ def export_jams(key: str, out: Path) -> None:
             file.write(document + "\n")
     except OSError as error:
         raise click.ClickException(f"{out}: cannot be written: {(error.strerror or str(error)).lower()}") from error
-    echo(f"{out}: beats, key, sections and melody of {track.key}", err=True)
+    found = found_in(jams)
+    there = ", ".join(name for name, is_there in found.items() if is_there) or "nothing"
+    absent = ", ".join(f"no {name}" for name, is_there in found.items() if not is_there)
+    echo(f"{out}: {there} of {track.key}{absent and f'; {absent}'}", err=True)

@@ -69,7 +69,7 @@ def demo(music: Path | None) -> int:
         if seed is None:
             return code
         asked = similar(seed, limit=5, explain=True, diversity=Diversity(fold_duplicates="sure"))
-        tables.print_answer(f"sounds like {seed}", here.search.answer(asked))
+        tables.print_answer(f"sounds like {seed}", here.search.answer(asked), asked)
     tables.print_next_steps(settings.home, seed)
     return 0
 

@@ -105,8 +105,9 @@ def similar(**given: Any) -> None:
     """Find what sounds like tracks of the catalogue, or like any audio files."""
     options = SimilarOptions(**given)
     with opened() as here:
-        answer = here.search.answer(options.asked(here))
-    show_answer(answer, options.title, as_json=options.as_json)
+        asked = options.asked(here)
+        answer = here.search.answer(asked)
+    show_answer(answer, options.title, asked, as_json=options.as_json)
 
 
 @click.command()
@@ -124,8 +125,9 @@ def query(body: Path, as_json: bool) -> None:
 
     search = read(SearchIn, given)
     with opened() as here, search.naming_fields():
-        answer = here.search.answer(search.as_query())
-    show_answer(answer, str(body), as_json=as_json)
+        asked = search.as_query()
+        answer = here.search.answer(asked)
+    show_answer(answer, str(body), asked, as_json=as_json)
 
 
 @click.command()
@@ -151,11 +153,11 @@ def path(start: str, end: str, steps: int, space: str | None, as_json: bool) -> 
         tables.print_playlist(way, outside)
 
 
-def show_answer(answer: Answer, title: str, *, as_json: bool) -> None:
+def show_answer(answer: Answer, title: str, asked: Query, *, as_json: bool) -> None:
     """Print an answer, for people or for programs."""
     if as_json:
         from api.documents.answer import answer_out
 
         print_json(answer_out(answer).model_dump())
     else:
-        tables.print_answer(title, answer)
+        tables.print_answer(title, answer, asked)

@@ -75,10 +75,16 @@ def told(failure: Failure, *, as_json: bool) -> int:
     return failure.code
 
 
-def failure_of(error: BaseException) -> Failure | None:
-    """What an exception comes to; none where nobody expected it."""
+def failure_of(error: BaseException, *, goes_on: bool = False) -> Failure | None:
+    """What an exception comes to; none where nobody expected it.
+
+    Parameters
+    ----------
+    goes_on : whether the command keeps what it has done when it is interrupted
+    """
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
-        return Failure(INTERRUPTED, "interrupted; what was stored stays, run the same command to go on", "interrupted")
+        stays = "; what was stored stays, run the same command to go on" if goes_on else ""
+        return Failure(INTERRUPTED, f"interrupted{stays}", "interrupted")
     if isinstance(error, click.ClickException):
         return _of_click(error)
     if isinstance(error, NoMelodyError):  # nothing that was typed is wrong

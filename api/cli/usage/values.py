@@ -147,6 +147,28 @@ class ReadableFolder(click.ParamType[Any]):
         return path
 
 
+class ReadableRun(ReadableFile):
+    """A run for an evaluation, or the folder into which `evaluate run --out` wrote one, as the file's `Path`."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The run's path."""
+        from retrieval.evaluation.results.files import RUN, RUN_PARQUET  # pyarrow: no other value waits for it
+
+        path = Path(value)
+        if str(value) and path.is_dir():
+            held = [path / name for name in (RUN, RUN_PARQUET) if is_there(path / name)]
+            if not held:
+                accepted = f"a run, or a folder with one ({RUN}, {RUN_PARQUET}), as `evaluate run --out` writes it"
+                raise click.ClickException(f"{path}: holds no run; accepted: {accepted}")
+            return super().convert(held[0], param, ctx)
+        instead = path.with_name(RUN_PARQUET) if path.name == RUN else path
+        if not is_there(path) and is_there(instead):
+            raise click.ClickException(f"{path}: no such file; the run beside it, whose keys have blanks, is {instead}")
+        return super().convert(value, param, ctx)
+
+
 class FileOrFolder(click.ParamType[Any]):
     """A file or folder, as a `Path`.
 

@@ -44,7 +44,7 @@ from retrieval.catalog.writing.corrections import keep_corrections
 from retrieval.catalog.writing.music import replace_form, set_accents, set_melodies, set_rhythm
 from retrieval.catalog.writing.statements import among, clear, columns, draw_revisions, execute, insert_of, unnested
 from retrieval.catalog.writing.voice import Identified, replace_languages, replace_vocals, settle_voice
-from retrieval.errors import UnknownTrackError
+from retrieval.errors import PlaceTakenError, UnknownTrackError
 
 VECTOR_DTYPE = np.dtype("<f2")
 WORD_DTYPE = np.dtype("<i4")
@@ -222,6 +222,8 @@ def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisio
     ids = {key: row.id for key, row in stored.items()}
     execute(connection, _UPDATE_TRACKS, _TRACK_TYPES, [row for row in rows if row[0] in stored])
     if new := [row for row in rows if row[0] not in stored]:
+        if alone := [one.uri for one in batch if one.alone and one.key not in stored]:
+            _check_places(connection, alone)
         inserted = connection.execute(_INSERT_TRACKS, columns(_TRACK_TYPES, new))
         ids |= {row.key: row.id for row in inserted}
     changed = {row.id for one in batch if (row := stored.get(one.key)) and not _same_sound(row, one)}
@@ -233,6 +235,13 @@ def _store_round(connection: Connection, batch: Sequence[TrackAnalysis], revisio
     if stored:
         keep_corrections(connection, [row.id for row in stored.values()])
     settle_voice(connection, _voiced(identified) | changed)
+
+
+def _check_places(connection: Connection, uris: Sequence[str]) -> None:
+    """Refuse a file that is another key's track: who found it unknown was not the only one who did."""
+    asked = select(tracks.c.uri, tracks.c.key).select_from(among(tracks.c.uri, uris))
+    for uri, key in connection.execute(asked.where(tracks.c.deleted_at.is_(None))):
+        raise PlaceTakenError(f"{uri} is the track {key!r} already")
 
 
 def _write(connection: Connection, identified: Identified, unchanged: Set[int]) -> None:

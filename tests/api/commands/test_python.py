@@ -67,7 +67,14 @@ def test_settings_are_given_or_of_the_environment(
         tmp_path / "its home", database_url=environment["DATABASE_URL"], cache=cache, space="musicnn"
     ) as catalogue:
         assert catalogue.parts.settings.home == tmp_path / "its home"
-        assert catalogue.index(music / "low").counts["indexed"] == 6
+        report = catalogue.index(music / "low")
+        assert report.counts["indexed"] == 6
+        assert catalogue.failures(report) == []
+        (music / "high" / "broken.mp3").write_bytes(b"ID3" + bytes(range(256)) * 40)
+        report = catalogue.index(music / "high")
+        assert [(Path(one.uri).name, one.stage) for one in catalogue.failures(report)] == [("broken.mp3", "decode")]
+        assert catalogue.failures(report) == catalogue.failures()
+        assert catalogue.failures()[0].reason
         assert catalogue.index(music / "low").counts["unchanged"] == 6
         assert catalogue.similar("low/tone00.wav", limit=1).space == "musicnn"
 

@@ -111,10 +111,20 @@ def test_what_has_no_beats_has_none_and_what_is_not_known_no_annotation(soundali
     assert {one["value"] for one in check(jams_of(track, HeardMusic(unsaid, FORM, MELODY, {})))["beat"]} == {None}
 
 
+def test_what_was_found_is_told_and_what_was_not(
+    run: Run, soundalike: Soundalike, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    silent = replace(MELODY, pitches=np.full_like(MELODY.pitches, np.nan))
+    soundalike.catalog.store(played("b", rng, [replace(BEATLESS, key=None, mode=None), FORM, silent]))
+    told = run("export-jams", "b", tmp_path / "b.jams").stderr
+    assert told == f"{tmp_path / 'b.jams'}: sections of b; no beats, no key, no melody\n"
+
+
 def test_the_command(run: Run, key: str, tmp_path: Path) -> None:
     shown = loaded(run("export-jams", key))
     check(shown)
-    run("export-jams", key, tmp_path / "a.jams")
+    told = run("export-jams", key, tmp_path / "a.jams").stderr
+    assert told == f"{tmp_path / 'a.jams'}: beats, key, sections, melody of a\n"
     assert json.loads((tmp_path / "a.jams").read_text(encoding="utf-8")) == shown
     bare = run("export-jams", "bare", tmp_path / "bare.jams", expect=1)
     assert bare.stderr == "soundalike: track 'bare' has not been analysed: run `soundalike analyze bare`\n"

@@ -186,6 +186,8 @@ def test_columns_are_aligned_and_nothing_in_them_is_obeyed(catalogue: list[str],
 
 def test_all_of_a_long_name_and_all_markup_is_shown(catalogue: list[str], run: Run) -> None:
     text = run("tracks", COLUMNS="200").stdout
+    names = [name.strip() for name in text.split("\n")[1].strip("┃").split("┃")]
+    assert names == ["track", "title", "artist", "length"]  # as in JSON, where `key` is the music's
     rows = [line for line in text.split("\n") if line.startswith("│")]
     whole = "".join(line.split("│")[2].strip() for line in rows)
     assert NASTY["is markup"].replace(" ", "") in whole.replace(" ", "")

@@ -59,6 +59,7 @@ def test_json_and_table_say_the_same(run: Run, film: Path) -> None:
     )
     stats = answer["stats"]
     assert f"4 of {stats['matching']} tracks, {stats['path']} search, " in shown
+    assert [word for word in ("from – to", "speed", "in time") if word in shown] == ["from – to", "speed", "in time"]
 
 
 def test_a_preview_shows_the_clip_with_music_as_long(run: Run, film: Path, tmp_path: Path) -> None:
@@ -77,6 +78,9 @@ def test_a_picture_is_shown_for_a_while(run: Run, tmp_path: Path) -> None:
     still.write_bytes(picture(texture(4)))
     answer = loaded(run("match-video", still, "--preview", out, "--json"))
     assert answer["clip"]["is_picture"]
+    shown = run("match-video", still).stdout
+    assert "from" in shown
+    assert not [word for word in ("–", "speed", "×", "in time") if word in shown]  # nothing ends under a picture
     pictures_s, sound_s, _ = played(out)
     assert pictures_s == pytest.approx(STILL_S, abs=0.25)
     assert sound_s == pytest.approx(STILL_S, abs=0.1)

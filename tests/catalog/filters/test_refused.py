@@ -8,6 +8,7 @@ import pytest
 from retrieval.errors import FilterError
 from retrieval.filters.attributes import Attributes
 from retrieval.filters.language import MAX_DEPTH, condition_of, parse_filter
+from retrieval.filters.reference import is_always_valid
 from tests.catalog.test_filters import TAGS
 
 
@@ -30,6 +31,10 @@ from tests.catalog.test_filters import TAGS
         (
             {"must": [{"key": "chords.Cmaj7", "is_empty": True}]},
             r"'Cmaj7' is not a chord; accepted: a label in Harte's",
+        ),
+        (
+            {"must": [{"key": "chords.C:foo", "is_empty": True}]},
+            r"'C:foo' is not a chord; accepted: a label in Harte's",
         ),
         ({"must": [{"key": "tags.Rock", "is_empty": True}]}, r"did you mean 'tags\.rock'\?$"),
         (
@@ -148,3 +153,10 @@ def test_too_deep_a_filter_is_refused() -> None:
         raw = {"must": [raw]}
     with pytest.raises(FilterError, match="nested too deeply"):
         condition_of(parse_filter(raw), Attributes(types.SimpleNamespace(), lambda: TAGS))  # type: ignore[arg-type]
+
+
+def test_chords_are_the_labels_that_scores_and_transcriptions_have() -> None:
+    for label in ("N", "X", "C", "F#:min/b3", "C:7", "Bb:hdim7", "G:sus4(b7)/5", "A:(1,b3,*5)", "Eb:min11", "D:maj6/9"):
+        assert is_always_valid(f"chords.{label}"), label
+    for label in ("H", "C:", "C:major", "C:maj8", "C:7()", "C:(b)", "C/14", "c:maj", "C:min7b5"):
+        assert not is_always_valid(f"chords.{label}"), label
