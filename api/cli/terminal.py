@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_SIZES = ("COLUMNS", "LINES")
 UNBOUNDED = 10_000  # columns, where nothing is to be cut
 BROKEN_PIPE = 141  # as of a program that SIGPIPE ends
 
@@ -128,8 +129,10 @@ class Screen(Console):
     """A console for what is given as text: no markup is read in it, nothing in it is obeyed or coloured."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
-        if not self.is_terminal and not os.environ.get("COLUMNS"):  # a file or another program: nothing is to be cut
+        # A shell without a terminal may say that there are no columns, in which nothing would be shown.
+        said = {name: value for name, value in os.environ.items() if name not in _SIZES or value.strip("0 ")}
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False, _environ=said)
+        if not self.is_terminal and "COLUMNS" not in said:  # a file or another program: nothing is to be cut
             self.width = UNBOUNDED
 
     def render_str(self, text: str, **options: Any) -> Text:

@@ -26,6 +26,14 @@ def test_tracks_say_how_many_there_are(run: Run) -> None:
     assert run("tracks", "--json").stderr == ""
 
 
+@pytest.mark.parametrize("columns", ["0", "00", ""])
+def test_no_columns_hide_nothing(run: Run, columns: str) -> None:
+    shown = run("tracks", COLUMNS=columns).stdout
+    assert shown == run("tracks", COLUMNS="10000").stdout
+    assert "music/high/tone11.wav" in shown
+    assert shown.endswith("12 of 12 tracks\n")
+
+
 def test_so_do_those_that_are_missing(run: Run, indexed_tones: Path) -> None:
     for number in (1, 2, 3):
         (indexed_tones / "low" / f"tone0{number}.wav").unlink()
