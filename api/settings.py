@@ -10,10 +10,8 @@ from encoders import registry
 from encoders.media.decoded import MediaLimits
 from retrieval.index.ann.stopping import RECALL_TARGET
 
-MOST_THREADS = 256
-"""That decode ahead: each has a process of its own, and a few are more than any encoder keeps up with."""
-_MOST_BYTES = 2**40
 _LEAST_RECALL, _MOST_RECALL = 0.8, 0.999
+_MOST_THREADS, _MOST_BYTES = 256, 2**40
 
 
 class SettingsError(Exception):
@@ -83,29 +81,22 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         If a number is not one or out of range, or an encoder is not given as ``name=module:attribute``.
     """
     user_home = Path(environment.get("HOME", "/"))
-
-    def folder(name: str, default: Path) -> Path:
-        """What a variable says, ``~`` too, which no shell has replaced in a file of settings; else the default."""
-        given = environment.get(name) or str(default)
-        is_own = given == "~" or given.startswith("~/")
-        return (user_home / given[2:] if is_own else Path(given)).absolute()
-
-    data_home = folder("XDG_DATA_HOME", user_home / ".local/share")
-    cache_home = folder("XDG_CACHE_HOME", user_home / ".cache")
+    data_home = Path(environment.get("XDG_DATA_HOME") or user_home / ".local/share")
+    cache_home = Path(environment.get("XDG_CACHE_HOME") or user_home / ".cache")
     # The embedded server, started by root, runs as a user of its own, who must not need root's private home.
     default_home = Path("/var/lib") if os.geteuid() == 0 else data_home
     limits = MediaLimits()
     space = environment.get("SOUNDALIKE_SPACE")
     defaults = (space,) if space else registry.DEFAULTS
     return Settings(
-        home=folder("SOUNDALIKE_HOME", default_home / "soundalike"),
-        weights_dir=folder("SOUNDALIKE_CACHE", cache_home / "soundalike") / "weights",
+        home=_folder(environment, "SOUNDALIKE_HOME", default_home / "soundalike"),
+        weights_dir=_folder(environment, "SOUNDALIKE_CACHE", cache_home / "soundalike") / "weights",
         database_url=environment.get("DATABASE_URL") or None,
         space=defaults[0],
         defaults=defaults,
         encoders=_named(environment, "SOUNDALIKE_ENCODERS"),
         index_recall=_recall(environment, "SOUNDALIKE_INDEX_RECALL"),
-        decode_threads=_whole(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads, MOST_THREADS),
+        decode_threads=_whole(environment, "SOUNDALIKE_DECODE_THREADS", Settings.decode_threads, _MOST_THREADS),
         max_upload_bytes=_whole(environment, "SOUNDALIKE_MAX_UPLOAD_BYTES", Settings.max_upload_bytes, _MOST_BYTES),
         media_limits=MediaLimits(
             max_duration_s=_positive(environment, "SOUNDALIKE_MAX_DURATION_S", limits.max_duration_s),
@@ -122,13 +113,26 @@ def _named(environment: Mapping[str, str], name: str) -> dict[str, str]:
     return named
 
 
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    return _number(environment, name, default, lambda value: value > 0, "a number above zero")
+def _folder(environment: Mapping[str, str], name: str, default: Path) -> Path:
+    """A folder's absolute path; ``~`` is one's home also where no shell has seen it."""
+    raw = environment.get(name)
+    if not raw:
+        return default.absolute()
+    try:
+        return Path(raw).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError(f"{name} is {raw!r}; accepted: a folder, and nobody here is called so") from None
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
-    accepted = f"a whole number from 1 to {most}"
-    return int(_number(environment, name, default, lambda value: value.is_integer() and 1 <= value <= most, accepted))
+    def suits(value: float) -> bool:
+        return value % 1 == 0 and 1 <= value <= most
+
+    return int(_number(environment, name, default, suits, f"a whole number from 1 to {most}"))
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    return _number(environment, name, default, lambda value: value > 0, "a number above zero")
 
 
 def _recall(environment: Mapping[str, str], name: str) -> float:
@@ -141,7 +145,7 @@ def _number(
 ) -> float:
     raw = environment.get(name)
     try:
-        value = float(raw) if raw else float(default)
+        value = float(raw) if raw else default
     except ValueError:
         value = math.nan
     if not suits(value):

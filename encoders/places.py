@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-NO_FILE = "is a device, a pipe or a stream; accepted: a file's name"
+NO_FILE = "is a device or a pipe; accepted: a file"
 _MOST_LINKS = 40
 
 

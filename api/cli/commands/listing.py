@@ -46,7 +46,7 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
     if as_json:
         print_json([track_out(track).model_dump() for track in listed])
     else:
-        none_yet = "no tracks yet: `soundalike index FOLDER` brings music in"
+        none_yet = f"no tracks yet in {here.settings.home}: `soundalike index FOLDER` brings music in"
         tables.print_tracks(listed, none=none_yet if only is None else "no track matches")
     ingest_tables.print_shown(len(listed), matching, as_json=as_json)
 

@@ -222,8 +222,8 @@ class NewFile(click.ParamType[Any]):
         if path.is_dir():
             raise click.ClickException(f"{path}: cannot be written: is a folder")
         if not is_replaceable(path):
-            hint = " (- for standard output)" if self._dash else ""
-            raise click.ClickException(f"{path}: cannot be written: {NO_FILE}{hint}")
+            hint = ", or - for standard output" if self._dash else ""
+            raise click.ClickException(f"{path}: {NO_FILE}{hint}")
         if self._makes_folder and not is_there(folder):
             NewFolder().convert(folder, param, ctx)
             return path

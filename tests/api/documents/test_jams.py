@@ -1,6 +1,7 @@
 """What was found as JAMS: by the published schema, 0.3, and by hand."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -131,3 +132,8 @@ def test_the_command(run: Run, key: str, tmp_path: Path) -> None:
     assert not (tmp_path / "bare.jams").exists()
     assert "no track with key" in run("export-jams", "nosuch", expect=1).stderr
     assert "nowhere" in run("export-jams", key, tmp_path / "nowhere" / "a.jams", expect=1).stderr
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", "/dev/null"):
+        refused = run("export-jams", key, other, expect=1).stderr
+        assert refused.endswith(f"{other}: is a device or a pipe; accepted: a file, or - for standard output\n")
+        assert not Path(other).is_file()

@@ -1,5 +1,7 @@
 """No key is broken on a narrow terminal: what has no room beside it stands below it."""
 
+from pathlib import Path
+
 import pytest
 
 from api.cli.layout import table_of
@@ -56,8 +58,9 @@ def test_what_is_empty_is_left_out_below(monkeypatch: pytest.MonkeyPatch, capsys
     assert "length: 1:10" in text
 
 
-def test_no_frame_is_shown_around_nothing(run: Run) -> None:
-    assert run("tracks").stdout == "no tracks yet: `soundalike index FOLDER` brings music in\n"
+def test_no_frame_is_shown_around_nothing(run: Run, tmp_path: Path) -> None:
+    none_yet = f"no tracks yet in {tmp_path / 'home'}: `soundalike index FOLDER` brings music in\n"
+    assert run("tracks").stdout == none_yet
     nobody = '{"must": [{"key": "artist", "match": {"value": "nobody"}}]}'
     assert run("tracks", "--filter", nobody).stdout == "no track matches\n"
     assert run("tracks", "--missing").stdout == "no track is missing\n"

@@ -33,7 +33,7 @@ def test_files_may_be_replaced_and_nothing_else(tmp_path: Path) -> None:
     may_not += [Path(name) for name in ("/dev/null", "/dev/full", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")]
     assert [path for path in may if not is_replaceable(path)] == []
     assert [path for path in may_not if is_replaceable(path)] == []
-    with pytest.raises(AudioWriteError, match="is a device, a pipe or a stream; accepted: a file's name"):
+    with pytest.raises(AudioWriteError, match="is a device or a pipe; accepted: a file"):
         check_place(pipe)
 
 
@@ -48,5 +48,5 @@ def test_no_command_takes_a_pipe_from_its_place(run: Run, indexed_tones: Path, t
         ["evaluate", "report", tmp_path, "--out", tmp_path / "out.html"],
     ):
         said = run(*command, expect=1).stderr
-        assert "cannot be written: is a device, a pipe or a stream; accepted: a file's name" in said, command
+        assert ": is a device or a pipe; accepted: a file" in said, command
     assert all((tmp_path / name).is_fifo() for name in ("out.wav", "out.parquet", "out.json", "out.html"))
