@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
@@ -136,14 +136,19 @@ def _server(data_dir: Path) -> Any:
 
 _STARTING: dict[Path, Future[Any]] = {}
 _STARTING_OR_STOPPING = threading.Lock()  # the library's own is for processes, and knows no threads
+_OF_MIGRATIONS = 0x736F756E64  # any number that nobody else takes for a lock in this database
 _MIGRATING = threading.Lock()  # what Alembic runs, it keeps in its modules
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision` (upwards), creating it in an empty database."""
+    """Bring the schema to `revision` (upwards), creating it in an empty database.
+
+    Of several programs that do so at the same time the first does it, the others wait and find it done.
+    """
     from alembic import command  # no command waits for it whose schema is there
 
     with _MIGRATING, engine.begin() as connection:
+        connection.execute(select(func.pg_advisory_xact_lock(_OF_MIGRATIONS)))
         command.upgrade(alembic_config(connection), revision)
 
 

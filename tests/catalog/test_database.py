@@ -47,6 +47,26 @@ def test_upgrade_then_downgrade_leaves_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
+def test_several_programs_make_the_schema_once(empty_database_url: str) -> None:
+    made = """import sys; from sqlalchemy import create_engine; from sqlalchemy.engine import make_url
+from retrieval.catalog.database import check_schema
+import alembic.command, retrieval.catalog.tables
+engine = create_engine(make_url(sys.argv[1])); print(flush=True); input(); check_schema(engine, upgrade=True)"""
+    command_line = [sys.executable, "-c", made, empty_database_url]
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    programs = [subprocess.Popen(command_line, text=True, **streams) for _ in range(3)]  # type: ignore[call-overload]
+    for program in programs:
+        program.stdout.readline()  # all that it loads is loaded
+    for program in programs:
+        program.stdin.write("\n")
+        program.stdin.flush()
+    errors = [program.communicate()[1] for program in programs]
+    assert [program.returncode for program in programs] == [0, 0, 0], errors
+    engine = create_engine(make_url(empty_database_url))
+    assert tables_of(engine) == set(metadata.tables)
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("own", "renamed"),
     [
