@@ -34,7 +34,7 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
         since = "missing since" if missing else "ignored since"
         if as_json:
             fields = [(one.key, one.uri, one.missing_since) for one in placed]
-            print_json([{"track": key, "uri": uri, since.replace(" ", "_"): str(at)} for key, uri, at in fields])
+            print_json([{"track": key, "uri": uri, since.replace(" ", "_"): at} for key, uri, at in fields])
         else:
             ingest_tables.print_missing(placed, since=since)
         ingest_tables.print_shown(len(placed), len(every), as_json=as_json)

@@ -1,6 +1,7 @@
 """A list or an answer never comes back short in silence: a line below it says of how many tracks it has how many."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,14 @@ def test_so_do_those_that_are_missing(run: Run, indexed_tones: Path) -> None:
     run("index", indexed_tones)
     assert run("tracks", "--missing", "-n", "2").stdout.splitlines()[-1] == "2 of 3 tracks (-n 3 lists them all)"
     assert run("tracks").stdout.splitlines()[-1] == "9 of 9 tracks"
+
+
+def test_moments_are_of_one_form_in_all_json(run: Run, indexed_tones: Path) -> None:
+    (indexed_tones / "low" / "broken.wav").write_bytes(b"RIFF" + bytes(60))
+    (failure,) = loaded(run("index", indexed_tones, "--json", expect=3))["failures"]
+    (indexed_tones / "low" / "tone01.wav").unlink()
+    run("index", indexed_tones, expect=3)
+    (missing,) = loaded(run("tracks", "--missing", "--json"))
+    indexed = loaded(run("tracks", "--json"))[0]
+    for said in (failure["failed_at"], missing["missing_since"], indexed["indexed_at"]):
+        assert said == datetime.fromisoformat(said).isoformat()
