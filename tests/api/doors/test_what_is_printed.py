@@ -184,6 +184,10 @@ def test_columns_are_aligned_and_nothing_in_them_is_obeyed(catalogue: list[str],
     assert "photo\\u202egnp.exe" in corrected
 
 
+def test_no_columns_are_as_many_as_there_are_without_a_terminal(catalogue: list[str], run: Run) -> None:
+    assert run("tracks", COLUMNS="0").stdout == run("tracks", COLUMNS="").stdout != ""
+
+
 def test_all_of_a_long_name_and_all_markup_is_shown(catalogue: list[str], run: Run) -> None:
     text = run("tracks", COLUMNS="200").stdout
     names = [name.strip() for name in text.split("\n")[1].strip("┃").split("┃")]

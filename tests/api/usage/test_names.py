@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import TIT2
+from mutagen.wave import WAVE
 
 from tests.conftest import Run, loaded, tone
 
@@ -86,6 +88,18 @@ def test_what_is_no_audio_is_never_decoded(run: Run, indexed_tones: Path, tmp_pa
         done = run(*command, expect=3 if command[0] == "index" else 1)
         said = done.stdout + done.stderr
         assert any(what in said for what in ("is a playlist", "is text, not audio", "is a picture")), (command, said)
+
+
+def test_a_retag_is_told_as_one_also_where_languages_are_heard_again(run: Run, indexed_tones: Path) -> None:
+    wave = WAVE(indexed_tones / "low" / "tone03.wav")
+    wave.add_tags()
+    wave.tags.add(TIT2(text=["Chanson d'amour"]))
+    wave.save()
+    report = loaded(run("index", indexed_tones, "--json"))
+    assert report["counts"] == {"indexed": 0, "unchanged": 11, "failed": 0, "updated": 1}
+    assert "language" in report["seconds"]
+    assert "Chanson d'amour" in [track["title"] for track in loaded(run("tracks", "--json"))]
+    assert "1 with new tags" not in run("index", indexed_tones).stdout
 
 
 def test_a_prefix_holds_for_a_file_too(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
