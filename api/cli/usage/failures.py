@@ -102,6 +102,8 @@ def failure_of(error: BaseException, *, goes_on: bool = False) -> Failure | None
         return Failure(WRONG_USAGE, f"--duration: {error}".replace("duration_s: ", "", 1), _kind(error), "--duration")
     if isinstance(error, MetricError):
         return Failure(WRONG_USAGE, f"--metric: {error}", _kind(error), "--metric")
+    if isinstance(error, UnknownEncoderError) and error.name in error.known:  # a setting says so, nobody typed it
+        return Failure(NOT_DONE, str(error), _kind(error))
     if isinstance(error, UnknownEncoderError | UnknownPackError):
         return Failure(WRONG_USAGE, str(error), _kind(error))
     if isinstance(error, UnicodeEncodeError):  # names of files and settings may be no text
