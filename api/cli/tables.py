@@ -90,12 +90,15 @@ def print_hummed(title: str, answer: HumAnswer) -> None:
 def print_answer(title: str, answer: Answer, asked: Query) -> None:
     """Neighbours as a table, and how the answer to what was asked came about."""
     spans = any(result.span_s is not None for result in answer.results)
-    names = ("#", "score", "track", *(("from – to", "in") if spans else ()), "shared tags")
+    last = ("shared tags",) if asked.explain else ()  # what nobody asked for is not shown as if there were none
+    names = ("#", "score", "track", *(("from – to", "in") if spans else ()), *last)
     rows = []
     for result in answer.results:
         shared = ", ".join(result.explain.shared_tags if result.explain else ())
         span = _span_cells(result) if spans else []
-        rows.append((result.rank, f"{result.score:.3f}", _named(result.track), *span, shared))
+        rows.append(
+            (result.rank, f"{result.score:.3f}", _named(result.track), *span, *([shared] if asked.explain else []))
+        )
     console = Screen()
     if rows:
         console.print(table_of(names, rows, title=title, key=2, right=("#", "score", "from – to")))
@@ -239,10 +242,10 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         console.print(f"{name}: {state[name]}")
     if state["missing"]:
         console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)")
-    if not state["defaults"]:
-        for space in (space["space"] for space in state["spaces"] if space["default"]):
-            console.print(f"default: {space}, which answers where no space is named")
-    for default in state["defaults"]:
+    several = len(state["defaults"]) > 1
+    for default in () if several else state["defaults"]:
+        console.print(f"default: {default['space']}, which answers where no space is named")
+    for default in state["defaults"] if several else ():
         answers = ", and answers where no space is named" if default["answers"] else ""
         console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}")
     if state["spaces"]:

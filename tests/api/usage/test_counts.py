@@ -52,3 +52,29 @@ def test_moments_are_of_one_form_in_all_json(run: Run, indexed_tones: Path) -> N
     indexed = loaded(run("tracks", "--json"))[0]
     for said in (failure["failed_at"], missing["missing_since"], indexed["indexed_at"]):
         assert said == datetime.fromisoformat(said).isoformat()
+
+
+def test_status_names_the_default_in_json_as_in_its_table(run: Run) -> None:
+    assert loaded(run("status", "--json"))["defaults"] == [{"space": "musicnn", "tracks": 12, "answers": True}]
+    assert "default: musicnn, which answers where no space is named\n" in run("status").stdout
+
+
+def test_a_column_that_nobody_asked_for_is_not_empty_but_absent(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = tmp_path / "query.json"
+    for explain, shown in ((False, False), (True, True)):
+        body.write_text(json.dumps({"query": {"track": "music/low/tone03.wav"}, "explain": explain}))
+        assert ("shared tags" in run("query", body).stdout) == shown
+    with body.open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        assert run("query", "-").stdout.startswith("standard input\n")
+
+
+def test_an_encoder_of_a_setting_is_no_wrong_usage(run: Run, indexed_tones: Path) -> None:
+    for said in ("mine", "mine=nowhere:SPEC"):
+        assert (
+            "SOUNDALIKE_ENCODERS"
+            in run("index", indexed_tones, "--space", "mine", expect=1, SOUNDALIKE_ENCODERS=said).stderr
+        )
+    run("index", indexed_tones, "--space", "mine", expect=2, SOUNDALIKE_ENCODERS="")
