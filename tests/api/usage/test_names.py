@@ -130,3 +130,13 @@ def test_a_key_that_is_none_is_no_wrong_usage_in_a_body_either(run: Run, tmp_pat
     error = loaded(run("query", body, "--json", expect=1))["error"]
     assert (error["code"], error["field"]) == ("unknown-track", "query.track")
     assert "no track with key 'nowhere'" in run("similar", "nowhere", expect=1).stderr
+
+
+def test_a_file_that_is_cut_short_is_told_to_be(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
+    whole = indexed_tones / "low" / "tone03.wav"
+    assert "heard as far as it goes" not in run("similar", shutil.copy(whole, tmp_path / "whole.wav")).stderr
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[:70_000])
+    done = run("similar", cut)
+    assert f"{cut}: heard as far as it goes: " in done.stderr
+    assert KEY in done.stdout
