@@ -144,9 +144,10 @@ def waveform_in(sound: Path | bytes, sample_rate: int, limits: MediaLimits) -> N
     from encoders.media.decode import decode
     from encoders.media.decoder_process import decode_untrusted
 
-    decoded = (decode_untrusted if isinstance(sound, bytes) else decode)(
-        sound, sample_rates=[sample_rate], limits=limits
-    )
+    if isinstance(sound, bytes):
+        decoded = decode_untrusted(sound, sample_rates=[sample_rate], limits=limits)
+    else:
+        decoded = decode(sound, sample_rates=[sample_rate], limits=limits)
     return _whole_or_told(decoded, sound).waveforms[sample_rate]
 
 
