@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from encoders.errors import UPLOAD
 from encoders.registry import USUAL_RATE_HZ, network_spec
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from encoders.analysis.pictures import PictureAnalysis
     from encoders.analysis.voices import VoiceAnalysis
     from encoders.encoder import Encoder
-    from encoders.media.decoded import MediaLimits
+    from encoders.media.decoded import DecodedAudio, MediaLimits
+
+logger = logging.getLogger(__name__)
 
 
 class LoadedEncoders:
@@ -73,7 +77,7 @@ class LoadedEncoders:
             decoding = beside.submit(decode_beside, sound, sample_rates=[USUAL_RATE_HZ], limits=limits)
             encoder = self(name, version)
             if encoder.spec.sample_rate == USUAL_RATE_HZ:
-                return encoder, decoding.result().waveforms[USUAL_RATE_HZ]
+                return encoder, _whole_or_told(decoding.result(), sound).waveforms[USUAL_RATE_HZ]
         return encoder, waveform_in(sound, encoder.spec.sample_rate, limits)
 
     def are_here(self, name: str) -> bool:
@@ -130,7 +134,7 @@ class LoadedEncoders:
 
 
 def waveform_in(sound: Path | bytes, sample_rate: int, limits: MediaLimits) -> NDArray[np.float32]:
-    """A file's sound; the bytes of one came from elsewhere, and are decoded under supervision.
+    """A file's sound; the bytes of one came from elsewhere, and are decoded under supervision. A part is told as one.
 
     Raises
     ------
@@ -141,5 +145,15 @@ def waveform_in(sound: Path | bytes, sample_rate: int, limits: MediaLimits) -> N
     from encoders.media.decoder_process import decode_untrusted
 
     if isinstance(sound, bytes):
-        return decode_untrusted(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
-    return decode(sound, sample_rates=[sample_rate], limits=limits).waveforms[sample_rate]
+        decoded = decode_untrusted(sound, sample_rates=[sample_rate], limits=limits)
+    else:
+        decoded = decode(sound, sample_rates=[sample_rate], limits=limits)
+    return _whole_or_told(decoded, sound).waveforms[sample_rate]
+
+
+def _whole_or_told(decoded: DecodedAudio, sound: Path | bytes) -> DecodedAudio:
+    if decoded.partial:
+        logger.warning(
+            "%s: heard as far as it goes: %s", UPLOAD if isinstance(sound, bytes) else sound, decoded.partial
+        )
+    return decoded

@@ -90,7 +90,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     defaults = (space,) if space else registry.DEFAULTS
     return Settings(
         home=_folder(environment, "SOUNDALIKE_HOME", default_home / "soundalike"),
-        weights_dir=_folder(environment, "SOUNDALIKE_CACHE", cache_home / "soundalike") / "weights",
+        weights_dir=_cache(environment, cache_home / "soundalike") / "weights",
         database_url=environment.get("DATABASE_URL") or None,
         space=defaults[0],
         defaults=defaults,
@@ -122,6 +122,14 @@ def _folder(environment: Mapping[str, str], name: str, default: Path) -> Path:
         return Path(raw).expanduser().absolute()
     except RuntimeError:
         raise SettingsError(f"{name} is {raw!r}; accepted: a folder, and nobody here is called so") from None
+
+
+def _cache(environment: Mapping[str, str], default: Path) -> Path:
+    cache = _folder(environment, "SOUNDALIKE_CACHE", default)
+    there = next(path for path in (cache, *cache.parents) if os.path.exists(path))
+    if not there.is_dir():
+        raise SettingsError(f"SOUNDALIKE_CACHE: {there} is no folder; accepted: a folder, or where one can be made")
+    return cache
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

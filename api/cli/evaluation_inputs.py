@@ -15,16 +15,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from api.documents.search import MediaSearch, SearchIn, read
 from api.documents.wellformed import DocumentError, parse_json
 from encoders.errors import EncoderError
 from retrieval.errors import RetrievalError
-from retrieval.evaluation.errors import EvaluationFileError
+from retrieval.evaluation.errors import EvaluationError, EvaluationFileError
 from retrieval.evaluation.inputs.formats import read_bytes, read_qrels
 from retrieval.evaluation.inputs.queries import EvaluationQuery, Where, history_queries, track_queries
 from retrieval.evaluation.inputs.splits import moment, read_interactions, split
-from retrieval.evaluation.measures.metrics import DEFAULT
+from retrieval.evaluation.measures.metrics import DEFAULT, parsed
 from retrieval.evaluation.run import Options
 from retrieval.filters.language import Filter
 
@@ -61,13 +62,28 @@ class RunOptions:
     seed: int
 
     def check(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse what does not go together, or is no metric or moment, before a file is read.
+
+        Raises
+        ------
+        UsageError, MetricError
+        """
         if (self.qrels is None) == (self.interactions is None):
             raise click.UsageError("give either --qrels or --interactions")
         if self.interactions is not None and self.queries is not None:
             raise click.UsageError("--queries goes with --qrels: with --interactions, histories are the queries")
         if self.cut is not None and self.split != "temporal":
             raise click.UsageError("--cut goes with --split temporal")
+        context = click.get_current_context()
+        for name in ("split", "cut", "history", "half_life") if self.interactions is None else ():
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --interactions")
+        parsed(self.metrics, self.depth)
+        if self.cut is not None:
+            try:
+                moment(self.cut)
+            except EvaluationError as error:
+                raise click.BadParameter(str(error), param_hint="--cut") from error
 
     def inputs(self, here: Soundalike) -> tuple[Pairs, list[EvaluationQuery], Options]:
         """Judgments, queries and options, as `retrieval.evaluation.run.evaluate` takes them.

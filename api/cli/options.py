@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import click
 
-from api.cli.terminal import echo_json
+from api.cli.terminal import echo, echo_json
 from api.cli.usage.values import Choice, Name, Number, Whole
 from api.documents.wellformed import check, escaped, is_text, parse_json
 from api.settings import SettingsError, read_settings
@@ -151,6 +151,10 @@ def opened() -> Iterator[Soundalike]:
 
     settings = read_settings()
     if settings.database_url is None:
+        if not settings.postgres_dir.exists():  # also where a name was misspelt
+            echo(
+                f"{settings.home}: no catalogue yet, a new one is made (SOUNDALIKE_HOME names another folder)", err=True
+            )
         start_early(settings.postgres_dir)  # it takes as long as the imports that follow
     from api.wiring import open_soundalike
 

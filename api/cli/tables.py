@@ -241,10 +241,10 @@ def print_status(state: Mapping[str, Any], failures: Sequence[Failure] | None) -
         console.print(f"{name}: {state[name]}")
     if state["missing"]:
         console.print(f"missing: {state['missing']} (soundalike tracks --missing lists them)")
-    if not state["defaults"]:
-        for space in (space["space"] for space in state["spaces"] if space["default"]):
-            console.print(f"default: {space}, which answers where no space is named")
-    for default in state["defaults"]:
+    several = len(state["defaults"]) > 1
+    for default in () if several else state["defaults"]:
+        console.print(f"default: {default['space']}, which answers where no space is named")
+    for default in state["defaults"] if several else ():
         answers = ", and answers where no space is named" if default["answers"] else ""
         console.print(f"default {default['space']}: holds {default['tracks']} tracks{answers}")
     if state["spaces"]:

@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -91,9 +92,14 @@ def echo_text(text: str) -> None:
 def dumped(value: Any, encoding: str = "utf-8") -> str:
     r"""JSON that this encoding can hold: where it is not UTF-8, and for what no encoding has, with ``\uXXXX``."""
     if not encoding.lower().replace("_", "-").startswith("utf"):
-        return json.dumps(value, indent=1, default=str)
-    raw = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+        return json.dumps(value, indent=1, default=_said)
+    raw = json.dumps(value, indent=1, ensure_ascii=False, default=_said)
     return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", raw)
+
+
+def _said(value: object) -> str:
+    """What JSON has no form for, as text: moments in ISO 8601, as HTTP has them."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def encoding_of(stream: IO[str] | None) -> str:

@@ -99,10 +99,13 @@ def _check_request() -> None:
         With the name of the part of the path, the argument or the field.
     """
     parts = request.view_args or {}
+    for name, value in parts.items():
+        if isinstance(value, int) and not value < 2**63:
+            raise DocumentError(name, "has more than 64 bits; accepted: a whole number of at most 64 bits")
+    check(dict(parts))  # before the address, so that a place is told of a key and not of all before it
     whole = next(iter(parts), "path")
     _decoded(request.environ.get("PATH_INFO", "").encode("latin-1", "replace"), whole)
     check_text(request.path, whole)
-    check(dict(parts))
     for argument in request.environ.get("QUERY_STRING", "").encode("latin-1", "replace").split(b"&"):
         name, _, value = argument.replace(b"+", b" ").partition(b"=")
         shown = unquote_to_bytes(name).decode(errors="backslashreplace").replace("\0", "\\u0000") or "query"
@@ -133,9 +136,18 @@ def _check_kind() -> None:
     accepted = _spec().get("content_type")
     is_other = request.mimetype == _MULTIPART if accepted == _JSON else request.mimetype not in ("", _MULTIPART)
     if accepted in (_JSON, _MULTIPART) and is_other:
-        hint = " (in curl, -F file=@FILE -F 'body={…}')" if accepted == _MULTIPART else " (in curl, -d '{…}')"
+        hint = f" (in curl, {_in_curl(_spec()['body'])})" if accepted == _MULTIPART else " (in curl, -d '{…}')"
         detail = f"body: is {request.mimetype}; accepted: {accepted}{hint}"
         raise HTTPError(415, "Unsupported Media Type", detail, extra_data={"field": "body", "accepted": accepted})
+
+
+def _in_curl(form: type[BaseModel]) -> str:
+    """A form's parts, as curl takes them."""
+    files = {name: field.annotation for name, field in form.model_fields.items() if name.startswith("file")}
+    parts = [
+        f"-F {name}=@A -F {name}=@B" if get_origin(one) is list else f"-F {name}=@FILE" for name, one in files.items()
+    ]
+    return " ".join([*parts, *(["-F 'body={…}'"] if "body" in form.model_fields else [])])
 
 
 def _spec() -> dict[str, Any]:
@@ -185,5 +197,5 @@ def _decoded(raw: bytes, field: str) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        text = raw.decode(errors="backslashreplace")
-        raise DocumentError(field, f"{text!r} is not UTF-8, at byte {error.start}; accepted: UTF-8") from error
+        text = repr(raw.decode(errors="backslashreplace")).replace("\\\\", "\\")  # which stands for no two of them
+        raise DocumentError(field, f"{text} is not UTF-8, at byte {error.start}; accepted: UTF-8") from error

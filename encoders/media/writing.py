@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from encoders.errors import AudioWriteError
+from encoders.places import NO_FILE, is_replaceable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +68,12 @@ def check_place(path: Path) -> None:
     Raises
     ------
     AudioWriteError
-        If it is a directory, or its folder is none or cannot be written to.
+        If it is a directory, a device, a pipe or an open stream, or its folder is none or cannot be written to.
     """
     if path.is_dir():
         raise AudioWriteError(str(path), "is a directory")
+    if not is_replaceable(path):
+        raise AudioWriteError(str(path), NO_FILE)
     if not path.absolute().parent.is_dir():
         raise AudioWriteError(str(path), f"there is no folder {path.absolute().parent}")
     if not os.access(path.absolute().parent, os.W_OK):

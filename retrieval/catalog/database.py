@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 5
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 ACCEPTED = "postgresql://user:password@host:port/database"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-MIGRATION_LOCK = 0x736F756E64
+MIGRATION_LOCK = 0x736F756E64  # any number that nobody else takes for a lock in this database
 _ROOM_MIB, _ROOM_FOR_NEW_MIB = 1, 64
 
 _NOT_SERVING = ("08", "53", "57P", "58")
@@ -158,11 +158,13 @@ _MIGRATING = threading.Lock()  # what Alembic runs, it keeps in its modules
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision` (upwards), creating it in an empty database."""
+    """Bring the schema to `revision` (upwards), creating it in an empty database.
+
+    Of several programs that do so at the same time the first does it, the others wait and find it done.
+    """
     from alembic import command  # no command waits for it whose schema is there
 
     with _MIGRATING, engine.begin() as connection:
-        # Of several programs that come first to a new catalogue, one makes the schema and the others find it made.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         command.upgrade(alembic_config(connection), revision)
 

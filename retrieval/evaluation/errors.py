@@ -12,6 +12,10 @@ class EvaluationError(RetrievalError):
         super().__init__(reason + (f"; accepted: {accepted}" if accepted else ""))
 
 
+class MetricError(EvaluationError):
+    """A metric that is not computed, or not of rankings of this depth."""
+
+
 class EvaluationFileError(EvaluationError):
     """A file of queries, judgments, runs or interactions that cannot be used.
 

@@ -168,9 +168,10 @@ class _Resolver:
             )
         touched = segments.touching(*span_s)
         if not len(touched.vectors):
-            last = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
-            reason = f"no segment of {track.key!r} lies in {span_s[0]}–{span_s[1]} s"
-            raise QueryError(asked_by, reason, last, place)
+            sounding = f"0 to {float(segments.ends_s.max()):.1f}, where the track is not silent"
+            accepted = "a section in which the track is not silent" if asked_by == "section" else sounding
+            reason = f"no segment of {track.key!r} lies in {span_s[0]:.5g}–{span_s[1]:.5g} s"
+            raise QueryError(asked_by, reason, accepted, place)
         return _unit(touched.vectors.mean(axis=0), self.view.dim, place)
 
 

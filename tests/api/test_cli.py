@@ -87,7 +87,9 @@ def test_the_embedded_database_needs_nothing(
     run: Run, music: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     home = str(tmp_path / "embedded")
-    run("index", music / "low", DATABASE_URL="", SOUNDALIKE_HOME=home)
+    made = f"{home}: no catalogue yet, a new one is made"
+    assert made in run("index", music / "low", DATABASE_URL="", SOUNDALIKE_HOME=home).stderr
+    assert made not in run("tracks", DATABASE_URL="", SOUNDALIKE_HOME=home).stderr
     embedded = f"embedded, in {home}/postgres"
     state = loaded(run("status", "--json", DATABASE_URL="", SOUNDALIKE_HOME=home))
     assert (state["tracks"], state["database"]) == (6, embedded)

@@ -92,7 +92,7 @@ def test_what_is_wrong_is_said_by_option(run: Run, indexed_tones: Path) -> None:
     for name in (low, indexed_tones / "high" / "tone10.wav"):
         outside = run("similar", name, "--from-s", "50", "--to-s", "60", expect=2).stderr
         assert outside.startswith("soundalike: --from-s: no segment of 'music/"), outside
-        assert "lies in 50.0–60.0 s; accepted: 0 to " in outside
+        assert "lies in 50–60 s; accepted: 0 to " in outside
     assert "'--mmr': nan is no finite number" in run("similar", low, "--mmr", "nan", expect=2).stderr
     wrong = run("continue", low, "--half-life", "nan", expect=2).stderr
     assert "'--half-life': nan is no finite number" in wrong

@@ -134,7 +134,11 @@ def test_published_limits_are_the_ones_enforced(client: FlaskClient) -> None:
 
 
 def test_what_the_database_cannot_hold_is_refused(client: FlaskClient) -> None:
-    assert refused(client.get("/v1/tracks/a%00b"), 422, "invalid-request")["field"] == "key"
+    problem = refused(client.get("/v1/tracks/a%00b"), 422, "invalid-request")
+    assert problem["detail"].startswith("key: holds U+0000 (NUL), at 1; accepted: text")
+    raw = {"PATH_INFO": "/v1/tracks/a\xff"}
+    no_text = refused(client.get("/v1/tracks/a", environ_overrides=raw), 422, "invalid-request")["detail"]
+    assert no_text == r"key: '/v1/tracks/a\xff' is not UTF-8, at byte 12; accepted: UTF-8"
     assert refused(client.get("/v1/tracks/t1/similar?space=%00"), 422, "invalid-request")["field"] == "space"
 
 

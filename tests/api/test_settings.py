@@ -23,6 +23,10 @@ def test_a_home_is_found_where_no_shell_has_looked_for_it(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = read_settings({"SOUNDALIKE_HOME": "~/music", "SOUNDALIKE_CACHE": "~/cache"})
     assert (settings.home, settings.weights_dir) == (tmp_path / "music", tmp_path / "cache" / "weights")
+    (tmp_path / "file").touch()
+    for path in ("file", "file/below/it"):
+        with pytest.raises(SettingsError, match=f"SOUNDALIKE_CACHE: {tmp_path / 'file'} is no folder; accepted: a"):
+            read_settings({"SOUNDALIKE_CACHE": str(tmp_path / path)})
     with pytest.raises(SettingsError, match="SOUNDALIKE_HOME is '~nobody-here/x'"):
         read_settings({"SOUNDALIKE_HOME": "~nobody-here/x"})
 

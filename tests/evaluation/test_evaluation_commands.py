@@ -96,6 +96,23 @@ def test_the_commands(run: Run, indexed_tones: Path, write_wav: Callable[..., Pa
         assert message in run(*asked, expect=1).stderr
 
 
+def test_what_an_evaluation_cannot_use_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    qrels = tmp_path / "qrels.txt"
+    qrels.write_text("q 0 a 1\n")
+    judged, played = ("evaluate", "run", "--qrels", qrels), ("evaluate", "run", "--interactions", qrels)
+    for command, says in (
+        ((*judged, "--metric", "nDGC@10"), "--metric: metric 'nDGC@10' is not known; accepted: nDCG@10"),
+        ((*judged, "--metric", "nDCG@200"), "needs 200 results a query, not 100; accepted: a depth of 200 or more"),
+        ((*judged, "--cut", "2024-03-01"), "--cut goes with --interactions"),
+        ((*judged, "--history", "50"), "--history goes with --interactions"),
+        ((*judged, "--half-life", "2"), "--half-life goes with --interactions"),
+        ((*judged, "--split", "temporal"), "--split goes with --interactions"),
+        ((*played, "--cut", "yesterday"), "cut is 'yesterday'; accepted: a number as in the file, or a moment"),
+        (("evaluate", "compare", qrels, qrels, "--qrels", qrels, "--metric", "x"), "--metric: metric 'x' is not known"),
+    ):
+        assert says in run(*command, expect=2).stderr
+
+
 def as_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 

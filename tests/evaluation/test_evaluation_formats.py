@@ -171,7 +171,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ({"query_id": ["q", "q"], "doc_id": ["a", "a"], "score": [1.0, 2.0]}, "row 2: query 'q' and document 'a'"),
         (
             {"qid": ["q"], "doc_id": ["a"], "score": [1.0]},
-            "has no column query_id; accepted: it has qid, doc_id, score",
+            "has no column query_id: it has qid, doc_id, score",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """How good are the answers: `evaluate run`, `compare`, `ann`, `video`; and the spaces: `catalogue`, `models`."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,23 @@ if TYPE_CHECKING:
 a_file = ReadableFile()
 out_option = click.option("--out", type=NewFolder(), help="A folder for the results.")
 seed_option = click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything that is drawn.")
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Metrics, all of which there are: what is mistyped is said before a file is read."""
+    if names:
+        from retrieval.evaluation.measures.metrics import parsed
+
+        parsed(names, depth=sys.maxsize)
+    return names
+
+
 metric_option = click.option(
-    "--metric", "metrics", multiple=True, help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable."
+    "--metric",
+    "metrics",
+    multiple=True,
+    callback=lambda context, option, given: _known(given),
+    help="By ir_measures' names (nDCG@10, R@100, AP, …), or clicks; repeatable.",
 )
 sample_option = click.option(
     "--sample", type=Whole(2), default=10_000, show_default=True, help="At most so many tracks ask, drawn."

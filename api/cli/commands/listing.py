@@ -1,5 +1,6 @@
 """What is there: `tracks`, `facets`, `status`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from api.cli.options import filter_option, json_option, opened, print_json
 from api.cli.usage.values import Whole
 from api.documents.answer import track_out
 from api.documents.facets import facets_out
-from api.documents.spaces import spaces_out
+from api.documents.spaces import SpaceOut, spaces_out
 from api.wiring import Soundalike
 from retrieval.catalog.files.presence import ignored_files, missing_tracks
 from retrieval.filters.facets import facets as count_facets
@@ -34,7 +35,7 @@ def tracks(limit: int, condition: Filter | None, missing: bool, ignored: bool, a
         since = "missing since" if missing else "ignored since"
         if as_json:
             fields = [(one.key, one.uri, one.missing_since) for one in placed]
-            print_json([{"track": key, "uri": uri, since.replace(" ", "_"): str(at)} for key, uri, at in fields])
+            print_json([{"track": key, "uri": uri, since.replace(" ", "_"): at} for key, uri, at in fields])
         else:
             ingest_tables.print_missing(placed, since=since)
         ingest_tables.print_shown(len(placed), len(every), as_json=as_json)
@@ -71,13 +72,14 @@ def status(failures: bool, as_json: bool) -> None:
     """Say what the catalogue holds."""
     with opened() as here:
         failed = here.ledger.failures()
+        spaces = spaces_out(here).spaces
         state = {
             "home": str(here.settings.home),
             "database": here.database,
             "tracks": here.catalog.count(),
             "missing": len(missing_tracks(here.engine)),
-            "defaults": _defaults(here),
-            "spaces": spaces_out(here).model_dump()["spaces"],
+            "defaults": _defaults(here, spaces),
+            "spaces": [space.model_dump() for space in spaces],
             "failures": [asdict(failure) for failure in failed] if failures else len(failed),
         }
     if as_json:
@@ -86,8 +88,9 @@ def status(failures: bool, as_json: bool) -> None:
         tables.print_status(state, failed if failures else None)
 
 
-def _defaults(here: Soundalike) -> list[dict[str, Any]]:
-    """The default spaces, newest first, where more than one holds tracks."""
+def _defaults(here: Soundalike, spaces: Sequence[SpaceOut]) -> list[dict[str, Any]]:
+    """The default spaces that hold tracks, newest first."""
     answers = here.search.space_name()
-    counts = here.search.defaults.counts()
+    counts = here.search.defaults.counts()  # where there are several
+    counts = counts or {space.space: space.searchable for space in spaces if space.default}
     return [{"space": space, "tracks": n, "answers": space == answers} for space, n in counts.items()]

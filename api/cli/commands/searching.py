@@ -115,11 +115,12 @@ def similar(**given: Any) -> None:
 @json_option
 def query(body: Path, as_json: bool) -> None:
     """Run a search that stands in a file (- for standard input) as JSON: the body of POST /v1/query."""
-    raw = sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
+    is_piped = str(body) == "-"
+    what = "standard input" if is_piped else str(body)
+    raw = sys.stdin.buffer.read() if is_piped else body.read_bytes()
     try:
         given = parse_json(raw)
     except ValueError as error:
-        what = "standard input" if str(body) == "-" else body
         raise click.UsageError(f"{what} is not JSON: {error}") from error
     from api.documents.search import SearchIn, read
 
@@ -127,7 +128,7 @@ def query(body: Path, as_json: bool) -> None:
     with opened() as here, search.naming_fields():
         asked = search.as_query()
         answer = here.search.answer(asked)
-    show_answer(answer, str(body), asked, as_json=as_json)
+    show_answer(answer, what, asked, as_json=as_json)
 
 
 @click.command()

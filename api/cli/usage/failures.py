@@ -27,6 +27,7 @@ from retrieval.errors import (
     RetrievalError,
     UnknownTrackError,
 )
+from retrieval.evaluation.errors import MetricError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,11 +93,17 @@ def failure_of(error: BaseException, *, goes_on: bool = False) -> Failure | None
     if isinstance(error, QueryError):
         said = "; ".join(map(_in_options, error.every[:MOST_TOLD]))
         return Failure(WRONG_USAGE, said, _kind(error), error.field or None)
+    if isinstance(error, DocumentError) and isinstance(error.cause, UnknownTrackError):
+        return Failure(NOT_DONE, str(error), _kind(error.cause), error.path)
     if isinstance(error, DocumentError | TooDeepError):
         field = error.path if isinstance(error, DocumentError) else error.field
         return Failure(WRONG_USAGE, str(error), _kind(error), field)
     if isinstance(error, RetargetError) and error.field == "duration_s":
         return Failure(WRONG_USAGE, f"--duration: {error}".replace("duration_s: ", "", 1), _kind(error), "--duration")
+    if isinstance(error, MetricError):
+        return Failure(WRONG_USAGE, f"--metric: {error}", _kind(error), "--metric")
+    if isinstance(error, UnknownEncoderError) and error.name in error.known:  # a setting says so, nobody typed it
+        return Failure(NOT_DONE, str(error), _kind(error))
     if isinstance(error, UnknownEncoderError | UnknownPackError):
         return Failure(WRONG_USAGE, str(error), _kind(error))
     if isinstance(error, UnicodeEncodeError):  # names of files and settings may be no text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from encoders.places import NO_FILE, is_replaceable
 from retrieval.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -220,9 +221,9 @@ class NewFile(click.ParamType[Any]):
         folder = path.absolute().parent
         if path.is_dir():
             raise click.ClickException(f"{path}: cannot be written: is a folder")
-        if path.exists() and not path.is_file():  # a file would take the place of the device
-            accepted = "a file, or - for standard output" if self._dash else "a file"
-            raise click.ClickException(f"{path}: is a device or a pipe; accepted: {accepted}")
+        if not is_replaceable(path):
+            hint = ", or - for standard output" if self._dash else ""
+            raise click.ClickException(f"{path}: {NO_FILE}{hint}")
         if self._makes_folder and not is_there(folder):
             NewFolder().convert(folder, param, ctx)
             return path

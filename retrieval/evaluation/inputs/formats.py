@@ -109,7 +109,7 @@ def column_of(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
         If there is none of that name; those that there are are named.
     """
     if name not in table.column_names:
-        raise EvaluationFileError(source, "", f"has no column {name}", f"it has {', '.join(table.column_names)}")
+        raise EvaluationFileError(source, "", f"has no column {name}: it has {', '.join(table.column_names)}")
     return table.column(name)
 
 

@@ -23,7 +23,7 @@ import ir_measures
 import numpy as np
 import pytrec_eval
 
-from retrieval.evaluation.errors import EvaluationError
+from retrieval.evaluation.errors import EvaluationError, MetricError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,15 +102,16 @@ def parsed(names: Sequence[str], depth: int) -> list[Metric]:
 
     Raises
     ------
-    EvaluationError
+    MetricError
         For a name that trec_eval does not know, one that stands twice, and a cutoff beyond the depth of the rankings.
     """
     metrics = [_metric(name) for name in names]
     for number, metric in enumerate(metrics):
         if metric.name in [other.name for other in metrics[:number]]:
-            raise EvaluationError(f"metric {metric.name} stands twice")
+            raise MetricError(f"metric {metric.name} stands twice")
         if metric.needs_depth > depth:
-            raise EvaluationError(f"metric {metric.name} needs {metric.needs_depth} results a query, not {depth}")
+            reason = f"metric {metric.name} needs {metric.needs_depth} results a query, not {depth}"
+            raise MetricError(reason, f"a depth of {metric.needs_depth} or more")
     return metrics
 
 
@@ -190,13 +191,13 @@ def _metric(name: str) -> Metric:
     try:
         measure = ir_measures.parse_measure(name)
     except (NameError, ValueError, TypeError, KeyError, SyntaxError) as error:
-        raise EvaluationError(f"metric {name!r} is not known", accepted) from error
+        raise MetricError(f"metric {name!r} is not known", accepted) from error
     whole, cut = TREC_NAMES.get(measure.NAME or "", ("", ""))
     params = dict(measure.params)
     cutoff, level = params.pop("cutoff", None), params.pop("rel", 1)
     trec_name = whole if cutoff is None else f"{cut}.{cutoff}" if cut and cutoff >= 1 else ""
     if not trec_name or params or level < 1:
-        raise EvaluationError(f"{name} is not computed", accepted)
+        raise MetricError(f"{name} is not computed", accepted)
     return Metric(str(measure), trec_name, level, cutoff or 0)
 
 

@@ -122,3 +122,21 @@ def test_a_root_that_is_suddenly_empty_deletes_nothing(run: Run, indexed_tones: 
         assert loaded(run("prune", "--json"))["pruned"] == []
     (indexed_tones / "mounted later").mkdir()
     assert "12 tracks came from there" in run("index", indexed_tones, expect=1).stderr
+
+
+def test_a_key_that_is_none_is_no_wrong_usage_in_a_body_either(run: Run, tmp_path: Path) -> None:
+    body = tmp_path / "query.json"
+    body.write_text('{"query": {"track": "nowhere"}}')
+    error = loaded(run("query", body, "--json", expect=1))["error"]
+    assert (error["code"], error["field"]) == ("unknown-track", "query.track")
+    assert "no track with key 'nowhere'" in run("similar", "nowhere", expect=1).stderr
+
+
+def test_a_file_that_is_cut_short_is_told_to_be(run: Run, indexed_tones: Path, tmp_path: Path) -> None:
+    whole = indexed_tones / "low" / "tone03.wav"
+    assert "heard as far as it goes" not in run("similar", shutil.copy(whole, tmp_path / "whole.wav")).stderr
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[:70_000])
+    done = run("similar", cut)
+    assert f"{cut}: heard as far as it goes: " in done.stderr
+    assert KEY in done.stdout
