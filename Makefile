@@ -9,12 +9,15 @@ WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 6 ? cor
 DEMO_HOME := $(CURDIR)/var/demo$(if $(MUSIC),-own)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint coverage bench clean
+.PHONY: demo test tests lint coverage bench clean
 
 demo: $(VENV)/.installed
 	SOUNDALIKE_HOME="$(DEMO_HOME)" $(BIN)/soundalike demo $(if $(MUSIC),"$(MUSIC)")
 
-test: $(VENV)/.installed-dev lint
+test: $(VENV)/.installed-dev
+	$(MAKE) --no-print-directory --jobs 2 lint tests
+
+tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed-dev

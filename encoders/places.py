@@ -16,8 +16,8 @@ def is_replaceable(path: Path) -> bool:
     """Whether a file that is renamed to this would take the place of nothing, or of a file: of no device or pipe."""
     link = path.absolute()
     for _ in range(_MOST_LINKS):
-        if Path(os.path.realpath(link.parent)).is_relative_to("/proc"):  # where /dev/stdout leads, also to a file
-            return False
+        if os.path.lexists(link) and Path(os.path.realpath(link.parent)).is_relative_to("/proc"):
+            return False  # where /dev/stdout leads, also to a file
         if not link.is_symlink():
             return link.is_file() or not link.exists()
         link = link.parent / link.readlink()

@@ -137,6 +137,7 @@ def test_the_index_is_switched_under_workers_without_a_failed_query(
             answers = []
             while not done.is_set():
                 answers.append(asked(key))
+                time.sleep(0.01)  # the workers are to rebuild as well
             return answers
 
         clients = [pool.submit(ask, f"t{number}") for number in range(4)]
