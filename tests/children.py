@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -43,9 +44,11 @@ def _shared_children(request: pytest.FixtureRequest, idle_children: Idle, monkey
         return idle_children.children[sys.executable, process.module, process._memory_bytes, process._timeout_s]
 
     def running_or_idle(process: ChildProcess) -> subprocess.Popen[bytes]:
-        if process._child is None and of_its_kind(process):
-            os.close(process._stderr)
-            process._child, process._stderr = of_its_kind(process).pop()
+        if process._child is None:
+            with suppress(IndexError):  # asked for at once by threads, which take them one by one
+                child, stderr = of_its_kind(process).pop()
+                os.close(process._stderr)
+                process._child, process._stderr = child, stderr
         return running(process)
 
     def leave_to_others(process: ChildProcess, *error: object) -> None:
@@ -53,7 +56,7 @@ def _shared_children(request: pytest.FixtureRequest, idle_children: Idle, monkey
             leave(process, *error)
         else:
             of_its_kind(process).append((process._child, process._stderr))
-            process._child = None
+            process._child, process._stderr = None, -1
 
     if request.node.get_closest_marker("own_children") is None:
         monkeypatch.setattr(ChildProcess, "_running", running_or_idle)

@@ -1,5 +1,6 @@
 """Real PostgreSQL (a fresh database for every test), real weights, and audio with a known sound."""
 
+import gc
 import itertools
 import json
 import os
@@ -55,6 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
         threads = max(1, len(os.sched_getaffinity(0)) // workers)
         os.environ["OMP_NUM_THREADS"] = str(threads)  # of programs that a test starts
         torch.set_num_threads(threads)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make, and not over and over among all that is loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture
