@@ -35,7 +35,7 @@ from retrieval.catalog.database import connected, migrate
 from retrieval.index import kernels  # as a server has them: without them cosines differ in their last digit
 
 assert kernels
-pytest_plugins = ["tests.children"]
+pytest_plugins = ["tests.long_lived"]
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 BANDS_RATE = 16_000

@@ -268,7 +268,7 @@ def test_nobody_reads_on(catalogue: list[str], piped: Callable[..., Done], comma
 
 def test_a_closed_pipe_is_told_by_the_code(catalogue: list[str], piped: Callable[..., Done]) -> None:
     for command in (("tracks",), ("tracks", "--json")):
-        done = piped(*command, shell="| (exec 0<&-; sleep 5)")
+        done = piped(*command, shell="| (exec 0<&-; sleep 2)")
         assert (done.returncode, done.stderr) == (BROKEN_PIPE, b""), command
 
 

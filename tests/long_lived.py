@@ -1,4 +1,4 @@
-"""Children that decode live for many tests, as they do for many files: to start one takes as long as a short test."""
+"""What lives for many tests: to start a child that decodes, or to load the largest network, takes as long as one."""
 
 import os
 import subprocess
@@ -7,10 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from encoders import listeners
+from encoders.analysis.languages import LanguageIdentifier
+from encoders.loading import weights_file
 from encoders.media.child_process import ChildProcess
+from encoders.registry import network_spec
 
 Kind = tuple[str, str, int, float]
 
@@ -33,6 +38,26 @@ def idle_children() -> Iterator[Idle]:
     for child, _ in (one for children in idle.children.values() for one in children):
         child.kill()
         child.communicate()
+
+
+_identifiers: dict[tuple[Path, int, int], LanguageIdentifier] = {}
+
+
+@pytest.fixture(autouse=True)
+def _shared_ear_for_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest network is loaded once for each file of its weights; threads share it anyway."""
+    load = listeners.load_language_identifier
+
+    def load_once(weights_dir: Path) -> LanguageIdentifier:
+        path = weights_file(network_spec("whisper-base"), weights_dir)
+        if path is None:
+            return load(weights_dir)
+        of_file = path.resolve(), path.stat().st_size, path.stat().st_mtime_ns
+        if of_file not in _identifiers:
+            _identifiers[of_file] = load(weights_dir)
+        return _identifiers[of_file]
+
+    monkeypatch.setattr(listeners, "load_language_identifier", load_once)
 
 
 @pytest.fixture(autouse=True)
