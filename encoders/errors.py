@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 UPLOAD = "upload"
 """What a file is called that came from elsewhere, as bytes."""
+
+
+def called(source: Path | bytes) -> str:
+    """What an error calls a file."""
+    return UPLOAD if isinstance(source, bytes) else str(source)
 
 
 class EncoderError(Exception):

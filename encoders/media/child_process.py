@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from encoders.errors import UPLOAD, MediaError, UnreadableMediaError
+from encoders.errors import MediaError, UnreadableMediaError, called
 
 if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter
@@ -71,7 +71,7 @@ class ChildProcess:
         MediaError
             The subclass that was raised there; UnreadableMediaError also for a timeout or a crash.
         """
-        name = str(source) if isinstance(source, Path) else UPLOAD
+        name = called(source)
         child = self._running()
         expired = threading.Event()
 

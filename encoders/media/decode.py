@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import logging
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
-from encoders.errors import UPLOAD, SilentAudioError, TooLongError, TooShortError, UnreadableMediaError
+from encoders.errors import SilentAudioError, TooLongError, TooShortError, UnreadableMediaError, called
 from encoders.media.decoded import DEFAULT_LIMITS, DecodedAudio, MediaLimits
 from encoders.media.files.packets import Account, packets_of
 from encoders.media.files.partial import why_cut, why_partial
@@ -28,6 +27,7 @@ from encoders.media.polarity import Polarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from av.audio.stream import AudioStream
@@ -65,7 +65,7 @@ def decode(source: Path | bytes, *, sample_rates: Sequence[int], limits: MediaLi
     """
     if not sample_rates:
         raise ValueError("decode needs at least one sample rate")
-    name = str(source) if isinstance(source, Path) else UPLOAD
+    name = called(source)
     account, ailing = Account(), None
     try:
         duration_s, waveforms = _mixed(frames_of(source, name, limits, account), source, name, limits, sample_rates)

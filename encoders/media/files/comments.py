@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from encoders.errors import UPLOAD
+from encoders.errors import called
 from encoders.media.files import matroska
 from encoders.media.files.content import media_input
 from encoders.media.files.parts import OPEN_OPTIONS, unreadable
@@ -29,7 +29,7 @@ def comments(source: Path | bytes) -> dict[str, str]:
     UnreadableMediaError
         If it cannot be opened.
     """
-    name = str(source) if not isinstance(source, bytes) else UPLOAD
+    name = called(source)
     try:
         with av.open(
             media_input(source, name), mode="r", options=_OPTIONS, metadata_errors="surrogateescape"

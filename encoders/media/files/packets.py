@@ -11,17 +11,17 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
-from encoders.errors import UPLOAD, MediaError, UnreadableMediaError
+from encoders.errors import MediaError, UnreadableMediaError, called
 from encoders.media.files.content import content_of
 from encoders.media.files.parts import opened, parts_of, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -146,6 +146,6 @@ def identify(source: Path | bytes) -> str:
         As of :func:`packets_of`.
     """
     account = Account()
-    for _ in packets_of(source, str(source) if isinstance(source, Path) else UPLOAD, account):
+    for _ in packets_of(source, called(source), account):
         pass
     return account.audio_hash

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from encoders.errors import UPLOAD, TooShortError, UnreadableMediaError
+from encoders.errors import TooShortError, UnreadableMediaError, called
 from encoders.media.video.bars import within_bars
 from encoders.media.video.curves import CurveTracer
 from encoders.media.video.cuts import CutFinder
@@ -24,6 +23,8 @@ from encoders.media.video.footage import CURVE_RATE, DEFAULT_VIDEO_LIMITS, FRAME
 from encoders.media.video.scaling import Scaler, glimpse, size_for, squared, upright
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from av.container import InputContainer
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def read_footage(
     TooShortError
         If the clip is empty or begins behind the video's end.
     """
-    name = str(source) if isinstance(source, Path) else UPLOAD
+    name = called(source)
     if not (math.isfinite(start_s) and start_s >= 0 and (end_s is None or end_s > start_s)):
         raise TooShortError(name, f"clip from {start_s} s to {end_s} s; accepted: 0 ≤ start_s < end_s")
     with opened(source, name) as container:
